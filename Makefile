@@ -1,0 +1,43 @@
+# make demo   install, run the quickstart study, write its report
+# make test   install, run all tests
+# make check  format, lint, types, import contracts
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+export MLFLOW_DISABLE_TELEMETRY := true
+export RAY_USAGE_STATS_ENABLED := 0
+
+.PHONY: demo test test-fast check format clean
+
+demo: $(VENV)/.installed
+	$(BIN)/acl-study quickstart
+
+test: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest
+
+test-fast: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -m "not slow and not browser"
+
+check: $(VENV)/.installed-dev
+	$(BIN)/ruff format --check acl study analysis tests
+	$(BIN)/ruff check acl study analysis tests
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.installed-dev
+	$(BIN)/ruff format acl study analysis tests
+	$(BIN)/ruff check --fix acl study analysis tests
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+
+# Each stamp is made once; after that nothing here needs the network.
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
+	touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[test,check]"
+	touch $@

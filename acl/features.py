@@ -1,0 +1,181 @@
+"""Waveform → log-mel spectrogram, and where its patches start.
+
+Two front ends, both of the published recipe: self-supervised (22.05 kHz, 10 ms hop, 1 s patches) and supervised (44.1 kHz, 20 ms
+hop, 2 s patches).
+"""
+
+import dataclasses
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from acl.config import SELF_SUPERVISED, SUPERVISED, Mode
+from acl.torchaudio_import import torchaudio
+
+PATCH_FRAMES: dict[Mode, int] = {SELF_SUPERVISED: 101, SUPERVISED: 100}
+PATCH_HOP_FRAMES = 50
+BANDS = 96
+
+# Keeps silence from being divided by zero when a waveform is scaled to its peak.
+PEAK_OFFSET = 0.005
+
+# The Kaiser-windowed sinc known as "kaiser_best", with which the published features were resampled.
+RESAMPLING = {
+    "resampling_method": "sinc_interp_kaiser",
+    "lowpass_filter_width": 64,
+    "rolloff": 0.9475937167399596,
+    "beta": 14.769656459379492,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class LogMel:
+    """Log-mel spectrogram of one clip, including resampling, scaling and the replication of short clips.
+
+        y = waveform at `sample_rate` Hz, minus its mean, over (max|y| + 0.005), repeated up to `min_samples`
+        logmel = log10(mel(|STFT(y + offset)|²) + offset)
+
+    The STFT is centred, its periodic Hamming window padded to `n_fft` samples; the mel bands are triangles of height 1 on the
+    slaney scale. A clip of n samples has 1 + n // hop_samples frames. Computed in float64, but for the resampling.
+
+    >>> extract = LogMel.ssl()
+    >>> extract(torch.sin(torch.arange(22050) / 10), 22050).shape
+    torch.Size([101, 96])
+    """
+
+    mode: Mode
+    sample_rate: int  # Hz
+    min_samples: int  # shorter clips are repeated up to this length
+    window_samples: int
+    hop_samples: int
+    min_hz: float
+    max_hz: float
+    offset: float
+    edge_padding: str
+    n_fft: int = 2048
+    bands: int = BANDS
+
+    @classmethod
+    def ssl(cls) -> "LogMel":
+        """Front end of self-supervised runs: 30 ms windows every 10 ms, clips of at least 1 s (101 frames)."""
+        return cls(SELF_SUPERVISED, 22050, 22050, 660, 220, 50.0, 10500.0, 1.1e-8, "reflect")
+
+    @classmethod
+    def supervised(cls) -> "LogMel":
+        """Front end of supervised runs: 40 ms windows every 20 ms, clips of at least 2 s (101 frames)."""
+        return cls(SUPERVISED, 44100, 88200, 1764, 882, 0.0, 22050.0, 2.22e-16, "constant")
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Every number that the features depend on, ready for JSON: equal parameters mean equal features."""
+        return dataclasses.asdict(self) | {"peak_offset": PEAK_OFFSET, "resampling": dict(RESAMPLING)}
+
+    def __call__(self, waveform: Tensor | np.ndarray, sample_rate: int) -> Tensor:
+        """Log-mel spectrogram `[frames, 96]`, float32.
+
+        Args:
+            waveform: `[samples]`, floating point, one channel.
+            sample_rate: of `waveform`, Hz.
+
+        Raises:
+            ValueError: the waveform is empty, not finite, not floating point or not one channel, or the rate is not positive.
+        """
+        samples = self.prepare(waveform, sample_rate)
+        spectrum = torch.stft(
+            samples + self.offset,
+            self.n_fft,
+            hop_length=self.hop_samples,
+            win_length=self.window_samples,
+            window=self._window,
+            center=True,
+            pad_mode=self.edge_padding,
+            return_complex=True,
+        )
+        power = spectrum.real.square() + spectrum.imag.square()
+        return torch.log10(power.T @ self._filter_bank + self.offset).float()
+
+    def prepare(self, waveform: Tensor | np.ndarray, sample_rate: int) -> Tensor:
+        """Waveform as the STFT sees it: resampled, scaled, short clips repeated; `[samples]`, float64. Raises as the call."""
+        samples = _checked_waveform(waveform)
+        if sample_rate <= 0:
+            raise ValueError(f"sample_rate is {sample_rate} Hz; pass the rate that the audio file states")
+        if sample_rate != self.sample_rate:
+            # In float64 torch's convolution takes a path that is 60 times slower and needs gigabytes for a 30 s clip. The float32
+            # rounding, 2e-6 of the peak from 44.1 kHz and 1e-5 from 48 kHz, moves log-mels of noise and tones by less than 1e-3.
+            resampled = torchaudio.functional.resample(samples.float(), int(sample_rate), self.sample_rate, **RESAMPLING)
+            samples = resampled.double()
+        samples = samples - samples.mean()
+        samples = samples / (samples.abs().max() + PEAK_OFFSET)
+        if len(samples) < self.min_samples:
+            samples = samples.repeat(-(-self.min_samples // len(samples)))[: self.min_samples]
+        return samples
+
+    @cached_property
+    def _window(self) -> Tensor:
+        return torch.hamming_window(self.window_samples, periodic=True, dtype=torch.float64)
+
+    @cached_property
+    def _filter_bank(self) -> Tensor:
+        bank: Tensor = torchaudio.functional.melscale_fbanks(
+            self.n_fft // 2 + 1, self.min_hz, self.max_hz, self.bands, self.sample_rate, norm=None, mel_scale="slaney"
+        )
+        return bank.double()
+
+
+def training_patch_starts(frames: int, mode: Mode) -> list[int]:
+    """First frames of the overlapping patches of a clip that has `frames` frames; neighbours are 50 frames apart.
+
+    Self-supervised: patches of 101 frames on which embeddings are evaluated and the probe trains, floor((frames - 101) / 50) + 1
+    of them (pre-training itself draws patches at random). Supervised: patches of 100 frames for training and validation,
+    max(1, ceil((frames - 100) / 50)). The frames behind the last patch are not used.
+
+    >>> training_patch_starts(201, "self-supervised"), training_patch_starts(201, "supervised")
+    ([0, 50, 100], [0, 50, 100])
+
+    Raises:
+        ValueError: fewer frames than one patch.
+    """
+    room = _frames_beyond_first_patch(frames, mode)
+    count = room // PATCH_HOP_FRAMES + 1 if mode == SELF_SUPERVISED else max(1, -(-room // PATCH_HOP_FRAMES))
+    return [index * PATCH_HOP_FRAMES for index in range(count)]
+
+
+def testing_patch_starts(frames: int, mode: Mode) -> list[int]:
+    """First frames of the patches on which a test clip is classified.
+
+    Self-supervised: those of `training_patch_starts`. Supervised: side by side, floor(frames / 100).
+
+    >>> testing_patch_starts(251, "supervised")
+    [0, 100]
+
+    Raises:
+        ValueError: fewer frames than one patch.
+    """
+    if mode == SELF_SUPERVISED:
+        return training_patch_starts(frames, mode)
+    room = _frames_beyond_first_patch(frames, mode)
+    return list(range(0, room + 1, PATCH_FRAMES[mode]))
+
+
+def _frames_beyond_first_patch(frames: int, mode: Mode) -> int:
+    if frames < PATCH_FRAMES[mode]:
+        raise ValueError(f"a clip has {frames} frames, a {mode} patch {PATCH_FRAMES[mode]}; extract its features with LogMel")
+    return frames - PATCH_FRAMES[mode]
+
+
+def _checked_waveform(waveform: Tensor | np.ndarray) -> Tensor:
+    samples = waveform if isinstance(waveform, Tensor) else torch.from_numpy(np.array(waveform, order="C"))
+    if samples.ndim != 1:
+        raise ValueError(f"waveform has shape {list(samples.shape)}, expected [samples]; mix its channels down to one")
+    if not samples.is_floating_point():
+        raise ValueError(f"waveform is {samples.dtype}, expected floating point; read the file as float")
+    if len(samples) == 0:
+        raise ValueError("waveform has 0 samples; restore the audio file or remove the clip")
+    if not samples.isfinite().all():
+        raise ValueError(
+            f"waveform has {int((~samples.isfinite()).sum())} samples that are not finite; restore the file or remove the clip"
+        )
+    return samples.double()

@@ -1,0 +1,52 @@
+"""Training: `fit(config)` yields one complete record per epoch."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+from acl.config import Config, SupervisedConfig
+from acl.training.checkpoint import load_checkpoint, save_checkpoint
+from acl.training.epoch_result import ClipPrediction, EpochResult
+from acl.training.self_supervised import SelfSupervisedRun
+from acl.training.supervised import SupervisedRun
+
+__all__ = ["ClipPrediction", "DivergedError", "EpochResult", "fit"]
+
+
+class DivergedError(RuntimeError):
+    """The training loss is no longer finite."""
+
+
+def fit(config: Config, checkpoints: Path | None = None) -> Iterator[EpochResult]:
+    """Train as configured; yield a complete record after each epoch.
+
+    With a folder for `checkpoints`, the state is saved there before each record is yielded, and a run that finds a checkpoint
+    goes on behind it: the records are those that an uninterrupted run would give (bit for bit on the CPU with the same threads).
+    A run whose last epoch is already in the folder yields that last record again.
+
+    Args:
+        config: from `acl.config.build_config`.
+        checkpoints: folder of this run's checkpoint; None keeps nothing.
+
+    Raises:
+        StoreError: the corpus has no complete feature store.
+        SplitError: the corpus is too small for the split.
+        CheckpointError: the checkpoint is damaged or belongs to other settings.
+        DeviceError: the configured device is missing.
+        DivergedError: the loss became infinite or NaN.
+    """
+    run = SupervisedRun(config) if isinstance(config, SupervisedConfig) else SelfSupervisedRun(config)
+    state = load_checkpoint(checkpoints, config)
+    if state is not None and state["epoch"] == run.epochs:
+        yield EpochResult.from_dict(state["result"])
+        return
+    if state is not None:
+        run.load_state(state)
+    while run.epoch < run.epochs:
+        result = run.run_epoch()
+        if not math.isfinite(result.metrics["train.loss"]):
+            raise DivergedError(f"train.loss is {result.metrics['train.loss']} in epoch {result.epoch}; lower optim.lr")
+        if checkpoints is not None:
+            save_checkpoint(checkpoints, config, {**run.state(), "result": asdict(result)})
+        yield result

@@ -1,0 +1,41 @@
+"""Where and how a run computes."""
+
+import contextlib
+from collections.abc import Iterator
+
+import torch
+from torch import nn
+
+from acl.config import ComputeConfig
+
+
+class DeviceError(RuntimeError):
+    """The requested device is not there."""
+
+
+def choose_device(config: ComputeConfig) -> torch.device:
+    """Device of the run; also sets torch's CPU threads, which are a property of the process.
+
+    Raises:
+        DeviceError: CUDA is asked for and there is none.
+    """
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    if config.device == "cuda" and not torch.cuda.is_available():
+        raise DeviceError("compute.device is cuda but torch sees no GPU; set compute.device to cpu or auto")
+    if config.device == "cpu" or not torch.cuda.is_available():
+        return torch.device("cpu")
+    return torch.device("cuda")
+
+
+def place_model(model: nn.Module, device: torch.device, config: ComputeConfig) -> nn.Module:
+    """Model on its device, in the configured memory format."""
+    memory_format = torch.channels_last if config.channels_last else torch.contiguous_format
+    return model.to(device=device, memory_format=memory_format)  # type: ignore[call-overload]
+
+
+@contextlib.contextmanager
+def precision(device: torch.device, config: ComputeConfig) -> Iterator[None]:
+    """Autocast to bfloat16 where configured, full float32 otherwise."""
+    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=config.precision == "bf16"):
+        yield

@@ -1,0 +1,52 @@
+"""What one epoch of a run reports."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class ClipPrediction:
+    """The classifier's answer for one clip.
+
+    Attributes:
+        split: "val" or "test".
+        clip: file name.
+        label: name of the class in the corpus's table.
+        predicted: name of the predicted class.
+        patches: patches of the clip that were pooled, the clip's weight in the patch-weighted accuracy.
+    """
+
+    split: str
+    clip: str
+    label: str
+    predicted: str
+    patches: int
+
+
+@dataclass(frozen=True)
+class EpochResult:
+    """A complete record of one epoch: nothing of it has to be looked up elsewhere.
+
+    Attributes:
+        epoch: 1-based number of the epoch.
+        epochs: epochs that the run has.
+        metrics: dotted name -> value. Each epoch has the losses with their parts (`train.loss`, …), `train.learning_rate`,
+            `train.clips_per_second`, `train.epoch_seconds` and the validation figures (`val.*`). The last epoch adds
+            `best_epoch` and the `test.*` figures of the checkpoint that validation selected. Accuracies are shares, 0..1.
+        predictions: of every validation and test clip with the last epoch, empty before.
+    """
+
+    epoch: int
+    epochs: int
+    metrics: dict[str, float]
+    predictions: list[ClipPrediction] = field(default_factory=list)
+
+    @property
+    def is_last(self) -> bool:
+        """Whether the run ends with this epoch."""
+        return self.epoch == self.epochs
+
+    @classmethod
+    def from_dict(cls, record: dict[str, Any]) -> "EpochResult":
+        """Inverse of `dataclasses.asdict`."""
+        return cls(**{**record, "predictions": [ClipPrediction(**row) for row in record["predictions"]]})

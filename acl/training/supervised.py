@@ -1,0 +1,113 @@
+"""Supervised run: the CNN with cross-entropy + angular margin, as in the recipe's Table 1."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+
+from acl.config import SUPERVISED, SupervisedConfig
+from acl.evaluation import clip_predictions
+from acl.features import PATCH_FRAMES, testing_patch_starts, training_patch_starts
+from acl.losses import MarginCrossEntropy
+from acl.models import BaselineCnn
+from acl.patches import PatchTable, chunks, read_patches, standardise_bands, tabulate_patches
+from acl.store import FeatureStore
+from acl.training.device import choose_device, place_model, precision
+from acl.training.epoch_result import ClipPrediction
+from acl.training.randomness import stream, stream_seed
+from acl.training.run import TrainingRun, Validation
+from acl.training.scores import accuracy_metrics, clip_prediction_rows
+from acl.training.splits import split_clips
+
+
+class SupervisedRun(TrainingRun):
+    """A supervised run in progress."""
+
+    scheduler: ReduceLROnPlateau
+
+    def __init__(self, config: SupervisedConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.device = choose_device(config.compute)
+        self.store = FeatureStore.open(Path(config.data.root), config.mode)
+        self.splits = split_clips(self.store, config.data)
+        self.train = tabulate_patches(self.store, self.splits.train, training_patch_starts, SUPERVISED)
+        self.val = tabulate_patches(self.store, self.splits.val, training_patch_starts, SUPERVISED)
+        self.standardise = standardise_bands(self.store, self.train, PATCH_FRAMES[SUPERVISED])
+        model = BaselineCnn(len(self.store.classes), config.model.dropout, generator=stream(config.seed, "weights"))
+        self.model = place_model(model, self.device, config.compute)
+        self.loss = MarginCrossEntropy(config.loss.alpha, config.loss.margin, config.loss.angular_scale)
+        self.optimiser = torch.optim.Adam(self.model.parameters(), lr=config.optim.lr, weight_decay=config.optim.weight_decay)
+        self.scheduler = ReduceLROnPlateau(
+            self.optimiser, factor=config.optim.plateau_factor, patience=config.optim.plateau_patience
+        )
+        self.epochs = config.optim.epochs
+        self.train_clips = len(self.splits.train)
+
+    def train_epoch(self) -> dict[str, float]:
+        """One pass over the training patches; mean losses."""
+        order = torch.randperm(len(self.train), generator=stream(self.config.seed, "patch order", self.epoch)).numpy()
+        batch_size = min(self.config.optim.batch_size, len(order))
+        torch.manual_seed(stream_seed(self.config.seed, "dropout", self.epoch))  # dropout draws from torch's global generator
+        self.model.train()
+        sums = torch.zeros(3, device=self.device)
+        steps = len(order) // batch_size  # the last incomplete batch is dropped (recipe)
+        for step in range(steps):
+            batch = order[step * batch_size : (step + 1) * batch_size]
+            inputs, labels = self._batch(self.train, self.splits.train, batch)
+            with precision(self.device, self.config.compute):
+                logits, embeddings = self.model(inputs)
+                parts = self.loss.parts(logits, embeddings, labels)
+            self.optimiser.zero_grad(set_to_none=True)
+            parts.total.backward()
+            self.optimiser.step()
+            sums += torch.stack([parts.total, parts.cross_entropy, parts.angular_margin]).detach()
+        total, cross_entropy, angular_margin = (sums / steps).tolist()
+        return {"train.loss": total, "train.cross_entropy": cross_entropy, "train.angular_margin": angular_margin}
+
+    @torch.no_grad()
+    def evaluate(self, table: PatchTable, clips: np.ndarray) -> tuple[np.ndarray, dict[str, float]]:
+        """Clip predictions (class ids) and mean losses over the patches of `table`, dropout off.
+
+        The margin term depends on which patches share a batch: a fixed shuffle makes it comparable between epochs and trials.
+        """
+        self.model.eval()
+        order = np.random.default_rng(0).permutation(len(table))
+        probabilities = torch.empty(len(table), len(self.store.classes))
+        sums = torch.zeros(3, device=self.device)
+        for part in chunks(len(table), self.config.optim.batch_size):
+            batch = order[part]
+            inputs, labels = self._batch(table, clips, batch)
+            with precision(self.device, self.config.compute):
+                logits, embeddings = self.model(inputs)
+            probabilities[torch.from_numpy(batch)] = logits.float().softmax(1).cpu()
+            if len(batch) > 1:
+                parts = self.loss.parts(logits, embeddings, labels)
+                sums += len(batch) * torch.stack([parts.total, parts.cross_entropy, parts.angular_margin])
+        total, cross_entropy, angular_margin = (sums / len(table)).tolist()
+        losses = {"val.loss": total, "val.cross_entropy": cross_entropy, "val.angular_margin": angular_margin}
+        return clip_predictions(probabilities, torch.from_numpy(table.clip)).numpy(), losses
+
+    def validate_epoch(self) -> Validation:
+        """Losses and accuracies on the validation clips; the recipe selects the epoch with the lowest validation loss."""
+        predicted, metrics = self.evaluate(self.val, self.splits.val)
+        self.scheduler.step(metrics["val.loss"])
+        accuracy = accuracy_metrics("val", self.store, self.splits.val, predicted, self.val)
+        metrics["val.epoch_accuracy"] = accuracy["val.accuracy"]
+        return Validation(metrics, score=-metrics["val.loss"], selected_metrics=accuracy)
+
+    def test(self) -> tuple[dict[str, float], list[ClipPrediction]]:
+        """Test accuracies, and the predictions of validation and test clips."""
+        test = tabulate_patches(self.store, self.splits.test, testing_patch_starts, SUPERVISED)
+        val_predicted, _ = self.evaluate(self.val, self.splits.val)
+        test_predicted, _ = self.evaluate(test, self.splits.test)
+        rows = clip_prediction_rows("val", self.store, self.splits.val, val_predicted, self.val)
+        rows += clip_prediction_rows("test", self.store, self.splits.test, test_predicted, test)
+        return accuracy_metrics("test", self.store, self.splits.test, test_predicted, test), rows
+
+    def _batch(self, table: PatchTable, clips: np.ndarray, patches: np.ndarray) -> tuple[Tensor, Tensor]:
+        inputs = self.standardise(read_patches(self.store, table.first_frame[patches], PATCH_FRAMES[SUPERVISED], self.device))
+        labels = torch.from_numpy(self.store.class_ids[clips[table.clip[patches]]]).to(self.device)
+        return inputs, labels

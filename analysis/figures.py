@@ -1,0 +1,174 @@
+"""Figures: table in, Plotly figure out; nothing is computed here.
+
+Colours are colour-blind safe (Okabe and Ito): the baseline is always blue with circles, ACL always vermilion with diamonds,
+published values are dotted and hollow. Accuracies are shares in the tables and shown in %.
+"""
+
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from analysis.published import SUPERVISED
+
+BASELINE, ACL, PUBLISHED = "#0072B2", "#D55E00", "#6b6b6b"
+_MARKERS = {"baseline": "circle", "acl": "diamond"}
+_COLOURS = {"baseline": BASELINE, "acl": ACL}
+_DODGE = {"baseline": -0.012, "acl": 0.012}  # in temperature, lest the intervals of the two lines hide each other
+
+
+def class_figure(table: pd.DataFrame) -> go.Figure:
+    """Fig. 2: class-wise accuracy with 95 % intervals, from `tables.fig2_table`."""
+    figure = go.Figure()
+    classes = [f"{label.replace('_', ' ')} ({clips})" for label, clips in zip(table["class"], table["clips"], strict=True)]
+    for side, name in (("baseline", "baseline (α = 1)"), ("acl", "with margin")):
+        figure.add_bar(
+            y=classes,
+            x=table[f"{side}_accuracy"],
+            orientation="h",
+            name=name,
+            marker_color=_COLOURS[side],
+            error_x=_interval(table, f"{side}_accuracy", f"{side}_low", f"{side}_high")
+            | {"thickness": 1.2, "width": 2, "color": "#222"},
+            hovertemplate="%{y}: %{x:.1%}<extra>" + name + "</extra>",
+        )
+    # Plotly draws the first category at the bottom; the table starts with the lowest baseline.
+    figure.update_layout(barmode="group", bargap=0.25, height=140 + 38 * len(table))
+    figure.update_yaxes(autorange="reversed", automargin=True)
+    figure.update_xaxes(title="test accuracy", tickformat=".0%", range=[0, 1.005])
+    return styled(figure).update_layout(legend={"y": 1, "yanchor": "top"})
+
+
+def temperature_figure(table: pd.DataFrame) -> go.Figure:
+    """Fig. 3: -uniformity, tolerance, patch-weighted accuracy by temperature, from `tables.fig3_table`."""
+    titles = ("−uniformity", "tolerance", "accuracy (patch-weighted)")
+    figure = make_subplots(1, 3, subplot_titles=titles, horizontal_spacing=0.07)
+    ours = table.dropna(subset=["baseline_accuracy", "acl_accuracy"])
+    for column, panel in enumerate(("minus_uniformity", "tolerance", "accuracy"), start=1):
+        for side, name in (("baseline", "contrastive (α = 1)"), ("acl", "ACL, α picked on validation")):
+            line = _temperature_line(ours, side, panel, name)
+            figure.add_trace(line.update(showlegend=column == 1), row=1, col=column)
+            published = _published_line(table, side, panel)
+            figure.add_trace(published.update(showlegend=column == 1), row=1, col=column)
+    figure.add_scatter(
+        x=table["temperature"],
+        y=table["published_acl_tolerance_printed"],
+        mode="markers",
+        name="printed value (erratum)",
+        marker={"symbol": "x-thin", "size": 9, "line": {"color": PUBLISHED, "width": 2}},
+        row=1,
+        col=2,
+    )
+    figure.update_xaxes(title="temperature τ", tickvals=table["temperature"], tickangle=0)
+    figure.update_yaxes(tickformat=".0%", col=3)
+    figure.update_layout(height=430)
+    return styled(figure)
+
+
+def alpha_figure(table: pd.DataFrame) -> go.Figure:
+    """Accuracy by alpha, one panel for each mode and subset, from `tables.alpha_table`."""
+    groups = list(table.groupby(["mode", "subset"], sort=False))
+    columns = min(3, len(groups))
+    rows = -(-len(groups) // columns)
+    titles = [_alpha_title(group.iloc[0]) for _, group in groups]
+    figure = make_subplots(rows, columns, subplot_titles=titles, horizontal_spacing=0.07, vertical_spacing=0.3 / rows)
+    for index, (_, group) in enumerate(groups):
+        for line in _alpha_lines(group):
+            figure.add_trace(line.update(showlegend=index == 0), row=index // columns + 1, col=index % columns + 1)
+    figure.update_xaxes(title="α", range=[-0.05, 1.05], dtick=0.2)
+    figure.update_yaxes(tickformat=".0%")
+    figure.update_layout(height=90 + 320 * rows)
+    return styled(figure)
+
+
+def _temperature_line(ours: pd.DataFrame, side: str, panel: str, name: str) -> go.Scatter:
+    has_interval = panel == "accuracy"
+    return go.Scatter(
+        x=ours["temperature"] + (_DODGE[side] if has_interval else 0),
+        y=ours[f"{side}_{panel}"],
+        mode="lines+markers",
+        name=name,
+        legendgroup=side,
+        line={"color": _COLOURS[side], "width": 2},
+        marker={"symbol": _MARKERS[side], "size": 9},
+        error_y=_interval(ours, f"{side}_accuracy", f"{side}_low", f"{side}_high") if has_interval else None,
+        customdata=ours[["temperature", "alpha"]],
+        hovertemplate="τ %{customdata[0]}: %{y:.4f}"
+        + ("<br>α %{customdata[1]}" if side == "acl" else "")
+        + f"<extra>{name}</extra>",
+    )
+
+
+def _published_line(table: pd.DataFrame, side: str, panel: str) -> go.Scatter:
+    return go.Scatter(
+        x=table["temperature"],
+        y=table[f"published_{side}_{panel}"],
+        mode="lines+markers",
+        name=f"published {'contrastive' if side == 'baseline' else 'ACL'}",
+        legendgroup=f"published {side}",
+        opacity=0.5,
+        line={"color": _COLOURS[side], "width": 1.5, "dash": "dot"},
+        marker={"symbol": f"{_MARKERS[side]}-open", "size": 6},
+    )
+
+
+def _alpha_lines(group: pd.DataFrame) -> list[go.Scatter]:
+    sides = (
+        ("acl", "with margin (α < 1)", group[group["alpha"] < 1]),
+        ("baseline", "baseline (α = 1)", group[group["alpha"] == 1]),
+    )
+    lines = [
+        go.Scatter(
+            x=own["alpha"],
+            y=own["accuracy"],
+            mode="lines+markers",
+            name=name,
+            legendgroup=side,
+            line={"color": _COLOURS[side], "width": 1.5},
+            marker={"symbol": _MARKERS[side], "size": 9},
+            error_y=_interval(own, "accuracy", "low", "high"),
+            hovertemplate="α %{x}: %{y:.1%}<extra>" + name + "</extra>",
+        )
+        for side, name, own in sides
+    ]
+    published = go.Scatter(
+        x=group["alpha"],
+        y=group["published_accuracy"],
+        mode="lines+markers",
+        name="published",
+        legendgroup="published",
+        line={"color": PUBLISHED, "width": 1.2, "dash": "dot"},
+        marker={"symbol": "square-open", "size": 7},
+        hovertemplate="α %{x}: %{y:.1%}<extra>published</extra>",
+    )
+    return [*lines, published]
+
+
+def styled(figure: go.Figure) -> go.Figure:
+    """The look that all figures share: white, system font, legend below the panels."""
+    figure.update_layout(
+        template="plotly_white",
+        font={"family": "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif", "size": 14, "color": "#222"},
+        margin={"l": 60, "r": 20, "t": 60, "b": 100},
+        legend={"orientation": "h", "y": 0, "yref": "container", "yanchor": "bottom", "x": 0},
+        hoverlabel={"font_size": 13},
+    )
+    figure.update_annotations(font_size=15)
+    return figure
+
+
+def _interval(table: pd.DataFrame, value: str, low: str, high: str) -> dict[str, Any]:
+    return {
+        "type": "data",
+        "array": table[high] - table[value],
+        "arrayminus": table[value] - table[low],
+        "thickness": 1.5,
+        "width": 4,
+    }
+
+
+def _alpha_title(first: pd.Series) -> str:
+    if first["mode"] == SUPERVISED:
+        return f"supervised, {first['subset'].replace('_', ' ')}, margin {first['margin']:g}"
+    return f"self-supervised, τ {first['temperature']:g}, margin {first['margin']:g}"

@@ -1,0 +1,175 @@
+"""The sections of the report that hold a table: what each shows, what to mind, and which study fills it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pandas as pd
+import plotly.graph_objects as go
+from markupsafe import Markup
+
+from analysis import figures, page_tables, published, tables, trial_figures, trial_tables
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page with one table.
+
+    Attributes:
+        anchor: id of the section; its table is written to `<anchor>.csv`.
+        title: heading.
+        text: what is shown and what to mind, one paragraph.
+        frame: the table.
+        columns: how it looks on the page.
+        missing: the one line that stands there when the table is empty.
+        draw: table -> figure; None where the table stands alone.
+        folded: whether the table is folded away below its figure.
+    """
+
+    anchor: str
+    title: str
+    text: str
+    frame: pd.DataFrame
+    columns: list[page_tables.Column]
+    missing: str
+    draw: Callable[[pd.DataFrame], go.Figure] | None = None
+    folded: bool = False
+
+    @property
+    def rows(self) -> list[list[tuple[str, str]]]:
+        """Formatted cells."""
+        return page_tables.formatted(self.frame, self.columns)
+
+    @property
+    def figure(self) -> Markup | None:
+        """The figure as HTML, without plotly.js."""
+        if self.draw is None or self.frame.empty:
+            return None
+        html = self.draw(self.frame).to_html(
+            full_html=False,
+            include_plotlyjs=False,
+            div_id=f"figure-{self.anchor}",
+            config={"displaylogo": False, "responsive": True, "toImageButtonOptions": {"filename": self.anchor, "scale": 2}},
+        )
+        return Markup(html)  # plotly escapes "<" in the data
+
+
+def paper_sections(settings: pd.DataFrame, predictions: pd.DataFrame) -> list[Section]:
+    """Sections of the paper's tables and figures, in the paper's order, and accuracy by alpha."""
+    return _table_sections(settings, predictions) + _figure_sections(settings, predictions)
+
+
+def _table_sections(settings: pd.DataFrame, predictions: pd.DataFrame) -> list[Section]:
+    table2 = tables.table2(settings, predictions)
+    return [
+        Section(
+            "table1",
+            "Table 1: supervised, by training subset",
+            "Test accuracy with 95 % interval. The setting with margin is the one with the highest validation accuracy; the "
+            "difference is paired over test clips. Seeds: baseline / with margin.",
+            tables.table1(settings, predictions),
+            page_tables.TABLE1,
+            "No supervised trial has finished; the study table1-supervised fills this table.",
+        ),
+        Section(
+            "table2",
+            "Table 2: supervised and self-supervised",
+            _table2_text(table2),
+            table2,
+            page_tables.TABLE2,
+            "No trial of either mode has finished; the studies table1-supervised and table2-ssl fill this table.",
+        ),
+    ]
+
+
+def _figure_sections(settings: pd.DataFrame, predictions: pd.DataFrame) -> list[Section]:
+    fig2 = tables.fig2_table(settings, predictions)
+    return [
+        Section(
+            "fig2",
+            "Fig. 2: class-wise accuracy",
+            _fig2_text(fig2),
+            fig2,
+            page_tables.FIG2,
+            "There is no finished baseline and setting with margin to compare; the study table2-ssl fills this figure.",
+            figures.class_figure,
+            folded=True,
+        ),
+        Section(
+            "fig3",
+            "Fig. 3: uniformity, tolerance and accuracy by temperature",
+            "At each temperature the ACL setting with the highest validation accuracy, against contrastive loss alone. U: "
+            "uniformity, T: tolerance, of the projected test embeddings. Accuracies in the figure weigh each clip by its number of "
+            f"patches, as the published ones do; bars are 95 % intervals. {published.fig3_erratum()}",
+            tables.fig3_table(settings),
+            page_tables.FIG3,
+            "No temperature has both a baseline and an ACL trial; the study fig3-temperature fills this figure.",
+            figures.temperature_figure,
+            folded=True,
+        ),
+        Section(
+            "alpha",
+            "Accuracy by α",
+            "Test accuracy at one margin and temperature, 95 % intervals. Read it as a curve: picking its highest point is "
+            "picking on test. Self-supervised accuracies are patch-weighted, as the published ones.",
+            tables.alpha_table(settings),
+            page_tables.ALPHA,
+            "No trial has finished; the studies table1-supervised and table2-ssl fill this figure.",
+            figures.alpha_figure,
+            folded=True,
+        ),
+    ]
+
+
+def trial_sections(trials: pd.DataFrame, history: pd.DataFrame, predictions: pd.DataFrame) -> list[Section]:
+    """Sections about the trials themselves: search landscape, training curves, counts."""
+    curves = trial_tables.curves_table(history, trials)
+    counts = trial_tables.counts_table(trials)
+    return [
+        Section(
+            "search",
+            "Search landscape",
+            "Each mark is a trial, coloured by validation accuracy (self-supervised: kNN accuracy, which trials that were "
+            "stopped early have too) of the epoch selected so far. Shown is the subset with most trials; the table has all, with "
+            "95 % intervals.",
+            trial_tables.search_table(trials, predictions),
+            page_tables.SEARCH,
+            "",
+            trial_figures.search_figure,
+            folded=True,
+        ),
+        Section(
+            "curves",
+            "Training curves",
+            "A line for each trial: blue without margin, shades of orange with. Losses of different α do not compare, "
+            "accuracies do.",
+            curves,
+            [],
+            "No trial has reported an epoch yet.",
+            trial_figures.curves_figure,
+        ),
+        Section("counts", "Trials by outcome", "", counts, page_tables.all_columns(counts), ""),
+    ]
+
+
+def _table2_text(table2: pd.DataFrame) -> str:
+    text = "Test accuracy with 95 % interval; each ACL row is the best on validation, its difference paired over test clips. "
+    text += "Published SSL accuracies weigh each clip by its number of patches, so those rows compare the patch-weighted figures."
+    temperature = table2["temperature"].dropna() if not table2.empty else pd.Series(dtype=float)
+    if temperature.empty:
+        return text
+    if (temperature == published.temperature()).all():
+        return f"{text} SSL rows are at the published temperature {published.temperature():g}."
+    shown = " and ".join(f"{value:g}" for value in temperature.unique())
+    return f"{text} SSL rows are at temperature {shown}, not the published {published.temperature():g}: picked on validation."
+
+
+def _fig2_text(fig2: pd.DataFrame) -> str:
+    if fig2.empty:
+        return ""
+    paper = published.fig2()
+    better = int((fig2["difference"] > 0).sum())
+    return (
+        f"Test accuracy of each class, {fig2['mode'].iloc[0]} baseline and validation winner, with 95 % intervals (number of test "
+        f"clips in brackets). {better} of {len(fig2)} classes improve; published: {paper['classes_improved']} of "
+        f"{paper['classes']}. With so few clips a class, single classes rarely differ beyond chance."
+    )

@@ -1,0 +1,170 @@
+"""From trials to settings that may be compared: one row per setting, means over its seeds.
+
+A setting is (mode, subset, alpha, margin, temperature). Everything else but the seed is the protocol (epochs, width, corpus, …),
+and settings of different protocols are never pooled: the protocol with the most trials is used, the others are named in a note.
+"""
+
+from typing import NamedTuple
+
+import pandas as pd
+
+from analysis.published import SELF_SUPERVISED, SUPERVISED, temperature
+from analysis.runs import parameter_names
+from analysis.statistics import PairedComparison, compare_paired, effective_clips, wilson_interval
+from study import record_names as names
+
+VAL, TEST = "val", "test"  # splits of the predictions
+# Where the corpus lies and where a run computes are no part of what it computes.
+_PLACES = ("data.root", "compute.device", "compute.threads")
+_SETTING = {"data.subset": "subset", "loss.alpha": "alpha", "loss.margin": "margin", "loss.temperature": "temperature"}
+_MEANS = {
+    names.VAL_ACCURACY: "val_accuracy",
+    names.TEST_ACCURACY: "accuracy",
+    names.TEST_MACRO_ACCURACY: "macro_accuracy",
+    names.TEST_PATCH_WEIGHTED_ACCURACY: "patch_weighted",
+    names.TEST_UNIFORMITY: "uniformity",
+    names.TEST_TOLERANCE: "tolerance",
+}
+
+
+def comparable_settings(trials: pd.DataFrame, predictions: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Settings with test results, and a note on each group of trials that was left out.
+
+    Columns: mode, subset, alpha, margin (rad; empty at alpha 1, where it has no effect), temperature, seeds, run_ids (tuple),
+    test_clips, val_accuracy with val_low and val_high (95 %, validation clips), accuracy with low and high (95 %, test clips),
+    seed_sd, macro_accuracy, patch_weighted with patch_weighted_low and _high, uniformity, tolerance. Accuracies are those of the
+    test set unless their name says val.
+
+    Args:
+        trials: of `analysis.runs.load_trials`.
+        predictions: of `analysis.runs.load_predictions`, of the finished trials at least.
+    """
+    columns = [*trials.columns, *[name for name in [*_SETTING, *_MEANS] if name not in trials.columns]]
+    finished = trials.reindex(columns=columns)[trials["outcome"] == names.FINISHED].rename(columns=_SETTING)
+    finished = finished.dropna(subset=[names.VAL_ACCURACY, names.TEST_ACCURACY])
+    finished["margin"] = finished["margin"].where(finished["alpha"] < 1)
+    kept, notes = [], []
+    for mode in (SUPERVISED, SELF_SUPERVISED):
+        one_protocol, mode_notes = _one_protocol(finished[finished["mode"] == mode], mode)
+        kept.append(one_protocol)
+        notes += mode_notes
+    return _means_over_seeds(pd.concat(kept), predictions), notes
+
+
+def _one_protocol(trials: pd.DataFrame, mode: str) -> tuple[pd.DataFrame, list[str]]:
+    varied = {"mode", "seed", "alpha", "margin", "temperature"} | ({"subset"} if mode == SUPERVISED else set())
+    settings = [name for name in parameter_names(trials) if name not in varied and name not in _PLACES]
+    protocol = ["corpus", *[name for name in settings if trials[name].notna().any()]]
+    notes = []
+    if len(trials) and trials.groupby(protocol, dropna=False).ngroups > 1:
+        sizes = trials.groupby(protocol, dropna=False, sort=True).size()
+        number = trials.groupby(protocol, dropna=False, sort=True).ngroup()
+        used = int(sizes.to_numpy().argmax())
+        left_out = trials[number != used]
+        differing = [name for name in protocol if trials[name].nunique(dropna=False) > 1]
+        chosen = trials[number == used].iloc[0]
+        values = ", ".join(f"{name} {chosen[name]}" for name in differing)
+        trials = trials[number == used]
+        notes.append(
+            f"{len(left_out)} {mode} trials of {len(sizes) - 1} other protocol(s) are left out of the tables; "
+            f"those shown have {values}."
+        )
+    unique = trials.drop_duplicates(["subset", "alpha", "margin", "temperature", "seed"], keep="last")
+    if len(unique) < len(trials):
+        notes.append(f"{len(trials) - len(unique)} {mode} trials repeat a setting with the same seed; the latest of each counts.")
+    return unique, notes
+
+
+def _means_over_seeds(trials: pd.DataFrame, predictions: pd.DataFrame) -> pd.DataFrame:
+    patches = predictions[predictions["split"] == TEST].groupby("run_id")["patches"].agg(["size", effective_clips])
+    val_clips = clips_of_runs(predictions, VAL)
+    rows = []
+    for _, group in trials.groupby(["mode", *_SETTING.values()], dropna=False, sort=True):
+        run_id = group["run_id"].iloc[0]
+        clips, effective = patches.loc[run_id]
+        means = group[list(_MEANS)].mean().rename(_MEANS)
+        low, high = wilson_interval(means["accuracy"], clips)
+        val_low, val_high = wilson_interval(means["val_accuracy"], val_clips.loc[run_id])
+        weighted_low, weighted_high = wilson_interval(means["patch_weighted"], effective)
+        rows.append(
+            {
+                **group.iloc[0][["mode", *_SETTING.values()]].to_dict(),
+                "seeds": len(group),
+                "run_ids": tuple(group["run_id"]),
+                "test_clips": int(clips),
+                **means.to_dict(),
+                "low": low,
+                "high": high,
+                "val_low": val_low,
+                "val_high": val_high,
+                "seed_sd": group[names.TEST_ACCURACY].std(ddof=1),
+                "patch_weighted_low": weighted_low,
+                "patch_weighted_high": weighted_high,
+            }
+        )
+    if not rows:
+        return pd.DataFrame(columns=["mode", *_SETTING.values()])
+    return pd.DataFrame(rows)
+
+
+class Pair(NamedTuple):
+    """A baseline (alpha 1) and the setting with margin that validation picked; None where no trial of that kind finished."""
+
+    baseline: pd.Series | None
+    acl: pd.Series | None
+    candidates: int  # settings with alpha < 1 that the winner was picked from
+
+    def compare(self, predictions: pd.DataFrame) -> PairedComparison | None:
+        """Paired comparison on the test clips; None where one side is missing."""
+        if self.baseline is None or self.acl is None:
+            return None
+        return compare_paired(
+            correct_clips(predictions, self.baseline["run_ids"]), correct_clips(predictions, self.acl["run_ids"]), self.candidates
+        )
+
+
+def pick(settings: pd.DataFrame) -> Pair:
+    """Best baseline and best setting with alpha < 1 among `settings`, both by validation accuracy, never by test.
+
+    Ties go to the larger alpha, then to the smaller margin and temperature.
+    """
+    order = settings.sort_values(["alpha", "margin", "temperature"], ascending=[False, True, True])
+    baselines, others = order[order["alpha"] == 1], order[order["alpha"] < 1]
+    return Pair(_best(baselines), _best(others), len(others))
+
+
+def pick_self_supervised(settings: pd.DataFrame) -> Pair:
+    """The self-supervised pair of Table 2: one temperature for both sides.
+
+    The temperature is the published 0.2 where both sides have it; else the baseline's best on validation among those that both
+    sides have; else each side is picked alone.
+    """
+    own = settings[settings["mode"] == SELF_SUPERVISED]
+    shared = temperatures_of_both(own)
+    if temperature() in shared:
+        return pick(own[own["temperature"] == temperature()])
+    baseline = pick(own[own["temperature"].isin(shared)]).baseline
+    return pick(own) if baseline is None else pick(own[own["temperature"] == baseline["temperature"]])
+
+
+def temperatures_of_both(settings: pd.DataFrame) -> list[float]:
+    """Temperatures at which there is a baseline and a setting with alpha < 1, ascending."""
+    baseline = set(settings.loc[settings["alpha"] == 1, "temperature"])
+    return sorted(baseline & set(settings.loc[settings["alpha"] < 1, "temperature"]))
+
+
+def clips_of_runs(predictions: pd.DataFrame, split: str) -> pd.Series:
+    """Number of clips of the split, `VAL` or `TEST`, by run_id."""
+    return predictions[predictions["split"] == split].groupby("run_id").size()
+
+
+def correct_clips(predictions: pd.DataFrame, run_ids: tuple[str, ...]) -> pd.DataFrame:
+    """Whether each test clip was classified correctly: clips as index, a column per run."""
+    rows = predictions[predictions["run_id"].isin(run_ids) & (predictions["split"] == TEST)]
+    return rows.assign(correct=rows["label"] == rows["predicted"]).pivot(index="clip", columns="run_id", values="correct")
+
+
+def _best(settings: pd.DataFrame) -> pd.Series | None:
+    if settings.empty:
+        return None
+    return settings.sort_values("val_accuracy", ascending=False, kind="stable").iloc[0]

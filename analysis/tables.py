@@ -1,0 +1,206 @@
+"""The paper's tables and figures as frames: pure functions, settings in, one frame out, empty where data are absent.
+
+Winners are picked on validation (`analysis.settings.pick`); the baseline is alpha 1. Accuracies are shares of the test clips
+unless a name says otherwise, `low` and `high` their 95 % interval (test clips only, see `analysis.statistics`).
+"""
+
+from typing import Any
+
+import pandas as pd
+
+from analysis import published
+from analysis.published import SELF_SUPERVISED, SUPERVISED
+from analysis.settings import TEST, Pair, correct_clips, pick, pick_self_supervised, temperatures_of_both
+from analysis.statistics import wilson_interval
+
+NAN = float("nan")
+_SUBSETS = ("all", "noisy", "noisy_small", "clean")
+_SIDE = ("accuracy", "low", "high", "seeds", "seed_sd")
+_FIG3 = {
+    "uniformity": "uniformity",
+    "tolerance": "tolerance",
+    "accuracy": "patch_weighted",
+    "low": "patch_weighted_low",
+    "high": "patch_weighted_high",
+    "plain_accuracy": "accuracy",
+    "plain_low": "low",
+    "plain_high": "high",
+    "seeds": "seeds",
+}
+_WEIGHTED = ("patch_weighted", "patch_weighted_low", "patch_weighted_high")
+
+
+def table1(settings: pd.DataFrame, predictions: pd.DataFrame) -> pd.DataFrame:
+    """Table 1: supervised training on each subset, cross-entropy alone against cross-entropy with margin."""
+    supervised = settings[settings["mode"] == SUPERVISED]
+    if supervised.empty:
+        return pd.DataFrame()
+    rows = []
+    for row in published.table1():
+        pair = pick(supervised[supervised["subset"] == row["subset"]])
+        rows.append(
+            {
+                "subset": row["subset"],
+                **_values(pair.baseline, {f"baseline_{name}": name for name in _SIDE}),
+                **_values(pair.acl, {f"acl_{name}": name for name in _SIDE}),
+                **_values(pair.acl, {"alpha": "alpha", "margin": "margin"}),
+                **_difference(pair, predictions),
+                **{name: value for name, value in row.items() if name != "subset"},
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def table2(settings: pd.DataFrame, predictions: pd.DataFrame) -> pd.DataFrame:
+    """Table 2: supervised (subset all) and self-supervised, each without and with ACL.
+
+    `minus_published` compares plain accuracy in the supervised rows and patch-weighted accuracy in the SSL rows, as published.
+    """
+    supervised = pick(settings[(settings["mode"] == SUPERVISED) & (settings["subset"] == "all")])
+    ssl = pick_self_supervised(settings)
+    if all(side is None for side in (supervised.baseline, supervised.acl, ssl.baseline, ssl.acl)):
+        return pd.DataFrame()
+    rows = []
+    for pair, prefix, measure in ((supervised, "supervised", "accuracy"), (ssl, "SSL", "patch_weighted")):
+        for method, side in ((f"{prefix} baseline", pair.baseline), (f"{prefix} with ACL", pair.acl)):
+            values = _values(side, {name: name for name in (*_SIDE, *_WEIGHTED, "alpha", "margin", "temperature")})
+            compared = pair if side is pair.acl else Pair(None, None, 0)  # the baseline's row has no difference
+            expected = published.table2()[method]
+            rows.append(
+                {
+                    "method": method,
+                    **values,
+                    **_difference(compared, predictions),
+                    "published": expected,
+                    "compared_measure": "patch-weighted" if measure == "patch_weighted" else "plain",
+                    "minus_published": values[measure] - expected,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def fig2_table(settings: pd.DataFrame, predictions: pd.DataFrame) -> pd.DataFrame:
+    """Fig. 2: class-wise test accuracy of baseline and winner, lowest baseline first.
+
+    Of the self-supervised pair of Table 2; of the supervised pair (subset all, else the next complete one) where no
+    self-supervised pair is complete. Column `mode` says which.
+    """
+    pair, mode = pick_self_supervised(settings), SELF_SUPERVISED
+    if pair.baseline is None or pair.acl is None:
+        pair, mode = _supervised_pair(settings), SUPERVISED
+    if pair.baseline is None or pair.acl is None:
+        return pd.DataFrame()
+    own = predictions["run_id"].isin(pair.baseline["run_ids"]) & (predictions["split"] == TEST)
+    label_of_clip = predictions[own].drop_duplicates("clip").set_index("clip")["label"]
+    sides = {"baseline": pair.baseline, "acl": pair.acl}
+    correct = pd.DataFrame({side: correct_clips(predictions, row["run_ids"]).mean(axis=1) for side, row in sides.items()})
+    rows = []
+    for label, clips in correct.groupby(label_of_clip.reindex(correct.index)):
+        row: dict[str, object] = {"mode": mode, "class": label, "clips": len(clips)}
+        for side in sides:
+            low, high = wilson_interval(clips[side].mean(), len(clips))
+            row |= {f"{side}_accuracy": clips[side].mean(), f"{side}_low": low, f"{side}_high": high}
+        rows.append({**row, "difference": clips["acl"].mean() - clips["baseline"].mean()})
+    return pd.DataFrame(rows).sort_values(["baseline_accuracy", "class"], ignore_index=True)
+
+
+def fig3_table(settings: pd.DataFrame) -> pd.DataFrame:
+    """Fig. 3: -uniformity, tolerance and accuracy by temperature, contrastive loss against the ACL winner of that temperature.
+
+    `*_accuracy` is patch-weighted, as published; `*_plain_accuracy` counts clips. Temperatures that were only published have
+    empty columns of ours; temperatures without a baseline are left out (they are in the search table).
+    """
+    own = settings[settings["mode"] == SELF_SUPERVISED]
+    rows = []
+    for temperature in temperatures_of_both(own):
+        pair = pick(own[own["temperature"] == temperature])
+        row = {
+            "temperature": temperature,
+            "settings_tried": pair.candidates,
+            **_values(pair.acl, {"alpha": "alpha", "margin": "margin"}),
+        }
+        for name, side in (("baseline", pair.baseline), ("acl", pair.acl)):
+            row |= _values(side, {f"{name}_{column}": source for column, source in _FIG3.items()})
+        row["baseline_minus_uniformity"], row["acl_minus_uniformity"] = -row.pop("baseline_uniformity"), -row.pop("acl_uniformity")
+        rows.append(row)
+    if not rows:
+        return pd.DataFrame()
+    return pd.DataFrame(rows).merge(published.fig3(), on="temperature", how="outer").sort_values("temperature", ignore_index=True)
+
+
+def alpha_table(settings: pd.DataFrame) -> pd.DataFrame:
+    """Test accuracy by alpha for each mode and subset, at one margin and temperature: those with the most alphas.
+
+    Self-supervised accuracies are patch-weighted, as published; column `measure` says which. Published values are given only at
+    the published margin and temperature.
+    """
+    parts = []
+    for mode in (SUPERVISED, SELF_SUPERVISED):
+        for subset in _SUBSETS:
+            group = settings[(settings["mode"] == mode) & (settings["subset"] == subset)]
+            if group.empty:
+                continue
+            line = _line_over_alpha(group)
+            if mode == SELF_SUPERVISED:
+                line = line.drop(columns=["accuracy", "low", "high"])
+                line = line.rename(columns=dict(zip(_WEIGHTED, ("accuracy", "low", "high"), strict=True)))
+            line["measure"] = "patch-weighted" if mode == SELF_SUPERVISED else "plain"
+            parts.append(line)
+    if not parts:
+        return pd.DataFrame()
+    ours = pd.concat(parts).merge(published.by_alpha(), on=["mode", "subset", "alpha"], how="left")
+    elsewhere = ours["margin"] != published.margin()
+    elsewhere |= (ours["mode"] == SELF_SUPERVISED) & (ours["temperature"] != published.temperature())
+    ours.loc[elsewhere, "published_accuracy"] = NAN
+    order = ["mode", "subset", "margin", "temperature", "alpha", "seeds", "test_clips", "measure", "accuracy", "low", "high"]
+    return ours[[*order, "seed_sd", "val_accuracy", "val_low", "val_high", "published_accuracy"]]
+
+
+def _values(side: pd.Series | None, sources: dict[str, str]) -> dict[str, Any]:
+    """Column -> value of a setting under its source name; NaN where there is no such setting."""
+    return {column: NAN if side is None else side[source] for column, source in sources.items()}
+
+
+def _difference(pair: Pair, predictions: pd.DataFrame) -> dict[str, Any]:
+    comparison = pair.compare(predictions)
+    if comparison is None:
+        empty = dict.fromkeys(("test_clips", "difference", "difference_low", "difference_high", "mcnemar_p", "settings_tried"), NAN)
+        return {**empty, "verdict": ""}
+    return {
+        "test_clips": comparison.clips,
+        "difference": comparison.difference,
+        "difference_low": comparison.low,
+        "difference_high": comparison.high,
+        "mcnemar_p": comparison.p_value,
+        "settings_tried": comparison.candidates,
+        "verdict": comparison.verdict,
+    }
+
+
+def _supervised_pair(settings: pd.DataFrame) -> Pair:
+    """The supervised pair of the first subset that has both sides, `all` first."""
+    supervised = settings[settings["mode"] == SUPERVISED]
+    pairs = [pick(supervised[supervised["subset"] == subset]) for subset in _SUBSETS]
+    complete = [pair for pair in pairs if pair.baseline is not None and pair.acl is not None]
+    return complete[0] if complete else Pair(None, None, 0)
+
+
+def _line_over_alpha(settings: pd.DataFrame) -> pd.DataFrame:
+    """The settings at that margin and temperature which have most alphas (ties: the published ones, then the smallest).
+
+    A baseline has no margin and belongs to every margin; its row gets the margin of the line it is shown with.
+    """
+    lines = []
+    for temperature in sorted(settings["temperature"].unique()):
+        own = settings[settings["temperature"].eq(temperature) | settings["temperature"].isna()]
+        for margin in sorted(own["margin"].dropna().unique()) or [published.margin()]:
+            line = own[own["margin"].eq(margin) | own["margin"].isna()].assign(margin=margin)
+            rank = (
+                -line["alpha"].nunique(),
+                margin != published.margin(),
+                temperature != published.temperature(),
+                temperature,
+                margin,
+            )
+            lines.append((rank, line))
+    return min(lines, key=lambda entry: entry[0])[1].sort_values("alpha")

@@ -1,0 +1,120 @@
+"""Figures of all trials: the search's landscape and the training curves. Table in, Plotly figure out; nothing is computed here."""
+
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.colors import sample_colorscale
+from plotly.subplots import make_subplots
+
+from analysis.figures import ACL, BASELINE, styled
+from analysis.page_tables import percent_interval
+from analysis.published import SELF_SUPERVISED, SUPERVISED
+from study import record_names as names
+
+_SCALE = "Cividis"
+_ALPHA_SCALE = ["#3d1800", ACL, "#f9cba7"]  # shades of ACL's colour; the baseline has its own
+_AXIS_TITLES = {"margin": "margin (rad)", "temperature": "temperature τ"}
+# The validation accuracy that every trial of the mode has, also one that was stopped early.
+_VALUES = {SUPERVISED: "val_accuracy", SELF_SUPERVISED: "val_knn_accuracy"}
+_METRIC_TITLES = {
+    names.TRAIN_LOSS: "training loss",
+    names.VAL_EPOCH_ACCURACY: "validation accuracy",
+    names.VAL_EPOCH_KNN_ACCURACY: "validation kNN accuracy",
+}
+
+
+def search_figure(table: pd.DataFrame) -> go.Figure:
+    """Search landscape: trials at their alpha, margin and temperature, from `trial_tables.search_table`.
+
+    Coloured by validation accuracy (self-supervised: kNN accuracy). Only the subset with most trials of each mode is shown, since
+    subsets differ more than settings. Hollow marks are trials that were stopped early, with that of the epoch selected so far.
+    """
+    panels = [(SUPERVISED, "margin"), (SELF_SUPERVISED, "temperature"), (SELF_SUPERVISED, "margin")]
+    shown = {mode: _largest_subset(table[(table["mode"] == mode) & table[value].notna()]) for mode, value in _VALUES.items()}
+    panels = [(mode, axis) for mode, axis in panels if not shown[mode].empty]
+    titles = [f"{mode}, {shown[mode]['subset'].iloc[0].replace('_', ' ')}: α × {axis}" for mode, axis in panels]
+    titles = titles or ["no trial has a validation figure yet"]
+    figure = make_subplots(1, len(titles), subplot_titles=titles, horizontal_spacing=0.13)
+    for column, (mode, axis) in enumerate(panels, start=1):
+        for outcome, symbol in ((names.FINISHED, "circle"), (names.STOPPED, "circle-open")):
+            own = shown[mode][shown[mode]["outcome"] == outcome]
+            figure.add_trace(_points(own, mode, axis, symbol), row=1, col=column)
+        figure.update_yaxes(title=_AXIS_TITLES[axis], rangemode="tozero", row=1, col=column)
+        if axis == "temperature":
+            figure.update_yaxes(type="log", tickvals=[0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5], row=1, col=column)
+        bar = {"x": figure.get_subplot(1, column).xaxis.domain[1] + 0.005, "tickformat": ".0%", "thickness": 10, "xpad": 2}
+        figure.update_layout({_color_axis(mode): {"colorscale": _SCALE, "colorbar": bar}})
+    for outcome, symbol in (("finished", "circle"), ("stopped early", "circle-open")):
+        marker = {"symbol": symbol, "size": 12, "color": "#555", "line_width": 2}
+        figure.add_scatter(x=[None], y=[None], mode="markers", name=outcome, marker=marker)
+    figure.update_xaxes(title="α", range=[-0.05, 1.05])
+    figure.update_layout(height=430)
+    return styled(figure)
+
+
+def curves_figure(table: pd.DataFrame) -> go.Figure:
+    """Training loss and validation accuracy by epoch, a line for each trial, from `trial_tables.curves_table`."""
+    panels = list(table.groupby(["mode", "metric"], sort=False))
+    titles = [f"{panel['mode'].iloc[0]}: {_METRIC_TITLES[panel['metric'].iloc[0]]}" for _, panel in panels]
+    rows = -(-len(panels) // 2)
+    figure = make_subplots(rows, 2, subplot_titles=titles, vertical_spacing=0.16)
+    for index, ((_, metric), panel) in enumerate(panels):
+        place = {"row": index // 2 + 1, "col": index % 2 + 1}
+        for _, run in panel.groupby("run_id", sort=False):
+            figure.add_trace(_curve(run), **place)
+        figure.update_yaxes(tickformat=None if metric == names.TRAIN_LOSS else ".0%", **place)
+    figure.update_xaxes(title="epoch")
+    key = {
+        "color": [0],
+        "cmin": 0,
+        "cmax": 1,
+        "colorscale": _ALPHA_SCALE,
+        "showscale": True,
+        "colorbar": {"title": "α < 1", "thickness": 12},
+    }
+    figure.add_scatter(x=[None], y=[None], mode="markers", marker=key, showlegend=False)
+    for name, line in (("baseline (α = 1)", {"color": BASELINE}), ("ended early", {"color": "#555", "dash": "dot"})):
+        figure.add_scatter(x=[None], y=[None], mode="lines", name=name, line=line)
+    figure.update_layout(height=90 + 320 * rows)
+    return styled(figure)
+
+
+def _largest_subset(trials: pd.DataFrame) -> pd.DataFrame:
+    if trials.empty:
+        return trials
+    return trials[trials["subset"] == trials["subset"].value_counts(sort=True).index[0]]
+
+
+def _color_axis(mode: str) -> str:
+    return "coloraxis" if mode == SUPERVISED else "coloraxis2"
+
+
+def _points(trials: pd.DataFrame, mode: str, axis: str, symbol: str) -> go.Scatter:
+    value = _VALUES[mode]
+    accuracies = [percent_interval(row, value, f"{value}_low", f"{value}_high") for row in trials.to_dict("records")]
+    return go.Scatter(
+        x=trials["alpha"],
+        y=trials[axis],
+        mode="markers",
+        showlegend=False,
+        marker={"symbol": symbol, "size": 12, "color": trials[value], "coloraxis": _color_axis(mode), "line_width": 2},
+        customdata=trials[["sweep", "margin", "temperature"]].assign(accuracy=accuracies),
+        hovertemplate="%{customdata[0]}<br>α %{x:.3f}, margin %{customdata[1]:.3f}"
+        + ("" if mode == SUPERVISED else ", τ %{customdata[2]:.3f}")
+        + "<br>validation, %: %{customdata[3]}<extra></extra>",
+    )
+
+
+def _curve(run: pd.DataFrame) -> go.Scatter:
+    first = run.iloc[0]
+    colour = BASELINE if first["alpha"] == 1 else sample_colorscale(_ALPHA_SCALE, [first["alpha"]])[0]
+    dash = "solid" if first["outcome"] == names.FINISHED else "dot"
+    return go.Scatter(
+        x=run["epoch"],
+        y=run["value"],
+        mode="lines",
+        showlegend=False,
+        line={"color": colour, "width": 1.5, "dash": dash},
+        name=f"{first['sweep']} {first['trial_id']}",
+        hovertemplate=f"α {first['alpha']:.3g}, margin {first['margin']:.3g}, seed {first['seed']:.0f}"
+        "<br>epoch %{x}: %{y:.4g}<extra>%{fullData.name}</extra>",
+    )

@@ -1,0 +1,139 @@
+"""What the driver does as trials report: records and progress. Both are pickled with the Ray experiment for a resume."""
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+from ray.tune import Callback
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from acl.config import build_config, flatten
+from study import record_names as names
+from study.records import StudyRecord
+from study.spec import Sweep
+from study.trial import EPOCH, IS_LAST, trial_settings
+
+
+class TrialRecorder(Callback):
+    """Passes what trials report on to the study's record.
+
+    The record belongs to the class: Ray pickles callbacks with the experiment and restores them on a resume, when the record
+    is opened anew.
+    """
+
+    record: ClassVar[StudyRecord]
+
+    def __init__(self, sweep: Sweep) -> None:
+        self.sweep = sweep
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Open the trial's run; called again when a resumed trial goes on."""
+        settings = flatten(build_config(trial_settings(self.sweep.common, trial.config)))
+        self.record.start_trial(trial.trial_id, self.sweep.name, self.sweep.objective, settings)
+
+    def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any) -> None:
+        """Log the epoch."""
+        metrics = {name: value for name, value in result.items() if name.startswith(names.METRIC_PREFIXES)}
+        self.record.log_epoch(trial.trial_id, result[EPOCH], metrics)
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Close the run: finished, or stopped by the scheduler."""
+        if (trial.last_result or {}).get(IS_LAST):
+            with trial.checkpoint.as_directory() as folder:
+                predictions = Path(folder, names.PREDICTIONS_FILE).read_text(encoding="utf-8")
+            self.record.finish_trial(trial.trial_id, names.FINISHED, predictions=predictions)
+        else:
+            self.record.finish_trial(trial.trial_id, names.STOPPED)
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Close the run with the reason of the failure; a trial may fail before it starts."""
+        if not self.record.knows(trial.trial_id):
+            self.on_trial_start(iteration, trials, trial)
+        self.record.finish_trial(trial.trial_id, names.FAILED, reason=failure_reason(trial))
+
+
+def failure_reason(trial: Any) -> str:
+    """One line that says why a trial failed: the error that its worker raised, without Ray's wrapping."""
+    # Ray has written the error to its local folder by now, but not yet to the experiment's, where trial.get_error() looks.
+    written = Path(trial.error_file) if trial.error_file else None
+    text = written.read_text(encoding="utf-8") if written and written.exists() else ""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else "the worker ended without an error message"
+
+
+@dataclass
+class ProgressLine(Callback):
+    """A progress bar over a sweep's trials, with the best objective so far."""
+
+    sweep: Sweep
+    epochs: int
+    best: float | None = None
+    ended: dict[str, str] = field(default_factory=dict)
+    _epochs_done: dict[str, int] = field(default_factory=dict)
+    _bar: Any = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_bar": None}
+
+    def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        """Show the bar, once the experiment runs."""
+        if self._bar is None:
+            self._bar = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("epochs"),
+                TimeElapsedColumn(),
+                TimeRemainingColumn(),
+                TextColumn("{task.fields[state]}"),
+                console=Console(file=sys.stderr),
+            )
+            self._task = self._bar.add_task(self.sweep.name, total=self.sweep.runs * self.epochs, state="")
+            self._bar.start()
+            for trial in trials:  # of a resumed experiment
+                if EPOCH in (trial.last_result or {}):
+                    self._epochs_done[trial.trial_id] = trial.last_result[EPOCH]
+                if trial.is_finished():
+                    self._end(trial, names.FINISHED if trial.last_result.get(IS_LAST) else names.STOPPED)
+            self._show()
+
+    def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any) -> None:
+        """Advance by an epoch."""
+        self._epochs_done[trial.trial_id] = result[EPOCH]
+        value = result.get(self.sweep.objective)
+        if value is not None:
+            self.best = value if self.best is None else max(self.best, value)
+        self._show()
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Count the trial; one that was stopped early counts as done."""
+        self._end(trial, names.FINISHED if (trial.last_result or {}).get(IS_LAST) else names.STOPPED)
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Say at once which trial failed, and why."""
+        self._end(trial, names.FAILED)
+        if self._bar is not None:
+            self._bar.console.print(f"trial {trial.trial_id} failed: {failure_reason(trial)}", markup=False, highlight=False)
+
+    def on_experiment_end(self, trials: list[Any], **info: Any) -> None:
+        """Leave the finished bar on the screen."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def _end(self, trial: Any, outcome: str) -> None:
+        self.ended[trial.trial_id] = outcome
+        self._epochs_done[trial.trial_id] = self.epochs
+        self._show()
+
+    def _show(self) -> None:
+        if self._bar is None:
+            return
+        counts = [
+            f"{list(self.ended.values()).count(outcome)} {outcome}" for outcome in (names.FINISHED, names.STOPPED, names.FAILED)
+        ]
+        state = ", ".join(count for count in counts if not count.startswith("0 ")) or "starting"
+        best = "" if self.best is None else f", best {self.sweep.objective} {self.best:.3f}"
+        self._bar.update(self._task, completed=sum(self._epochs_done.values()), state=state + best)

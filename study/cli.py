@@ -1,0 +1,236 @@
+"""The command line, `acl-study`. Heavy imports stay inside the commands, so that --help answers at once."""
+
+import os
+import subprocess
+import sys
+import traceback
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from study.home import DEFAULT_HOME, Home
+
+PROJECT_PACKAGES = ("acl", "study", "analysis")
+
+app = typer.Typer(
+    help="Studies of angular contrastive loss: train, sweep, record and report.",
+    no_args_is_help=True,
+    invoke_without_command=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+data_app = typer.Typer(help="Make and prepare corpora in the layout of FSDnoisy18k.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+console = Console(stderr=True, highlight=False)
+
+HomeOption = Annotated[Path, typer.Option("--home", envvar="ACL_STUDY_HOME", help="Folder of all results.")]
+SetOption = Annotated[list[str], typer.Option("--set", metavar="NAME=VALUE", help="A setting by its dotted name; repeatable.")]
+StoreOption = Annotated[
+    str | None, typer.Option("--store", help="MLflow tracking URI; default: the SQLite store in the home folder.")
+]
+DataOption = Annotated[Path | None, typer.Option("--data", help="Corpus folder; short for --set data.root=DIR.")]
+AddressOption = Annotated[str | None, typer.Option("--address", help="Ray cluster, e.g. auto; default: Ray on this machine alone.")]
+ProfileOption = Annotated[
+    str | None, typer.Option("--profile", help="recipe, or mini: synthetic corpus and small models on a CPU.")
+]
+
+
+def main() -> None:
+    """Entry point: failures are one line and a non-zero exit status."""
+    try:
+        sys.exit(app(standalone_mode=False) or 0)
+    except (KeyboardInterrupt, typer.Abort):
+        sys.exit(130)
+    except Exception as error:
+        sys.exit(_explain(error))
+
+
+def _explain(error: Exception) -> int:
+    """Print `error` as one line; what this project did not foresee leaves its traceback in a file."""
+    if hasattr(error, "format_message"):  # typer's own: wrong option, missing argument, or (without a message) help was shown
+        if message := error.format_message():
+            console.print(f"error: {message}; see --help", markup=False)
+        return 2
+    if type(error).__module__.partition(".")[0] in PROJECT_PACKAGES or isinstance(error, OSError):
+        console.print(f"error: {error}", markup=False, soft_wrap=True)
+        return 1
+    log = Path("acl-study-error.log").absolute()
+    log.write_text(traceback.format_exc(), encoding="utf-8")
+    first_line = (str(error).splitlines() or [""])[0]
+    console.print(f"error: unexpected {type(error).__name__}: {first_line} (details in {log})", markup=False, soft_wrap=True)
+    return 1
+
+
+@app.callback()
+def version_option(version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False) -> None:
+    if version:
+        print(metadata.version("acl-study"))
+        raise typer.Exit
+
+
+@app.command()
+def quickstart(home: HomeOption = DEFAULT_HOME) -> None:
+    """Run the whole pipeline at toy size: synthetic corpus, 22 trials of both modes, report.
+
+    Example: acl-study quickstart
+    """
+    from study.commands import run_study
+
+    run_study("quickstart", Home(home))
+    report(["quickstart"], home=home)
+
+
+@app.command()
+def studies() -> None:
+    """List the shipped studies with their questions.
+
+    Example: acl-study studies
+    """
+    from study.study_files import read_study, resolve_study, shipped_studies
+
+    for name in shipped_studies():
+        study = resolve_study(read_study(name))
+        print(f"{name:20} {study.runs:4} trials  {study.question.strip()}")
+
+
+@app.command()
+def run(
+    study: Annotated[str, typer.Argument(help="Study file, or the name of a shipped study.")],
+    data: DataOption = None,
+    name: Annotated[str | None, typer.Option("--name", help="Name of the results; default: the study's.")] = None,
+    profile: ProfileOption = None,
+    settings: SetOption = [],  # noqa: B006 (typer copies it)
+    cpus: Annotated[float | None, typer.Option("--cpus", help="CPUs of each trial; default: the study's.")] = None,
+    gpus: Annotated[float | None, typer.Option("--gpus", help="GPUs of each trial, fractions share one.")] = None,
+    address: AddressOption = None,
+    store: StoreOption = None,
+    home: HomeOption = DEFAULT_HOME,
+) -> None:
+    """Run a study; one that was interrupted continues.
+
+    Example: acl-study run table1-supervised --data /data/FSDnoisy18k
+    """
+    from study.commands import parse_settings, run_study
+
+    options: dict[str, Any] = {"name": name, "profile": profile, "overrides": parse_settings(settings, data)}
+    resources = {key: value for key, value in (("cpus", cpus), ("gpus", gpus)) if value is not None}
+    run_study(study, Home(home), **options, resources=resources, address=address, store=store)
+
+
+@app.command()
+def resume(
+    name: Annotated[str, typer.Argument(help="Name under which the study was launched.")],
+    address: AddressOption = None,
+    store: StoreOption = None,
+    home: HomeOption = DEFAULT_HOME,
+) -> None:
+    """Continue a study after Ctrl-C or a crash.
+
+    Example: acl-study resume table1-supervised
+    """
+    from study.commands import launch_study
+    from study.launched import load_launched
+
+    launch_study(load_launched(Home(home), name), Home(home), address, store)
+
+
+@app.command()
+def report(
+    names: Annotated[list[str], typer.Argument(help="Names of launched studies; several go into one page.")],
+    store: StoreOption = None,
+    home: HomeOption = DEFAULT_HOME,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder of the report; default: reports/ in the home folder.")] = None,
+) -> None:
+    """Write one offline HTML page, and every table as CSV.
+
+    Example: acl-study report table1-supervised table2-ssl
+    """
+    from analysis.report import write_report
+    from study.commands import existing_store
+
+    places = Home(home)
+    page = write_report(existing_store(places, store, names), names, out or places.report(names))
+    print(f"report: {page}")
+
+
+@app.command()
+def ui(store: StoreOption = None, home: HomeOption = DEFAULT_HOME, port: Annotated[int, typer.Option("--port")] = 5000) -> None:
+    """Browse the records in MLflow until Ctrl-C.
+
+    Example: acl-study ui
+    """
+    from study.commands import existing_store
+
+    uri = existing_store(Home(home), store)
+    print(f"MLflow: http://127.0.0.1:{port}  (Ctrl-C ends it)", flush=True)
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri, "--host", "127.0.0.1", "--port", str(port)]
+    quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    raise typer.Exit(subprocess.run(command, check=False, env=os.environ | quiet).returncode)
+
+
+@app.command()
+def train(
+    settings: SetOption = [],  # noqa: B006
+    data: DataOption = None,
+    mode: Annotated[str, typer.Option("--mode", help="supervised or self-supervised.")] = "supervised",
+    checkpoints: Annotated[Path | None, typer.Option("--checkpoints", help="Folder to save to, and to continue from.")] = None,
+    list_settings: Annotated[
+        bool, typer.Option("--list", help="List all settings of the mode with their values, and end.")
+    ] = False,
+) -> None:
+    """Train one run without Ray and print each epoch.
+
+    Example: acl-study train --mode supervised --data corpus --set loss.alpha=0.3
+    """
+    from acl.config import build_config, flatten
+    from study.commands import parse_settings
+
+    overrides = {"mode": mode, **parse_settings(settings, data)}
+    if list_settings:
+        for setting, value in flatten(build_config({"data.root": ".", **overrides})).items():
+            print(f"{setting} = {value}")
+        return
+    config = build_config(overrides)
+    from acl.training import fit
+
+    for result in fit(config, checkpoints):
+        shown = result.metrics if result.is_last else {k: v for k, v in result.metrics.items() if not k.startswith("test.")}
+        print(
+            f"epoch {result.epoch}/{result.epochs}  " + "  ".join(f"{key} {value:.4g}" for key, value in shown.items()), flush=True
+        )
+
+
+@data_app.command()
+def synth(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to write the corpus.")],
+    size: Annotated[str, typer.Option("--size", help="tiny, small or medium.")] = "small",
+    seed: Annotated[int, typer.Option("--seed", help="Same seed, same bytes.")] = 0,
+) -> None:
+    """Write a synthetic corpus: 44.1 kHz wav files in the layout of FSDnoisy18k.
+
+    Example: acl-study data synth corpus --size small --seed 0
+    """
+    from study.corpora import synthesise
+
+    synthesise(folder, size, seed)
+
+
+@data_app.command()
+def prepare(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Corpus folder.")],
+    workers: Annotated[int | None, typer.Option("--workers", help="Processes; default: one per core.")] = None,
+) -> None:
+    """Compute the log-mel features of both front ends; continues where it was interrupted.
+
+    Example: acl-study data prepare corpus
+    """
+    from study.corpora import prepare_features
+
+    prepare_features(folder, workers)
+
+
+if __name__ == "__main__":
+    main()

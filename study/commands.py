@@ -1,0 +1,117 @@
+"""What the commands of the command line do, beyond reading their options."""
+
+import contextlib
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import typer
+import yaml
+
+from acl.config import ConfigError
+from study.corpora import ensure_mini_corpus
+from study.home import DEFAULT_HOME, Home
+from study.launched import records_of
+from study.spec import Study, StudyError
+from study.study_files import read_study, resolve_study
+
+INCOMPLETE = 130  # exit status after Ctrl-C, SIGTERM or the end of a time budget
+
+
+def run_study(
+    study_name: str,
+    home: Home,
+    *,
+    name: str | None = None,
+    profile: str | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    resources: Mapping[str, float] | None = None,
+    address: str | None = None,
+    store: str | None = None,
+) -> None:
+    """Resolve a study and launch it, on the synthetic corpus where the mini profile names no other.
+
+    Raises:
+        StudyError: the study is wrong, or there is no corpus for it.
+    """
+    content = read_study(study_name)
+    if name is not None:
+        content["name"] = name
+    study = resolve_study(content, profile, overrides, resources)  # a wrong study is refused before a corpus is written
+    if any("data.root" not in sweep.base for sweep in study.sweeps):
+        if study.profile != "mini":
+            raise StudyError("no corpus: pass --data DIR (a prepared corpus), or --profile mini for the synthetic one")
+        corpus = {"data.root": str(ensure_mini_corpus(home))}
+        study = resolve_study(content, profile, {**corpus, **(overrides or {})}, resources)
+    launch_study(study, home, address, store)
+
+
+def launch_study(study: Study, home: Home, address: str | None, store: str | None) -> None:
+    """Run what is left of a study, and say how it ended and what to do next.
+
+    Raises:
+        typer.Exit: trials are left or failed.
+    """
+    from analysis.runs import AnalysisError
+    from study.launch import launch
+    from study.summary import print_summary
+
+    outcomes = launch(study, home, store_uri=store, address=address)
+    with contextlib.suppress(AnalysisError):  # interrupted before the first trial: there is nothing to sum up
+        print_summary(study, existing_store(home, store, [study.name]))
+    command = Path(sys.argv[0]).name if shutil.which(Path(sys.argv[0]).name) else sys.argv[0]
+    options = "" if home.root == DEFAULT_HOME else f" --home {home.root}"
+    left, failed = (sum(getattr(outcome, kind) for outcome in outcomes) for kind in ("left", "failed"))
+    if left:
+        print(f"incomplete, {left} trials are left in this sweep; continue with: {command} resume {study.name}{options}")
+        raise typer.Exit(INCOMPLETE)
+    print(f"report with:       {command} report {study.name}{options}\nbrowse MLflow with: {command} ui{options}")
+    if failed:
+        print(f"{failed} trials failed, for the reasons above (also in MLflow); retry with: {command} resume {study.name}{options}")
+        raise typer.Exit(1)
+
+
+def parse_settings(settings: list[str], data: Path | None) -> dict[str, Any]:
+    """Dotted name -> value of `--set NAME=VALUE` options (values as in YAML) and of `--data`.
+
+    >>> parse_settings(["loss.alpha=0.3", "data.subset=clean"], None)
+    {'loss.alpha': 0.3, 'data.subset': 'clean'}
+
+    Raises:
+        ConfigError: an option without "=".
+    """
+    parsed: dict[str, Any] = {}
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        if not equals:
+            raise ConfigError(f"--set takes NAME=VALUE, got {setting!r}; e.g. --set loss.alpha=0.3")
+        parsed[name.strip()] = _number(yaml.safe_load(value))
+    if data is not None:
+        parsed["data.root"] = str(data.absolute())
+    return parsed
+
+
+def existing_store(home: Home, store: str | None, studies: Sequence[str] = ()) -> str:
+    """URI of the records to read: `store`, or the one that the first of `studies` was launched with, or the home's own.
+
+    Raises:
+        StudyError: the home folder has none.
+    """
+    kept = records_of(home, studies[0]) if studies else None
+    if store is None and kept is not None:
+        return kept[0]
+    if store is None and not (home.root / "mlflow.db").exists():
+        raise StudyError(f"no records in {home.root}; run a study first (acl-study quickstart), or name another folder with --home")
+    return store or home.store_uri
+
+
+def _number(value: Any) -> Any:
+    """YAML 1.1 reads 1e-3 as text; people mean a number."""
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value

@@ -1,0 +1,53 @@
+"""Corpora from the command line: synthesis and features with a progress bar."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from acl.data.synthesis import write_synthetic_corpus
+from acl.store import prepare
+from study.home import Home
+
+MINI_SIZE = "small"
+MINI_SEED = 0
+
+
+def synthesise(folder: Path, size: str, seed: int) -> None:
+    """Write a synthetic corpus; nothing is done where the same one lies already."""
+    with _progress_bar(f"synthesising {folder.name}") as progress:
+        write_synthetic_corpus(folder, size, seed, progress=progress)
+
+
+def prepare_features(folder: Path, workers: int | None = None) -> None:
+    """Compute the features of both front ends; nothing is done where they are complete."""
+    with _progress_bar(f"features of {folder.name}") as progress:
+        prepare(folder, workers=workers, progress=progress)
+
+
+def ensure_mini_corpus(home: Home) -> Path:
+    """The prepared synthetic corpus of the mini profile."""
+    folder = home.corpus(MINI_SIZE, MINI_SEED)
+    synthesise(folder, MINI_SIZE, MINI_SEED)
+    prepare_features(folder)
+    return folder
+
+
+@contextmanager
+def _progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on standard error, fed with (done, total); it appears with the first call."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("clips"))
+    bar = Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=Console(stderr=True))
+    task = bar.add_task(what, total=None)
+
+    def show(done: int, total: int) -> None:
+        bar.start()
+        bar.update(task, completed=done, total=total)
+
+    try:
+        yield show
+    finally:
+        if bar.live.is_started:
+            bar.stop()

@@ -1,0 +1,35 @@
+"""Where results lie: one folder that holds everything a person may want to keep or delete."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+DEFAULT_HOME = Path("acl-runs")
+
+
+@dataclass(frozen=True)
+class Home:
+    """Folder of all results.
+
+    `mlflow.db` and `artifacts/` are the MLflow store, `studies/NAME/` the state of a study (its file, Ray's snapshots,
+    checkpoints), `corpora/` synthetic corpora, `reports/NAME/` reports. The records name their artifacts by absolute paths,
+    so the folder stays where it is; reports can be moved and sent.
+    """
+
+    root: Path
+
+    @property
+    def store_uri(self) -> str:
+        """The embedded MLflow store."""
+        return f"sqlite:///{self.root.resolve() / 'mlflow.db'}"
+
+    def study(self, name: str) -> Path:
+        """State of a study."""
+        return self.root.resolve() / "studies" / name
+
+    def corpus(self, size: str, seed: int) -> Path:
+        """A synthetic corpus."""
+        return self.root.resolve() / "corpora" / f"synthetic-{size}-seed{seed}"
+
+    def report(self, studies: list[str]) -> Path:
+        """Report of one or several studies."""
+        return self.root.resolve() / "reports" / "+".join(studies)

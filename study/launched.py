@@ -1,0 +1,75 @@
+"""What is kept of a launched study beside Ray's state: the study as launched, and where its records are."""
+
+import json
+from itertools import zip_longest
+from pathlib import Path
+
+import yaml
+
+from study.home import Home
+from study.spec import Study, StudyError
+
+STUDY_FILE = "study.yaml"
+RECORD_FILE = "record.json"
+
+
+def study_text(study: Study) -> str:
+    """The resolved study as YAML."""
+    text: str = yaml.safe_dump(study.model_dump(mode="json", exclude_none=True), sort_keys=False, allow_unicode=True)
+    return text
+
+
+def load_launched(home: Home, name: str) -> Study:
+    """The study that was launched as `name`.
+
+    Raises:
+        StudyError: there is none.
+    """
+    path = home.study(name) / STUDY_FILE
+    if not path.exists():
+        known = sorted(entry.parent.name for entry in home.root.glob(f"studies/*/{STUDY_FILE}"))
+        raise StudyError(f"no study {name!r} in {home.root}; launched there: {', '.join(known) or 'none'}")
+    return Study.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+
+
+def check_unchanged(home: Home, study: Study) -> None:
+    """Results of two different studies never mix.
+
+    Raises:
+        StudyError: another study was launched under this name.
+    """
+    path = home.study(study.name) / STUDY_FILE
+    if not path.exists():
+        return
+    launched, lines = path.read_text(encoding="utf-8").splitlines(), study_text(study).splitlines()
+    for before, now in zip_longest(launched, lines, fillvalue="nothing"):
+        if before != now:
+            raise StudyError(
+                f"study {study.name!r} was launched with {before.strip()!r}, now it has {now.strip()!r}; give it another --name"
+            )
+
+
+def keep_study(home: Home, study: Study) -> None:
+    """Write the study's file into its folder."""
+    home.study(study.name).mkdir(parents=True, exist_ok=True)
+    _write(home.study(study.name) / STUDY_FILE, study_text(study))
+
+
+def records_of(home: Home, name: str) -> tuple[str, str] | None:
+    """MLflow store and run of a launched study; None if it was not launched in this home."""
+    path = home.study(name) / RECORD_FILE
+    if not path.exists():
+        return None
+    kept = json.loads(path.read_text(encoding="utf-8"))
+    return kept["store"] or home.store_uri, kept["run"]
+
+
+def keep_records(home: Home, name: str, store: str | None, run_id: str) -> None:
+    """Note where the records of a study are; `store` None is the home's own."""
+    _write(home.study(name) / RECORD_FILE, json.dumps({"store": store, "run": run_id}))
+
+
+def _write(path: Path, text: str) -> None:
+    partial = path.with_suffix(".partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)

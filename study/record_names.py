@@ -1,0 +1,77 @@
+"""Names in the MLflow records: written by `study.records`, read by `analysis.runs`. Strings only: imports nothing.
+
+A launch of a study is one parent run; each trial is a child run (`mlflow.parentRunId`). A trial's parameters are the dotted
+setting names of `acl.config`, plus nothing else; its metrics are those of `acl.training.EpochResult`, one step per epoch.
+"""
+
+EXPERIMENT = "acl-study"
+
+# Tags of both kinds of run
+KIND = "acl_study.kind"
+KIND_STUDY = "study"
+KIND_TRIAL = "trial"
+STUDY = "acl_study.study"  # the name under which the study was launched
+
+# Tags of study runs
+QUESTION = "acl_study.question"
+PAPER_FOUND = "acl_study.paper_found"
+CORPUS = "acl_study.corpus"  # e.g. "FSDnoisy18k" or "synthetic corpus, small, seed 0"
+CORPUS_IS_SYNTHETIC = "acl_study.corpus_is_synthetic"  # "true" or "false"
+PROFILE = "acl_study.profile"  # "recipe" or "mini"
+
+# Tags of trial runs
+SWEEP = "acl_study.sweep"  # which of the study's sweeps the trial belongs to
+OBJECTIVE = "acl_study.objective"  # the validation metric that the sweep maximises
+TRIAL_ID = "acl_study.trial_id"
+OUTCOME = "acl_study.outcome"  # finished, stopped (by the scheduler) or failed
+REASON = "acl_study.reason"  # of a failure, one line
+
+FINISHED = "finished"
+STOPPED = "stopped"
+FAILED = "failed"
+
+# Artifacts
+STUDY_FILE = "study.yaml"  # of a study run: the study as launched, all overrides applied
+CONFIG_FILE = "config.json"  # of a trial run: dotted name -> value
+PREDICTIONS_FILE = "predictions.csv"  # of a trial run: columns below, one row per validation and test clip
+
+PREDICTION_SPLIT = "split"  # "val" or "test"
+PREDICTION_CLIP = "clip"
+PREDICTION_LABEL = "label"
+PREDICTION_PREDICTED = "predicted"
+PREDICTION_PATCHES = "patches"  # patches that the clip has, the weight of the patch-weighted accuracy
+
+METRIC_PREFIXES = ("train.", "val.", "test.", "best_epoch")  # of everything that is a metric
+
+# Metrics, each epoch
+TRAIN_LOSS = "train.loss"
+TRAIN_NT_XENT = "train.nt_xent"  # self-supervised
+TRAIN_CROSS_ENTROPY = "train.cross_entropy"  # supervised
+TRAIN_ANGULAR_MARGIN = "train.angular_margin"  # before alpha and angular_scale, rad²
+LEARNING_RATE = "train.learning_rate"
+CLIPS_PER_SECOND = "train.clips_per_second"
+EPOCH_SECONDS = "train.epoch_seconds"
+VAL_LOSS = "val.loss"  # supervised
+VAL_CROSS_ENTROPY = "val.cross_entropy"  # supervised
+VAL_ANGULAR_MARGIN = "val.angular_margin"  # supervised
+VAL_EPOCH_KNN_ACCURACY = "val.epoch_knn_accuracy"  # self-supervised, of the epoch's own weights
+VAL_EPOCH_KNN_MACRO_ACCURACY = "val.epoch_knn_macro_accuracy"  # self-supervised, of the epoch's own weights
+
+VAL_EPOCH_ACCURACY = "val.epoch_accuracy"  # supervised, of the epoch's own weights
+
+# Metrics of the epoch that validation has selected so far, whose weights are tested in the end. The classifier's: supervised
+# each epoch, self-supervised (linear probe) with the last epoch. kNN: self-supervised, each epoch.
+VAL_KNN_ACCURACY = "val.knn_accuracy"
+VAL_KNN_MACRO_ACCURACY = "val.knn_macro_accuracy"
+VAL_ACCURACY = "val.accuracy"  # share of clips, 0..1
+VAL_MACRO_ACCURACY = "val.macro_accuracy"  # mean of the class-wise accuracies
+VAL_PATCH_WEIGHTED_ACCURACY = "val.patch_weighted_accuracy"
+
+# Metrics with the last epoch only, of the checkpoint that validation selected
+BEST_EPOCH = "best_epoch"
+TEST_ACCURACY = "test.accuracy"
+TEST_MACRO_ACCURACY = "test.macro_accuracy"
+TEST_PATCH_WEIGHTED_ACCURACY = "test.patch_weighted_accuracy"
+TEST_KNN_ACCURACY = "test.knn_accuracy"  # self-supervised
+TEST_UNIFORMITY = "test.uniformity"  # self-supervised, of z; the paper's tables print its negative
+TEST_TOLERANCE = "test.tolerance"  # self-supervised, of z

@@ -1,0 +1,109 @@
+"""From a study file, or a shipped study's name, to a checked study."""
+
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+from pydantic import ValidationError
+
+from acl.config import ConfigError, setting_names
+from study.spaces import Scalar
+from study.spec import Profile, Study, StudyError, Sweep
+
+
+def shipped_studies() -> dict[str, str]:
+    """Name -> text of the studies that come with the package."""
+    folder = files("study") / "studies"
+    return {Path(entry.name).stem: entry.read_text(encoding="utf-8") for entry in sorted(folder.iterdir(), key=lambda e: e.name)}
+
+
+def read_study(name_or_file: str) -> dict[str, Any]:
+    """Raw content of a study file, or of a shipped study by its name.
+
+    Raises:
+        StudyError: there is no such file or study, or it is not a YAML mapping.
+    """
+    shipped = shipped_studies()
+    if name_or_file in shipped:
+        text = shipped[name_or_file]
+    elif Path(name_or_file).is_file():
+        text = Path(name_or_file).read_text(encoding="utf-8")
+    else:
+        raise StudyError(f"no study {name_or_file!r}: neither a file nor a shipped study ({', '.join(shipped)})")
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 1}: " if mark else ""
+        raise StudyError(f"{name_or_file}: {where}{getattr(error, 'problem', None) or 'not YAML'}; correct the file") from None
+    if not isinstance(content, dict):
+        raise StudyError(f"{name_or_file}: a study file is a mapping with name, question and space; got {type(content).__name__}")
+    return content
+
+
+def resolve_study(
+    content: Mapping[str, Any],
+    profile: str | None = None,
+    overrides: Mapping[str, Scalar] | None = None,
+    resources: Mapping[str, float] | None = None,
+) -> Study:
+    """Checked study: profile below the sweeps' base settings, overrides above them.
+
+    A file without `sweeps` is one sweep; with `sweeps`, the file's own `base`, `search`, … are defaults of each of them.
+
+    Args:
+        content: as read from a study file.
+        profile: "recipe" or "mini"; None takes the file's.
+        overrides: settings of all sweeps by dotted name; those of another mode than a sweep's are not applied to it.
+        resources: `cpus` and `gpus` of each trial, where they replace the study's.
+
+    Raises:
+        StudyError: a field is wrong.
+    """
+    fields = dict(content)
+    profile = profile or fields.get("profile", "recipe")
+    entries = fields.pop("sweeps", None) or [{}]
+    shared = {key: fields.pop(key) for key in list(fields) if key in Sweep.model_fields and key != "name"}
+    try:
+        sweeps = [_merge_sweep(shared, entry, profile, overrides or {}) for entry in entries]
+        for name in overrides or {}:
+            if name != "seed" and not any(name in sweep["base"] for sweep in sweeps):
+                raise ConfigError(f"{name} is not a setting of any of its sweeps; settings are listed by `acl-study train --help`")
+        for sweep in sweeps:
+            sweep["resources"] = {**sweep.get("resources", {}), **(resources or {})}
+        return Study.model_validate({**fields, "profile": profile, "sweeps": sweeps})
+    except ConfigError as error:
+        raise StudyError(f"{content.get('name', 'study')}: {error}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        message = first["msg"].removeprefix("Value error, ")
+        raise StudyError(f"{content.get('name', 'study')}: {where + ': ' if where else ''}{message}") from None
+
+
+def _merge_sweep(
+    shared: Mapping[str, Any], entry: Mapping[str, Any], profile: str, overrides: Mapping[str, Scalar]
+) -> dict[str, Any]:
+    base = {**shared.get("base", {}), **entry.get("base", {})}
+    mode = str(base.get("mode"))
+    applicable = {name: value for name, value in overrides.items() if name in setting_names(mode)}
+    merged = {**shared, **entry}
+    if "seed" in applicable:
+        merged["seeds"] = [applicable.pop("seed")]
+    space = {name: value for name, value in merged.get("space", {}).items() if name not in applicable}
+    defaults = _profile(profile)
+    settings = {name: value for name, value in defaults.get(mode, {}).items() if name not in space}
+    return {**merged, **defaults.get("sweep", {}), "base": {**settings, **base, **applicable}, "space": space}
+
+
+def _profile(profile: str) -> dict[str, dict[str, Any]]:
+    """What a profile replaces: recipe settings by mode, and fields of every sweep."""
+    if profile not in get_args(Profile):
+        raise ConfigError(f"profile must be one of {', '.join(get_args(Profile))}, got {profile!r}")
+    if profile == "recipe":
+        return {}
+    text = (files("study") / "profiles" / f"{profile}.yaml").read_text(encoding="utf-8")
+    content: dict[str, dict[str, Any]] = yaml.safe_load(text)
+    return content

@@ -1,0 +1,46 @@
+"""Patches cut from a feature store, and normalisation over them."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from acl.features import training_patch_starts
+from acl.patches import read_patches, standardise_bands, standardise_globally, tabulate_patches
+from acl.store import FeatureStore
+
+CPU = torch.device("cpu")
+
+
+def test_patches_are_the_rows_of_their_clip(tiny_corpus: Path) -> None:
+    store = FeatureStore.open(tiny_corpus, "supervised")
+    clips = store.select("clean")
+    table = tabulate_patches(store, clips, training_patch_starts, "supervised")
+    patches = read_patches(store, table.first_frame, 100, CPU)
+    assert patches.shape == (len(table), 100, 96)
+    for position in (0, len(clips) // 2, len(clips) - 1):
+        clip = clips[position]
+        of_clip = store.frames[store.start_frame[clip] : store.start_frame[clip] + store.frame_count[clip]]
+        starts = training_patch_starts(int(store.frame_count[clip]), "supervised")
+        assert table.patches_per_clip[position] == len(starts)
+        for start, patch in zip(starts, patches[table.clip == position], strict=True):
+            assert np.array_equal(of_clip[start : start + 100], patch.numpy())
+
+
+def test_band_statistics_are_those_of_the_stacked_patches(tiny_corpus: Path) -> None:
+    store = FeatureStore.open(tiny_corpus, "supervised")
+    table = tabulate_patches(store, store.select("clean"), training_patch_starts, "supervised")
+    stacked = read_patches(store, table.first_frame, 100, CPU).double().flatten(0, 1)
+    standardise = standardise_bands(store, table, 100)
+    torch.testing.assert_close(standardise.mean.double(), stacked.mean(0), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(standardise.std.double(), stacked.std(0, correction=0), rtol=1e-5, atol=1e-5)
+
+
+def test_global_statistics_are_those_of_all_frames(tiny_corpus: Path) -> None:
+    store = FeatureStore.open(tiny_corpus, "self-supervised")
+    clips = store.select("noisy")
+    frames = [store.frames[store.start_frame[clip] : store.start_frame[clip] + store.frame_count[clip]] for clip in clips]
+    values = np.concatenate(frames).astype(np.float64)
+    standardise = standardise_globally(store, clips)
+    assert abs(float(standardise.mean) - values.mean()) < 1e-5
+    assert abs(float(standardise.std) - values.std()) < 1e-5

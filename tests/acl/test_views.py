@@ -1,0 +1,67 @@
+"""Pairs of views: what is drawn from where."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import chisquare
+
+from acl.config import ViewsConfig
+from acl.store import FeatureStore
+from acl.views import ViewMaker
+
+CPU = torch.device("cpu")
+# With these settings a view is its patch: nothing is mixed, cropped, scaled or added.
+PLAIN = ViewsConfig(mix_back_max=0, crop_area_min=1, compander_min=1, noise_std_max=0)
+
+
+@pytest.fixture(scope="module")
+def store(tiny_corpus: Path) -> FeatureStore:
+    return FeatureStore.open(tiny_corpus, "self-supervised")
+
+
+def generators(seed: int) -> tuple[torch.Generator, torch.Generator]:
+    return torch.Generator().manual_seed(seed), torch.Generator().manual_seed(seed + 1)
+
+
+@pytest.mark.parametrize("augmentations", ["published-code", "paper-text"])
+def test_views_follow_their_generators_and_differ_from_each_other(store: FeatureStore, augmentations: str) -> None:
+    maker = ViewMaker(store, store.select("noisy"), ViewsConfig(augmentations=augmentations), CPU)  # type: ignore[arg-type]
+    first, second = maker.pair(np.arange(16), *generators(0))
+    again, _ = maker.pair(np.arange(16), *generators(0))
+    other, _ = maker.pair(np.arange(16), *generators(2))
+    assert first.shape == second.shape == (16, 101, 96)
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    assert all(not torch.equal(a, b) for a, b in zip(first, second, strict=True))
+    assert torch.isfinite(first).all()
+
+
+def test_patches_come_from_their_own_clip_at_every_possible_start(store: FeatureStore) -> None:
+    clips = store.select("noisy")
+    position = int(np.argmax(store.frame_count[clips] > 110))
+    start, count = store.start_frame[clips[position]], store.frame_count[clips[position]]
+    windows = np.stack([store.frames[start + offset : start + offset + 101] for offset in range(count - 100)])
+    maker = ViewMaker(store, clips, PLAIN, CPU)
+    first, second = maker.pair(np.full(2000, position), *generators(0))
+    hits = [np.abs(windows - view.numpy()).max((1, 2)).argmin() for view in torch.cat([first, second])]
+    assert min(np.abs(windows - view.numpy()).max((1, 2)).min() for view in first[:20]) < 1e-3
+    assert chisquare(np.bincount(hits, minlength=len(windows))).pvalue > 1e-3
+
+
+def test_backgrounds_are_two_different_other_clips_drawn_uniformly(store: FeatureStore) -> None:
+    maker = ViewMaker(store, store.select("noisy")[:5], PLAIN, CPU)
+    clip = torch.full((6000,), 2)
+    first, second = maker._other_clips(clip, torch.Generator().manual_seed(0))
+    assert not (first == 2).any()
+    assert not (second == 2).any()
+    assert not (first == second).any()
+    pairs = np.bincount((first * 5 + second).numpy(), minlength=25).reshape(5, 5)
+    assert chisquare(pairs[pairs > 0]).pvalue > 1e-3
+    assert (pairs > 0).sum() == 4 * 3
+
+
+def test_too_few_clips_are_refused(store: FeatureStore) -> None:
+    with pytest.raises(ValueError, match="too few"):
+        ViewMaker(store, store.select("noisy")[:2], PLAIN, CPU)

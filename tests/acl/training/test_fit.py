@@ -1,0 +1,228 @@
+"""Training runs on real wav files at toy size: complete records, determinism, checkpoints, selection."""
+
+import dataclasses
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from acl.config import Config, build_config
+from acl.store import FeatureStore, StoreError
+from acl.training import DivergedError, EpochResult, fit
+from acl.training.checkpoint import CHECKPOINT_FILE, CheckpointError
+from acl.training.device import DeviceError
+from acl.training.splits import hold_out, split_clips
+from study import record_names as names
+
+TINY: dict[str, dict[str, Any]] = {
+    "supervised": {"data.subset": "clean", "optim.batch_size": 16, "loss.alpha": 0.5},
+    "self-supervised": {"model.width": 4, "optim.batch_size": 64, "probe.epochs": 5, "knn.k": 5},
+}
+MODES = sorted(TINY)
+COMMON = {names.TRAIN_LOSS, names.TRAIN_ANGULAR_MARGIN, names.LEARNING_RATE, names.CLIPS_PER_SECOND, names.EPOCH_SECONDS}
+CLASSIFIER = {names.VAL_ACCURACY, names.VAL_MACRO_ACCURACY, names.VAL_PATCH_WEIGHTED_ACCURACY}
+TEST = {names.BEST_EPOCH, names.TEST_ACCURACY, names.TEST_MACRO_ACCURACY, names.TEST_PATCH_WEIGHTED_ACCURACY}
+EACH_EPOCH = {
+    "supervised": COMMON
+    | CLASSIFIER
+    | {names.TRAIN_CROSS_ENTROPY, names.VAL_LOSS, names.VAL_EPOCH_ACCURACY, names.VAL_CROSS_ENTROPY, names.VAL_ANGULAR_MARGIN},
+    "self-supervised": COMMON
+    | {names.TRAIN_NT_XENT, names.VAL_EPOCH_KNN_ACCURACY, names.VAL_EPOCH_KNN_MACRO_ACCURACY}
+    | {names.VAL_KNN_ACCURACY, names.VAL_KNN_MACRO_ACCURACY},
+}
+LAST_EPOCH = {
+    "supervised": TEST,
+    "self-supervised": TEST | CLASSIFIER | {names.TEST_KNN_ACCURACY, names.TEST_UNIFORMITY, names.TEST_TOLERANCE},
+}
+
+
+def config(mode: str, root: Path, **settings: Any) -> Config:
+    """Toy configuration; keyword `loss__alpha` stands for `loss.alpha`."""
+    dotted = {name.replace("__", "."): value for name, value in settings.items()}
+    common = {"mode": mode, "data.root": str(root), "optim.epochs": 2, "compute.device": "cpu", "compute.threads": 2}
+    return build_config({**common, **TINY[mode], **dotted})
+
+
+def without_times(results: list[EpochResult]) -> list[EpochResult]:
+    """The same records without what a clock measured."""
+    clocks = (names.CLIPS_PER_SECOND, names.EPOCH_SECONDS)
+    return [
+        dataclasses.replace(result, metrics={name: value for name, value in result.metrics.items() if name not in clocks})
+        for result in results
+    ]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_every_record_is_complete_and_the_last_one_holds_the_test_figures(mode: str, tiny_corpus: Path) -> None:
+    first, last = fit(config(mode, tiny_corpus))
+    assert set(first.metrics) == EACH_EPOCH[mode]
+    assert set(last.metrics) == EACH_EPOCH[mode] | LAST_EPOCH[mode]
+    assert all(math.isfinite(value) for value in last.metrics.values())
+    assert all(name.startswith(names.METRIC_PREFIXES) for name in last.metrics)
+    assert (first.is_last, last.is_last, first.predictions) == (False, True, [])
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_predictions_are_one_per_clip_and_give_the_reported_accuracies(mode: str, tiny_corpus: Path) -> None:
+    settings = config(mode, tiny_corpus, optim__epochs=1)
+    (last,) = fit(settings)
+    store = FeatureStore.open(tiny_corpus, settings.mode)
+    splits = split_clips(store, settings.data)
+    for split, clips in (("val", splits.val), ("test", splits.test)):
+        rows = [row for row in last.predictions if row.split == split]
+        assert [row.clip for row in rows] == store.names[clips].tolist()
+        assert [row.label for row in rows] == store.labels[clips].tolist()
+        right = np.array([row.label == row.predicted for row in rows])
+        patches = np.array([row.patches for row in rows])
+        assert last.metrics[f"{split}.accuracy"] == pytest.approx(right.mean())
+        assert last.metrics[f"{split}.patch_weighted_accuracy"] == pytest.approx((right * patches).sum() / patches.sum())
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_same_seed_same_records_and_another_seed_others(mode: str, tiny_corpus: Path) -> None:
+    once = without_times(list(fit(config(mode, tiny_corpus))))
+    torch.rand(3)  # the global generator is not what runs draw from
+    assert without_times(list(fit(config(mode, tiny_corpus)))) == once
+    assert without_times(list(fit(config(mode, tiny_corpus, seed=1)))) != once
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_resumed_run_gives_the_records_of_an_uninterrupted_one(mode: str, tiny_corpus: Path, tmp_path: Path) -> None:
+    settings = config(mode, tiny_corpus, optim__epochs=3)
+    whole = without_times(list(fit(settings)))
+    interrupted = fit(settings, tmp_path)
+    parts = [next(interrupted)]
+    del interrupted
+    parts += list(fit(settings, tmp_path))
+    assert without_times(parts) == whole
+    assert without_times(list(fit(settings, tmp_path))) == whole[-1:]
+
+
+def test_a_checkpoint_of_other_settings_or_a_damaged_one_is_refused(tiny_corpus: Path, tmp_path: Path) -> None:
+    next(fit(config("supervised", tiny_corpus), tmp_path))
+    with pytest.raises(CheckpointError, match=r"loss\.alpha=0\.5, not 0\.7"):
+        next(fit(config("supervised", tiny_corpus, loss__alpha=0.7), tmp_path))
+    path = tmp_path / CHECKPOINT_FILE
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(CheckpointError, match="delete it to train from the first epoch"):
+        next(fit(config("supervised", tiny_corpus), tmp_path))
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_training_lowers_the_loss(mode: str, tiny_corpus: Path) -> None:
+    results = list(fit(config(mode, tiny_corpus, optim__epochs=6, loss__alpha=1.0)))
+    losses = [result.metrics[names.TRAIN_LOSS] for result in results]
+    assert losses[-1] < 0.97 * losses[0]
+
+
+def test_supervised_test_figures_are_those_of_the_epoch_with_the_lowest_validation_loss(tiny_corpus: Path) -> None:
+    results = list(fit(config("supervised", tiny_corpus, optim__epochs=6, optim__lr=0.02)))
+    losses = [result.metrics[names.VAL_LOSS] for result in results]
+    best = int(np.argmin(losses))
+    assert results[-1].metrics[names.BEST_EPOCH] == best + 1
+    for epoch, result in enumerate(results):  # each record repeats the accuracy of the epoch selected so far
+        selected = int(np.argmin(losses[: epoch + 1]))
+        assert result.metrics[names.VAL_ACCURACY] == results[selected].metrics[names.VAL_EPOCH_ACCURACY]
+
+
+def test_self_supervised_test_figures_are_those_of_the_epoch_with_the_best_macro_knn(tiny_corpus: Path) -> None:
+    results = list(fit(config("self-supervised", tiny_corpus, optim__epochs=5)))
+    scores = [result.metrics[names.VAL_EPOCH_KNN_MACRO_ACCURACY] for result in results]
+    assert results[-1].metrics[names.BEST_EPOCH] == np.argmax(scores) + 1
+    for epoch, result in enumerate(results):  # each record repeats the accuracies of the epoch selected so far
+        selected = int(np.argmax(scores[: epoch + 1]))
+        assert result.metrics[names.VAL_KNN_MACRO_ACCURACY] == scores[selected]
+        assert result.metrics[names.VAL_KNN_ACCURACY] == results[selected].metrics[names.VAL_EPOCH_KNN_ACCURACY]
+
+
+# Nothing in these settings depends on the number of epochs, so that a shorter run is the beginning of a longer one.
+@pytest.mark.parametrize(
+    ("mode", "settings"),
+    [("supervised", {"optim__lr": 0.02}), ("self-supervised", {"optim__milestones": ()})],
+    ids=["supervised", "self-supervised"],
+)
+def test_final_figures_come_from_the_selected_weights(mode: str, settings: dict[str, Any], tiny_corpus: Path) -> None:
+    for seed in range(10):
+        *_, last = fit(config(mode, tiny_corpus, optim__epochs=5, seed=seed, **settings))
+        selected = int(last.metrics[names.BEST_EPOCH])
+        if selected < last.epoch:
+            break
+    else:
+        pytest.fail("no seed selects an epoch before the last one")
+    *_, ended_there = fit(config(mode, tiny_corpus, optim__epochs=selected, seed=seed, **settings))
+    final = LAST_EPOCH[mode] | CLASSIFIER
+    assert {name: last.metrics[name] for name in final} == {name: ended_there.metrics[name] for name in final}
+    assert last.predictions == ended_there.predictions
+    right = [row.label == row.predicted for row in last.predictions if row.split == "val"]
+    assert last.metrics[names.VAL_ACCURACY] == pytest.approx(np.mean(right))
+
+
+def test_alpha_decides_which_part_is_learned(tiny_corpus: Path) -> None:
+    margin_only = list(fit(config("self-supervised", tiny_corpus, loss__alpha=0.0, optim__epochs=3)))
+    scale = config("self-supervised", tiny_corpus).loss.angular_scale
+    for result in margin_only:
+        assert result.metrics[names.TRAIN_LOSS] == pytest.approx(scale * result.metrics[names.TRAIN_ANGULAR_MARGIN], rel=1e-5)
+
+
+def test_reduced_precision_and_channels_last_train_too(tiny_corpus: Path) -> None:
+    for mode in MODES:
+        reduced = config(mode, tiny_corpus, compute__precision="bf16", compute__channels_last=True, optim__epochs=1)
+        full = config(mode, tiny_corpus, optim__epochs=1)
+        (low,), (high,) = fit(reduced), fit(full)
+        assert low.metrics[names.TRAIN_LOSS] == pytest.approx(high.metrics[names.TRAIN_LOSS], rel=0.05)
+        assert low.metrics[names.TRAIN_LOSS] != high.metrics[names.TRAIN_LOSS]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("mode", MODES)
+def test_cuda_gives_the_first_losses_of_the_cpu(mode: str, tiny_corpus: Path) -> None:
+    settings: dict[str, Any] = {"optim__epochs": 1, "compute__device": "cuda"}
+    (on_gpu,) = fit(config(mode, tiny_corpus, **settings))
+    (on_cpu,) = fit(config(mode, tiny_corpus, optim__epochs=1))
+    assert on_gpu.metrics[names.TRAIN_LOSS] == pytest.approx(on_cpu.metrics[names.TRAIN_LOSS], rel=0.1)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without GPU")
+def test_a_missing_gpu_is_named(tiny_corpus: Path) -> None:
+    with pytest.raises(DeviceError, match=r"set compute\.device to cpu or auto"):
+        next(fit(config("supervised", tiny_corpus, compute__device="cuda")))
+
+
+def test_a_diverged_run_says_so(tiny_corpus: Path) -> None:
+    with pytest.raises(DivergedError, match=r"lower optim\.lr"):
+        list(fit(config("self-supervised", tiny_corpus, optim__lr=1e30, optim__epochs=5)))
+
+
+def test_an_unprepared_corpus_names_the_command(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="acl-study data prepare"):
+        next(fit(config("supervised", tmp_path)))
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_every_seed_holds_out_the_same_clips(mode: str, tiny_corpus: Path) -> None:
+    settings: dict[str, Any] = {"optim__epochs": 1} | ({"data__validation": "holdout"} if mode == "self-supervised" else {})
+    (first,), (second,) = (fit(config(mode, tiny_corpus, seed=seed, **settings)) for seed in (0, 1))
+    held_out = [[row.clip for row in result.predictions if row.split == "val"] for result in (first, second)]
+    assert held_out[0] == held_out[1] != []
+
+
+def test_splits_are_disjoint_and_stratified(tiny_corpus: Path) -> None:
+    store = FeatureStore.open(tiny_corpus, "supervised")
+    for subset in ("all", "clean", "noisy", "noisy_small"):
+        splits = split_clips(store, config("supervised", tiny_corpus, data__subset=subset).data)
+        parts = [set(part.tolist()) for part in (splits.train, splits.val, splits.test)]
+        assert len(set.union(*parts)) == sum(map(len, parts))
+        assert parts[0] | parts[1] == set(store.select(subset).tolist())
+        assert set(store.split[splits.test]) == {"test"}
+        counts = np.bincount(store.class_ids[store.select(subset)])
+        assert set(store.class_ids[splits.val]) == set(np.flatnonzero(counts > 1))
+
+
+def test_hold_out_takes_the_rounded_share_of_each_class() -> None:
+    class_ids = np.repeat([0, 1, 2], [100, 20, 2])
+    train, val = hold_out(np.arange(122), class_ids, 0.15)
+    assert np.bincount(class_ids[val]).tolist() == [15, 3, 1]
+    assert len(train) + len(val) == 122

@@ -1,0 +1,237 @@
+"""Fabricated MLflow records with known numbers, written in the schema of `study.record_names`."""
+
+import os
+
+os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"  # read when mlflow is imported
+
+import io
+import json
+import logging
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param
+
+from analysis.settings import comparable_settings
+from study import record_names as names
+
+CLASSES = ("Engine", "Fire", "Glass", "Rain")
+TEST_CLIPS = 100
+VAL_CLIPS = 40
+START = 1_750_000_000_000  # ms
+
+
+class FakeRecords:
+    """Writes launches and trials into a real SQLite store."""
+
+    def __init__(self, folder: Path, empty_database: Path) -> None:
+        shutil.copy(empty_database, folder / "mlflow.db")
+        self.uri = f"sqlite:///{folder}/mlflow.db"
+        self.client = MlflowClient(self.uri)
+        self.experiment = self.client.create_experiment(names.EXPERIMENT, artifact_location=(folder / "artifacts").as_uri())
+        self.runs = 0
+
+    def study(
+        self,
+        name: str,
+        corpus: str = "FSDnoisy18k",
+        synthetic: bool = False,
+        profile: str = "mini",
+        question: str = "Does it help?",
+    ) -> str:
+        tags = {
+            names.KIND: names.KIND_STUDY,
+            names.STUDY: name,
+            names.QUESTION: question,
+            names.PAPER_FOUND: "Yes.",
+            names.CORPUS: corpus,
+            names.CORPUS_IS_SYNTHETIC: "true" if synthetic else "false",
+            names.PROFILE: profile,
+        }
+        return self._run(tags)
+
+    def trial(
+        self,
+        parent: str,
+        *,
+        alpha: float,
+        val: float = 0.5,
+        correct: int | Sequence[bool] = 50,
+        mode: str = "supervised",
+        outcome: str = names.FINISHED,
+        seed: int = 0,
+        sweep: str = "grid",
+        classes: Sequence[str] = CLASSES,
+        epochs: int = 3,
+        **settings: Any,
+    ) -> str:
+        """One trial. `correct` says which test clips are right, or how many of the first; class i is that of clip i mod 4."""
+        ssl = mode == "self-supervised"
+        tags = {
+            names.KIND: names.KIND_TRIAL,
+            "mlflow.parentRunId": parent,
+            names.SWEEP: sweep,
+            names.TRIAL_ID: f"trial{self.runs:04d}",
+            names.OBJECTIVE: names.VAL_KNN_ACCURACY if ssl else names.VAL_ACCURACY,
+            names.OUTCOME: outcome,
+        }
+        run_id = self._run(tags)
+        params = {
+            "mode": mode,
+            "seed": seed,
+            "data.root": "/corpus",
+            "data.subset": "noisy" if ssl else "all",
+            "loss.alpha": alpha,
+            "loss.margin": 0.5,
+            "optim.epochs": epochs,
+            "optim.milestones": "[0.65, 0.85]",
+            "compute.channels_last": False,
+        }
+        params |= ({"loss.temperature": 0.2} if ssl else {}) | {name.replace("__", "."): value for name, value in settings.items()}
+        right = np.arange(TEST_CLIPS) < correct if isinstance(correct, int) else np.asarray(correct)
+        metrics = self._curves(ssl, val, epochs)
+        if outcome == names.FINISHED:
+            metrics += self._final(ssl, val, right, epochs)
+            self.client.log_text(run_id, predictions_csv(right, classes), names.PREDICTIONS_FILE)
+            self.client.log_text(run_id, json.dumps(params), names.CONFIG_FILE)
+        self.client.log_batch(run_id, metrics=metrics, params=[Param(name, str(value)) for name, value in params.items()])
+        self.client.set_terminated(run_id, "FINISHED")
+        return run_id
+
+    def _run(self, tags: dict[str, str]) -> str:
+        self.runs += 1
+        return str(self.client.create_run(self.experiment, start_time=START + 1000 * self.runs, tags=tags).info.run_id)
+
+    @staticmethod
+    def _curves(ssl: bool, val: float, epochs: int) -> list[Metric]:
+        accuracies = (names.VAL_KNN_ACCURACY, names.VAL_EPOCH_KNN_ACCURACY) if ssl else (names.VAL_EPOCH_ACCURACY,)
+        share = [(epoch, epoch / epochs) for epoch in range(1, epochs + 1)]
+        losses = [Metric(names.TRAIN_LOSS, 2 - done, START, epoch) for epoch, done in share]
+        return losses + [Metric(accuracy, val * done, START, epoch) for epoch, done in share for accuracy in accuracies]
+
+    @staticmethod
+    def _final(ssl: bool, val: float, right: np.ndarray, epochs: int) -> list[Metric]:
+        patches = patches_of_clips()
+        values = {
+            names.BEST_EPOCH: epochs,
+            names.VAL_ACCURACY: val,
+            names.TEST_ACCURACY: right.mean(),
+            names.TEST_MACRO_ACCURACY: right.mean(),
+            names.TEST_PATCH_WEIGHTED_ACCURACY: (right * patches).sum() / patches.sum(),
+        }
+        if ssl:
+            values |= {names.TEST_UNIFORMITY: -0.3, names.TEST_TOLERANCE: 0.9}
+        return [Metric(name, float(value), START, epochs) for name, value in values.items()]
+
+
+def patches_of_clips() -> np.ndarray:
+    return 1 + np.arange(TEST_CLIPS) % 3
+
+
+def predictions_csv(right: np.ndarray, classes: Sequence[str] = CLASSES) -> str:
+    """Validation clips, all right, and the test clips; a wrong answer is the next class."""
+    rows = ["split,clip,label,predicted,patches", *(f"val,{clip}.wav,{classes[0]},{classes[0]},2" for clip in range(VAL_CLIPS))]
+    for clip, (is_right, patches) in enumerate(zip(right, patches_of_clips(), strict=True)):
+        label = clip % len(classes)
+        rows.append(f"test,{1000 + clip}.wav,{classes[label]},{classes[(label + (not is_right)) % len(classes)]},{patches}")
+    return "\n".join(rows) + "\n"
+
+
+class FakeTrials:
+    """The same trials as frames, without a store: `trials` and `predictions` as `analysis.runs` returns them."""
+
+    def __init__(self) -> None:
+        self._trials: list[dict[str, Any]] = []
+        self._predictions: list[pd.DataFrame] = []
+
+    def add(self, alpha: float, val: float, correct: int | Sequence[bool], mode: str = "supervised", **settings: Any) -> None:
+        ssl = mode == "self-supervised"
+        right = np.arange(TEST_CLIPS) < correct if isinstance(correct, int) else np.asarray(correct)
+        run_id = f"run{len(self._trials):03d}"
+        patches = patches_of_clips()
+        row = {
+            "run_id": run_id,
+            "study": "mine",
+            "corpus": "FSDnoisy18k",
+            "sweep": "grid",
+            "trial_id": run_id,
+            "outcome": names.FINISHED,
+            "objective": names.VAL_ACCURACY,
+            "start_time": len(self._trials),
+            "mode": mode,
+            "seed": 0,
+            "data.subset": "noisy" if ssl else "all",
+            "loss.alpha": alpha,
+            "loss.margin": 0.5,
+            "loss.temperature": 0.2 if ssl else np.nan,
+            "optim.epochs": 3,
+            names.VAL_ACCURACY: val,
+            names.TEST_ACCURACY: right.mean(),
+            names.TEST_PATCH_WEIGHTED_ACCURACY: (right * patches).sum() / patches.sum(),
+            names.TEST_UNIFORMITY: -alpha if ssl else np.nan,
+            names.TEST_TOLERANCE: 0.9 if ssl else np.nan,
+        }
+        self._trials.append(row | {name.replace("__", "."): value for name, value in settings.items()})
+        self._predictions.append(pd.read_csv(io.StringIO(predictions_csv(right))).assign(run_id=run_id))
+
+    @property
+    def trials(self) -> pd.DataFrame:
+        return pd.DataFrame(self._trials)
+
+    @property
+    def predictions(self) -> pd.DataFrame:
+        return pd.concat(self._predictions, ignore_index=True)
+
+    @property
+    def predictions_of_finished(self) -> pd.DataFrame:
+        finished = self.trials.loc[self.trials["outcome"] == names.FINISHED, "run_id"]
+        return self.predictions[self.predictions["run_id"].isin(finished)]
+
+    def settings(self) -> pd.DataFrame:
+        settings, notes = comparable_settings(self.trials, self.predictions)
+        assert not notes
+        return settings
+
+
+@pytest.fixture
+def fakes() -> FakeTrials:
+    return FakeTrials()
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with its schema only, which takes seconds to make."""
+    logging.getLogger("mlflow").setLevel(logging.ERROR)
+    path = tmp_path_factory.mktemp("schema") / "mlflow.db"
+    MlflowClient(f"sqlite:///{path}").search_experiments()
+    return path
+
+
+@pytest.fixture
+def records(tmp_path: Path, empty_database: Path) -> FakeRecords:
+    return FakeRecords(tmp_path, empty_database)
+
+
+@pytest.fixture(scope="session")
+def quickstart(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> FakeRecords:
+    """A study of all kinds of trials, on a synthetic corpus; read only. In every subset validation and test disagree."""
+    records = FakeRecords(tmp_path_factory.mktemp("quickstart"), empty_database)
+    study = records.study("quickstart", corpus="synthetic corpus, small, seed 0", synthetic=True)
+    for subset in ("all", "noisy", "noisy_small", "clean"):
+        records.trial(study, alpha=1.0, val=0.5, correct=50, data__subset=subset)
+        records.trial(study, alpha=0.5, val=0.6, correct=60, data__subset=subset)
+        records.trial(study, alpha=0.3, val=0.55, correct=90, data__subset=subset)
+    for temperature in (0.1, 0.2, 0.5):
+        ssl = {"mode": "self-supervised", "sweep": "temperatures", "loss__temperature": temperature}
+        records.trial(study, alpha=1.0, val=0.6, correct=55, **ssl)
+        records.trial(study, alpha=0.3, val=0.62, correct=58, **ssl)
+    ssl = {"mode": "self-supervised", "sweep": "search-ssl"}
+    records.trial(study, alpha=0.41, val=0.5, outcome=names.STOPPED, loss__temperature=0.07, loss__margin=0.9, **ssl)
+    records.trial(study, alpha=0.42, val=0.5, outcome=names.FAILED, loss__temperature=0.6, loss__margin=0.2, **ssl)
+    return records

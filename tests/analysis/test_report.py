@@ -1,0 +1,181 @@
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from analysis.report import write_report
+from analysis.runs import AnalysisError, load_predictions, load_trials
+from analysis.settings import comparable_settings
+from analysis.statistics import wilson_interval
+from analysis.tables import alpha_table, fig2_table, fig3_table, table1, table2
+from analysis.trial_tables import search_table
+from study import record_names as names
+
+SECTIONS = ["table1", "table2", "fig2", "fig3", "alpha", "search", "curves", "counts"]
+
+
+class Page(HTMLParser):
+    """Links, ids and the visible text of a page."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.loads: list[str] = []
+        self.ids: list[str] = []
+        self.tags: list[str] = []
+        self.words: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        self.loads += [value for name, value in attributes if name in ("src", "href") and value]
+        self.ids += [value for name, value in attributes if name == "id" and value]
+
+    def handle_data(self, data):
+        if self.tags[-1:] not in (["script"], ["style"]):
+            self.words += data.split()
+
+    @property
+    def text(self) -> str:
+        return " ".join(self.words)
+
+
+@pytest.fixture(scope="module")
+def report(quickstart, tmp_path_factory):
+    return write_report(quickstart.uri, ["quickstart"], tmp_path_factory.mktemp("report"))
+
+
+@pytest.fixture(scope="module")
+def page(report):
+    return Page(report.read_text(encoding="utf-8"))
+
+
+def test_the_page_loads_nothing_but_itself(page):
+    own_files = {f"{section}.csv" for section in SECTIONS}
+    assert all(link.startswith(("#", "data:")) or link in own_files for link in page.loads)
+    assert not {"iframe", "img"} & set(page.tags)
+
+
+def test_sections_come_in_order_and_contents_point_at_them(page):
+    anchors = [name for name in page.ids if not name.startswith("figure-")]
+    assert anchors == ["question", "summary", *SECTIONS, "methods", "provenance"]
+    assert [link[1:] for link in page.loads if link.startswith("#")] == anchors
+    assert [name for name in page.ids if name.startswith("figure-")] == [
+        f"figure-{section}" for section in ("fig2", "fig3", "alpha", "search", "curves")
+    ]
+
+
+def test_banner_summary_and_provenance(page):
+    assert "Synthetic corpus: not comparable with the paper." in page.text
+    assert "Corpus: synthetic corpus, small, seed 0." in page.text
+    # alpha 0.3 is better on test, alpha 0.5 on validation
+    assert (
+        "Supervised, all Better than the baseline by 10.0 points on 100 test clips "
+        "(best of 2 on validation; one seed, so seed noise is not covered). "
+        "α 0.5, margin 0.5 rad: test accuracy 60.0 % [50.2, 69.1]; baseline 50.0 % [40.4, 59.6]."
+    ) in page.text
+    assert "Self-supervised Not distinguishable from the baseline on 100 test clips (the only setting tried" in page.text
+    assert "SSL rows are at the published temperature 0.2." in page.text
+    assert "quickstart grid 12 0 0 12" in page.text
+    assert re.search(r"Page made with Python 3\.\d+", page.text)
+
+
+def test_another_recipe_is_said_also_on_the_real_corpus(records, tmp_path):
+    for name, profile in (("toy", "mini"), ("full", "recipe")):
+        records.trial(records.study(name, profile=profile), alpha=1.0, outcome=names.STOPPED)
+    html = write_report(records.uri, ["toy", "full"], tmp_path / "both").read_text(encoding="utf-8")
+    assert (
+        "The settings of toy are not the published recipe's (small models, few epochs), so the numbers are not comparable with the "
+        "paper's."
+    ) in Page(html).text
+    assert "Synthetic corpus" not in Page(html).text
+    assert '<body class="not-comparable">' in html
+    html = write_report(records.uri, ["full"], tmp_path / "full").read_text(encoding="utf-8")
+    assert "not comparable" not in Page(html).text
+    assert '<body class="">' in html
+
+
+def test_methods_admit_that_all_finished_trials_are_tested(page):
+    assert "the test accuracies of all finished trials are shown, but none chooses a setting" in page.text
+    assert "used once" not in page.text
+
+
+def test_validation_accuracies_on_the_page_have_intervals(report):
+    low, high = (f"{100 * bound:.1f}" for bound in wilson_interval(0.62, 40))
+    html = report.read_text(encoding="utf-8")
+    for section in ("alpha", "search"):
+        assert f">62.0 [{low}, {high}]</td>" in html.split(f'<section id="{section}">')[1].split("</section>")[0]
+
+
+def test_csv_files_are_the_tables(report, quickstart):
+    trials = load_trials(quickstart.uri, ["quickstart"])
+    predictions = load_predictions(quickstart.uri, trials.loc[trials["outcome"] == names.FINISHED, "run_id"])
+    settings, _ = comparable_settings(trials, predictions)
+    expected = {
+        "table1": table1(settings, predictions),
+        "table2": table2(settings, predictions),
+        "fig2": fig2_table(settings, predictions),
+        "fig3": fig3_table(settings),
+        "alpha": alpha_table(settings),
+        "search": search_table(trials, predictions),
+    }
+    for name, table in expected.items():
+        written = pd.read_csv(report.parent / f"{name}.csv", keep_default_na=True)
+        pd.testing.assert_frame_equal(written, table.replace("", float("nan")), check_dtype=False, check_exact=False)
+    assert sorted(file.name for file in report.parent.iterdir()) == sorted([*(f"{name}.csv" for name in SECTIONS), "index.html"])
+
+
+def test_the_same_records_give_the_same_page(report, quickstart, tmp_path):
+    def undated(path: Path) -> str:
+        return re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC", "", path.read_text(encoding="utf-8"), count=1)
+
+    again = write_report(quickstart.uri, ["quickstart"], tmp_path)
+    assert undated(again) == undated(report)
+    write_report(quickstart.uri, ["quickstart"], tmp_path)  # replaces its own files
+    assert len(list(tmp_path.iterdir())) == len(SECTIONS) + 1
+
+
+def test_everything_from_the_records_is_escaped(records, tmp_path):
+    attack = "</script><script>alert(1)</script>"
+    study = records.study("<b>mine</b>", corpus=attack, question=attack)
+    for alpha in (1.0, 0.5):
+        records.trial(study, alpha=alpha, sweep=attack, classes=(attack, "b", "c", "d"), data__root=attack)
+    html = write_report(records.uri, ["<b>mine</b>"], tmp_path / "report").read_text(encoding="utf-8")
+    assert "<script>alert(1)" not in html
+    assert "<b>mine" not in html
+    assert html.split("<body", 1)[1].count("<script") == 4  # one for each of the figures 2, alpha, search and curves
+    assert "&lt;/script&gt;&lt;script&gt;alert(1)&lt;/script&gt;" in html
+
+
+def test_a_study_without_results_says_what_fills_each_table(records, tmp_path):
+    study = records.study("mine", profile="recipe")
+    records.trial(study, alpha=1.0, outcome=names.FAILED)
+    page = Page(write_report(records.uri, ["mine"], tmp_path / "report").read_text(encoding="utf-8"))
+    assert "there is nothing to compare" in page.text
+    for line in ("the study table1-supervised fills this table", "the study fig3-temperature fills this figure"):
+        assert line in page.text
+    assert "Corpus: FSDnoisy18k ." in page.text
+    assert "not comparable" not in page.text
+    assert "mine grid 0 0 1 1" in page.text
+
+
+def test_a_study_whose_trials_failed_before_their_first_epoch_has_a_report(records, tmp_path):
+    records.trial(records.study("mine"), alpha=1.0, outcome=names.FAILED, epochs=0)
+    page = Page(write_report(records.uri, ["mine"], tmp_path / "report").read_text(encoding="utf-8"))
+    assert "No trial has reported an epoch yet." in page.text
+
+
+def test_left_out_protocols_are_named_on_the_page(records, tmp_path):
+    study = records.study("mine")
+    records.trial(study, alpha=1.0)
+    records.trial(study, alpha=0.5)
+    records.trial(study, alpha=0.5, epochs=4)
+    page = Page(write_report(records.uri, ["mine"], tmp_path / "report").read_text(encoding="utf-8"))
+    assert "1 supervised trials of 1 other protocol(s) are left out of the tables; those shown have optim.epochs 3" in page.text
+
+
+def test_unknown_study_writes_nothing(quickstart, tmp_path):
+    with pytest.raises(AnalysisError, match="known: quickstart"):
+        write_report(quickstart.uri, ["absent"], tmp_path / "report")
+    assert not (tmp_path / "report").exists()

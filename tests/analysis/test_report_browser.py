@@ -1,0 +1,69 @@
+"""The report in a real browser."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+
+from analysis.report import write_report
+
+CHROMIUM = shutil.which("chromium")
+DRIVER = shutil.which("chromedriver")
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--window-size=1400,1000",
+)
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="chromium and chromedriver are not installed"),
+]
+
+
+@pytest.fixture(scope="module")
+def browser(quickstart, tmp_path_factory) -> Iterator[webdriver.Chrome]:
+    page = write_report(quickstart.uri, ["quickstart"], tmp_path_factory.mktemp("report"))
+    profile: Path = tmp_path_factory.mktemp("profile")
+    options = webdriver.ChromeOptions()
+    options.binary_location = str(CHROMIUM)
+    for flag in (*FLAGS, f"--user-data-dir={profile}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options, Service(str(DRIVER)))
+    driver.set_page_load_timeout(60)
+    driver.get(page.as_uri())
+    yield driver
+    driver.quit()
+
+
+def test_every_figure_is_drawn_and_the_console_is_silent(browser):
+    figures = browser.find_elements(By.CSS_SELECTOR, ".plotly-graph-div")
+    assert [figure.get_attribute("id") for figure in figures] == [
+        f"figure-{name}" for name in ("fig2", "fig3", "alpha", "search", "curves")
+    ]
+    for figure in figures:
+        assert figure.size["height"] > 250
+        assert figure.find_elements(By.CSS_SELECTOR, "svg.main-svg g.trace path")
+    assert [entry for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")] == []
+
+
+def test_nothing_is_fetched(browser):
+    fetched = browser.execute_script("return performance.getEntriesByType('resource').map(entry => entry.name)")
+    assert [address for address in fetched if not address.startswith("data:")] == []
+
+
+def test_the_page_does_not_scroll_sideways(browser):
+    for width in (1400, 1000):
+        browser.set_window_size(width, 1000)
+        assert browser.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")

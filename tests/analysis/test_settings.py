@@ -1,0 +1,116 @@
+import pytest
+
+from analysis.settings import comparable_settings, pick, pick_self_supervised
+from analysis.statistics import wilson_interval
+from study import record_names as names
+
+
+def test_the_winner_is_picked_on_validation_although_test_says_otherwise(fakes):
+    fakes.add(1.0, val=0.50, correct=50)
+    fakes.add(0.5, val=0.60, correct=55)
+    fakes.add(0.3, val=0.59, correct=95)
+    pair = pick(fakes.settings())
+    assert (pair.acl["alpha"], pair.acl["accuracy"], pair.candidates) == (0.5, 0.55, 2)
+    assert pair.baseline["accuracy"] == 0.5
+
+
+def test_seeds_are_averaged_before_picking(fakes):
+    for seed, val in enumerate((0.5, 0.6, 0.7)):
+        fakes.add(0.5, val=val, correct=50 + 10 * seed, seed=seed)
+        fakes.add(0.3, val=[0.1, 0.1, 0.9][seed], correct=90, seed=seed)
+    settings = fakes.settings()
+    winner = pick(settings).acl
+    assert (winner["alpha"], winner["seeds"], winner["accuracy"]) == (0.5, 3, pytest.approx(0.6))
+    assert winner["seed_sd"] == pytest.approx(0.1)
+    assert (winner["low"], winner["high"]) == pytest.approx(wilson_interval(0.6, 100))  # of 100 clips, not of 300
+    assert pick(settings).baseline is None
+
+
+def test_a_tie_goes_to_the_larger_alpha(fakes):
+    for alpha in (0.2, 0.7, 0.4):
+        fakes.add(alpha, val=0.6, correct=50)
+    assert pick(fakes.settings()).acl["alpha"] == 0.7
+
+
+def test_protocols_are_not_pooled_and_the_note_says_what_differs(fakes):
+    fakes.add(1.0, val=0.5, correct=50, optim__epochs=99)
+    fakes.add(0.5, val=0.5, correct=50, optim__epochs=99)
+    fakes.add(0.4, val=0.9, correct=90, optim__epochs=3)
+    settings, notes = comparable_settings(fakes.trials, fakes.predictions)
+    assert settings["alpha"].tolist() == [0.5, 1.0]
+    assert notes == ["1 supervised trials of 1 other protocol(s) are left out of the tables; those shown have optim.epochs 99."]
+
+
+def test_the_same_corpus_under_another_path_or_on_another_machine_is_pooled(fakes):
+    fakes.add(1.0, val=0.5, correct=50, data__root="/here", compute__device="cpu", compute__threads=0)
+    fakes.add(0.5, val=0.5, correct=50, data__root="/there", compute__device="cpu", compute__threads=0)
+    fakes.add(0.4, val=0.5, correct=50, data__root="/there", compute__device="cuda", compute__threads=2)
+    assert fakes.settings()["alpha"].tolist() == [0.4, 0.5, 1.0]
+
+
+def test_precision_is_protocol(fakes):
+    fakes.add(1.0, val=0.5, correct=50, compute__precision="fp32")
+    fakes.add(0.5, val=0.5, correct=50, compute__precision="bf16")
+    _, notes = comparable_settings(fakes.trials, fakes.predictions)
+    assert notes[0].endswith("those shown have compute.precision bf16.")
+
+
+def test_validation_accuracy_has_the_interval_of_its_own_clips(fakes):
+    fakes.add(0.5, val=0.6, correct=80)
+    (setting,) = fakes.settings().to_dict("records")
+    assert (setting["val_low"], setting["val_high"]) == pytest.approx(wilson_interval(0.6, 40))
+    assert (setting["low"], setting["high"]) == pytest.approx(wilson_interval(0.8, 100))
+
+
+def test_corpora_are_protocols_too(fakes):
+    fakes.add(1.0, val=0.5, correct=50, corpus="synthetic")
+    fakes.add(0.5, val=0.5, correct=50, corpus="synthetic")
+    fakes.add(0.4, val=0.9, correct=90)
+    settings, notes = comparable_settings(fakes.trials, fakes.predictions)
+    assert len(settings) == 2
+    assert notes[0].endswith("those shown have corpus synthetic.")
+
+
+def test_subsets_of_supervised_runs_are_settings_but_subsets_of_pretraining_are_protocols(fakes):
+    for subset in ("all", "noisy"):
+        fakes.add(1.0, val=0.5, correct=50, data__subset=subset)
+        fakes.add(1.0, val=0.5, correct=50, mode="self-supervised", data__subset=subset)
+    settings, notes = comparable_settings(fakes.trials, fakes.predictions)
+    assert settings.groupby("mode").size().to_dict() == {"supervised": 2, "self-supervised": 1}
+    assert len(notes) == 1
+
+
+def test_a_repeated_trial_counts_once_and_the_latest_counts(fakes):
+    fakes.add(0.5, val=0.5, correct=50)
+    fakes.add(0.5, val=0.6, correct=60)
+    settings, notes = comparable_settings(fakes.trials, fakes.predictions)
+    assert (settings["seeds"].tolist(), settings["accuracy"].tolist()) == ([1], [0.6])
+    assert notes == ["1 supervised trials repeat a setting with the same seed; the latest of each counts."]
+
+
+def test_baselines_with_different_margins_are_the_same_setting(fakes):
+    fakes.add(1.0, val=0.5, correct=50, loss__margin=0.1, seed=0)
+    fakes.add(1.0, val=0.5, correct=60, loss__margin=0.9, seed=1)
+    settings = fakes.settings()
+    assert settings["seeds"].tolist() == [2]
+    assert settings["margin"].isna().all()
+
+
+def test_trials_without_test_results_are_no_settings(fakes):
+    fakes.add(1.0, val=0.5, correct=50)
+    fakes.add(0.5, val=0.9, correct=90, outcome=names.STOPPED)
+    assert fakes.settings()["alpha"].tolist() == [1.0]
+
+
+@pytest.mark.parametrize(
+    ("temperatures", "expected"),
+    [((0.1, 0.2, 0.5), 0.2), ((0.1, 0.5), 0.5)],  # validation grows with the temperature
+)
+def test_the_self_supervised_pair_shares_one_temperature(fakes, temperatures, expected):
+    for temperature in temperatures:
+        for alpha in (1.0, 0.3):
+            fakes.add(alpha, val=0.3 + temperature, correct=50, mode="self-supervised", loss__temperature=temperature)
+    fakes.add(1.0, val=0.99, correct=50, mode="self-supervised", loss__temperature=0.9)  # has no counterpart
+    fakes.add(0.3, val=0.99, correct=50, mode="self-supervised", loss__temperature=0.05)  # has no baseline
+    pair = pick_self_supervised(fakes.settings())
+    assert pair.baseline["temperature"] == pair.acl["temperature"] == expected

@@ -1,0 +1,117 @@
+"""The command line: failures are one line with a remedy, and the README's commands exist."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from study import cli
+from study.commands import parse_settings
+
+README = Path(__file__).parents[2] / "README.md"
+
+
+def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["acl-study", *arguments])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert isinstance(stop.value.code, int)
+    return stop.value.code
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("run no-such-study", "neither a file nor a shipped study"),
+        ("run table2-ssl", "pass --data DIR"),
+        ("run table2-ssl --data nowhere", "acl-study data prepare"),
+        ("run table2-ssl --profile maxi", "profile must be one of recipe, mini"),
+        ("run table2-ssl --profile mini --set loss.alpa=1", "not a setting of any of its sweeps"),
+        ("resume no-such-name", "launched there: none"),
+        ("report quickstart", "run a study first"),
+        ("ui", "run a study first"),
+        ("train", "data.root is not set"),
+        ("train --data nowhere", "acl-study data prepare"),
+        ("train --data x --set loss.alpha", "--set takes NAME=VALUE"),
+        ("train --data x --set loss.alpha=2", "less than or equal to 1, got 2"),
+        ("train --data x --mode other", "mode must be one of"),
+        ("data synth corpus --size huge", "size must be one of tiny, small, medium"),
+        ("data prepare nowhere", "is missing"),
+        ("run", "Missing argument"),
+        ("run table2-ssl --no-such-option", "No such option"),
+    ],
+)
+def test_failures_are_one_line_without_traceback(
+    arguments: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert call(monkeypatch, *shlex.split(arguments)) in (1, 2)
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert message in error
+    assert error.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_nobody_foresaw_leaves_its_traceback_in_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "acl-runs").mkdir()
+    (tmp_path / "acl-runs" / "mlflow.db").write_bytes(b"this is not a database" * 100)
+    assert call(monkeypatch, "report", "quickstart") == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "Traceback" in (tmp_path / "acl-study-error.log").read_text()
+
+
+def test_values_of_settings_are_read_as_yaml_and_exponents_as_numbers() -> None:
+    parsed = parse_settings(["a=1e-3", "b=[0.5, 0.9]", "c=true", "d=clean", "e=3"], None)
+    assert parsed == {"a": 0.001, "b": [0.5, 0.9], "c": True, "d": "clean", "e": 3}
+
+
+def test_train_lists_every_setting_with_the_recipes_value(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(monkeypatch, "train", "--list", "--mode", "self-supervised", "--set", "loss.alpha=0.7") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "loss.alpha = 0.7" in lines
+    assert "optim.epochs = 500" in lines
+
+
+def test_training_prints_an_epoch_a_line_and_continues_from_its_checkpoint(
+    tiny_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["train", "--data", str(tiny_corpus), "--checkpoints", str(tmp_path), "--set", "data.subset=clean"]
+    assert call(monkeypatch, *options, "--set", "optim.epochs=2") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split("  ")[0] for line in lines] == ["epoch 1/2", "epoch 2/2"]
+    assert "test.accuracy" in lines[1]
+    assert call(monkeypatch, *options, "--set", "optim.epochs=3") == 1
+    assert "optim.epochs=2, not 3" in capsys.readouterr().err
+
+
+def test_help_comes_without_loading_torch_or_ray() -> None:
+    code = (
+        "import sys; from study.cli import app; app(['--help'], standalone_mode=False);"
+        "print(sorted({'torch', 'ray', 'mlflow'} & set(sys.modules)))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert out.splitlines()[-1] == "[]"
+
+
+def test_every_command_of_the_readme_exists_with_its_options(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    commands = re.findall(r"(?:^ {4}|`)acl-study ([^#`\n]+)", README.read_text(), flags=re.MULTILINE)
+    assert len(commands) >= 8
+    for command in commands:
+        words = shlex.split(command)
+        name = words[:2] if words[0] == "data" else words[:1]
+        assert call(monkeypatch, *name, "--help") == 0
+        shown = capsys.readouterr().out
+        for option in (word for word in words if word.startswith("--")):
+            assert option in shown, command

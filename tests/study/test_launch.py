@@ -1,0 +1,243 @@
+"""Whole studies on wav files through Ray, Optuna and MLflow, started the way a user starts them: by the command line."""
+
+import contextlib
+import csv
+import io
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import mlflow
+import pytest
+import yaml
+from mlflow.entities import Run
+
+from analysis.runs import load_trials
+from study import record_names as names
+
+pytestmark = pytest.mark.slow
+
+SMOKE = Path(__file__).with_name("smoke.yaml")
+
+
+def acl_study(*arguments: object, wait: bool = True) -> subprocess.Popen[str]:
+    """Run the command line in a process group of its own."""
+    command = [sys.executable, "-m", "study.cli", *map(str, arguments)]
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env=os.environ | {"COLUMNS": "150"},
+    )
+    if wait:
+        process.out, process.err = process.communicate(timeout=240)  # type: ignore[attr-defined]
+    return process
+
+
+def store(home: Path) -> str:
+    return f"sqlite:///{home / 'mlflow.db'}"
+
+
+def runs(home: Path, kind: str) -> list[Run]:
+    """All runs of one kind in the records of `home`."""
+    client = mlflow.MlflowClient(store(home))
+    experiment = client.get_experiment_by_name(names.EXPERIMENT)
+    if experiment is None:
+        return []
+    return list(client.search_runs([experiment.experiment_id], f"tags.`{names.KIND}` = '{kind}'", max_results=200))
+
+
+def epochs_logged(home: Path, run: Run) -> list[int]:
+    history = mlflow.MlflowClient(store(home)).get_metric_history(run.info.run_id, names.TRAIN_LOSS)
+    return sorted(metric.step for metric in history)
+
+
+@pytest.fixture(scope="module")
+def finished_home(tiny_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The smoke study, run to its end."""
+    home: Path = tmp_path_factory.mktemp("finished") / "home"
+    process = acl_study("run", SMOKE, "--data", tiny_corpus, "--home", home)
+    assert process.returncode == 0, process.err  # type: ignore[attr-defined]
+    assert "report smoke" in process.out  # type: ignore[attr-defined]
+    return home
+
+
+def test_records_are_one_study_run_with_its_trials(finished_home: Path) -> None:
+    (study,) = runs(finished_home, names.KIND_STUDY)
+    trials = runs(finished_home, names.KIND_TRIAL)
+    assert study.info.status == "FINISHED"
+    assert study.data.tags[names.CORPUS_IS_SYNTHETIC] == "true"
+    assert study.data.tags[names.QUESTION].startswith("Does the whole way")
+    assert len(trials) == 5
+    assert {trial.data.tags["mlflow.parentRunId"] for trial in trials} == {study.info.run_id}
+    assert {trial.data.tags[names.SWEEP] for trial in trials} == {"supervised", "search-ssl"}
+    launched = mlflow.artifacts.load_text(f"{study.info.artifact_uri}/{names.STUDY_FILE}")
+    assert yaml.safe_load(launched)["name"] == "smoke"
+
+
+def test_each_trial_has_every_setting_and_one_step_per_epoch(finished_home: Path) -> None:
+    for trial in runs(finished_home, names.KIND_TRIAL):
+        assert trial.info.status == "FINISHED"
+        steps = epochs_logged(finished_home, trial)
+        epochs = int(trial.data.params["optim.epochs"])
+        assert steps == list(range(1, len(steps) + 1))
+        assert (len(steps) == epochs) == (trial.data.tags[names.OUTCOME] == names.FINISHED)
+        config = json.loads(mlflow.artifacts.load_text(f"{trial.info.artifact_uri}/{names.CONFIG_FILE}"))
+        assert {name: str(value) for name, value in config.items()} == trial.data.params
+        assert {"loss.alpha", "loss.margin", "seed", "data.root"} <= set(config)
+
+
+def test_predictions_of_a_trial_give_its_logged_test_accuracy(finished_home: Path) -> None:
+    finished = [trial for trial in runs(finished_home, names.KIND_TRIAL) if trial.data.tags[names.OUTCOME] == names.FINISHED]
+    assert len(finished) >= 3
+    for trial in finished:
+        text = mlflow.artifacts.load_text(f"{trial.info.artifact_uri}/{names.PREDICTIONS_FILE}")
+        rows = [row for row in csv.DictReader(io.StringIO(text)) if row[names.PREDICTION_SPLIT] == "test"]
+        right = sum(row[names.PREDICTION_LABEL] == row[names.PREDICTION_PREDICTED] for row in rows)
+        assert right / len(rows) == pytest.approx(trial.data.metrics[names.TEST_ACCURACY])
+
+
+def test_optuna_sampled_alpha_margin_and_temperature_within_the_space(finished_home: Path) -> None:
+    trials = load_trials(store(finished_home), ["smoke"])
+    sampled = trials[trials["sweep"] == "search-ssl"]
+    assert sampled["loss.alpha"].between(0.1, 0.9).all()
+    assert sampled["loss.temperature"].between(0.05, 1.0).all()
+    assert sampled["loss.margin"].nunique() == 3
+
+
+def test_running_a_finished_study_again_adds_nothing_and_a_changed_one_is_refused(finished_home: Path, tiny_corpus: Path) -> None:
+    before = {run.info.run_id: run.info.end_time for run in runs(finished_home, names.KIND_TRIAL)}
+    again = acl_study("run", SMOKE, "--data", tiny_corpus, "--home", finished_home)
+    assert again.returncode == 0, again.err  # type: ignore[attr-defined]
+    assert {run.info.run_id: run.info.end_time for run in runs(finished_home, names.KIND_TRIAL)} == before
+    changed = acl_study("run", SMOKE, "--data", tiny_corpus, "--home", finished_home, "--set", "loss.margin=0.7")
+    assert changed.returncode == 1
+    assert "give it another --name" in changed.err  # type: ignore[attr-defined]
+    assert "Traceback" not in changed.err  # type: ignore[attr-defined]
+
+
+def test_the_report_command_writes_a_page_with_tables(finished_home: Path, tmp_path: Path) -> None:
+    process = acl_study("report", "smoke", "--home", finished_home, "--out", tmp_path / "report")
+    assert process.returncode == 0, process.err  # type: ignore[attr-defined]
+    assert "Synthetic corpus" in (tmp_path / "report" / "index.html").read_text()
+    rows = list(csv.DictReader((tmp_path / "report" / "table1.csv").read_text().splitlines()))
+    (clean,) = [row for row in rows if row["subset"] == "clean"]
+    accuracies = [
+        run.data.metrics[names.TEST_ACCURACY]
+        for run in runs(finished_home, names.KIND_TRIAL)
+        if run.data.params["mode"] == "supervised"
+    ]
+    assert sorted([float(clean["baseline_accuracy"]), float(clean["acl_accuracy"])]) == pytest.approx(sorted(accuracies))
+
+
+@pytest.mark.parametrize("how", ["kill -9", "ctrl-c", "sigterm"])
+def test_an_interrupted_study_resumes_without_duplicates_or_losses(how: str, tiny_corpus: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    content = yaml.safe_load(SMOKE.read_text())
+    content["sweeps"] = [content["sweeps"][0]]
+    content["sweeps"][0]["base"]["optim.epochs"] = 8
+    study = tmp_path / "study.yaml"
+    study.write_text(yaml.safe_dump(content))
+    process = acl_study("run", study, "--data", tiny_corpus, "--home", home, wait=False)
+    deadline = time.monotonic() + 90
+    # Ray numbers the checkpoints of a trial from 0, so this one stands for at least two epochs.
+    while not list(home.glob("studies/smoke/supervised/*/checkpoint_0*[1-9]")):
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.1)
+    if how == "kill -9":
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    else:
+        process.send_signal(signal.SIGINT if how == "ctrl-c" else signal.SIGTERM)
+    out, err = process.communicate(timeout=120)
+    if how != "kill -9":
+        assert process.returncode == 130, (out, err)
+        assert "resume smoke" in out
+    resumed = acl_study("resume", "smoke", "--home", home)
+    assert resumed.returncode == 0, resumed.err  # type: ignore[attr-defined]
+    trials = runs(home, names.KIND_TRIAL)
+    assert [epochs_logged(home, trial) for trial in trials] == [list(range(1, 9))] * 2
+    assert {trial.data.tags[names.OUTCOME] for trial in trials} == {names.FINISHED}
+    assert {trial.info.status for trial in trials} == {"FINISHED"}
+
+
+def test_a_study_whose_time_is_over_resumes(tiny_corpus: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    content = yaml.safe_load(SMOKE.read_text())
+    content["sweeps"] = [content["sweeps"][0]]
+    content["sweeps"][0] |= {"space": {"loss.alpha": {"grid": [0.4, 0.6, 0.8, 1.0]}}, "budget": {"hours": 6 / 3600}}
+    content["sweeps"][0]["base"]["optim.epochs"] = 12
+    study = tmp_path / "study.yaml"
+    study.write_text(yaml.safe_dump(content))
+    process = acl_study("run", study, "--data", tiny_corpus, "--home", home)
+    assert process.returncode == 130, process.err  # type: ignore[attr-defined]
+    assert "trials are left" in process.out  # type: ignore[attr-defined]
+    launched = home / "studies" / "smoke" / "study.yaml"  # a longer budget, so that one resume is enough
+    launched.write_text(launched.read_text().replace(str(6 / 3600), "1.0"))
+    process = acl_study("resume", "smoke", "--home", home)
+    assert process.returncode == 0, process.err  # type: ignore[attr-defined]
+    trials = runs(home, names.KIND_TRIAL)
+    assert len(trials) == 4
+    for trial in trials:
+        steps = epochs_logged(home, trial)
+        assert steps == list(range(1, 13))
+        assert trial.data.tags[names.OUTCOME] == names.FINISHED
+
+
+def test_a_store_of_its_own_is_remembered_and_a_deleted_folder_starts_anew(tiny_corpus: Path, tmp_path: Path) -> None:
+    home, database = tmp_path / "home", tmp_path / "elsewhere" / "records.db"
+    database.parent.mkdir()
+    content = yaml.safe_load(SMOKE.read_text())
+    content["sweeps"] = [content["sweeps"][0]]
+    study = tmp_path / "study.yaml"
+    study.write_text(yaml.safe_dump(content))
+    launch = ("run", study, "--data", tiny_corpus, "--home", home, "--store", f"sqlite:///{database}")
+    assert acl_study(*launch).returncode == 0
+    assert list(database.parent.glob("artifacts/*/artifacts/predictions.csv"))
+    assert not (home / "mlflow.db").exists()
+    assert acl_study("report", "smoke", "--home", home).returncode == 0
+    shutil.rmtree(home / "studies" / "smoke")
+    again = acl_study(*launch)
+    assert again.returncode == 0, (again.out, again.err)  # type: ignore[attr-defined]
+    (home / "studies" / "smoke" / "supervised" / "complete").unlink()
+    elsewhere = acl_study("resume", "smoke", "--home", home, "--store", f"sqlite:///{tmp_path / 'other.db'}")
+    assert elsewhere.returncode == 1
+    assert "leave --store out" in elsewhere.err  # type: ignore[attr-defined]
+
+
+def test_trials_that_fit_no_machine_are_refused(tiny_corpus: Path, tmp_path: Path) -> None:
+    process = acl_study("run", SMOKE, "--data", tiny_corpus, "--home", tmp_path / "home", "--gpus", "64")
+    assert process.returncode == 1
+    assert "pass --cpus and --gpus" in process.err  # type: ignore[attr-defined]
+    assert not (tmp_path / "home" / "studies").exists()
+
+
+def test_a_failing_trial_is_reported_and_the_others_finish(tiny_corpus: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    study = tmp_path / "study.yaml"
+    study.write_text(
+        yaml.safe_dump(
+            {
+                "name": "half",
+                "question": "What happens to a trial that diverges?",
+                "profile": "mini",
+                "base": {"mode": "self-supervised", "model.width": 4, "optim.epochs": 2, "probe.epochs": 2, "knn.k": 5},
+                "space": {"optim.lr": {"grid": [0.03, 1.0e30]}},
+            }
+        )
+    )
+    process = acl_study("run", study, "--data", tiny_corpus, "--home", home)
+    assert process.returncode == 1
+    assert "lower optim.lr" in process.err  # type: ignore[attr-defined]
+    outcomes = {trial.data.tags[names.OUTCOME]: trial for trial in runs(home, names.KIND_TRIAL)}
+    assert set(outcomes) == {names.FINISHED, names.FAILED}
+    assert "lower optim.lr" in outcomes[names.FAILED].data.tags[names.REASON]
+    assert outcomes[names.FAILED].info.status == "FAILED"

@@ -1,0 +1,181 @@
+"""Records in a real SQLite store: complete, never doubled, found again by another process, and honest about how a trial ended."""
+
+import json
+from pathlib import Path
+
+import mlflow
+import pytest
+from mlflow.entities import Run
+
+from study import record_names as names
+from study.records import StudyRecord
+
+SETTINGS = {"mode": "supervised", "loss.alpha": 0.5, "seed": 0}
+PREDICTIONS = "split,clip,label,predicted,patches\nval,1.wav,Rain,Wind,3\n"
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of one store for the whole file: creating its schema takes seconds."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture
+def record(home: Path, request: pytest.FixtureRequest) -> StudyRecord:
+    """A study of its own for each test."""
+    tags = {names.QUESTION: "Does it help?"}
+    return StudyRecord.create(f"sqlite:///{home / 'mlflow.db'}", request.node.name, tags, "name: help\n")
+
+
+def another_process(record: StudyRecord) -> StudyRecord:
+    """The record as a resumed launch opens it, with nothing remembered."""
+    return StudyRecord(record.store_uri, record.study, record.parent_run_id)
+
+
+def start(record: StudyRecord, *trial_ids: str, sweep: str = "sweep") -> None:
+    for trial_id in trial_ids:
+        record.start_trial(trial_id, sweep, names.VAL_ACCURACY, SETTINGS)
+
+
+def trial_runs(record: StudyRecord) -> dict[str, Run]:
+    """Trial runs of a study by trial id, read with MLflow alone."""
+    client = mlflow.MlflowClient(record.store_uri)
+    experiment = client.get_experiment_by_name(names.EXPERIMENT)
+    assert experiment is not None
+    found = client.search_runs([experiment.experiment_id], f"tags.`mlflow.parentRunId` = '{record.parent_run_id}'")
+    by_id = {run.data.tags[names.TRIAL_ID]: run for run in found}
+    assert len(by_id) == len(found)
+    return by_id
+
+
+def losses(record: StudyRecord, trial_id: str) -> list[tuple[int, float]]:
+    """(epoch, train.loss) of a trial as logged."""
+    run_id = trial_runs(record)[trial_id].info.run_id
+    history = mlflow.MlflowClient(record.store_uri).get_metric_history(run_id, names.TRAIN_LOSS)
+    return [(metric.step, metric.value) for metric in history]
+
+
+def artifact(record: StudyRecord, run_id: str, name: str) -> str:
+    path = mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path=name, tracking_uri=record.store_uri)
+    return Path(path).read_text()
+
+
+def test_a_study_run_holds_its_tags_and_its_file(record: StudyRecord, home: Path) -> None:
+    run = mlflow.MlflowClient(record.store_uri).get_run(record.parent_run_id)
+    assert run.info.status == "RUNNING"
+    assert run.info.run_name == record.study
+    tags = {names.KIND: names.KIND_STUDY, names.STUDY: record.study, names.QUESTION: "Does it help?"}
+    assert tags.items() <= run.data.tags.items()
+    assert artifact(record, record.parent_run_id, names.STUDY_FILE) == "name: help\n"
+    assert list((home / "artifacts").rglob(names.STUDY_FILE))  # beside the database
+
+
+def test_a_trial_run_holds_its_settings_epochs_outcome_and_predictions(record: StudyRecord) -> None:
+    start(record, "a")
+    assert trial_runs(record)["a"].info.status == "RUNNING"
+    record.log_epoch("a", 1, {names.TRAIN_LOSS: 2.0, names.VAL_ACCURACY: 0.25})
+    record.log_epoch("a", 2, {names.TRAIN_LOSS: 1.0, names.VAL_ACCURACY: 0.5})
+    record.finish_trial("a", names.FINISHED, predictions=PREDICTIONS)
+    run = trial_runs(record)["a"]
+    assert run.info.status == "FINISHED"
+    assert run.data.params == {"mode": "supervised", "loss.alpha": "0.5", "seed": "0"}
+    assert run.data.metrics == {names.TRAIN_LOSS: 1.0, names.VAL_ACCURACY: 0.5}
+    tags = {
+        names.KIND: names.KIND_TRIAL,
+        names.STUDY: record.study,
+        names.SWEEP: "sweep",
+        names.OBJECTIVE: names.VAL_ACCURACY,
+        names.OUTCOME: names.FINISHED,
+    }
+    assert tags.items() <= run.data.tags.items()
+    assert names.REASON not in run.data.tags
+    assert losses(record, "a") == [(1, 2.0), (2, 1.0)]
+    assert artifact(record, run.info.run_id, names.PREDICTIONS_FILE) == PREDICTIONS
+    assert json.loads(artifact(record, run.info.run_id, names.CONFIG_FILE)) == SETTINGS
+
+
+@pytest.mark.parametrize(
+    ("outcome", "reason", "status"),
+    [
+        (names.FINISHED, None, "FINISHED"),
+        (names.STOPPED, None, "FINISHED"),
+        (names.FAILED, "DivergedError: train.loss is nan in epoch 2; lower optim.lr", "FAILED"),
+    ],
+)
+def test_every_outcome_has_its_status_and_a_failure_its_reason(
+    record: StudyRecord, outcome: str, reason: str | None, status: str
+) -> None:
+    start(record, "a")
+    record.finish_trial("a", outcome, reason=reason)
+    run = trial_runs(record)["a"]
+    assert run.info.status == status
+    assert (run.data.tags[names.OUTCOME], run.data.tags.get(names.REASON)) == (outcome, reason)
+
+
+def test_a_resumed_trial_continues_its_own_run_and_repeats_no_epoch(record: StudyRecord) -> None:
+    start(record, "a", "b")
+    for epoch in (1, 2):
+        record.log_epoch("a", epoch, {names.TRAIN_LOSS: float(epoch)})
+    record.log_epoch("a", 2, {names.TRAIN_LOSS: 20.0})
+    run_id = trial_runs(record)["a"].info.run_id
+
+    resumed = another_process(record)
+    assert not resumed.knows("a")
+    start(resumed, "a")
+    assert resumed.knows("a")
+    assert not resumed.knows("b")
+    for epoch in (1, 2, 3):  # Ray goes back to its last checkpoint
+        resumed.log_epoch("a", epoch, {names.TRAIN_LOSS: 10.0 * epoch})
+    assert losses(record, "a") == [(1, 1.0), (2, 2.0), (3, 30.0)]
+    runs = trial_runs(record)
+    assert runs.keys() == {"a", "b"}
+    assert runs["a"].info.run_id == run_id
+
+
+def test_a_failed_trial_that_is_resumed_is_running_without_outcome(record: StudyRecord) -> None:
+    start(record, "a")
+    record.finish_trial("a", names.FAILED, reason="OSError: disk full")
+    start(another_process(record), "a")
+    run = trial_runs(record)["a"]
+    assert run.info.status == "RUNNING"
+    assert not {names.OUTCOME, names.REASON} & run.data.tags.keys()
+
+
+def test_trials_of_another_study_with_the_same_id_are_left_alone(record: StudyRecord) -> None:
+    other = StudyRecord.create(record.store_uri, f"{record.study}-other", {}, "")
+    for each in (record, other):
+        start(each, "a")
+    record.log_epoch("a", 1, {names.TRAIN_LOSS: 1.0})
+    record.close(complete=False)
+    assert losses(other, "a") == []
+    assert trial_runs(other)["a"].info.status == "RUNNING"
+
+
+def test_outcomes_are_those_of_one_sweep(record: StudyRecord) -> None:
+    start(record, "a", "b", "c", "d", sweep="first")
+    start(record, "e", sweep="second")
+    record.finish_trial("a", names.FINISHED)
+    record.finish_trial("b", names.STOPPED)
+    record.finish_trial("c", names.FAILED, reason="x")
+    assert sorted(map(str, another_process(record).outcomes("first"))) == ["None", "failed", "finished", "stopped"]
+    assert record.outcomes("second") == [None]
+    assert record.outcomes("third") == []
+
+
+@pytest.mark.parametrize(("complete", "status"), [(True, "FINISHED"), (False, "KILLED")])
+def test_closing_kills_what_still_runs_until_it_is_resumed(record: StudyRecord, complete: bool, status: str) -> None:
+    client = mlflow.MlflowClient(record.store_uri)
+    start(record, "ended", "failed", "running")
+    record.finish_trial("ended", names.FINISHED)
+    record.finish_trial("failed", names.FAILED, reason="x")
+    record.close(complete=complete)
+    statuses = {trial_id: run.info.status for trial_id, run in trial_runs(record).items()}
+    assert statuses == {"ended": "FINISHED", "failed": "FAILED", "running": "KILLED"}
+    assert client.get_run(record.parent_run_id).info.status == status
+
+    resumed = another_process(record)
+    resumed.reopen()
+    start(resumed, "running")
+    assert client.get_run(record.parent_run_id).info.status == "RUNNING"
+    assert trial_runs(record)["running"].info.status == "RUNNING"
+    assert None in resumed.outcomes("sweep")

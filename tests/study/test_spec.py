@@ -1,0 +1,192 @@
+"""Study files: the shipped ones, how they are resolved, and what is refused."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from acl.config import build_config, flatten, setting_names
+from study.spaces import edge_points
+from study.spec import Study, StudyError
+from study.study_files import read_study, resolve_study, shipped_studies
+
+
+def study(**fields: Any) -> dict[str, Any]:
+    """A valid one-sweep study with some fields replaced."""
+    content = {
+        "name": "trial",
+        "question": "Does it?",
+        "base": {"mode": "supervised"},
+        "space": {"loss.alpha": {"grid": [0.5, 1.0]}},
+    }
+    return {**content, **fields}
+
+
+def test_the_six_shipped_studies_are_there() -> None:
+    expected = {"quickstart", "table1-supervised", "table2-ssl", "fig3-temperature", "search-ssl", "search-supervised"}
+    assert set(shipped_studies()) == expected
+
+
+@pytest.mark.parametrize("profile", [None, "mini"])
+@pytest.mark.parametrize("name", sorted(shipped_studies()))
+def test_every_edge_of_every_shipped_space_is_a_valid_configuration(name: str, profile: str | None) -> None:
+    resolved = resolve_study(read_study(name), profile)
+    assert resolved.question
+    assert resolved.paper_found
+    for sweep in resolved.sweeps:
+        for point in edge_points(sweep.space):
+            config = build_config({"data.root": "corpus", **sweep.base, **point})
+            assert flatten(config).items() >= point.items()
+
+
+def test_shipped_studies_have_the_sizes_of_the_paper() -> None:
+    runs = {name: resolve_study(read_study(name)).runs for name in shipped_studies()}
+    assert runs["table1-supervised"] == 4 * 10
+    assert runs["table2-ssl"] == 11
+    assert runs["fig3-temperature"] == 10 * 11
+    assert runs["quickstart"] >= 16
+
+
+def test_shipped_recipe_studies_change_nothing_but_what_they_vary() -> None:
+    for name in ("table1-supervised", "table2-ssl", "fig3-temperature"):
+        (sweep,) = resolve_study(read_study(name)).sweeps
+        mode = sweep.base["mode"]
+        recipe = flatten(build_config({"mode": mode, "data.root": "x"}))
+        settings = flatten(build_config({"data.root": "x", **sweep.base}))
+        assert settings == recipe
+
+
+def test_the_quickstart_samples_alpha_margin_and_temperature_in_both_modes() -> None:
+    resolved = resolve_study(read_study("quickstart"))
+    searched = {(sweep.base["mode"], name) for sweep in resolved.sweeps for name in sweep.space}
+    assert {("supervised", "loss.alpha"), ("supervised", "loss.margin")} <= searched
+    assert {("self-supervised", f"loss.{name}") for name in ("alpha", "margin", "temperature")} <= searched
+
+
+def test_precedence_is_recipe_then_profile_then_base_then_overrides() -> None:
+    recipe = build_config({"mode": "supervised", "data.root": "x"})
+    assert "optim.epochs" not in resolve_study(study()).sweeps[0].base
+    assert resolve_study(study(), "mini").sweeps[0].base["optim.epochs"] < recipe.optim.epochs
+    based = resolve_study(study(base={"mode": "supervised", "optim.epochs": 7}), "mini").sweeps[0].base
+    assert based["optim.epochs"] == 7
+    overridden = resolve_study(study(base={"mode": "supervised", "optim.epochs": 7}), "mini", {"optim.epochs": 3}).sweeps[0].base
+    assert overridden["optim.epochs"] == 3
+
+
+def test_an_override_fixes_a_searched_setting() -> None:
+    resolved = resolve_study(
+        study(space={"loss.alpha": {"grid": [0.5, 1.0]}, "loss.margin": {"grid": [0.5]}}), None, {"loss.alpha": 0.7}
+    )
+    assert set(resolved.sweeps[0].space) == {"loss.margin"}
+    assert resolved.sweeps[0].base["loss.alpha"] == 0.7
+
+
+def test_sweeps_inherit_from_the_study_and_overrides_reach_the_modes_that_know_them() -> None:
+    content = study(
+        objective="val.macro_accuracy",
+        seeds=[1, 2],
+        sweeps=[
+            {"name": "a", "space": {"loss.alpha": {"grid": [1.0]}}},
+            {"name": "b", "base": {"mode": "self-supervised"}, "space": {"loss.alpha": {"grid": [1.0]}}, "seeds": [3]},
+        ],
+    )
+    content.pop("space")
+    first, second = resolve_study(content, None, {"loss.temperature": 0.3}).sweeps
+    assert (first.objective, first.seeds, second.seeds) == ("val.macro_accuracy", [1, 2], [3])
+    assert "loss.temperature" not in first.base
+    assert second.base["loss.temperature"] == 0.3
+
+
+def test_seeds_repeat_every_point() -> None:
+    (sweep,) = resolve_study(study(seeds=[3, 4])).sweeps
+    assert [(point["loss.alpha"], point["seed"]) for point in sweep.points] == [(0.5, 3), (0.5, 4), (1.0, 3), (1.0, 4)]
+    assert sweep.runs == 4
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"objective": "test.accuracy"}, "test results never choose settings"),
+        ({"objective": "val.loss"}, "losses of different alphas do not compare"),
+        ({"objective": "val.knn_accuracy"}, "self-supervised runs only"),
+        ({"space": {"loss.temperature": {"grid": [0.1]}}}, "loss.temperature is not a setting of supervised runs"),
+        ({"space": {"loss.alhpa": {"grid": [0.1]}}}, "did you mean loss.alpha"),
+        ({"space": {"loss.alpha": {"grid": [0.1, 1.1]}}}, "loss.alpha: Input should be less than or equal to 1, got 1.1"),
+        ({"space": {"loss.alpha": {"uniform": [0, 1]}}}, "loss.alpha is continuous"),
+        ({"space": {"loss.alpha": {"uniform": [0, 1]}}, "search": "tpe"}, "needs budget.trials"),
+        ({"space": {"optim.batch_size": {"uniform": [16, 64]}}, "search": "random", "budget": {"trials": 2}}, "valid integer"),
+        ({"space": {"loss.alpha": {"grid": [1, 1.0]}}}, "repeats a value"),
+        ({"space": {}, "search": "tpe", "budget": {"trials": 3}}, "needs a space"),
+        ({"base": {"mode": "supervised", "seed": 3}}, r"write seeds: \[3\]"),
+        ({"space": {"seed": {"grid": [0, 1]}}}, "seeds go into seeds"),
+        ({"base": {"mode": "supervised", "loss.alpha": 1.0}}, "loss.alpha is in base and in space"),
+        ({"search": "tpe", "budget": {"trials": 3}, "seeds": [0, 1]}, "takes one seed"),
+        ({"seeds": [0, 0]}, "repeat"),
+        ({"sweeps": [{}, {}]}, "different names"),
+        ({"name": "../escape"}, "name"),
+        ({"resources": {"gpus": -1}}, "greater than or equal to 0"),
+        ({"epochs": 3}, "epochs"),
+        ({"base": {}}, "mode must be one of"),
+    ],
+)
+def test_a_wrong_study_is_refused_with_the_field_and_the_rule(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(StudyError, match=message) as caught:
+        resolve_study(study(**fields))
+    assert "\n" not in str(caught.value)
+
+
+def test_asha_needs_an_objective_that_every_epoch_has() -> None:
+    with pytest.raises(StudyError, match=r"use val\.knn_accuracy"):
+        resolve_study(study(base={"mode": "self-supervised"}, scheduler="asha"))
+    assert resolve_study(study(base={"mode": "self-supervised"}, scheduler="asha", objective="val.knn_accuracy"))
+
+
+def test_an_override_that_no_sweep_knows_is_refused() -> None:
+    with pytest.raises(StudyError, match="not a setting of any of its sweeps"):
+        resolve_study(study(), None, {"loss.temperature": 0.3})
+
+
+def test_reading_refuses_missing_files_and_broken_yaml(tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match="neither a file nor a shipped study"):
+        read_study("no-such-study")
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("name: x\nspace: [")
+    with pytest.raises(StudyError, match="line 2"):
+        read_study(str(broken))
+    broken.write_text("- a list")
+    with pytest.raises(StudyError, match="a study file is a mapping"):
+        read_study(str(broken))
+
+
+def test_a_resolved_study_survives_its_own_file() -> None:
+    for name in shipped_studies():
+        resolved = resolve_study(read_study(name), "mini")
+        text = yaml.safe_dump(resolved.model_dump(mode="json", exclude_none=True))
+        assert Study.model_validate(yaml.safe_load(text)) == resolved
+
+
+def test_every_setting_has_one_dotted_name() -> None:
+    for mode in ("supervised", "self-supervised"):
+        assert list(flatten(build_config({"mode": mode, "data.root": "x"}))) == setting_names(mode)
+
+
+def test_a_seed_set_on_the_command_line_reaches_every_trial() -> None:
+    (grid,) = resolve_study(study(seeds=[1, 2]), None, {"seed": 5}).sweeps
+    assert {point["seed"] for point in grid.points} == {5}
+    (search,) = resolve_study(study(search="tpe", budget={"trials": 3}), None, {"seed": 5}).sweeps
+    assert search.common["seed"] == 5
+
+
+def test_a_profile_gives_way_to_a_searched_setting_and_takes_no_gpu() -> None:
+    content = study(space={"optim.batch_size": {"grid": [8, 16]}}, resources={"cpus": 4, "gpus": 1})
+    (sweep,) = resolve_study(content, "mini").sweeps
+    assert "optim.batch_size" not in sweep.base
+    assert (sweep.resources.cpus, sweep.resources.gpus) == (1, 0)
+    (sweep,) = resolve_study(content, "mini", None, {"gpus": 0.5}).sweeps
+    assert (sweep.resources.cpus, sweep.resources.gpus) == (1, 0.5)
+
+
+def test_a_study_whose_whole_space_is_fixed_is_one_setting() -> None:
+    (sweep,) = resolve_study(study(seeds=[1, 2]), None, {"loss.alpha": 0.3}).sweeps
+    assert (sweep.space, sweep.runs) == ({}, 2)
