@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from reference.folder import REFERENCE
 
 from acl.data.synthesis import write_synthetic_corpus
 from acl.store import prepare
+from reference.folder import REFERENCE
 
 
 @pytest.fixture(scope="session")

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from reference import clip_vote_loops
-from reference.folder import REFERENCE
 
 from acl import embedding_quality
 from acl.embedding_quality import alignment, tolerance, uniformity
+from reference import clip_vote_loops
+from reference.folder import REFERENCE
 
 
 def embeddings(seed: int = 0, count: int = 12) -> torch.Tensor:

@@ -7,11 +7,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reference import clip_vote_loops
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
 
 from acl import evaluation
 from acl.evaluation import accuracies, clip_predictions, knn_predict
+from reference import clip_vote_loops
 
 
 def split(seed: int, clips: int = 15, classes: int = 4) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

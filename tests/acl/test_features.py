@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from reference import log_mel_loops
 
 from acl import features
 from acl.config import SELF_SUPERVISED, SUPERVISED, Mode
 from acl.features import PATCH_FRAMES, LogMel, training_patch_starts
+from reference import log_mel_loops
 
 
 def tones(samples: int, sample_rate: int, *hertz: float) -> np.ndarray:

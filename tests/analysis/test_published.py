@@ -1,9 +1,9 @@
 import json
 
 import pytest
-from reference.folder import REFERENCE
 
 from analysis import published
+from reference.folder import REFERENCE
 
 SSL = "self-supervised"
 PUBLISHED = REFERENCE / "published.json"

@@ -4,6 +4,7 @@ import math
 from collections import Counter
 
 import numpy as np
+
 from reference.loss_loops import cosine
 
 

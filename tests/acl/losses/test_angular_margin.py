@@ -8,9 +8,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reference import loss_loops
 
 from acl.losses import angular_margin_classes, angular_margin_pairs
+from reference import loss_loops
 
 
 def rows(seed: int, count: int, dimensions: int = 3) -> torch.Tensor:

@@ -7,9 +7,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pytorch_metric_learning.losses import NTXentLoss
-from reference import loss_loops
 
 from acl.losses import nt_xent
+from reference import loss_loops
 
 
 def views(seed: int, clips: int = 5, dimensions: int = 7, dtype: torch.dtype = torch.float64) -> tuple[torch.Tensor, torch.Tensor]:

@@ -7,9 +7,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reference import loss_loops
 
 from acl.losses import AngularContrastiveLoss, MarginCrossEntropy, angular_margin_classes, angular_margin_pairs, nt_xent
+from reference import loss_loops
 
 
 def batch(seed: int = 0, clips: int = 6) -> list[torch.Tensor]:
