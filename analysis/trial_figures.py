@@ -61,7 +61,9 @@ def curves_figure(table: pd.DataFrame) -> go.Figure:
         place = {"row": index // 2 + 1, "col": index % 2 + 1}
         for _, run in panel.groupby("run_id", sort=False):
             figure.add_trace(_curve(run), **place)
-        figure.update_yaxes(tickformat=None if metric == names.TRAIN_LOSS else ".0%", **place)
+        # Losses of different alpha and temperature are of different size, so their axis is logarithmic.
+        axis = {"type": "log", "dtick": "D2"} if metric == names.TRAIN_LOSS else {"tickformat": ".0%"}
+        figure.update_yaxes(axis, **place)
     figure.update_xaxes(title="epoch")
     key = {
         "color": [0],

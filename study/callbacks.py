@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from ray.tune import Callback
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Column
 
 from acl.config import build_config, flatten
 from study import record_names as names
@@ -82,12 +83,12 @@ class ProgressLine(Callback):
         if self._bar is None:
             self._bar = Progress(
                 TextColumn("{task.description}"),
-                BarColumn(),
+                BarColumn(bar_width=12),
                 MofNCompleteColumn(),
                 TextColumn("epochs"),
                 TimeElapsedColumn(),
                 TimeRemainingColumn(),
-                TextColumn("{task.fields[state]}"),
+                TextColumn("{task.fields[state]}", table_column=Column(no_wrap=False)),  # what a narrow terminal wraps
                 console=Console(file=sys.stderr),
             )
             self._task = self._bar.add_task(self.sweep.name, total=self.sweep.runs * self.epochs, state="")
@@ -109,19 +110,25 @@ class ProgressLine(Callback):
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Count the trial; one that was stopped early counts as done."""
-        self._end(trial, names.FINISHED if (trial.last_result or {}).get(IS_LAST) else names.STOPPED)
+        outcome = names.FINISHED if (trial.last_result or {}).get(IS_LAST) else names.STOPPED
+        self._end(trial, outcome)
+        if self._bar is not None and not self._bar.console.is_terminal:  # a log file shows no bar before its end
+            self._say(f"{self.sweep.name}: trial {trial.trial_id} {outcome} ({len(self.ended)} of {self.sweep.runs})")
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Say at once which trial failed, and why."""
         self._end(trial, names.FAILED)
         if self._bar is not None:
-            self._bar.console.print(f"trial {trial.trial_id} failed: {failure_reason(trial)}", markup=False, highlight=False)
+            self._say(f"trial {trial.trial_id} failed: {failure_reason(trial)}")
 
     def on_experiment_end(self, trials: list[Any], **info: Any) -> None:
         """Leave the finished bar on the screen."""
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+
+    def _say(self, line: str) -> None:
+        self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def _end(self, trial: Any, outcome: str) -> None:
         self.ended[trial.trial_id] = outcome

@@ -1,7 +1,5 @@
 """The command line, `acl-study`. Heavy imports stay inside the commands, so that --help answers at once."""
 
-import os
-import subprocess
 import sys
 import traceback
 from importlib import metadata
@@ -162,13 +160,9 @@ def ui(store: StoreOption = None, home: HomeOption = DEFAULT_HOME, port: Annotat
 
     Example: acl-study ui
     """
-    from study.commands import existing_store
+    from study.commands import existing_store, serve_records
 
-    uri = existing_store(Home(home), store)
-    print(f"MLflow: http://127.0.0.1:{port}  (Ctrl-C ends it)", flush=True)
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri, "--host", "127.0.0.1", "--port", str(port)]
-    quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    raise typer.Exit(subprocess.run(command, check=False, env=os.environ | quiet).returncode)
+    serve_records(existing_store(Home(home), store), port)
 
 
 @app.command()

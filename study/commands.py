@@ -1,7 +1,11 @@
 """What the commands of the command line do, beyond reading their options."""
 
 import contextlib
+import os
 import shutil
+import signal
+import socket
+import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,6 +21,7 @@ from study.launched import records_of
 from study.spec import Study, StudyError
 from study.study_files import read_study, resolve_study
 
+LOOPBACK = "127.0.0.1"
 INCOMPLETE = 130  # exit status after Ctrl-C, SIGTERM or the end of a time budget
 
 
@@ -105,6 +110,33 @@ def existing_store(home: Home, store: str | None, studies: Sequence[str] = ()) -
     if store is None and not (home.root / "mlflow.db").exists():
         raise StudyError(f"no records in {home.root}; run a study first (acl-study quickstart), or name another folder with --home")
     return store or home.store_uri
+
+
+def serve_records(store_uri: str, port: int) -> None:
+    """MLflow's page on this machine alone, until Ctrl-C.
+
+    Raises:
+        StudyError: the port is taken.
+        typer.Exit: the server failed.
+    """
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            raise StudyError(f"port {port} is taken, perhaps by another acl-study ui; choose another with --port") from None
+    print(f"MLflow: http://{LOOPBACK}:{port}  (Ctrl-C ends it)", flush=True)
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store_uri, "--host", LOOPBACK, "--port", str(port)]
+    command += ["--workers", "1", "--uvicorn-opts", "--log-level warning"]
+    quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true", "PYTHONWARNINGS": "ignore"}
+    # In a session of its own: the server answers Ctrl-C with a traceback, SIGTERM with silence.
+    server = subprocess.Popen(command, env=os.environ | quiet, start_new_session=True)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        raise typer.Exit(server.wait())
+    except KeyboardInterrupt:
+        server.terminate()
+        server.wait()
 
 
 def _number(value: Any) -> Any:

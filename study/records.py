@@ -17,7 +17,7 @@ os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
 
 import mlflow
 from mlflow.entities import Metric, Param, Run, RunStatus, RunTag
-from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFLOW_USER
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE, MLFLOW_USER
 
 from study import record_names as names
 
@@ -25,6 +25,7 @@ for _noisy in ("alembic", "mlflow.store.db.utils", "mlflow.tracking.fluent"):
     logging.getLogger(_noisy).setLevel(logging.ERROR)
 
 SQLITE = "sqlite:///"
+_EXPERIMENT_KIND = "mlflow.experimentKind"  # without it MLflow's page opens on its views of language models
 _STATUS_OF_OUTCOME = {names.FINISHED: RunStatus.FINISHED, names.STOPPED: RunStatus.FINISHED, names.FAILED: RunStatus.FAILED}
 
 
@@ -54,10 +55,12 @@ class StudyRecord:
         if experiment is None:
             database = Path(store_uri.removeprefix(SQLITE)) if store_uri.startswith(SQLITE) else None
             artifacts = (database.resolve().parent / "artifacts").as_uri() if database else None
-            experiment_id = client.create_experiment(names.EXPERIMENT, artifact_location=artifacts)
+            kind = {_EXPERIMENT_KIND: "custom_model_development"}
+            experiment_id = client.create_experiment(names.EXPERIMENT, artifact_location=artifacts, tags=kind)
         else:
             experiment_id = experiment.experiment_id
         own = {names.KIND: names.KIND_STUDY, names.STUDY: study, MLFLOW_RUN_NAME: study, MLFLOW_USER: _user()}
+        own[MLFLOW_RUN_NOTE] = tags.get(names.QUESTION, "")  # MLflow's page shows it as the run's description
         run = client.create_run(experiment_id, run_name=study, tags={**own, **tags})
         client.log_text(run.info.run_id, study_file, names.STUDY_FILE)
         return cls(store_uri, study, run.info.run_id)

@@ -77,6 +77,7 @@ class SupervisedRun(TrainingRun):
         order = np.random.default_rng(0).permutation(len(table))
         probabilities = torch.empty(len(table), len(self.store.classes))
         sums = torch.zeros(3, device=self.device)
+        scored = 0  # a last patch that is alone in its batch has no pairs and no losses
         for part in chunks(len(table), self.config.optim.batch_size):
             batch = order[part]
             inputs, labels = self._batch(table, clips, batch)
@@ -86,7 +87,8 @@ class SupervisedRun(TrainingRun):
             if len(batch) > 1:
                 parts = self.loss.parts(logits, embeddings, labels)
                 sums += len(batch) * torch.stack([parts.total, parts.cross_entropy, parts.angular_margin])
-        total, cross_entropy, angular_margin = (sums / len(table)).tolist()
+                scored += len(batch)
+        total, cross_entropy, angular_margin = (sums / max(scored, 1)).tolist()
         losses = {"val.loss": total, "val.cross_entropy": cross_entropy, "val.angular_margin": angular_margin}
         return clip_predictions(probabilities, torch.from_numpy(table.clip)).numpy(), losses
 

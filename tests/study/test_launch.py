@@ -7,9 +7,11 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 
 import mlflow
@@ -66,6 +68,7 @@ def finished_home(tiny_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -
     process = acl_study("run", SMOKE, "--data", tiny_corpus, "--home", home)
     assert process.returncode == 0, process.err  # type: ignore[attr-defined]
     assert "report smoke" in process.out  # type: ignore[attr-defined]
+    assert "finished (2 of 2)" in process.err  # type: ignore[attr-defined]  # a log file shows how far the study is
     return home
 
 
@@ -137,6 +140,34 @@ def test_the_report_command_writes_a_page_with_tables(finished_home: Path, tmp_p
     assert sorted([float(clean["baseline_accuracy"]), float(clean["acl_accuracy"])]) == pytest.approx(sorted(accuracies))
 
 
+def test_the_ui_serves_the_records_until_ctrl_c(finished_home: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = acl_study("ui", "--home", finished_home, "--port", port, wait=False)
+    try:
+        address = f"http://127.0.0.1:{port}/api/2.0/mlflow/experiments/get-by-name?experiment_name={names.EXPERIMENT}"
+        answer = None
+        deadline = time.monotonic() + 90
+        while answer is None:
+            assert time.monotonic() < deadline
+            with contextlib.suppress(OSError), urllib.request.urlopen(address, timeout=5) as page:
+                answer = json.loads(page.read())
+            time.sleep(0.2)
+        assert answer["experiment"]["name"] == names.EXPERIMENT
+        second = acl_study("ui", "--home", finished_home, "--port", port)
+        assert second.returncode == 1
+        assert second.err.startswith(f"error: port {port} is taken")  # type: ignore[attr-defined]
+    finally:
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "Traceback" not in err
+    with socket.socket() as now_free:
+        now_free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        now_free.bind(("127.0.0.1", port))
+
+
 @pytest.mark.parametrize("how", ["kill -9", "ctrl-c", "sigterm"])
 def test_an_interrupted_study_resumes_without_duplicates_or_losses(how: str, tiny_corpus: Path, tmp_path: Path) -> None:
     home = tmp_path / "home"
@@ -169,27 +200,30 @@ def test_an_interrupted_study_resumes_without_duplicates_or_losses(how: str, tin
     assert {trial.info.status for trial in trials} == {"FINISHED"}
 
 
-def test_a_study_whose_time_is_over_resumes(tiny_corpus: Path, tmp_path: Path) -> None:
-    home = tmp_path / "home"
+@pytest.mark.parametrize(
+    ("seconds", "epochs"),
+    [
+        pytest.param(0.2, 2, id="before the first trial runs"),  # a worker alone takes longer to start
+        pytest.param(6, 100, id="while trials run"),
+    ],
+)
+def test_a_study_whose_time_is_over_resumes(seconds: float, epochs: int, tiny_corpus: Path, tmp_path: Path) -> None:
+    home, budget = tmp_path / "home", seconds / 3600
     content = yaml.safe_load(SMOKE.read_text())
-    content["sweeps"] = [content["sweeps"][0]]
-    content["sweeps"][0] |= {"space": {"loss.alpha": {"grid": [0.4, 0.6, 0.8, 1.0]}}, "budget": {"hours": 6 / 3600}}
-    content["sweeps"][0]["base"]["optim.epochs"] = 12
+    content["sweeps"] = [content["sweeps"][0] | {"budget": {"hours": budget}}]
+    content["sweeps"][0]["base"]["optim.epochs"] = epochs
     study = tmp_path / "study.yaml"
     study.write_text(yaml.safe_dump(content))
     process = acl_study("run", study, "--data", tiny_corpus, "--home", home)
     assert process.returncode == 130, process.err  # type: ignore[attr-defined]
-    assert "trials are left" in process.out  # type: ignore[attr-defined]
+    assert "2 trials are left" in process.out  # type: ignore[attr-defined]
     launched = home / "studies" / "smoke" / "study.yaml"  # a longer budget, so that one resume is enough
-    launched.write_text(launched.read_text().replace(str(6 / 3600), "1.0"))
+    launched.write_text(launched.read_text().replace(str(budget), "1.0"))
     process = acl_study("resume", "smoke", "--home", home)
     assert process.returncode == 0, process.err  # type: ignore[attr-defined]
     trials = runs(home, names.KIND_TRIAL)
-    assert len(trials) == 4
-    for trial in trials:
-        steps = epochs_logged(home, trial)
-        assert steps == list(range(1, 13))
-        assert trial.data.tags[names.OUTCOME] == names.FINISHED
+    assert [epochs_logged(home, trial) for trial in trials] == [list(range(1, epochs + 1))] * 2
+    assert {trial.data.tags[names.OUTCOME] for trial in trials} == {names.FINISHED}
 
 
 def test_a_store_of_its_own_is_remembered_and_a_deleted_folder_starts_anew(tiny_corpus: Path, tmp_path: Path) -> None:
