@@ -22,7 +22,6 @@ from study import record_names as names
 
 _LIBRARIES = ("acl-study", "mlflow-skinny", "pandas", "plotly", "scipy", "statsmodels")
 _CURVES = sorted({metric for metrics in CURVE_METRICS.values() for metric in metrics})
-_RECIPE = "recipe"  # profile of studies with the published settings
 
 
 def write_report(store_uri: str, studies: Sequence[str], folder: Path) -> Path:
@@ -53,7 +52,7 @@ def write_report(store_uri: str, studies: Sequence[str], folder: Path) -> Path:
         title=", ".join(dict.fromkeys(launches["study"])),
         generated=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         corpora=list(dict.fromkeys(launches["corpus"])),
-        other_recipes=list(dict.fromkeys(launches.loc[launches["profile"] != _RECIPE, "study"])),
+        departures=launches[launches["departures"] != ""].drop_duplicates("study", keep="last").to_dict("records"),
         synthetic=bool(launches["corpus_is_synthetic"].any()),
         questions=launches.drop_duplicates("study", keep="last").to_dict("records"),
         summary=summary_lines(by_anchor["table1"], by_anchor["table2"]),

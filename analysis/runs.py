@@ -28,7 +28,7 @@ class AnalysisError(ValueError):
 def load_studies(store_uri: str, studies: Sequence[str]) -> pd.DataFrame:
     """One row per launch (parent run) of the named studies, oldest first.
 
-    Columns: run_id, study, question, paper_found, corpus, corpus_is_synthetic (bool), profile, start_time (UTC).
+    Columns: run_id, study, question, paper_found, corpus, corpus_is_synthetic (bool), profile, departures, start_time (UTC).
 
     Raises:
         AnalysisError: there is no store, or no study of that name in it.
@@ -50,6 +50,7 @@ def load_studies(store_uri: str, studies: Sequence[str]) -> pd.DataFrame:
             "corpus": run.data.tags.get(names.CORPUS, "unknown corpus"),
             "corpus_is_synthetic": run.data.tags.get(names.CORPUS_IS_SYNTHETIC) == "true",
             "profile": run.data.tags.get(names.PROFILE, ""),
+            "departures": run.data.tags.get(names.DEPARTURES, ""),
             "start_time": pd.Timestamp(run.info.start_time, unit="ms", tz="UTC"),
         }
         for run in launches

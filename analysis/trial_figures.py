@@ -12,6 +12,7 @@ from study import record_names as names
 
 _SCALE = "Cividis"
 _ALPHA_SCALE = ["#3d1800", ACL, "#f9cba7"]  # shades of ACL's colour; the baseline has its own
+_LOSS_TICKS = [digit * 10.0**power for power in range(-4, 5) for digit in (1, 2, 5)]
 _AXIS_TITLES = {"margin": "margin (rad)", "temperature": "temperature τ"}
 # The validation accuracy that every trial of the mode has, also one that was stopped early.
 _VALUES = {SUPERVISED: "val_accuracy", SELF_SUPERVISED: "val_knn_accuracy"}
@@ -62,7 +63,7 @@ def curves_figure(table: pd.DataFrame) -> go.Figure:
         for _, run in panel.groupby("run_id", sort=False):
             figure.add_trace(_curve(run), **place)
         # Losses of different alpha and temperature are of different size, so their axis is logarithmic.
-        axis = {"type": "log", "dtick": "D2"} if metric == names.TRAIN_LOSS else {"tickformat": ".0%"}
+        axis = {"type": "log", "tickvals": _LOSS_TICKS} if metric == names.TRAIN_LOSS else {"tickformat": ".0%"}
         figure.update_yaxes(axis, **place)
     figure.update_xaxes(title="epoch")
     key = {

@@ -166,6 +166,7 @@ def _study_tags(study: Study) -> dict[str, str]:
         names.QUESTION: study.question.strip(),
         names.PAPER_FOUND: study.paper_found.strip(),
         names.PROFILE: study.profile,
+        names.DEPARTURES: study.departures,
         names.CORPUS: ", ".join(dict.fromkeys(store.metadata["corpus"] for store in stores)),
         names.CORPUS_IS_SYNTHETIC: str(any(store.metadata["is_synthetic"] for store in stores)).lower(),
     }

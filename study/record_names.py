@@ -18,6 +18,7 @@ PAPER_FOUND = "acl_study.paper_found"
 CORPUS = "acl_study.corpus"  # e.g. "FSDnoisy18k" or "synthetic corpus, small, seed 0"
 CORPUS_IS_SYNTHETIC = "acl_study.corpus_is_synthetic"  # "true" or "false"
 PROFILE = "acl_study.profile"  # "recipe" or "mini"
+DEPARTURES = "acl_study.departures"  # settings that are not the published recipe's, e.g. "optim.epochs 12 (recipe: 500)"
 
 # Tags of trial runs
 SWEEP = "acl_study.sweep"  # which of the study's sweeps the trial belongs to

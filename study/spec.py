@@ -4,13 +4,16 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from acl.config import SELF_SUPERVISED, build_config
+from acl.config import SELF_SUPERVISED, build_config, flatten
 from study import record_names as names
 from study.spaces import Dimension, Point, edge_points, grid_points, random_points
 
 Profile = Literal["recipe", "mini"]
 SearchMethod = Literal["grid", "random", "tpe", "gp", "cmaes", "qmc"]
 OBJECTIVES = (names.VAL_ACCURACY, names.VAL_MACRO_ACCURACY, names.VAL_KNN_ACCURACY, names.VAL_KNN_MACRO_ACCURACY)
+# What the paper varies itself, and what says only where a run computes: no departure from its recipe.
+_NO_DEPARTURE = ("seed", "data.root", "data.subset", "loss.alpha", "loss.margin", "loss.temperature")
+_PLACE = ("compute.device", "compute.threads", "compute.channels_last")
 _UNKNOWN_CORPUS = "."  # stands for data.root while a study is checked before its corpus is named
 
 
@@ -120,6 +123,22 @@ class Sweep(_Part):
         return [{**point, "seed": seed} for point in drawn for seed in self.seeds]
 
     @property
+    def departures(self) -> list[str]:
+        """Settings that are not the published recipe's, one line each; what the paper varies itself is none."""
+        root = {"data.root": _UNKNOWN_CORPUS}
+        recipe = flatten(build_config({**root, "mode": self.base["mode"]}))
+        own = flatten(build_config({**root, **self.base, **edge_points(self.space)[0]}))
+        lines = []
+        for name, value in recipe.items():
+            if name in _NO_DEPARTURE or name in _PLACE:
+                continue
+            if name in self.space:
+                lines.append(f"{name} searched (recipe: {value})")
+            elif own[name] != value:
+                lines.append(f"{name} {own[name]} (recipe: {value})")
+        return lines
+
+    @property
     def trials(self) -> int:
         """Settings that the sweep tries (trials of a grid or random search: times the seeds)."""
         return len(grid_points(self.space)) if self.search == "grid" else int(self.budget.trials or 0)
@@ -148,6 +167,14 @@ class Study(_Part):
             for point in edge_points(sweep.space):
                 build_config({"data.root": _UNKNOWN_CORPUS, **sweep.base, **point})
         return self
+
+    @property
+    def departures(self) -> str:
+        """Settings of any sweep that are not the published recipe's, by mode; empty where all are."""
+        by_mode: dict[str, dict[str, None]] = {}
+        for sweep in self.sweeps:
+            by_mode.setdefault(sweep.base["mode"], {}).update(dict.fromkeys(sweep.departures))
+        return "; ".join(f"{mode}: {', '.join(lines)}" for mode, lines in by_mode.items() if lines)
 
     @property
     def runs(self) -> int:

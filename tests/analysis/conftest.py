@@ -42,7 +42,7 @@ class FakeRecords:
         name: str,
         corpus: str = "FSDnoisy18k",
         synthetic: bool = False,
-        profile: str = "mini",
+        departures: str = "supervised: optim.epochs 3 (recipe: 99)",
         question: str = "Does it help?",
     ) -> str:
         tags = {
@@ -52,7 +52,8 @@ class FakeRecords:
             names.PAPER_FOUND: "Yes.",
             names.CORPUS: corpus,
             names.CORPUS_IS_SYNTHETIC: "true" if synthetic else "false",
-            names.PROFILE: profile,
+            names.PROFILE: "mini" if departures else "recipe",
+            names.DEPARTURES: departures,
         }
         return self._run(tags)
 

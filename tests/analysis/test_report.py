@@ -82,13 +82,14 @@ def test_banner_summary_and_provenance(page):
 
 
 def test_another_recipe_is_said_also_on_the_real_corpus(records, tmp_path):
-    for name, profile in (("toy", "mini"), ("full", "recipe")):
-        records.trial(records.study(name, profile=profile), alpha=1.0, outcome=names.STOPPED)
+    for name, departures in (("toy", "supervised: optim.epochs 3 (recipe: 99)"), ("full", "")):
+        records.trial(records.study(name, departures=departures), alpha=1.0, outcome=names.STOPPED)
     html = write_report(records.uri, ["toy", "full"], tmp_path / "both").read_text(encoding="utf-8")
     assert (
-        "The settings of toy are not the published recipe's (small models, few epochs), so the numbers are not comparable with the "
-        "paper's."
+        "toy departs from the published recipe , so its numbers are not comparable with the paper's. "
+        "What differs supervised: optim.epochs 3 (recipe: 99)"
     ) in Page(html).text
+    assert "full departs" not in Page(html).text
     assert "Synthetic corpus" not in Page(html).text
     assert '<body class="not-comparable">' in html
     html = write_report(records.uri, ["full"], tmp_path / "full").read_text(encoding="utf-8")
@@ -149,7 +150,7 @@ def test_everything_from_the_records_is_escaped(records, tmp_path):
 
 
 def test_a_study_without_results_says_what_fills_each_table(records, tmp_path):
-    study = records.study("mine", profile="recipe")
+    study = records.study("mine", departures="")
     records.trial(study, alpha=1.0, outcome=names.FAILED)
     page = Page(write_report(records.uri, ["mine"], tmp_path / "report").read_text(encoding="utf-8"))
     assert "there is nothing to compare" in page.text

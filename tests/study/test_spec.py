@@ -190,3 +190,14 @@ def test_a_profile_gives_way_to_a_searched_setting_and_takes_no_gpu() -> None:
 def test_a_study_whose_whole_space_is_fixed_is_one_setting() -> None:
     (sweep,) = resolve_study(study(seeds=[1, 2]), None, {"loss.alpha": 0.3}).sweeps
     assert (sweep.space, sweep.runs) == ({}, 2)
+
+
+def test_departures_from_the_recipe_are_named_and_what_the_paper_varies_is_none() -> None:
+    assert all(resolve_study(read_study(name)).departures == "" for name in shipped_studies() if name != "quickstart")
+    longer = resolve_study(read_study("table2-ssl"), None, {"optim.epochs": 800, "loss.margin": 0.7, "compute.device": "cuda"})
+    assert longer.departures == "self-supervised: optim.epochs 800 (recipe: 500)"
+    content = study(space={"loss.alpha": {"grid": [1.0]}, "optim.lr": {"grid": [0.001, 0.01]}})
+    assert resolve_study(content).departures == "supervised: optim.lr searched (recipe: 0.001)"
+    both = resolve_study(read_study("quickstart")).departures
+    assert "supervised: optim.epochs 15 (recipe: 99)" in both
+    assert "model.width 8 (recipe: 64)" in both
