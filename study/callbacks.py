@@ -14,7 +14,7 @@ from acl.config import build_config, flatten
 from study import record_names as names
 from study.records import StudyRecord
 from study.spec import Sweep
-from study.trial import EPOCH, IS_LAST, trial_settings
+from study.trial import EPOCH, IS_LAST, state_folder, trial_settings
 
 
 class TrialRecorder(Callback):
@@ -26,8 +26,9 @@ class TrialRecorder(Callback):
 
     record: ClassVar[StudyRecord]
 
-    def __init__(self, sweep: Sweep) -> None:
+    def __init__(self, sweep: Sweep, sweep_folder: Path) -> None:
         self.sweep = sweep
+        self.sweep_folder = sweep_folder
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Open the trial's run; called again when a resumed trial goes on."""
@@ -42,8 +43,8 @@ class TrialRecorder(Callback):
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Close the run: finished, or stopped by the scheduler."""
         if (trial.last_result or {}).get(IS_LAST):
-            with trial.checkpoint.as_directory() as folder:
-                predictions = Path(folder, names.PREDICTIONS_FILE).read_text(encoding="utf-8")
+            folder = state_folder(self.sweep_folder, trial.trial_id)
+            predictions = (folder / names.PREDICTIONS_FILE).read_text(encoding="utf-8")
             self.record.finish_trial(trial.trial_id, names.FINISHED, predictions=predictions)
         else:
             self.record.finish_trial(trial.trial_id, names.STOPPED)
@@ -70,9 +71,9 @@ class ProgressLine(Callback):
 
     sweep: Sweep
     epochs: int
-    best: float | None = None
     ended: dict[str, str] = field(default_factory=dict)
     _epochs_done: dict[str, int] = field(default_factory=dict)
+    _objectives: dict[str, float] = field(default_factory=dict)  # each trial's latest; that of the selected epoch may fall
     _bar: Any = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -94,8 +95,11 @@ class ProgressLine(Callback):
             self._task = self._bar.add_task(self.sweep.name, total=self.sweep.runs * self.epochs, state="")
             self._bar.start()
             for trial in trials:  # of a resumed experiment
-                if EPOCH in (trial.last_result or {}):
-                    self._epochs_done[trial.trial_id] = trial.last_result[EPOCH]
+                last = trial.last_result or {}
+                if EPOCH in last:
+                    self._epochs_done[trial.trial_id] = last[EPOCH]
+                if self.sweep.objective in last:
+                    self._objectives[trial.trial_id] = last[self.sweep.objective]
                 if trial.is_finished():
                     self._end(trial, names.FINISHED if trial.last_result.get(IS_LAST) else names.STOPPED)
             self._show()
@@ -103,9 +107,8 @@ class ProgressLine(Callback):
     def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any) -> None:
         """Advance by an epoch."""
         self._epochs_done[trial.trial_id] = result[EPOCH]
-        value = result.get(self.sweep.objective)
-        if value is not None:
-            self.best = value if self.best is None else max(self.best, value)
+        if self.sweep.objective in result:
+            self._objectives[trial.trial_id] = result[self.sweep.objective]
         self._show()
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
@@ -142,5 +145,5 @@ class ProgressLine(Callback):
             f"{list(self.ended.values()).count(outcome)} {outcome}" for outcome in (names.FINISHED, names.STOPPED, names.FAILED)
         ]
         state = ", ".join(count for count in counts if not count.startswith("0 ")) or "starting"
-        best = "" if self.best is None else f", best {self.sweep.objective} {self.best:.3f}"
+        best = f", best {self.sweep.objective} {max(self._objectives.values()):.3f}" if self._objectives else ""
         self._bar.update(self._task, completed=sum(self._epochs_done.values()), state=state + best)

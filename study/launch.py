@@ -102,7 +102,7 @@ def _open_record(study: Study, home: Home, store_uri: str | None, tags: dict[str
 def _run_sweep(sweep: Sweep, folder: Path, record: StudyRecord) -> SweepOutcome:
     path = folder / sweep.name
     trainable = tune.with_resources(
-        tune.with_parameters(run_trial, common=sweep.common), {"cpu": sweep.resources.cpus, "gpu": sweep.resources.gpus}
+        tune.with_parameters(run_trial, common=sweep.common, sweep_folder=str(path)), {"cpu": sweep.resources.cpus, "gpu": sweep.resources.gpus}
     )
     if tune.Tuner.can_restore(str(path)):
         tuner = tune.Tuner.restore(str(path), trainable, resume_unfinished=True, resume_errored=True)
@@ -134,8 +134,7 @@ def _new_tuner(sweep: Sweep, path: Path, trainable: Any) -> tune.Tuner:
         run_config=tune.RunConfig(
             name=path.name,
             storage_path=str(path.parent),
-            callbacks=[TrialRecorder(sweep), ProgressLine(sweep, epochs)],
-            checkpoint_config=tune.CheckpointConfig(num_to_keep=1),
+            callbacks=[TrialRecorder(sweep, path), ProgressLine(sweep, epochs)],
             verbose=0,
         ),
     )
@@ -210,7 +209,7 @@ def _check_resources(sweeps: list[Sweep]) -> None:
         largest = max(nodes, key=lambda node: (node.get("GPU", 0), node.get("CPU", 0)))
         raise StudyError(
             f"a trial of {sweep.name} takes {cpus:g} CPUs and {gpus:g} GPUs, the largest machine has {largest.get('CPU', 0):g} "
-            f"and {largest.get('GPU', 0):g}; pass --cpus and --gpus, or --profile mini for a small study on CPUs"
+            f"and {largest.get('GPU', 0):g}; pass --cpus and --gpus to `run`, or --profile mini for a small study on CPUs"
         )
 
 

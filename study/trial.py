@@ -2,8 +2,6 @@
 
 import csv
 import io
-import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,22 +22,24 @@ def trial_settings(common: Mapping[str, Any], ray_config: Mapping[str, Any]) -> 
     return {**common, **ray_config[POINT]}
 
 
-def run_trial(ray_config: Mapping[str, Any], common: Mapping[str, Any]) -> None:
-    """Train one trial and report each epoch with its checkpoint; continues from the checkpoint that Ray restores."""
+def state_folder(sweep_folder: Path, trial_id: str) -> Path:
+    """Where a trial keeps its checkpoint and, from the last epoch on, its predictions."""
+    return sweep_folder / trial_id / "state"
+
+
+def run_trial(ray_config: Mapping[str, Any], common: Mapping[str, Any], sweep_folder: str) -> None:
+    """Train one trial and report each epoch; continues behind the last epoch that its state folder holds.
+
+    The state is the trial's own, not Ray's: Ray deletes checkpoints before its snapshot of the experiment stops naming them, so a
+    driver killed in between could never restore the trial.
+    """
     config = build_config(trial_settings(common, ray_config))
-    with tempfile.TemporaryDirectory(prefix="acl-study-trial-") as name:
-        folder = Path(name)
-        restored = tune.get_checkpoint()
-        if restored is not None:
-            with restored.as_directory() as saved:
-                shutil.copytree(saved, folder, dirs_exist_ok=True)
-        for result in fit(config, folder):
-            if result.is_last:
-                (folder / names.PREDICTIONS_FILE).write_text(predictions_csv(result.predictions), encoding="utf-8")
-            # Ray copies the folder before report returns, and may end the trial inside it: nothing may come after the last one.
-            tune.report(
-                {**result.metrics, EPOCH: result.epoch, IS_LAST: result.is_last}, checkpoint=tune.Checkpoint.from_directory(folder)
-            )
+    folder = state_folder(Path(sweep_folder), tune.get_context().get_trial_id())
+    for result in fit(config, folder):
+        if result.is_last:
+            (folder / names.PREDICTIONS_FILE).write_text(predictions_csv(result.predictions), encoding="utf-8")
+        # Ray may end the trial inside report: nothing may come after the last one.
+        tune.report({**result.metrics, EPOCH: result.epoch, IS_LAST: result.is_last})
 
 
 def predictions_csv(predictions: list[ClipPrediction]) -> str:

@@ -22,8 +22,8 @@ def fit(config: Config, checkpoints: Path | None = None) -> Iterator[EpochResult
     """Train as configured; yield a complete record after each epoch.
 
     With a folder for `checkpoints`, the state is saved there before each record is yielded, and a run that finds a checkpoint
-    goes on behind it: the records are those that an uninterrupted run would give (bit for bit on the CPU with the same threads).
-    A run whose last epoch is already in the folder yields that last record again.
+    yields that record again, in case it was not received, and goes on behind it: the records are those that an uninterrupted run
+    would give (bit for bit on the CPU with the same threads).
 
     Args:
         config: from `acl.config.build_config`.
@@ -32,21 +32,22 @@ def fit(config: Config, checkpoints: Path | None = None) -> Iterator[EpochResult
     Raises:
         StoreError: the corpus has no complete feature store.
         SplitError: the corpus is too small for the split.
-        CheckpointError: the checkpoint is damaged or belongs to other settings.
+        CheckpointError: the checkpoint is damaged or belongs to other settings or another corpus.
         DeviceError: the configured device is missing.
         DivergedError: the loss became infinite or NaN.
     """
     run = SupervisedRun(config) if isinstance(config, SupervisedConfig) else SelfSupervisedRun(config)
-    state = load_checkpoint(checkpoints, config)
-    if state is not None and state["epoch"] == run.epochs:
-        yield EpochResult.from_dict(state["result"])
-        return
+    corpus = run.store.metadata["content_sha256"]
+    state = load_checkpoint(checkpoints, config, corpus)
     if state is not None:
+        yield EpochResult.from_dict(state["result"])
+        if state["epoch"] == run.epochs:
+            return
         run.load_state(state)
     while run.epoch < run.epochs:
         result = run.run_epoch()
         if not math.isfinite(result.metrics["train.loss"]):
             raise DivergedError(f"train.loss is {result.metrics['train.loss']} in epoch {result.epoch}; lower optim.lr")
         if checkpoints is not None:
-            save_checkpoint(checkpoints, config, {**run.state(), "result": asdict(result)})
+            save_checkpoint(checkpoints, config, corpus, {**run.state(), "result": asdict(result)})
         yield result

@@ -15,22 +15,25 @@ class CheckpointError(ValueError):
     """A checkpoint cannot be used; the message is one line with file and remedy."""
 
 
-def save_checkpoint(folder: Path, config: Config, state: dict[str, Any]) -> None:
-    """Write `state` to `folder`; a crash while writing leaves the previous file as it was."""
+def save_checkpoint(folder: Path, config: Config, corpus: str, state: dict[str, Any]) -> None:
+    """Write `state` to `folder`; a crash while writing leaves the previous file as it was.
+
+    `corpus` is the digest of the features that the run learns from.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     partial = folder / f"{CHECKPOINT_FILE}.partial"
     with partial.open("wb") as file:
-        torch.save({"config": flatten(config), **state}, file)
+        torch.save({"config": flatten(config), "corpus": corpus, **state}, file)
         file.flush()
         os.fsync(file.fileno())
     partial.replace(folder / CHECKPOINT_FILE)
 
 
-def load_checkpoint(folder: Path | None, config: Config) -> dict[str, Any] | None:
+def load_checkpoint(folder: Path | None, config: Config, corpus: str) -> dict[str, Any] | None:
     """State of the last complete epoch in `folder`, or None where there is none.
 
     Raises:
-        CheckpointError: the file is damaged or belongs to a run with other settings.
+        CheckpointError: the file is damaged or belongs to a run with other settings or on another corpus.
     """
     if folder is None or not (folder / CHECKPOINT_FILE).exists():
         return None
@@ -45,6 +48,8 @@ def load_checkpoint(folder: Path | None, config: Config) -> dict[str, Any] | Non
         raise CheckpointError(
             f"{path} belongs to a run with {name}={state['config'].get(name)!r}, not {flatten(config)[name]!r}; use another folder"
         )
+    if state["corpus"] != corpus:
+        raise CheckpointError(f"{path} belongs to a run on another corpus than {config.data.root}; use another folder")
     return state
 
 

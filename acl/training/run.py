@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler
 
+from acl.store import FeatureStore
 from acl.training.epoch_result import ClipPrediction, EpochResult
 
 
@@ -32,11 +33,13 @@ class TrainingRun(ABC):
     """A run in progress. Subclasses set the attributes and say how an epoch trains, validates and is finally tested.
 
     Attributes:
+        store: features of the corpus.
         model: everything that is trained.
         epochs: epochs that the run has.
         train_clips: number of training clips, for the throughput.
     """
 
+    store: FeatureStore
     model: nn.Module
     optimiser: torch.optim.Optimizer
     scheduler: LRScheduler

@@ -16,9 +16,11 @@ from pathlib import Path
 
 import mlflow
 import pytest
+import torch
 import yaml
 from mlflow.entities import Run
 
+from acl.training.checkpoint import CHECKPOINT_FILE
 from analysis.runs import load_trials
 from study import record_names as names
 
@@ -178,8 +180,10 @@ def test_an_interrupted_study_resumes_without_duplicates_or_losses(how: str, tin
     study.write_text(yaml.safe_dump(content))
     process = acl_study("run", study, "--data", tiny_corpus, "--home", home, wait=False)
     deadline = time.monotonic() + 90
-    # Ray numbers the checkpoints of a trial from 0, so this one stands for at least two epochs.
-    while not list(home.glob("studies/smoke/supervised/*/checkpoint_0*[1-9]")):
+    while not any(
+        torch.load(path, weights_only=True)["epoch"] >= 2
+        for path in home.glob(f"studies/smoke/supervised/*/state/{CHECKPOINT_FILE}")
+    ):
         assert time.monotonic() < deadline
         assert process.poll() is None
         time.sleep(0.1)
