@@ -189,10 +189,7 @@ def _stored_fingerprint(root: Path, front_end: Mode) -> str | None:
 def _check_disk_space(folder: Path, needed: int) -> None:
     free = shutil.disk_usage(folder).free
     if needed > free:
-        raise StoreError(
-            f"preparing needs up to {needed / 1e9:.1f} GB in {folder}, {free / 1e9:.1f} GB are free; "
-            "free some space or prepare one front end at a time"
-        )
+        raise StoreError(f"preparing needs up to {needed / 1e9:.1f} GB in {folder}, {free / 1e9:.1f} GB are free; free some space")
 
 
 def _assemble(corpus: Corpus, front_end: Mode, pieces: Sequence[Piece], inputs: str) -> None:

@@ -1,6 +1,7 @@
 """The command line, `acl-study`. Heavy imports stay inside the commands, so that --help answers at once."""
 
 import sys
+import tempfile
 import traceback
 from importlib import metadata
 from pathlib import Path
@@ -56,7 +57,11 @@ def _explain(error: Exception) -> int:
         console.print(f"error: {error}", markup=False, soft_wrap=True)
         return 1
     log = Path("acl-study-error.log").absolute()
-    log.write_text(traceback.format_exc(), encoding="utf-8")
+    try:
+        log.write_text(traceback.format_exc(), encoding="utf-8")
+    except OSError:  # a folder that cannot be written
+        log = Path(tempfile.gettempdir()) / log.name
+        log.write_text(traceback.format_exc(), encoding="utf-8")
     first_line = (str(error).splitlines() or [""])[0]
     console.print(f"error: unexpected {type(error).__name__}: {first_line} (details in {log})", markup=False, soft_wrap=True)
     return 1

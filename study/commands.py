@@ -10,6 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import typer
 import yaml
@@ -63,18 +64,23 @@ def launch_study(study: Study, home: Home, address: str | None, store: str | Non
     from study.launch import launch
     from study.summary import print_summary
 
+    if store is not None:
+        check_server(store)
     outcomes = launch(study, home, store_uri=store, address=address)
     with contextlib.suppress(AnalysisError):  # interrupted before the first trial: there is nothing to sum up
         print_summary(study, existing_store(home, store, [study.name]))
     command = Path(sys.argv[0]).name if shutil.which(Path(sys.argv[0]).name) else sys.argv[0]
     options = "" if home.root == DEFAULT_HOME else f" --home {home.root}"
+    cluster = "" if address is None else f" --address {address}"
+    kept = existing_store(home, store, [study.name])
+    browse = f"{command} ui{options}" + ("" if kept == home.store_uri else f" --store {kept}")
     left, failed = (sum(getattr(outcome, kind) for outcome in outcomes) for kind in ("left", "failed"))
     if left:
-        print(f"incomplete, {left} trials are left in this sweep; continue with: {command} resume {study.name}{options}")
+        print(f"incomplete, {left} trials are left in this sweep; continue with: {command} resume {study.name}{options}{cluster}")
         raise typer.Exit(INCOMPLETE)
-    print(f"report with:       {command} report {study.name}{options}\nbrowse MLflow with: {command} ui{options}")
+    print(f"report with:       {command} report {study.name}{options}\nbrowse MLflow with: {browse}")
     if failed:
-        print(f"{failed} trials failed, for the reasons above (also in MLflow); retry with: {command} resume {study.name}{options}")
+        print(f"{failed} trials failed, for the reasons above; retry with: {command} resume {study.name}{options}{cluster}")
         raise typer.Exit(1)
 
 
@@ -92,7 +98,12 @@ def parse_settings(settings: list[str], data: Path | None) -> dict[str, Any]:
         name, equals, value = setting.partition("=")
         if not equals:
             raise ConfigError(f"--set takes NAME=VALUE, got {setting!r}; e.g. --set loss.alpha=0.3")
-        parsed[name.strip()] = _number(yaml.safe_load(value))
+        try:
+            parsed[name.strip()] = _number(yaml.safe_load(value))
+        except yaml.YAMLError:
+            raise ConfigError(
+                f"--set {name.strip()}: {value!r} is no value; write a number, a text or a list such as [0.5, 0.9]"
+            ) from None
     if data is not None:
         parsed["data.root"] = str(data.absolute())
     return parsed
@@ -106,10 +117,27 @@ def existing_store(home: Home, store: str | None, studies: Sequence[str] = ()) -
     """
     kept = records_of(home, studies[0]) if studies else None
     if store is None and kept is not None:
-        return kept[0]
+        store = kept[0]
     if store is None and not (home.root / "mlflow.db").exists():
         raise StudyError(f"no records in {home.root}; run a study first (acl-study quickstart), or name another folder with --home")
+    check_server(store or home.store_uri)
     return store or home.store_uri
+
+
+def check_server(store_uri: str) -> None:
+    """Ask at once whether a tracking server listens; MLflow itself would try again for minutes.
+
+    Raises:
+        StudyError: `store_uri` names a server that does not answer.
+    """
+    server = urlsplit(store_uri)
+    if server.scheme not in ("http", "https"):
+        return
+    try:
+        port = server.port or (443 if server.scheme == "https" else 80)
+        socket.create_connection((server.hostname or "", port), timeout=5).close()
+    except (OSError, ValueError) as error:
+        raise StudyError(f"no MLflow server answers at {store_uri} ({error}); start it, or correct --store") from None
 
 
 def serve_records(store_uri: str, port: int) -> None:
@@ -119,6 +147,9 @@ def serve_records(store_uri: str, port: int) -> None:
         StudyError: the port is taken.
         typer.Exit: the server failed.
     """
+    if store_uri.startswith(("http://", "https://")):
+        print(f"MLflow: {store_uri} (a server of its own: open it in a browser)")
+        return
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

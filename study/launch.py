@@ -31,7 +31,7 @@ from acl.store import FeatureStore
 from study import record_names as names
 from study.callbacks import ProgressLine, TrialRecorder
 from study.home import Home
-from study.launched import check_unchanged, keep_records, keep_study, records_of, study_text
+from study.launched import check_unchanged, keep_records, keep_study, only_launch, records_of, study_text
 from study.records import StudyRecord
 from study.searcher import POINT, build_searcher
 from study.spaces import edge_points
@@ -60,7 +60,8 @@ def launch(study: Study, home: Home, *, store_uri: str | None = None, address: s
         address: of a Ray cluster; None starts Ray on this machine.
 
     Raises:
-        StudyError: another study was launched under this name, it keeps its records elsewhere, or no machine fits its trials.
+        StudyError: another study was launched under this name, it is running already, it keeps its records elsewhere, or no
+            machine fits its trials.
         StoreError: the corpus is not prepared.
     """
     tags = _study_tags(study)
@@ -69,7 +70,7 @@ def launch(study: Study, home: Home, *, store_uri: str | None = None, address: s
     pending = [sweep for sweep in study.sweeps if not (folder / sweep.name / COMPLETE).exists()]
     if not pending:
         return []
-    with _ray(address), _sigterm_is_ctrl_c():
+    with only_launch(home, study.name), _ray(address), _sigterm_is_ctrl_c():
         _check_resources(pending)
         keep_study(home, study)
         record = _open_record(study, home, store_uri, tags)
@@ -102,7 +103,8 @@ def _open_record(study: Study, home: Home, store_uri: str | None, tags: dict[str
 def _run_sweep(sweep: Sweep, folder: Path, record: StudyRecord) -> SweepOutcome:
     path = folder / sweep.name
     trainable = tune.with_resources(
-        tune.with_parameters(run_trial, common=sweep.common, sweep_folder=str(path)), {"cpu": sweep.resources.cpus, "gpu": sweep.resources.gpus}
+        tune.with_parameters(run_trial, common=sweep.common, sweep_folder=str(path)),
+        {"cpu": sweep.resources.cpus, "gpu": sweep.resources.gpus},
     )
     if tune.Tuner.can_restore(str(path)):
         tuner = tune.Tuner.restore(str(path), trainable, resume_unfinished=True, resume_errored=True)

@@ -1,6 +1,9 @@
 """What is kept of a launched study beside Ray's state: the study as launched, and where its records are."""
 
+import fcntl
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import zip_longest
 from pathlib import Path
 
@@ -47,6 +50,23 @@ def check_unchanged(home: Home, study: Study) -> None:
             raise StudyError(
                 f"study {study.name!r} was launched with {before.strip()!r}, now it has {now.strip()!r}; give it another --name"
             )
+
+
+@contextmanager
+def only_launch(home: Home, name: str) -> Iterator[None]:
+    """Hold the study: two launches at once would both continue the same trials. The lock ends with this process.
+
+    Raises:
+        StudyError: another process runs the study.
+    """
+    locks = home.root / "locks"
+    locks.mkdir(parents=True, exist_ok=True)
+    with (locks / name).open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise StudyError(f"study {name!r} is running already in {home.root}; wait for it, or stop it first") from None
+        yield
 
 
 def keep_study(home: Home, study: Study) -> None:

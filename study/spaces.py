@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Scalar = bool | int | float | str
 Point = dict[str, Any]  # dotted setting name -> value
+MOST_COMBINATIONS = 4096  # of edges
 
 
 class Dimension(BaseModel):
@@ -91,6 +92,12 @@ def random_points(space: Mapping[str, Dimension], count: int, seed: int) -> list
 
 
 def edge_points(space: Mapping[str, Dimension]) -> list[Point]:
-    """One point per edge of each dimension, the other dimensions at their first edge."""
+    """Every combination of the dimensions' edges; in a space with too many, each edge with the others at their first.
+
+    >>> edge_points({"a": Dimension(grid=[1, 2]), "b": Dimension(choice=["x"])})
+    [{'a': 1, 'b': 'x'}, {'a': 2, 'b': 'x'}]
+    """
+    if math.prod(len(dimension.edges) for dimension in space.values()) <= MOST_COMBINATIONS:
+        return [dict(zip(space, values, strict=True)) for values in itertools.product(*(d.edges for d in space.values()))]
     first = {name: dimension.edges[0] for name, dimension in space.items()}
     return [first] + [{**first, name: edge} for name, dimension in space.items() for edge in dimension.edges[1:]]

@@ -41,10 +41,10 @@ class Resources(_Part):
 
 
 class Budget(_Part):
-    """When a sweep ends: after so many trials (every method but grid needs it), or hours."""
+    """How much a sweep may take. When a launch's hours are over it is interrupted as by Ctrl-C, and `resume` goes on."""
 
-    trials: int | None = Field(None, ge=1)
-    hours: float | None = Field(None, gt=0)
+    trials: int | None = Field(None, ge=1, description="settings that are tried; every method but grid needs it")
+    hours: float | None = Field(None, gt=0, description="of each launch of the sweep")
 
 
 class Sweep(_Part):

@@ -62,15 +62,16 @@ def resolve_study(
     Raises:
         StudyError: a field is wrong.
     """
-    fields = dict(content)
+    fields = {key: value for key, value in content.items() if value is not None}  # "base:" with nothing behind it
     profile = profile or fields.get("profile", "recipe")
     entries = fields.pop("sweeps", None) or [{}]
     shared = {key: fields.pop(key) for key in list(fields) if key in Sweep.model_fields and key != "name"}
+    _check_shapes(content, entries, shared)
     try:
         sweeps = [_merge_sweep(shared, entry, profile, overrides or {}) for entry in entries]
         for name in overrides or {}:
             if name != "seed" and not any(name in sweep["base"] for sweep in sweeps):
-                raise ConfigError(f"{name} is not a setting of any of its sweeps; settings are listed by `acl-study train --help`")
+                raise ConfigError(f"{name} is not a setting of any of its sweeps; `acl-study train --list --mode MODE` lists them")
         for sweep in sweeps:
             sweep["resources"] = {**sweep.get("resources", {}), **(resources or {})}
         return Study.model_validate({**fields, "profile": profile, "sweeps": sweeps})
@@ -83,9 +84,20 @@ def resolve_study(
         raise StudyError(f"{content.get('name', 'study')}: {where + ': ' if where else ''}{message}") from None
 
 
+def _check_shapes(content: Mapping[str, Any], entries: Any, shared: Mapping[str, Any]) -> None:
+    """Refuse what cannot be merged, before it is."""
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise StudyError(f"{content.get('name', 'study')}: sweeps is a list of mappings, each with a name and a space")
+    for part in (shared, *entries):
+        for key in ("base", "space", "resources"):
+            if not isinstance(part.get(key) or {}, dict):
+                raise StudyError(f"{content.get('name', 'study')}: {key} is a mapping of names to values, got {part[key]!r}")
+
+
 def _merge_sweep(
     shared: Mapping[str, Any], entry: Mapping[str, Any], profile: str, overrides: Mapping[str, Scalar]
 ) -> dict[str, Any]:
+    entry = {key: value for key, value in entry.items() if value is not None}
     base = {**shared.get("base", {}), **entry.get("base", {})}
     mode = str(base.get("mode"))
     applicable = {name: value for name, value in overrides.items() if name in setting_names(mode)}
@@ -95,7 +107,10 @@ def _merge_sweep(
     space = {name: value for name, value in merged.get("space", {}).items() if name not in applicable}
     defaults = _profile(profile)
     settings = {name: value for name, value in defaults.get(mode, {}).items() if name not in space}
-    return {**merged, **defaults.get("sweep", {}), "base": {**settings, **base, **applicable}, "space": space}
+    base = {**settings, **base, **applicable}
+    if "data.root" in base:
+        base["data.root"] = str(Path(str(base["data.root"])).absolute())  # trials run in other folders
+    return {**merged, **defaults.get("sweep", {}), "base": base, "space": space}
 
 
 def _profile(profile: str) -> dict[str, dict[str, Any]]:

@@ -175,7 +175,7 @@ def test_an_interrupted_study_resumes_without_duplicates_or_losses(how: str, tin
     home = tmp_path / "home"
     content = yaml.safe_load(SMOKE.read_text())
     content["sweeps"] = [content["sweeps"][0]]
-    content["sweeps"][0]["base"]["optim.epochs"] = 8
+    content["sweeps"][0]["base"]["optim.epochs"] = 60
     study = tmp_path / "study.yaml"
     study.write_text(yaml.safe_dump(content))
     process = acl_study("run", study, "--data", tiny_corpus, "--home", home, wait=False)
@@ -187,6 +187,9 @@ def test_an_interrupted_study_resumes_without_duplicates_or_losses(how: str, tin
         assert time.monotonic() < deadline
         assert process.poll() is None
         time.sleep(0.1)
+    second = acl_study("resume", "smoke", "--home", home)
+    assert second.returncode == 1
+    assert "is running already" in second.err  # type: ignore[attr-defined]
     if how == "kill -9":
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -199,7 +202,7 @@ def test_an_interrupted_study_resumes_without_duplicates_or_losses(how: str, tin
     resumed = acl_study("resume", "smoke", "--home", home)
     assert resumed.returncode == 0, resumed.err  # type: ignore[attr-defined]
     trials = runs(home, names.KIND_TRIAL)
-    assert [epochs_logged(home, trial) for trial in trials] == [list(range(1, 9))] * 2
+    assert [epochs_logged(home, trial) for trial in trials] == [list(range(1, 61))] * 2
     assert {trial.data.tags[names.OUTCOME] for trial in trials} == {names.FINISHED}
     assert {trial.info.status for trial in trials} == {"FINISHED"}
 

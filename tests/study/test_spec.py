@@ -201,3 +201,32 @@ def test_departures_from_the_recipe_are_named_and_what_the_paper_varies_is_none(
     both = resolve_study(read_study("quickstart")).departures
     assert "supervised: optim.epochs 15 (recipe: 99)" in both
     assert "model.width 8 (recipe: 64)" in both
+
+
+def test_combinations_that_are_no_configuration_are_refused_before_the_launch() -> None:
+    space = {"data.subset": {"grid": ["noisy", "all"]}, "data.validation": {"grid": ["holdout", "clean"]}}
+    with pytest.raises(StudyError, match="contains the clean validation clips"):
+        resolve_study(study(base={"mode": "self-supervised"}, space=space))
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"base": ["mode"]}, "base is a mapping"),
+        ({"space": "loss.alpha"}, "space is a mapping"),
+        ({"resources": 2}, "resources is a mapping"),
+        ({"sweeps": ["a"]}, "sweeps is a list of mappings"),
+        ({"base": None}, "mode must be one of"),
+    ],
+)
+def test_wrong_shapes_are_named(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(StudyError, match=message):
+        resolve_study(study(**fields))
+
+
+def test_fields_with_nothing_behind_them_are_absent_and_the_corpus_becomes_absolute() -> None:
+    content = study(resources=None, budget=None, base={"mode": "supervised", "data.root": "corpus"})
+    (sweep,) = resolve_study(content).sweeps
+    assert sweep.base["data.root"] == str(Path("corpus").absolute())
+    (alone,) = resolve_study({**content, "space": None}).sweeps
+    assert alone.runs == 1

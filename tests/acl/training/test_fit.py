@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -96,8 +97,9 @@ def test_a_resumed_run_gives_the_records_of_an_uninterrupted_one(mode: str, tiny
     interrupted = fit(settings, tmp_path)
     parts = [next(interrupted)]
     del interrupted
-    parts += list(fit(settings, tmp_path))
-    assert without_times(parts) == whole
+    again, *rest = fit(settings, tmp_path)  # the record that may not have been received comes once more
+    assert again == parts[0]
+    assert without_times(parts + rest) == whole
     assert without_times(list(fit(settings, tmp_path))) == whole[-1:]
 
 
@@ -105,6 +107,12 @@ def test_a_checkpoint_of_other_settings_or_a_damaged_one_is_refused(tiny_corpus:
     next(fit(config("supervised", tiny_corpus), tmp_path))
     with pytest.raises(CheckpointError, match=r"loss\.alpha=0\.5, not 0\.7"):
         next(fit(config("supervised", tiny_corpus, loss__alpha=0.7), tmp_path))
+    elsewhere = tmp_path / "other corpus"
+    shutil.copytree(tiny_corpus / "features", elsewhere / "features")
+    metadata = elsewhere / "features" / "supervised" / "store.json"
+    metadata.write_text(metadata.read_text().replace('"content_sha256": "', '"content_sha256": "0'))
+    with pytest.raises(CheckpointError, match="belongs to a run on another corpus"):
+        next(fit(config("supervised", elsewhere), tmp_path))
     path = tmp_path / CHECKPOINT_FILE
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(CheckpointError, match="delete it to train from the first epoch"):
