@@ -35,7 +35,8 @@ def print_summary(study: Study, store_uri: str) -> None:
         for winner in _winners(sweep, rows):
             table.add_row(*head, _best(winner), _setting(sweep, winner))
             head = [""] * len(head)
-    Console(width=140).print(table)
+    console = Console()
+    (console if console.is_terminal else Console(width=140)).print(table)  # a log file has no width of its own
 
 
 def _winners(sweep: Sweep, rows: list[Trial]) -> list[Trial | None]:
