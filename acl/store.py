@@ -84,6 +84,8 @@ class FeatureStore:
         """
         folder = _store_folder(root, front_end)
         remedy = f"run `acl-study data prepare {root}`"
+        if not Path(root).exists():
+            raise StoreError(f"{root} does not exist; name a corpus folder that `acl-study data prepare` has prepared")
         if not (folder / "store.json").exists():
             raise StoreError(f"{root} has no {front_end} features; {remedy}")
         try:

@@ -51,7 +51,7 @@ def _explain(error: Exception) -> int:
     """Print `error` as one line; what this project did not foresee leaves its traceback in a file."""
     if hasattr(error, "format_message"):  # typer's own: wrong option, missing argument, or (without a message) help was shown
         if message := error.format_message():
-            console.print(f"error: {message}; see --help", markup=False)
+            console.print(f"error: {message.rstrip('.')}; see --help", markup=False, soft_wrap=True)
         return 2
     if type(error).__module__.partition(".")[0] in PROJECT_PACKAGES or isinstance(error, OSError):
         console.print(f"error: {error}", markup=False, soft_wrap=True)
@@ -160,7 +160,11 @@ def report(
 
 
 @app.command()
-def ui(store: StoreOption = None, home: HomeOption = DEFAULT_HOME, port: Annotated[int, typer.Option("--port")] = 5000) -> None:
+def ui(
+    store: StoreOption = None,
+    home: HomeOption = DEFAULT_HOME,
+    port: Annotated[int, typer.Option("--port", min=1, max=65535)] = 5000,
+) -> None:
     """Browse the records in MLflow until Ctrl-C.
 
     Example: acl-study ui
@@ -189,7 +193,7 @@ def train(
 
     overrides = {"mode": mode, **parse_settings(settings, data)}
     if list_settings:
-        for setting, value in flatten(build_config({"data.root": ".", **overrides})).items():
+        for setting, value in flatten(build_config({"data.root": "(none: name one with --data)", **overrides})).items():
             print(f"{setting} = {value}")
         return
     config = build_config(overrides)
@@ -215,12 +219,13 @@ def synth(
     from study.corpora import synthesise
 
     synthesise(folder, size, seed)
+    print(f"corpus: {folder}; next: acl-study data prepare {folder}")
 
 
 @data_app.command()
 def prepare(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Corpus folder.")],
-    workers: Annotated[int | None, typer.Option("--workers", help="Processes; default: one per core.")] = None,
+    workers: Annotated[int | None, typer.Option("--workers", min=1, help="Processes; default: one per core.")] = None,
 ) -> None:
     """Compute the log-mel features of both front ends; continues where it was interrupted.
 
@@ -229,6 +234,7 @@ def prepare(
     from study.corpora import prepare_features
 
     prepare_features(folder, workers)
+    print(f"features: {folder / 'features'}; next: acl-study run STUDY --data {folder}")
 
 
 if __name__ == "__main__":

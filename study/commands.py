@@ -67,6 +67,8 @@ def launch_study(study: Study, home: Home, address: str | None, store: str | Non
     if store is not None:
         check_server(store)
     outcomes = launch(study, home, store_uri=store, address=address)
+    if not outcomes:
+        print(f"{study.name} is complete: nothing was left to run")
     with contextlib.suppress(AnalysisError):  # interrupted before the first trial: there is nothing to sum up
         print_summary(study, existing_store(home, store, [study.name]))
     command = Path(sys.argv[0]).name if shutil.which(Path(sys.argv[0]).name) else sys.argv[0]

@@ -67,6 +67,9 @@ def launch(study: Study, home: Home, *, store_uri: str | None = None, address: s
     tags = _study_tags(study)
     check_unchanged(home, study)
     folder = home.study(study.name)
+    kept = records_of(home, study.name)
+    if kept is not None and store_uri not in (None, kept[0]):
+        raise StudyError(f"study {study.name!r} keeps its records in {kept[0]}, not {store_uri}; leave --store out")
     pending = [sweep for sweep in study.sweeps if not (folder / sweep.name / COMPLETE).exists()]
     if not pending:
         return []
@@ -93,8 +96,6 @@ def _open_record(study: Study, home: Home, store_uri: str | None, tags: dict[str
         record = StudyRecord.create(store_uri or home.store_uri, study.name, tags, study_text(study))
         keep_records(home, study.name, store_uri, record.parent_run_id)
         return record
-    if store_uri not in (None, kept[0]):
-        raise StudyError(f"study {study.name!r} keeps its records in {kept[0]}, not {store_uri}; leave --store out")
     record = StudyRecord(kept[0], study.name, kept[1])
     record.reopen()
     return record
@@ -176,11 +177,13 @@ def _study_tags(study: Study) -> dict[str, str]:
 @contextmanager
 def _ray(address: str | None) -> Iterator[None]:
     """A Ray session: of this process alone, or on the cluster at `address`."""
-    logging.getLogger("ray").setLevel(logging.CRITICAL)  # failures of trials are shown in one line each
     if address is None:
         ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     else:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+    # Failures of trials are shown in one line each; Ray's own loggers have their levels set by init.
+    for name in ("ray", *(name for name in logging.root.manager.loggerDict if name.startswith("ray."))):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         yield
     finally:

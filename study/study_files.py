@@ -1,5 +1,6 @@
 """From a study file, or a shipped study's name, to a checked study."""
 
+import difflib
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
@@ -29,7 +30,10 @@ def read_study(name_or_file: str) -> dict[str, Any]:
     if name_or_file in shipped:
         text = shipped[name_or_file]
     elif Path(name_or_file).is_file():
-        text = Path(name_or_file).read_text(encoding="utf-8")
+        try:
+            text = Path(name_or_file).read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            raise StudyError(f"{name_or_file} is not a text file; a study file is YAML in UTF-8") from None
     else:
         raise StudyError(f"no study {name_or_file!r}: neither a file nor a shipped study ({', '.join(shipped)})")
     try:
@@ -71,7 +75,9 @@ def resolve_study(
         sweeps = [_merge_sweep(shared, entry, profile, overrides or {}) for entry in entries]
         for name in overrides or {}:
             if name != "seed" and not any(name in sweep["base"] for sweep in sweeps):
-                raise ConfigError(f"{name} is not a setting of any of its sweeps; `acl-study train --list --mode MODE` lists them")
+                known = [setting for sweep in sweeps for setting in setting_names(sweep["base"]["mode"])]
+                remedy = _close(name, known) or "`acl-study train --list --mode MODE` lists them"
+                raise ConfigError(f"{name} is not a setting of any of its sweeps; {remedy}")
         for sweep in sweeps:
             sweep["resources"] = {**sweep.get("resources", {}), **(resources or {})}
         return Study.model_validate({**fields, "profile": profile, "sweeps": sweeps})
@@ -81,13 +87,23 @@ def resolve_study(
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         message = first["msg"].removeprefix("Value error, ")
+        message += f", got {first['input']!r}" if isinstance(first["input"], str | int | float | list) else ""
         raise StudyError(f"{content.get('name', 'study')}: {where + ': ' if where else ''}{message}") from None
 
 
+def _close(name: str, known: list[str]) -> str:
+    """The remedy for a misspelt name, empty where nothing is close to it."""
+    return "".join(f"did you mean {match}?" for match in difflib.get_close_matches(name, known, n=1))
+
+
 def _check_shapes(content: Mapping[str, Any], entries: Any, shared: Mapping[str, Any]) -> None:
-    """Refuse what cannot be merged, before it is."""
+    """Refuse what cannot be merged, before it is, and fields that do not exist."""
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise StudyError(f"{content.get('name', 'study')}: sweeps is a list of mappings, each with a name and a space")
+    known = [*Study.model_fields, *Sweep.model_fields]
+    for name in (name for part in (content, *entries) for name in part if name not in known):
+        remedy = _close(str(name), known) or f"known: {', '.join(known)}"
+        raise StudyError(f"{content.get('name', 'study')}: {name} is not a field of a study; {remedy}")
     for part in (shared, *entries):
         for key in ("base", "space", "resources"):
             if not isinstance(part.get(key) or {}, dict):

@@ -1,5 +1,6 @@
 """What a launch ends with on the screen."""
 
+import math
 from typing import Any
 
 from rich.console import Console
@@ -44,7 +45,13 @@ def _winners(sweep: Sweep, rows: list[Trial]) -> list[Trial | None]:
     finished = [row for row in rows if row["outcome"] == names.FINISHED]
     subsets = dict.fromkeys(row[SUBSET] for row in finished) if SUBSET in sweep.space else [None]
     groups = [[row for row in finished if subset in (None, row[SUBSET])] for subset in subsets]
-    return [max(group, key=lambda row: float(row[sweep.objective]), default=None) for group in groups] or [None]
+    return [max(group, key=lambda row: _rank(sweep, row), default=None) for group in groups] or [None]
+
+
+def _rank(sweep: Sweep, trial: Trial) -> tuple[float, ...]:
+    """Ties go as in the report: to the larger alpha, then to the smaller margin and temperature."""
+    margin, temperature = (trial.get(name, 0.0) for name in ("loss.margin", "loss.temperature"))
+    return float(trial[sweep.objective]), trial["loss.alpha"], -margin, 0.0 if math.isnan(temperature) else -temperature
 
 
 def _best(trial: Trial | None) -> str:

@@ -216,7 +216,10 @@ def test_combinations_that_are_no_configuration_are_refused_before_the_launch() 
         ({"space": "loss.alpha"}, "space is a mapping"),
         ({"resources": 2}, "resources is a mapping"),
         ({"sweeps": ["a"]}, "sweeps is a list of mappings"),
+        ({"sweeps": 3}, "sweeps is a list of mappings"),
         ({"base": None}, "mode must be one of"),
+        ({"serach": "tpe"}, "serach is not a field of a study; did you mean search?"),
+        ({"search": "bayes"}, "'tpe'.*got 'bayes'"),
     ],
 )
 def test_wrong_shapes_are_named(fields: dict[str, Any], message: str) -> None:
