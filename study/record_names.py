@@ -34,13 +34,22 @@ FAILED = "failed"
 # Artifacts
 STUDY_FILE = "study.yaml"  # of a study run: the study as launched, all overrides applied
 CONFIG_FILE = "config.json"  # of a trial run: dotted name -> value
-PREDICTIONS_FILE = "predictions.csv"  # of a trial run: columns below, one row per validation and test clip
+PROVENANCE_FILE = "provenance.json"  # of a trial run: list of launches, each with code, versions, machine and digests
+PREDICTIONS_FILE = "predictions.csv"  # of a trial run: columns below, one row per evaluation and validation or test clip
 
+PREDICTION_EVALUATION = "evaluation"  # one of the EVALUATION_… below
 PREDICTION_SPLIT = "split"  # "val" or "test"
 PREDICTION_CLIP = "clip"
 PREDICTION_LABEL = "label"
 PREDICTION_PREDICTED = "predicted"
 PREDICTION_PATCHES = "patches"  # patches that the clip has, the weight of the patch-weighted accuracy
+PREDICTION_PROBABILITY_PREFIX = "p:"  # and the class: a column each, the share that the evaluation gives to the class
+
+# What predicted: the headline (supervised: the CNN; self-supervised: linear evaluation), and what else was evaluated
+EVALUATION_CLASSIFIER = "classifier"
+EVALUATION_KNN = "knn"
+EVALUATION_FINETUNE_NOISY = "finetune_noisy"
+EVALUATION_FINETUNE_CLEAN = "finetune_clean"
 
 METRIC_PREFIXES = ("train.", "val.", "test.", "best_epoch")  # of everything that is a metric
 
