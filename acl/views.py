@@ -5,12 +5,10 @@ import torch
 from torch import Tensor
 
 from acl.augmentations import compander, gaussian_blur, gaussian_noise, mix_back, random_crop_boxes, resized_crop, spec_augment
-from acl.config import SELF_SUPERVISED, ViewsConfig
+from acl.config import BLUR_SIGMA_MIN, SELF_SUPERVISED, ViewsConfig
 from acl.features import PATCH_FRAMES
 from acl.patches import read_patches
 from acl.store import FeatureStore
-
-BLUR_SIGMA_MIN = 0.1  # pixels
 
 
 class ViewMaker:
@@ -78,8 +76,12 @@ class ViewMaker:
             return low + (high - low) * torch.rand(count, generator=generator, device=self.device)
 
         patches = resized_crop(patches, *random_crop_boxes(count, config.crop_area_min, generator))
-        if config.augmentations == "published-code":
+        if config.compander_min < 1:
             patches = compander(patches, uniform(config.compander_min, 1.0))
-            return gaussian_noise(patches, uniform(0.0, config.noise_std_max), generator)
-        patches = spec_augment(patches, config.mask_frames_max, config.mask_bands_max, config.masks, generator)
-        return gaussian_blur(patches, uniform(BLUR_SIGMA_MIN, config.blur_sigma_max))
+        if config.masks:
+            patches = spec_augment(patches, config.mask_frames_max, config.mask_bands_max, config.masks, generator)
+        if config.noise_std_max:
+            patches = gaussian_noise(patches, uniform(0.0, config.noise_std_max), generator)
+        if config.blur_sigma_max:
+            patches = gaussian_blur(patches, uniform(BLUR_SIGMA_MIN, config.blur_sigma_max))
+        return patches

@@ -1,0 +1,39 @@
+"""Every setting of a training run: name, type, unit, default and legal range, once.
+
+A run is either supervised (CNN, cross-entropy + angular margin) or self-supervised (ResNet-18, ACL). Each mode has its own
+configuration class, so a setting that a mode does not use does not exist there. Defaults are the published recipe.
+
+The dotted name of a setting (`loss.alpha`) is its name everywhere: command line, search space, study file, MLflow parameter.
+"""
+
+from acl.config.build import Config, ConfigError, build_config, flatten, setting_names
+from acl.config.sections import SELF_SUPERVISED, SUPERVISED, ComputeConfig, Mode
+from acl.config.self_supervised import (
+    BLUR_SIGMA_MIN,
+    ClassifierOptim,
+    ProbeConfig,
+    SelfSupervisedConfig,
+    SelfSupervisedData,
+    ViewsConfig,
+)
+from acl.config.supervised import SupervisedConfig, SupervisedData
+
+__all__ = [
+    "BLUR_SIGMA_MIN",
+    "SELF_SUPERVISED",
+    "SUPERVISED",
+    "ClassifierOptim",
+    "ComputeConfig",
+    "Config",
+    "ConfigError",
+    "Mode",
+    "ProbeConfig",
+    "SelfSupervisedConfig",
+    "SelfSupervisedData",
+    "SupervisedConfig",
+    "SupervisedData",
+    "ViewsConfig",
+    "build_config",
+    "flatten",
+    "setting_names",
+]

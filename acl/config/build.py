@@ -1,0 +1,81 @@
+"""From dotted names to a validated configuration and back."""
+
+import difflib
+from collections.abc import Mapping
+from typing import Any, get_args
+
+from pydantic import ValidationError
+
+from acl.config.sections import SELF_SUPERVISED, SUPERVISED, Mode, Section
+from acl.config.self_supervised import SelfSupervisedConfig
+from acl.config.supervised import SupervisedConfig
+
+
+class ConfigError(ValueError):
+    """A setting is unknown, of the wrong type or out of its legal range; the message is one line with rule, value and remedy."""
+
+
+Config = SupervisedConfig | SelfSupervisedConfig
+ConfigClass = type[SupervisedConfig] | type[SelfSupervisedConfig]
+_CONFIG_OF_MODE: dict[str, ConfigClass] = {SUPERVISED: SupervisedConfig, SELF_SUPERVISED: SelfSupervisedConfig}
+
+
+def setting_names(mode: str) -> list[str]:
+    """Dotted names of all settings of `mode`, in the order of their declaration."""
+    names = []
+    for name, field in _config_class(mode).model_fields.items():
+        section = field.annotation
+        leaves = section.model_fields if isinstance(section, type) and issubclass(section, Section) else None
+        names += [name] if leaves is None else [f"{name}.{leaf}" for leaf in leaves]
+    return names
+
+
+def build_config(settings: Mapping[str, Any]) -> Config:
+    """Validated configuration from dotted names; everything not named has the recipe's value.
+
+    Args:
+        settings: e.g. `{"mode": "supervised", "data.root": "corpus", "loss.alpha": 0.3}`.
+
+    Raises:
+        ConfigError: unknown mode or name, wrong type, or a value out of its range.
+    """
+    mode = settings.get("mode")
+    config_class = _config_class(mode)
+    known = setting_names(str(mode))
+    tree: dict[str, Any] = {}
+    for name, value in settings.items():
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            remedy = f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}"
+            raise ConfigError(f"{name} is not a setting of {mode} runs; {remedy}")
+        section, _, leaf = name.rpartition(".")
+        (tree.setdefault(section, {}) if section else tree)[leaf] = value
+    if "root" not in tree.get("data", {}):
+        raise ConfigError("data.root is not set; name the corpus folder, e.g. --set data.root=/data/FSDnoisy18k")
+    try:
+        return config_class.model_validate(tree)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "settings"
+        message = first["msg"].removeprefix("Value error, ")
+        got = "" if isinstance(first["input"], dict) else f", got {first['input']!r}"
+        raise ConfigError(f"{where}: {message}{got}") from None
+
+
+def flatten(config: Config) -> dict[str, Any]:
+    """Dotted name -> value of every setting; `build_config(flatten(config)) == config`."""
+    flat: dict[str, Any] = {}
+    for name, value in config.model_dump(mode="json").items():
+        if isinstance(value, dict):
+            flat.update({f"{name}.{leaf}": leaf_value for leaf, leaf_value in value.items()})
+        else:
+            flat[name] = value
+    return flat
+
+
+def _config_class(mode: object) -> ConfigClass:
+    if mode not in _CONFIG_OF_MODE:
+        raise ConfigError(
+            f"mode must be one of {', '.join(get_args(Mode))}, got {mode!r}; set it with --mode or in the study's base"
+        )
+    return _CONFIG_OF_MODE[str(mode)]

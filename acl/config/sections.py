@@ -1,0 +1,34 @@
+"""What the settings of both modes have in common: the base class, shared types, and where a run computes."""
+
+import math
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Mode = Literal["supervised", "self-supervised"]
+Subset = Literal["all", "clean", "noisy", "noisy_small"]
+
+SUPERVISED: Mode = "supervised"
+SELF_SUPERVISED: Mode = "self-supervised"
+
+
+class Section(BaseModel):
+    """Base of all sections: immutable, no unknown names, no infinities."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+Alpha = Annotated[
+    float, Field(ge=0, le=1, description="weight of the contrastive or cross-entropy part; 1 - alpha weighs the margin")
+]
+Margin = Annotated[float, Field(ge=0, le=math.pi, description="angular margin, rad")]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+class ComputeConfig(Section):
+    """Where and in which precision a run computes."""
+
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto takes the GPU if there is one")
+    precision: Literal["fp32", "bf16"] = Field("fp32", description="bf16 is autocast; weights stay float32")
+    channels_last: bool = Field(False, description="memory format of images and convolution weights")
+    threads: int = Field(0, ge=0, description="CPU threads of torch; 0 leaves torch's own choice")
