@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from acl.config import Mode
+from acl.config import SELF_SUPERVISED, Mode
+from acl.features import PATCH_FRAMES
 from acl.store import FeatureStore
 
 CHUNK = 4096  # patches or frames read at once in passes over many
@@ -50,6 +51,31 @@ def read_patches(store: FeatureStore, first_frame: np.ndarray, patch_frames: int
     """Patches `[N, patch_frames, bands]` on `device`; `first_frame` is `[N]`."""
     rows = first_frame[:, None] + np.arange(patch_frames)
     return torch.from_numpy(store.frames[rows]).to(device, non_blocking=True)
+
+
+class RandomPatches:
+    """Draws a random patch of each of some clips, uniform over all starts.
+
+    Args:
+        store: self-supervised feature store.
+        clips: `[C]` indices into the store's table.
+        device: where the patches go.
+    """
+
+    def __init__(self, store: FeatureStore, clips: np.ndarray, device: torch.device) -> None:
+        self.store = store
+        self.device = device
+        self._start = torch.from_numpy(store.start_frame[clips])
+        self._possible_starts = torch.from_numpy(store.frame_count[clips]) - PATCH_FRAMES[SELF_SUPERVISED] + 1
+
+    def __len__(self) -> int:
+        return len(self._start)
+
+    def draw(self, positions: Tensor, generator: torch.Generator) -> Tensor:
+        """One patch of each clip, `[N, 101, 96]`; `positions` in `clips` is `[N]`, the generator on the CPU."""
+        draws = torch.rand(positions.shape, generator=generator, dtype=torch.float64)
+        offset = (draws * self._possible_starts[positions]).long()
+        return read_patches(self.store, (self._start[positions] + offset).numpy(), PATCH_FRAMES[SELF_SUPERVISED], self.device)
 
 
 def chunks(length: int, size: int = CHUNK) -> Iterator[slice]:

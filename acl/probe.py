@@ -1,11 +1,15 @@
 """Linear probe: a linear classifier trained on frozen embeddings."""
 
+import math
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from acl.config import ProbeConfig
 from acl.models.initialisation import weights_from
+from acl.optimisation import sgd_with_step_decay
 
 
 def train_linear_probe(
@@ -15,6 +19,7 @@ def train_linear_probe(
     num_classes: int,
     config: ProbeConfig,
     generator: torch.Generator,
+    validate: Callable[[nn.Linear], float] | None = None,
 ) -> nn.Linear:
     """Linear layer trained with cross-entropy on embeddings that were computed once, with the encoder in evaluation mode.
 
@@ -28,6 +33,8 @@ def train_linear_probe(
         num_classes: size of the output.
         config: settings of the optimiser.
         generator: draws initial weights, patches and the order of clips.
+        validate: score of the probe after an epoch; the weights of the first epoch with the highest score are returned. None
+            returns those of the last epoch.
 
     Raises:
         ValueError: lengths differ, a patch names no clip, or a clip has no patch.
@@ -37,10 +44,8 @@ def train_linear_probe(
         probe = nn.Linear(embeddings.shape[1], num_classes)
     probe.to(embeddings.device)
     inputs = embeddings.detach().float()
-    optimiser = torch.optim.SGD(probe.parameters(), lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay)
-    # At least one epoch runs at the full rate, however few there are.
-    milestones = [max(1, round(share * config.epochs)) for share in config.milestones]
-    scheduler = torch.optim.lr_scheduler.MultiStepLR(optimiser, milestones, gamma=config.decay)
+    optimiser, scheduler = sgd_with_step_decay(probe.parameters(), config)
+    best_score, best_weights = -math.inf, probe.state_dict()
     for _ in range(config.epochs):
         draws = torch.rand(len(clip_labels), generator=generator, device=generator.device, dtype=torch.float64)
         clip_order = torch.randperm(len(clip_labels), generator=generator, device=generator.device).to(inputs.device)
@@ -51,6 +56,9 @@ def train_linear_probe(
             F.cross_entropy(probe(batch), labels).backward()
             optimiser.step()
         scheduler.step()
+        if validate is not None and (score := validate(probe)) > best_score:
+            best_score, best_weights = score, {name: weight.clone() for name, weight in probe.state_dict().items()}
+    probe.load_state_dict(best_weights)
     return probe.requires_grad_(False)
 
 

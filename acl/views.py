@@ -5,9 +5,8 @@ import torch
 from torch import Tensor
 
 from acl.augmentations import compander, gaussian_blur, gaussian_noise, mix_back, random_crop_boxes, resized_crop, spec_augment
-from acl.config import BLUR_SIGMA_MIN, SELF_SUPERVISED, ViewsConfig
-from acl.features import PATCH_FRAMES
-from acl.patches import read_patches
+from acl.config import BLUR_SIGMA_MIN, ViewsConfig
+from acl.patches import RandomPatches
 from acl.store import FeatureStore
 
 
@@ -27,11 +26,9 @@ class ViewMaker:
     def __init__(self, store: FeatureStore, clips: np.ndarray, config: ViewsConfig, device: torch.device) -> None:
         if len(clips) < 3:
             raise ValueError(f"{len(clips)} clips are too few to mix each with two others; use a larger corpus or subset")
-        self.store = store
         self.config = config
         self.device = device
-        self._start = torch.from_numpy(store.start_frame[clips])
-        self._possible_starts = torch.from_numpy(store.frame_count[clips]) - PATCH_FRAMES[SELF_SUPERVISED] + 1
+        self._patches = RandomPatches(store, clips, device)
 
     def pair(
         self, positions: np.ndarray, patch_generator: torch.Generator, augmentation_generator: torch.Generator
@@ -48,13 +45,13 @@ class ViewMaker:
         weight = self.config.mix_back_max * torch.rand(len(clip), generator=augmentation_generator, device=self.device)
         views = []
         for background in backgrounds:
-            mixed = mix_back(self._patches(clip, patch_generator), self._patches(background, patch_generator), weight)
+            mixed = mix_back(self._patches.draw(clip, patch_generator), self._patches.draw(background, patch_generator), weight)
             views.append(self._augment(mixed, augmentation_generator))
         return views[0], views[1]
 
     def _other_clips(self, clip: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Two clips for each clip, different from it and from each other, uniform over all such pairs."""
-        count = len(self._start)
+        count = len(self._patches)
         first = torch.randint(count - 1, clip.shape, generator=generator)
         first += first >= clip
         second = torch.randint(count - 2, clip.shape, generator=generator)
@@ -62,12 +59,6 @@ class ViewMaker:
         second += second >= low
         second += second >= high
         return first, second
-
-    def _patches(self, clip: Tensor, generator: torch.Generator) -> Tensor:
-        """One random patch of each clip, uniform over all starts."""
-        possible = self._possible_starts[clip]
-        offset = (torch.rand(clip.shape, generator=generator, dtype=torch.float64) * possible).long()
-        return read_patches(self.store, (self._start[clip] + offset).numpy(), PATCH_FRAMES[SELF_SUPERVISED], self.device)
 
     def _augment(self, patches: Tensor, generator: torch.Generator) -> Tensor:
         config, count = self.config, len(patches)

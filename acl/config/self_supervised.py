@@ -67,7 +67,9 @@ class ViewsConfig(Section):
     masks: int = Field(0, ge=0, description="SpecAugment masks per axis; 0 is off")
     mask_frames_max: int = Field(20, ge=0, le=100, description="widest SpecAugment time mask, frames")
     mask_bands_max: int = Field(20, ge=0, le=95, description="widest SpecAugment frequency mask, mel bands")
-    noise_std_max: float = Field(0.01, ge=0, description="noise standard deviation is drawn from U(0, this), log-mel units; 0 is off")
+    noise_std_max: float = Field(
+        0.01, ge=0, description="noise standard deviation is drawn from U(0, this), log-mel units; 0 is off"
+    )
     blur_sigma_max: float = Field(0.0, ge=0, description="Gaussian blur sigma is drawn from U(0.1, this), pixels; 0 is off")
 
     @model_validator(mode="before")
@@ -113,7 +115,7 @@ class ProbeConfig(ClassifierOptim):
 
     protocol: Literal["cached", "published"] = Field(
         "cached",
-        description="cached: encoder in evaluation mode, embeddings computed once; published: BatchNorm drifts while the probe trains",
+        description="cached: encoder in evaluation mode, embeddings computed once; published: BatchNorm drifts meanwhile",
     )
 
 

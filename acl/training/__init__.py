@@ -1,21 +1,16 @@
 """Training: `fit(config)` yields one complete record per epoch."""
 
-import math
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from acl.config import Config, SupervisedConfig
+from acl.config import Config
 from acl.training.checkpoint import load_checkpoint, save_checkpoint
+from acl.training.course import Course
 from acl.training.epoch_result import ClipPrediction, EpochResult
-from acl.training.self_supervised import SelfSupervisedRun
-from acl.training.supervised import SupervisedRun
+from acl.training.stage import DivergedError
 
 __all__ = ["ClipPrediction", "DivergedError", "EpochResult", "fit"]
-
-
-class DivergedError(RuntimeError):
-    """The training loss is no longer finite."""
 
 
 def fit(config: Config, checkpoints: Path | None = None) -> Iterator[EpochResult]:
@@ -36,18 +31,16 @@ def fit(config: Config, checkpoints: Path | None = None) -> Iterator[EpochResult
         DeviceError: the configured device is missing.
         DivergedError: the loss became infinite or NaN.
     """
-    run = SupervisedRun(config) if isinstance(config, SupervisedConfig) else SelfSupervisedRun(config)
-    corpus = run.store.metadata["content_sha256"]
+    course = Course(config)
+    corpus = course.store.metadata["content_sha256"]
     state = load_checkpoint(checkpoints, config, corpus)
     if state is not None:
         yield EpochResult.from_dict(state["result"])
-        if state["epoch"] == run.epochs:
+        if state["epoch"] == course.epochs:
             return
-        run.load_state(state)
-    while run.epoch < run.epochs:
-        result = run.run_epoch()
-        if not math.isfinite(result.metrics["train.loss"]):
-            raise DivergedError(f"train.loss is {result.metrics['train.loss']} in epoch {result.epoch}; lower optim.lr")
+        course.load_state(state)
+    while course.epoch < course.epochs:
+        result = course.run_epoch()
         if checkpoints is not None:
-            save_checkpoint(checkpoints, config, corpus, {**run.state(), "result": asdict(result)})
+            save_checkpoint(checkpoints, config, corpus, {**course.state(), "result": asdict(result)})
         yield result

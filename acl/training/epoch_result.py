@@ -6,21 +6,26 @@ from typing import Any
 
 @dataclass(frozen=True)
 class ClipPrediction:
-    """The classifier's answer for one clip.
+    """An evaluation's answer for one clip.
 
     Attributes:
+        evaluation: "classifier" (supervised: the CNN; self-supervised: linear evaluation), "knn", "finetune_noisy" or
+            "finetune_clean".
         split: "val" or "test".
         clip: file name.
         label: name of the class in the corpus's table.
         predicted: name of the predicted class.
         patches: patches of the clip that were pooled, the clip's weight in the patch-weighted accuracy.
+        probabilities: of each class, in the order of the classes; of kNN, the shares of the clip's patches that voted for it.
     """
 
+    evaluation: str
     split: str
     clip: str
     label: str
     predicted: str
     patches: int
+    probabilities: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -33,13 +38,15 @@ class EpochResult:
         metrics: dotted name -> value. Each epoch has the losses with their parts (`train.loss`, …), `train.learning_rate`,
             `train.clips_per_second`, `train.epoch_seconds` and the validation figures (`val.*`). The last epoch adds
             `best_epoch` and the `test.*` figures of the checkpoint that validation selected. Accuracies are shares, 0..1.
-        predictions: of every validation and test clip with the last epoch, empty before.
+        predictions: with the last epoch, of every evaluation for its validation clips and the test clips; empty before.
+        classes: names of the classes in the order of `ClipPrediction.probabilities`, with the last epoch.
     """
 
     epoch: int
     epochs: int
     metrics: dict[str, float]
     predictions: list[ClipPrediction] = field(default_factory=list)
+    classes: tuple[str, ...] = ()
 
     @property
     def is_last(self) -> bool:

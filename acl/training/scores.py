@@ -1,33 +1,86 @@
-"""From class ids per clip to the metrics and prediction rows of an epoch's record."""
+"""From an evaluation's answers per clip to the metrics and prediction rows of a record."""
+
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from acl.evaluation import accuracies
+from acl.evaluation import Accuracies, accuracies
 from acl.patches import PatchTable
 from acl.store import FeatureStore
 from acl.training.epoch_result import ClipPrediction
 
+CLASSIFIER, KNN = "classifier", "knn"  # evaluations; fine-tunings are named after their stage
+
+
+class Scored(NamedTuple):
+    """Metrics and predictions of one evaluation on one split."""
+
+    metrics: dict[str, float]
+    predictions: list[ClipPrediction]
+
 
 def accuracy_metrics(
-    split: str, store: FeatureStore, clips: np.ndarray, predicted: np.ndarray, table: PatchTable
+    split: str, evaluation: str, store: FeatureStore, clips: np.ndarray, predicted: Tensor, table: PatchTable
 ) -> dict[str, float]:
-    """Plain, class-averaged and patch-weighted clip accuracy of one split."""
-    score = accuracies(
-        torch.from_numpy(predicted), torch.from_numpy(store.class_ids[clips]), torch.from_numpy(table.patches_per_clip)
-    )
+    """Plain, class-averaged and patch-weighted clip accuracy; metrics of the headline classifier have no prefix.
+
+    Args:
+        split: "val" or "test".
+        evaluation: `CLASSIFIER`, `KNN`, or a fine-tuning's stage.
+        store: features of the corpus.
+        clips: `[C]` indices into the store's table.
+        predicted: `[C]` class ids.
+        table: patches of `clips`.
+    """
+    return _metrics(f"{split}.{_prefix(evaluation)}", _accuracies(store, clips, predicted, table))
+
+
+def score(split: str, evaluation: str, store: FeatureStore, clips: np.ndarray, probabilities: Tensor, table: PatchTable) -> Scored:
+    """Accuracies, class-wise ones too, and one row per clip.
+
+    Args:
+        split: "val" or "test".
+        evaluation: `CLASSIFIER`, `KNN`, or a fine-tuning's stage.
+        store: features of the corpus.
+        clips: `[C]` indices into the store's table.
+        probabilities: `[C, classes]`; the largest is the prediction, ties go to the lowest class.
+        table: patches of `clips`.
+    """
+    predicted = probabilities.argmax(1)
+    result = _accuracies(store, clips, predicted, table)
+    prefix = f"{split}.{_prefix(evaluation)}"
+    metrics = _metrics(prefix, result)
+    metrics |= {f"{prefix}class_accuracy.{store.classes[label]}": share for label, share in result.class_wise.items()}
+    rows = [
+        ClipPrediction(
+            evaluation=evaluation,
+            split=split,
+            clip=str(store.names[clip]),
+            label=store.classes[store.class_ids[clip]],
+            predicted=store.classes[answer],
+            patches=int(patches),
+            probabilities=tuple(shares),
+        )
+        for clip, answer, patches, shares in zip(
+            clips, predicted.tolist(), table.patches_per_clip, probabilities.tolist(), strict=True
+        )
+    ]
+    return Scored(metrics, rows)
+
+
+def _accuracies(store: FeatureStore, clips: np.ndarray, predicted: Tensor, table: PatchTable) -> Accuracies:
+    return accuracies(predicted, torch.from_numpy(store.class_ids[clips]), torch.from_numpy(table.patches_per_clip))
+
+
+def _metrics(prefix: str, result: Accuracies) -> dict[str, float]:
     return {
-        f"{split}.accuracy": score.clip,
-        f"{split}.macro_accuracy": score.macro,
-        f"{split}.patch_weighted_accuracy": score.patch_weighted,
+        f"{prefix}accuracy": result.clip,
+        f"{prefix}macro_accuracy": result.macro,
+        f"{prefix}patch_weighted_accuracy": result.patch_weighted,
     }
 
 
-def clip_prediction_rows(
-    split: str, store: FeatureStore, clips: np.ndarray, predicted: np.ndarray, table: PatchTable
-) -> list[ClipPrediction]:
-    """One row per clip of one split."""
-    return [
-        ClipPrediction(split, str(store.names[clip]), store.classes[store.class_ids[clip]], store.classes[answer], int(patches))
-        for clip, answer, patches in zip(clips, predicted, table.patches_per_clip, strict=True)
-    ]
+def _prefix(evaluation: str) -> str:
+    return "" if evaluation == CLASSIFIER else f"{evaluation}_"

@@ -36,11 +36,25 @@ def split_clips(store: FeatureStore, data: SupervisedData | SelfSupervisedData) 
         train, val = subset, store.select("clean")
     else:
         train, val = hold_out(subset, store.class_ids, data.validation_fraction)
-    splits = Splits(train, val, store.test_clips())
-    for name, clips in (("training", splits.train), ("validation", splits.val), ("test", splits.test)):
-        if len(clips) == 0:
-            raise SplitError(f"no {name} clips in subset {data.subset!r} of {data.root}; choose another subset or a larger corpus")
-    return splits
+    return _checked(Splits(train, val, store.test_clips()), f"subset {data.subset!r}", data.root)
+
+
+def pretraining_clips(store: FeatureStore, data: SelfSupervisedData, splits: Splits) -> np.ndarray:
+    """Clips that pre-training hears, without labels: the training clips, or every clip that is not a test clip."""
+    return store.select("all") if data.pretraining == "all" else splits.train
+
+
+def finetuning_splits(store: FeatureStore, part: str, data: SelfSupervisedData) -> Splits:
+    """Clips of fine-tuning on the noisy part (validated on the clean one) or on the clean part (a share of it held out).
+
+    Raises:
+        SplitError: a part would be empty.
+    """
+    if part == "noisy":
+        train, val = store.select("noisy"), store.select("clean")
+    else:
+        train, val = hold_out(store.select("clean"), store.class_ids, data.validation_fraction)
+    return _checked(Splits(train, val, store.test_clips()), f"fine-tuning on {part} clips", data.root)
 
 
 def hold_out(clips: np.ndarray, class_ids: np.ndarray, fraction: float) -> tuple[np.ndarray, np.ndarray]:
@@ -53,3 +67,10 @@ def hold_out(clips: np.ndarray, class_ids: np.ndarray, fraction: float) -> tuple
         val.extend(members[:held])
     held_out = np.isin(clips, val)
     return clips[~held_out], clips[held_out]
+
+
+def _checked(splits: Splits, what: str, root: str) -> Splits:
+    for name, clips in (("training", splits.train), ("validation", splits.val), ("test", splits.test)):
+        if len(clips) == 0:
+            raise SplitError(f"{what} has no {name} clips in {root}; choose another subset or a larger corpus")
+    return splits

@@ -8,22 +8,21 @@ from torch import Tensor
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from acl.config import SUPERVISED, SupervisedConfig
-from acl.evaluation import clip_predictions
+from acl.evaluation import clip_probabilities
 from acl.features import PATCH_FRAMES, testing_patch_starts, training_patch_starts
 from acl.losses import MarginCrossEntropy
 from acl.models import BaselineCnn
 from acl.patches import PatchTable, chunks, read_patches, standardise_bands, tabulate_patches
 from acl.store import FeatureStore
 from acl.training.device import choose_device, place_model, precision
-from acl.training.epoch_result import ClipPrediction
 from acl.training.randomness import stream, stream_seed
-from acl.training.run import TrainingRun, Validation
-from acl.training.scores import accuracy_metrics, clip_prediction_rows
+from acl.training.scores import CLASSIFIER, accuracy_metrics, score
 from acl.training.splits import split_clips
+from acl.training.stage import Evaluation, Stage, Validation
 
 
-class SupervisedRun(TrainingRun):
-    """A supervised run in progress."""
+class SupervisedStage(Stage):
+    """Supervised training in progress."""
 
     scheduler: ReduceLROnPlateau
 
@@ -68,8 +67,8 @@ class SupervisedRun(TrainingRun):
         return {"train.loss": total, "train.cross_entropy": cross_entropy, "train.angular_margin": angular_margin}
 
     @torch.no_grad()
-    def evaluate(self, table: PatchTable, clips: np.ndarray) -> tuple[np.ndarray, dict[str, float]]:
-        """Clip predictions (class ids) and mean losses over the patches of `table`, dropout off.
+    def evaluate(self, table: PatchTable, clips: np.ndarray) -> tuple[Tensor, dict[str, float]]:
+        """Clip probabilities `[C, classes]` and mean losses over the patches of `table`, dropout off.
 
         The margin term depends on which patches share a batch: a fixed shuffle makes it comparable between epochs and trials.
         """
@@ -90,24 +89,24 @@ class SupervisedRun(TrainingRun):
                 scored += len(batch)
         total, cross_entropy, angular_margin = (sums / max(scored, 1)).tolist()
         losses = {"val.loss": total, "val.cross_entropy": cross_entropy, "val.angular_margin": angular_margin}
-        return clip_predictions(probabilities, torch.from_numpy(table.clip)).numpy(), losses
+        return clip_probabilities(probabilities, torch.from_numpy(table.clip)), losses
 
     def validate_epoch(self) -> Validation:
         """Losses and accuracies on the validation clips; the recipe selects the epoch with the lowest validation loss."""
-        predicted, metrics = self.evaluate(self.val, self.splits.val)
+        probabilities, metrics = self.evaluate(self.val, self.splits.val)
         self.scheduler.step(metrics["val.loss"])
-        accuracy = accuracy_metrics("val", self.store, self.splits.val, predicted, self.val)
+        accuracy = accuracy_metrics("val", CLASSIFIER, self.store, self.splits.val, probabilities.argmax(1), self.val)
         metrics["val.epoch_accuracy"] = accuracy["val.accuracy"]
         return Validation(metrics, score=-metrics["val.loss"], selected_metrics=accuracy)
 
-    def test(self) -> tuple[dict[str, float], list[ClipPrediction]]:
-        """Test accuracies, and the predictions of validation and test clips."""
-        test = tabulate_patches(self.store, self.splits.test, testing_patch_starts, SUPERVISED)
-        val_predicted, _ = self.evaluate(self.val, self.splits.val)
-        test_predicted, _ = self.evaluate(test, self.splits.test)
-        rows = clip_prediction_rows("val", self.store, self.splits.val, val_predicted, self.val)
-        rows += clip_prediction_rows("test", self.store, self.splits.test, test_predicted, test)
-        return accuracy_metrics("test", self.store, self.splits.test, test_predicted, test), rows
+    def test(self) -> Evaluation:
+        """Scores and predictions on validation and test clips."""
+        test_patches = tabulate_patches(self.store, self.splits.test, testing_patch_starts, SUPERVISED)
+        val, test = (
+            score(split, CLASSIFIER, self.store, clips, self.evaluate(table, clips)[0], table)
+            for split, clips, table in (("val", self.splits.val, self.val), ("test", self.splits.test, test_patches))
+        )
+        return Evaluation(val.metrics | test.metrics, val.predictions + test.predictions)
 
     def _batch(self, table: PatchTable, clips: np.ndarray, patches: np.ndarray) -> tuple[Tensor, Tensor]:
         inputs = self.standardise(read_patches(self.store, table.first_frame[patches], PATCH_FRAMES[SUPERVISED], self.device))

@@ -1,6 +1,5 @@
 """Training runs on real wav files at toy size: complete records, determinism, checkpoints, selection."""
 
-import dataclasses
 import math
 import shutil
 from pathlib import Path
@@ -10,60 +9,45 @@ import numpy as np
 import pytest
 import torch
 
-from acl.config import Config, build_config
 from acl.store import FeatureStore, StoreError
-from acl.training import DivergedError, EpochResult, fit
+from acl.training import DivergedError, fit
 from acl.training.checkpoint import CHECKPOINT_FILE, CheckpointError
 from acl.training.device import DeviceError
-from acl.training.splits import hold_out, split_clips
+from acl.training.splits import split_clips
 from study import record_names as names
+from toy_runs import MODES, config, without_times
 
-TINY: dict[str, dict[str, Any]] = {
-    "supervised": {"data.subset": "clean", "optim.batch_size": 16, "loss.alpha": 0.5},
-    "self-supervised": {"model.width": 4, "optim.batch_size": 64, "probe.epochs": 5, "knn.k": 5},
-}
-MODES = sorted(TINY)
 COMMON = {names.TRAIN_LOSS, names.TRAIN_ANGULAR_MARGIN, names.LEARNING_RATE, names.CLIPS_PER_SECOND, names.EPOCH_SECONDS}
 CLASSIFIER = {names.VAL_ACCURACY, names.VAL_MACRO_ACCURACY, names.VAL_PATCH_WEIGHTED_ACCURACY}
 TEST = {names.BEST_EPOCH, names.TEST_ACCURACY, names.TEST_MACRO_ACCURACY, names.TEST_PATCH_WEIGHTED_ACCURACY}
+KNN = {names.VAL_KNN_ACCURACY, names.VAL_KNN_MACRO_ACCURACY, "val.knn_patch_weighted_accuracy"}
+TEST_KNN = {name.replace("val.", "test.") for name in KNN} | {"val.knn_top3_accuracy", "test.knn_top3_accuracy"}
+QUALITY = {f"{split}.{name}" for split in ("val", "test") for name in ("uniformity", "tolerance", "alignment")}
 EACH_EPOCH = {
     "supervised": COMMON
     | CLASSIFIER
     | {names.TRAIN_CROSS_ENTROPY, names.VAL_LOSS, names.VAL_EPOCH_ACCURACY, names.VAL_CROSS_ENTROPY, names.VAL_ANGULAR_MARGIN},
-    "self-supervised": COMMON
-    | {names.TRAIN_NT_XENT, names.VAL_EPOCH_KNN_ACCURACY, names.VAL_EPOCH_KNN_MACRO_ACCURACY}
-    | {names.VAL_KNN_ACCURACY, names.VAL_KNN_MACRO_ACCURACY},
+    "self-supervised": COMMON | KNN | {names.TRAIN_NT_XENT, names.VAL_EPOCH_KNN_ACCURACY, names.VAL_EPOCH_KNN_MACRO_ACCURACY},
 }
-LAST_EPOCH = {
-    "supervised": TEST,
-    "self-supervised": TEST | CLASSIFIER | {names.TEST_KNN_ACCURACY, names.TEST_UNIFORMITY, names.TEST_TOLERANCE},
-}
+LAST_EPOCH = {"supervised": TEST, "self-supervised": TEST | CLASSIFIER | TEST_KNN | QUALITY}
 
 
-def config(mode: str, root: Path, **settings: Any) -> Config:
-    """Toy configuration; keyword `loss__alpha` stands for `loss.alpha`."""
-    dotted = {name.replace("__", "."): value for name, value in settings.items()}
-    common = {"mode": mode, "data.root": str(root), "optim.epochs": 2, "compute.device": "cpu", "compute.threads": 2}
-    return build_config({**common, **TINY[mode], **dotted})
-
-
-def without_times(results: list[EpochResult]) -> list[EpochResult]:
-    """The same records without what a clock measured."""
-    clocks = (names.CLIPS_PER_SECOND, names.EPOCH_SECONDS)
-    return [
-        dataclasses.replace(result, metrics={name: value for name, value in result.metrics.items() if name not in clocks})
-        for result in results
-    ]
+def class_wise(mode: str, root: Path) -> set[str]:
+    """Class-wise accuracies of the last record; every class has validation and test clips in the corpus."""
+    prefixes = [f"{split}.{which}" for split in ("val", "test") for which in ([""] if mode == "supervised" else ["", "knn_"])]
+    classes = FeatureStore.open(root, "supervised").classes
+    return {f"{prefix}class_accuracy.{name}" for prefix in prefixes for name in classes}
 
 
 @pytest.mark.parametrize("mode", MODES)
 def test_every_record_is_complete_and_the_last_one_holds_the_test_figures(mode: str, tiny_corpus: Path) -> None:
     first, last = fit(config(mode, tiny_corpus))
     assert set(first.metrics) == EACH_EPOCH[mode]
-    assert set(last.metrics) == EACH_EPOCH[mode] | LAST_EPOCH[mode]
+    assert set(last.metrics) == EACH_EPOCH[mode] | LAST_EPOCH[mode] | class_wise(mode, tiny_corpus)
     assert all(math.isfinite(value) for value in last.metrics.values())
     assert all(name.startswith(names.METRIC_PREFIXES) for name in last.metrics)
     assert (first.is_last, last.is_last, first.predictions) == (False, True, [])
+    assert last.classes == FeatureStore.open(tiny_corpus, "supervised").classes
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -72,14 +56,28 @@ def test_predictions_are_one_per_clip_and_give_the_reported_accuracies(mode: str
     (last,) = fit(settings)
     store = FeatureStore.open(tiny_corpus, settings.mode)
     splits = split_clips(store, settings.data)
-    for split, clips in (("val", splits.val), ("test", splits.test)):
-        rows = [row for row in last.predictions if row.split == split]
-        assert [row.clip for row in rows] == store.names[clips].tolist()
-        assert [row.label for row in rows] == store.labels[clips].tolist()
-        right = np.array([row.label == row.predicted for row in rows])
-        patches = np.array([row.patches for row in rows])
-        assert last.metrics[f"{split}.accuracy"] == pytest.approx(right.mean())
-        assert last.metrics[f"{split}.patch_weighted_accuracy"] == pytest.approx((right * patches).sum() / patches.sum())
+    evaluations = {"classifier": "", **({"knn": "knn_"} if mode == "self-supervised" else {})}
+    assert {row.evaluation for row in last.predictions} == set(evaluations)
+    for evaluation, prefix in evaluations.items():
+        for split, clips in (("val", splits.val), ("test", splits.test)):
+            rows = [row for row in last.predictions if (row.split, row.evaluation) == (split, evaluation)]
+            assert [row.clip for row in rows] == store.names[clips].tolist()
+            assert [row.label for row in rows] == store.labels[clips].tolist()
+            right = np.array([row.label == row.predicted for row in rows])
+            patches = np.array([row.patches for row in rows])
+            by_class = {label: right[store.labels[clips] == label].mean() for label in store.classes}
+            figures = {
+                "accuracy": right.mean(),
+                "macro_accuracy": np.mean(list(by_class.values())),
+                "patch_weighted_accuracy": (right * patches).sum() / patches.sum(),
+                **{f"class_accuracy.{label}": share for label, share in by_class.items()},
+            }
+            for name, value in figures.items():
+                assert last.metrics[f"{split}.{prefix}{name}"] == pytest.approx(value), name
+            probabilities = np.array([row.probabilities for row in rows])
+            assert probabilities.sum(1) == pytest.approx(1)
+            assert (probabilities >= 0).all()
+            assert [row.predicted for row in rows] == [last.classes[best] for best in probabilities.argmax(1)]
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -90,17 +88,31 @@ def test_same_seed_same_records_and_another_seed_others(mode: str, tiny_corpus: 
     assert without_times(list(fit(config(mode, tiny_corpus, seed=1)))) != once
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_a_resumed_run_gives_the_records_of_an_uninterrupted_one(mode: str, tiny_corpus: Path, tmp_path: Path) -> None:
-    settings = config(mode, tiny_corpus, optim__epochs=3)
-    whole = without_times(list(fit(settings)))
-    interrupted = fit(settings, tmp_path)
-    parts = [next(interrupted)]
-    del interrupted
-    again, *rest = fit(settings, tmp_path)  # the record that may not have been received comes once more
-    assert again == parts[0]
-    assert without_times(parts + rest) == whole
-    assert without_times(list(fit(settings, tmp_path))) == whole[-1:]
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("mode", "settings"),
+    [
+        ("supervised", {"optim__epochs": 3}),
+        (
+            "self-supervised",
+            {"probe__protocol": "published", "probe__epochs": 2, "finetune__on": ["noisy", "clean"], "finetune__epochs": 1},
+        ),
+    ],
+    ids=MODES[::-1],
+)
+def test_a_run_resumed_from_any_epoch_gives_the_records_of_an_uninterrupted_one(
+    mode: str, settings: dict[str, Any], tiny_corpus: Path, tmp_path: Path
+) -> None:
+    settings_of_run = config(mode, tiny_corpus, **settings)
+    whole = []
+    for result in fit(settings_of_run, tmp_path / "whole"):
+        whole.append(result)
+        shutil.copytree(tmp_path / "whole", tmp_path / str(result.epoch))
+    assert len(whole) == settings_of_run.total_epochs
+    for epoch in range(1, len(whole) + 1):
+        again, *rest = fit(settings_of_run, tmp_path / str(epoch))
+        assert again == whole[epoch - 1]  # the record that may not have been received comes once more
+        assert without_times(rest) == without_times(whole[epoch:]), f"resumed from epoch {epoch}"
 
 
 def test_a_checkpoint_of_other_settings_or_a_damaged_one_is_refused(tiny_corpus: Path, tmp_path: Path) -> None:
@@ -164,7 +176,7 @@ def test_final_figures_come_from_the_selected_weights(mode: str, settings: dict[
     final = LAST_EPOCH[mode] | CLASSIFIER
     assert {name: last.metrics[name] for name in final} == {name: ended_there.metrics[name] for name in final}
     assert last.predictions == ended_there.predictions
-    right = [row.label == row.predicted for row in last.predictions if row.split == "val"]
+    right = [row.label == row.predicted for row in last.predictions if (row.split, row.evaluation) == ("val", "classifier")]
     assert last.metrics[names.VAL_ACCURACY] == pytest.approx(np.mean(right))
 
 
@@ -207,30 +219,3 @@ def test_a_diverged_run_says_so(tiny_corpus: Path) -> None:
 def test_an_unprepared_corpus_names_the_command(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="acl-study data prepare"):
         next(fit(config("supervised", tmp_path)))
-
-
-@pytest.mark.parametrize("mode", MODES)
-def test_every_seed_holds_out_the_same_clips(mode: str, tiny_corpus: Path) -> None:
-    settings: dict[str, Any] = {"optim__epochs": 1} | ({"data__validation": "holdout"} if mode == "self-supervised" else {})
-    (first,), (second,) = (fit(config(mode, tiny_corpus, seed=seed, **settings)) for seed in (0, 1))
-    held_out = [[row.clip for row in result.predictions if row.split == "val"] for result in (first, second)]
-    assert held_out[0] == held_out[1] != []
-
-
-def test_splits_are_disjoint_and_stratified(tiny_corpus: Path) -> None:
-    store = FeatureStore.open(tiny_corpus, "supervised")
-    for subset in ("all", "clean", "noisy", "noisy_small"):
-        splits = split_clips(store, config("supervised", tiny_corpus, data__subset=subset).data)
-        parts = [set(part.tolist()) for part in (splits.train, splits.val, splits.test)]
-        assert len(set.union(*parts)) == sum(map(len, parts))
-        assert parts[0] | parts[1] == set(store.select(subset).tolist())
-        assert set(store.split[splits.test]) == {"test"}
-        counts = np.bincount(store.class_ids[store.select(subset)])
-        assert set(store.class_ids[splits.val]) == set(np.flatnonzero(counts > 1))
-
-
-def test_hold_out_takes_the_rounded_share_of_each_class() -> None:
-    class_ids = np.repeat([0, 1, 2], [100, 20, 2])
-    train, val = hold_out(np.arange(122), class_ids, 0.15)
-    assert np.bincount(class_ids[val]).tolist() == [15, 3, 1]
-    assert len(train) + len(val) == 122

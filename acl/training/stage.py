@@ -1,17 +1,23 @@
-"""What runs of both modes have in common: the course of an epoch, the selected epoch, the state of a checkpoint."""
+"""A stage of a run: epochs of training one model, of which validation selects one, whose weights are finally tested."""
 
 import math
 import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler
 
 from acl.store import FeatureStore
-from acl.training.epoch_result import ClipPrediction, EpochResult
+from acl.training.epoch_result import ClipPrediction
+
+Weights = dict[str, Tensor]
+
+
+class DivergedError(RuntimeError):
+    """The training loss is no longer finite."""
 
 
 @dataclass(frozen=True)
@@ -29,16 +35,29 @@ class Validation:
     selected_metrics: dict[str, float] = field(default_factory=dict)
 
 
-class TrainingRun(ABC):
-    """A run in progress. Subclasses set the attributes and say how an epoch trains, validates and is finally tested.
+class Evaluation(NamedTuple):
+    """Final figures of a stage, and its predictions of validation and test clips."""
+
+    metrics: dict[str, float]
+    predictions: list[ClipPrediction]
+
+
+class Stage(ABC):
+    """A stage in progress. Subclasses set the attributes and say how an epoch trains, validates and is finally tested.
 
     Attributes:
+        loss_name: metric of the mean training loss.
+        best_epoch_name: metric of the selected epoch's number.
+        rate_setting: the setting to lower if the loss diverges.
         store: features of the corpus.
-        model: everything that is trained.
-        epochs: epochs that the run has.
+        model: everything that is trained, and what it needs to be used.
+        epochs: epochs that the stage has.
         train_clips: number of training clips, for the throughput.
     """
 
+    loss_name = "train.loss"
+    best_epoch_name = "best_epoch"
+    rate_setting = "optim.lr"
     store: FeatureStore
     model: nn.Module
     optimiser: torch.optim.Optimizer
@@ -51,7 +70,7 @@ class TrainingRun(ABC):
         self.best_epoch = 0
         self.best_score = -math.inf
         self.best_metrics: dict[str, float] = {}
-        self.best_weights: dict[str, Tensor] = {}
+        self.best_weights: Weights = {}
 
     @abstractmethod
     def train_epoch(self) -> dict[str, float]:
@@ -62,45 +81,52 @@ class TrainingRun(ABC):
         """Score the present weights, and step the learning-rate scheduler."""
 
     @abstractmethod
-    def test(self) -> tuple[dict[str, float], list[ClipPrediction]]:
+    def test(self) -> Evaluation:
         """Final figures and predictions of the present weights."""
 
-    def run_epoch(self) -> EpochResult:
-        """Train and validate one epoch; the last one also tests the selected epoch's weights."""
+    def run_epoch(self) -> dict[str, float]:
+        """Train and validate one epoch.
+
+        Raises:
+            DivergedError: the loss became infinite or NaN.
+        """
         self.epoch += 1
         started = time.perf_counter()
         learning_rate = self.optimiser.param_groups[0]["lr"]
         metrics = self.train_epoch()
-        train_seconds = time.perf_counter() - started
+        metrics["train.learning_rate"] = learning_rate
+        metrics["train.clips_per_second"] = self.train_clips / (time.perf_counter() - started)
+        if not math.isfinite(metrics[self.loss_name]):
+            raise DivergedError(f"{self.loss_name} is {metrics[self.loss_name]} in epoch {self.epoch}; lower {self.rate_setting}")
         validation = self.validate_epoch()
         if validation.score > self.best_score:
             self.best_epoch, self.best_score, self.best_metrics = self.epoch, validation.score, validation.selected_metrics
             self.best_weights = self._copy_of_weights()
-        metrics |= validation.metrics | self.best_metrics
-        predictions: list[ClipPrediction] = []
-        if self.epoch == self.epochs and self.best_weights:  # a run that diverged at once has selected nothing
-            last_weights = self._copy_of_weights()
-            self.model.load_state_dict(self.best_weights)
-            final_metrics, predictions = self.test()
-            self.model.load_state_dict(last_weights)
-            metrics |= {"best_epoch": float(self.best_epoch), **final_metrics}
-        metrics["train.learning_rate"] = learning_rate
-        metrics["train.clips_per_second"] = self.train_clips / train_seconds
-        metrics["train.epoch_seconds"] = time.perf_counter() - started
-        return EpochResult(self.epoch, self.epochs, metrics, predictions)
+        return metrics | validation.metrics | self.best_metrics
+
+    def finish(self) -> Evaluation:
+        """Load the selected epoch's weights and test them.
+
+        Raises:
+            DivergedError: no epoch could be scored.
+        """
+        if not self.best_weights:
+            raise DivergedError(f"no epoch has a finite validation score; lower {self.rate_setting}")
+        self.model.load_state_dict(self.best_weights)
+        metrics, predictions = self.test()
+        return Evaluation({self.best_epoch_name: float(self.best_epoch), **metrics}, predictions)
 
     def state(self) -> dict[str, Any]:
-        """All that a resumed run needs (random streams follow from the seed and the epoch); of a finished run, what it selected."""
-        selected = {"epoch": self.epoch, "best_epoch": self.best_epoch, "best_weights": self.best_weights}
-        if self.epoch == self.epochs:
-            return selected
+        """All that a resumed stage needs; random streams follow from the seed and the epoch."""
         return {
-            **selected,
+            "epoch": self.epoch,
             "model": self.model.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "scheduler": self.scheduler.state_dict(),
+            "best_epoch": self.best_epoch,
             "best_score": self.best_score,
             "best_metrics": self.best_metrics,
+            "best_weights": self.best_weights,
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
@@ -114,5 +140,5 @@ class TrainingRun(ABC):
         self.best_metrics = state["best_metrics"]
         self.best_weights = state["best_weights"]
 
-    def _copy_of_weights(self) -> dict[str, Tensor]:
+    def _copy_of_weights(self) -> Weights:
         return {name: weight.detach().clone() for name, weight in self.model.state_dict().items()}

@@ -1,0 +1,105 @@
+"""A classifier trained through the pre-trained encoder: fine-tuning, and linear evaluation by the published protocol."""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from acl.config import ClassifierOptim
+from acl.evaluation import clip_probabilities
+from acl.models import ResNet18
+from acl.models.initialisation import weights_from
+from acl.optimisation import sgd_with_step_decay
+from acl.patches import PatchTable, RandomPatches
+from acl.training.device import place_model, precision
+from acl.training.epoch_result import ClipPrediction
+from acl.training.randomness import stream
+from acl.training.scores import CLASSIFIER, accuracy_metrics, score
+from acl.training.self_supervised import SelfSupervisedSetup, splits_of_stage
+from acl.training.stage import Evaluation, Stage, Validation, Weights
+
+
+class ClassifierStage(Stage):
+    """Training in progress of a linear layer on the encoder's h, on one random patch of each clip per epoch, not augmented.
+
+    Stage "linear" leaves the encoder's weights as they are, but has it in training mode, as the published code does: BatchNorm
+    normalises with the batch's statistics and its running ones drift. Fine-tuning stages train all weights.
+
+    Args:
+        setup: of the run.
+        name: "linear", "finetune_noisy" or "finetune_clean".
+        pretrained: weights that pre-training selected.
+    """
+
+    def __init__(self, setup: SelfSupervisedSetup, name: str, pretrained: Weights) -> None:
+        super().__init__()
+        self.setup, self.store, self.device, self.name = setup, setup.store, setup.device, name
+        self.splits = splits_of_stage(setup, name)
+        self.is_frozen = name == "linear"
+        self.evaluation = CLASSIFIER if self.is_frozen else name
+        section = "probe" if self.is_frozen else "finetune"
+        self.loss_name, self.best_epoch_name, self.rate_setting = f"train.{name}_loss", f"best_epoch.{name}", f"{section}.lr"
+        self.optim: ClassifierOptim = getattr(setup.config, section)
+        self.patches = RandomPatches(self.store, self.splits.train, self.device)
+        self.val_patches = setup.patches_of(self.splits.val)
+        generator = stream(setup.config.seed, f"{name} weights")
+        encoder = ResNet18(setup.config.model.width, generator=generator)
+        prefix = "encoder."
+        encoder.load_state_dict({key.removeprefix(prefix): w for key, w in pretrained.items() if key.startswith(prefix)})
+        with weights_from(generator):
+            self.classifier = nn.Linear(encoder.embedding_dim, len(self.store.classes)).to(self.device)
+        self.encoder = place_model(encoder, self.device, setup.config.compute)
+        self.model = nn.Sequential(self.encoder, self.classifier)
+        trained = self.classifier if self.is_frozen else self.model
+        self.optimiser, self.scheduler = sgd_with_step_decay(trained.parameters(), self.optim)
+        self.epochs = self.optim.epochs
+        self.train_clips = len(self.splits.train)
+
+    def train_epoch(self) -> dict[str, float]:
+        """One pass over the training clips; mean cross-entropy."""
+        config = self.setup.config
+        order = torch.randperm(self.train_clips, generator=stream(config.seed, f"{self.name} clip order", self.epoch))
+        generator = stream(config.seed, f"{self.name} patches", self.epoch)
+        labels = self.setup.labels_of(self.splits.train)
+        self.model.train()
+        total = torch.zeros((), device=self.device)
+        for batch in order.split(self.optim.batch_size):
+            patches = self.setup.standardise(self.patches.draw(batch, generator))
+            with precision(self.device, config.compute):
+                with torch.set_grad_enabled(not self.is_frozen):
+                    h = self.encoder(patches)
+                logits = self.classifier(h)
+            loss = F.cross_entropy(logits.float(), labels[batch].to(self.device))
+            self.optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            self.optimiser.step()
+            total += len(batch) * loss.detach()
+        return {self.loss_name: float(total / self.train_clips)}
+
+    def validate_epoch(self) -> Validation:
+        """Accuracies on the validation clips; the recipe selects the epoch with the best macro one."""
+        self.scheduler.step()
+        predicted = self._probabilities(self.val_patches).argmax(1)
+        selected = accuracy_metrics("val", self.evaluation, self.store, self.splits.val, predicted, self.val_patches)
+        plain, macro, _ = selected.values()
+        metrics = {f"val.{self.name}_epoch_accuracy": plain, f"val.{self.name}_epoch_macro_accuracy": macro}
+        return Validation(metrics, macro, selected)
+
+    def test(self) -> Evaluation:
+        """Scores and predictions on validation and test clips."""
+        metrics: dict[str, float] = {}
+        rows: list[ClipPrediction] = []
+        evaluated: list[tuple[str, np.ndarray, PatchTable]] = [
+            ("val", self.splits.val, self.val_patches),
+            ("test", self.splits.test, self.setup.test_patches),
+        ]
+        for split, clips, table in evaluated:
+            scored = score(split, self.evaluation, self.store, clips, self._probabilities(table), table)
+            metrics |= scored.metrics
+            rows += scored.predictions
+        return Evaluation(metrics, rows)
+
+    def _probabilities(self, table: PatchTable) -> Tensor:
+        """Clip probabilities `[C, classes]`: means over the patches' softmax."""
+        logits = self.setup.forward(self.model, table)
+        return clip_probabilities(logits.softmax(1).cpu(), torch.from_numpy(table.clip))

@@ -1,0 +1,165 @@
+"""Pre-training of a ResNet-18 with ACL, selected by kNN, and what is evaluated on its frozen embeddings."""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from acl.embedding_quality import alignment, tolerance, uniformity
+from acl.evaluation import accuracies, clip_probabilities, knn_votes, top_accuracy
+from acl.losses import AngularContrastiveLoss
+from acl.models import ProjectionHead, ResNet18
+from acl.optimisation import sgd_with_step_decay
+from acl.patches import PatchTable, chunks
+from acl.probe import probe_probabilities, train_linear_probe
+from acl.training.device import place_model, precision
+from acl.training.epoch_result import ClipPrediction
+from acl.training.randomness import stream
+from acl.training.scores import CLASSIFIER, KNN, Scored, accuracy_metrics, score
+from acl.training.self_supervised import EVALUATION_BATCH, SelfSupervisedSetup
+from acl.training.stage import Evaluation, Stage, Validation
+from acl.views import ViewMaker
+
+
+class PretrainingStage(Stage):
+    """Pre-training in progress."""
+
+    def __init__(self, setup: SelfSupervisedSetup) -> None:
+        super().__init__()
+        self.setup, self.store, self.splits, self.device = setup, setup.store, setup.splits, setup.device
+        self.config = config = setup.config
+        self.views = ViewMaker(self.store, setup.pretraining_clips, config.views, self.device)
+        generator = stream(config.seed, "weights")
+        encoder = ResNet18(config.model.width, generator=generator)
+        head = ProjectionHead(encoder.embedding_dim, generator=generator)
+        self.encoder = place_model(encoder, self.device, config.compute)
+        self.head = place_model(head, self.device, config.compute)
+        self.model = nn.ModuleDict({"encoder": self.encoder, "head": self.head})
+        self.loss = AngularContrastiveLoss(
+            config.loss.alpha, config.loss.margin, config.loss.temperature, angular_scale=config.loss.angular_scale
+        )
+        self.optimiser, self.scheduler = sgd_with_step_decay(self.model.parameters(), config.optim)
+        self.epochs = config.optim.epochs
+        self.train_clips = len(setup.pretraining_clips)
+
+    def train_epoch(self) -> dict[str, float]:
+        """One pass over the training clips, two views each; mean losses over the clips."""
+        config, clips = self.config, self.train_clips
+        order = torch.randperm(clips, generator=stream(config.seed, "clip order", self.epoch)).numpy()
+        patch_generator = stream(config.seed, "patches", self.epoch)
+        augmentation_generator = stream(config.seed, "augmentations", self.epoch, self.device)
+        self.model.train()
+        sums = torch.zeros(3, device=self.device)
+        seen = 0
+        for part in chunks(clips, config.optim.batch_size):
+            batch = order[part]
+            if len(batch) < 2:  # a clip alone has no negatives
+                continue
+            first, second = self.views.pair(batch, patch_generator, augmentation_generator)
+            with precision(self.device, config.compute):
+                # Two passes: BatchNorm sees each view by itself, as the recipe does.
+                h_first, z_first = self._embed(first)
+                h_second, z_second = self._embed(second)
+                parts = self.loss.parts(h_first, h_second, z_first, z_second)
+            self.optimiser.zero_grad(set_to_none=True)
+            parts.total.backward()
+            self.optimiser.step()
+            sums += len(batch) * torch.stack([parts.total, parts.contrastive, parts.angular_margin]).detach()
+            seen += len(batch)
+        total, contrastive, angular_margin = (sums / seen).tolist()
+        return {"train.loss": total, "train.nt_xent": contrastive, "train.angular_margin": angular_margin}
+
+    def validate_epoch(self) -> Validation:
+        """kNN accuracies; the recipe selects the epoch with the best macro one."""
+        self.scheduler.step()
+        predicted = self._knn_votes(self.splits.val, self.setup.val_patches).argmax(1)
+        selected = accuracy_metrics("val", KNN, self.store, self.splits.val, predicted, self.setup.val_patches)
+        plain, macro = selected["val.knn_accuracy"], selected["val.knn_macro_accuracy"]
+        return Validation({"val.epoch_knn_accuracy": plain, "val.epoch_knn_macro_accuracy": macro}, macro, selected)
+
+    def test(self) -> Evaluation:
+        """kNN, linear evaluation by the cached protocol, and the quality of the embeddings, on validation and test clips."""
+        metrics: dict[str, float] = {}
+        rows: list[ClipPrediction] = []
+        for split, clips, table in self._evaluated():
+            votes = self._knn_votes(clips, table)
+            scored = score(split, KNN, self.store, clips, votes / votes.sum(1, keepdim=True), table)
+            metrics |= scored.metrics | self._embedding_quality(split, clips)
+            metrics[f"{split}.knn_top3_accuracy"] = top_accuracy(votes, self.setup.labels_of(clips))
+            rows += scored.predictions
+        if self.config.probe.protocol == "cached":
+            for scored in self._linear_evaluation():
+                metrics |= scored.metrics
+                rows += scored.predictions
+        return Evaluation(metrics, rows)
+
+    def _linear_evaluation(self) -> list[Scored]:
+        """Validation and test scores of a linear probe on embeddings that are computed once, in evaluation mode."""
+        train = self.setup.patches_of(self.splits.train)
+        h_train = self.setup.forward(self.encoder, train).cpu()
+        embedded = [
+            (split, clips, table, self.setup.forward(self.encoder, table).cpu()) for split, clips, table in self._evaluated()
+        ]
+        _, val_clips, val_table, h_val = embedded[0]
+        val_clip_of_patch, val_labels = torch.from_numpy(val_table.clip), self.setup.labels_of(val_clips)
+        val_patches_per_clip = torch.from_numpy(val_table.patches_per_clip)
+
+        def macro_accuracy(probe: nn.Linear) -> float:
+            predicted = clip_probabilities(probe_probabilities(probe, h_val), val_clip_of_patch).argmax(1)
+            return accuracies(predicted, val_labels, val_patches_per_clip).macro
+
+        probe = train_linear_probe(
+            h_train,
+            torch.from_numpy(train.clip),
+            self.setup.labels_of(self.splits.train),
+            len(self.store.classes),
+            self.config.probe,
+            stream(self.config.seed, "probe"),
+            validate=macro_accuracy,
+        )
+        return [
+            score(
+                split,
+                CLASSIFIER,
+                self.store,
+                clips,
+                clip_probabilities(probe_probabilities(probe, h), torch.from_numpy(table.clip)),
+                table,
+            )
+            for split, clips, table, h in embedded
+        ]
+
+    def _evaluated(self) -> list[tuple[str, np.ndarray, PatchTable]]:
+        return [("val", self.splits.val, self.setup.val_patches), ("test", self.splits.test, self.setup.test_patches)]
+
+    def _knn_votes(self, clips: np.ndarray, table: PatchTable) -> Tensor:
+        """Patch votes `[C, classes]` among the split's own patches (own clip excluded), of z."""
+        z = self.setup.forward(nn.Sequential(self.encoder, self.head), table)
+        clip_of_patch = torch.from_numpy(table.clip)
+        patch_labels = self.setup.labels_of(clips)[clip_of_patch].to(self.device)
+        return knn_votes(z, patch_labels, clip_of_patch.to(self.device), self.config.knn.k, len(self.store.classes)).cpu()
+
+    @torch.no_grad()
+    def _embedding_quality(self, split: str, clips: np.ndarray) -> dict[str, float]:
+        """Uniformity (first view), tolerance (both views) and alignment of z over one augmented pair per clip, as in Fig. 3."""
+        self.model.eval()
+        views = ViewMaker(self.store, clips, self.config.views, self.device)
+        purpose = "quality" if split == "test" else f"{split} quality"
+        patch_generator = stream(self.config.seed, f"{purpose} patches")
+        augmentation_generator = stream(self.config.seed, f"{purpose} augmentations", device=self.device)
+        pairs: list[tuple[Tensor, Tensor]] = []
+        for part in chunks(len(clips), EVALUATION_BATCH):
+            views_of_part = views.pair(np.arange(len(clips))[part], patch_generator, augmentation_generator)
+            with precision(self.device, self.config.compute):
+                first, second = (self._embed(view)[1].float().cpu() for view in views_of_part)
+            pairs.append((first, second))
+        first, second = (torch.cat(side) for side in zip(*pairs, strict=True))
+        labels = self.setup.labels_of(clips)
+        return {
+            f"{split}.uniformity": float(uniformity(first)),
+            f"{split}.tolerance": float(tolerance(torch.cat([first, second]), torch.cat([labels, labels]))),
+            f"{split}.alignment": float(alignment(first, second)),
+        }
+
+    def _embed(self, patches: Tensor) -> tuple[Tensor, Tensor]:
+        h = self.encoder(self.setup.standardise(patches))
+        return h, self.head(h)

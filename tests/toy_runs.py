@@ -1,0 +1,31 @@
+"""Training runs at toy size, for tests of several folders."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from acl.config import Config, build_config
+from acl.training import EpochResult
+from study import record_names as names
+
+TINY: dict[str, dict[str, Any]] = {
+    "supervised": {"data.subset": "clean", "optim.batch_size": 16, "loss.alpha": 0.5},
+    "self-supervised": {"model.width": 4, "optim.batch_size": 64, "probe.epochs": 5, "knn.k": 5},
+}
+MODES = sorted(TINY)
+
+
+def config(mode: str, root: Path, **settings: Any) -> Config:
+    """Toy configuration; keyword `loss__alpha` stands for `loss.alpha`."""
+    dotted = {name.replace("__", "."): value for name, value in settings.items()}
+    common = {"mode": mode, "data.root": str(root), "optim.epochs": 2, "compute.device": "cpu", "compute.threads": 2}
+    return build_config({**common, **TINY[mode], **dotted})
+
+
+def without_times(results: list[EpochResult]) -> list[EpochResult]:
+    """The same records without what a clock measured."""
+    clocks = (names.CLIPS_PER_SECOND, names.EPOCH_SECONDS)
+    return [
+        dataclasses.replace(result, metrics={name: value for name, value in result.metrics.items() if name not in clocks})
+        for result in results
+    ]
