@@ -20,14 +20,14 @@ test-fast: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m "not slow and not browser"
 
 check: $(VENV)/.installed-dev
-	$(BIN)/ruff format --check acl study analysis tests
-	$(BIN)/ruff check acl study analysis tests
+	$(BIN)/ruff format --check acl study analysis tests benchmarks
+	$(BIN)/ruff check acl study analysis tests benchmarks
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
 format: $(VENV)/.installed-dev
-	$(BIN)/ruff format acl study analysis tests
-	$(BIN)/ruff check --fix acl study analysis tests
+	$(BIN)/ruff format acl study analysis tests benchmarks
+	$(BIN)/ruff check --fix acl study analysis tests benchmarks
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -22,8 +22,11 @@ BANDS = 96
 # Keeps silence from being divided by zero when a waveform is scaled to its peak.
 PEAK_OFFSET = 0.005
 
-# The Kaiser-windowed sinc known as "kaiser_best", with which the published features were resampled.
-RESAMPLING = {
+# The Kaiser-windowed sinc known as "kaiser_best", with which the published features were resampled. From 44.1 kHz, noise, tones
+# and a chirp up to 9.5 kHz differ from a float64 sinc of 1024 zero crossings by at most -125 dB RMS and -115 dB at the peak, which
+# moves log-mels by 6e-4 at most (in quiet bands) and 1e-5 on average. Above, the filter falls off, by 0.1 dB at 10 kHz and 6 dB at
+# 10.45 kHz, which lowers the top mel band of white noise by 0.1. Measured by benchmarks/resampling_error.py.
+RESAMPLING: dict[str, Any] = {
     "resampling_method": "sinc_interp_kaiser",
     "lowpass_filter_width": 64,
     "rolloff": 0.9475937167399596,

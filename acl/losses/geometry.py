@@ -10,10 +10,12 @@ from torch import Tensor
 def pairwise_cosines(embeddings: Tensor) -> Tensor:
     """Cosines `[N, N]` between all rows of `[N, D]`, in float32 or wider.
 
-    Autocast is off inside: eight bits of mantissa cannot tell a cosine of 1 from one at 0.09 rad.
+    Autocast is off inside: eight bits of mantissa cannot tell a cosine of 1 from one at 0.09 rad. A row of zeros has no direction:
+    its cosines are 0 and its gradient is zero, where dividing by a tiny length would make it 1e12 and infinite in float16.
     """
     with torch.autocast(embeddings.device.type, enabled=False):
-        rows = F.normalize(embeddings.to(torch.promote_types(embeddings.dtype, torch.float32)), dim=1)
+        rows = embeddings.to(torch.promote_types(embeddings.dtype, torch.float32))
+        rows = F.normalize(rows.masked_fill((rows == 0).all(1, keepdim=True), 0), dim=1)
         return rows @ rows.T
 
 
@@ -56,7 +58,8 @@ def check_embeddings(embeddings: Tensor) -> None:
 def check_margin(margin: float) -> None:
     """Raises ValueError unless 0 ≤ margin ≤ π."""
     if not 0 <= margin <= math.pi:
-        raise ValueError(f"margin is {margin} rad; angles lie between 0 and pi, choose a margin in that range")
+        degrees = f"; {margin:g} degrees are {math.radians(margin):.3f} rad" if math.pi < margin <= 180 else ""
+        raise ValueError(f"margin is {margin} rad; angles lie between 0 and pi, choose a margin in that range{degrees}")
 
 
 def check_temperature(temperature: float) -> None:

@@ -47,20 +47,34 @@ def fill(named_parameters: Iterable[tuple[str, nn.Parameter]]) -> None:
         parameter.data.copy_(wave.view(parameter.shape))
 
 
-def test_published_parameter_counts() -> None:
-    assert parameters(ResNet18(64, generator())) == 11_170_240
-    assert parameters(ProjectionHead(512, generator())) == 526_336
-    assert parameters(BaselineCnn(20, 0.5, generator())) == 531_238
+def test_published_parameter_counts_and_output_shapes() -> None:
+    encoder, head, cnn = ResNet18(64, generator()), ProjectionHead(512, generator()), BaselineCnn(20, 0.5, generator())
+    assert parameters(encoder) == 11_170_240 == 11_180_500 - 20 * 513  # without the published one's classifier
+    assert parameters(head) == 526_336
+    assert parameters(cnn) == 531_238
+    maps: list[torch.Tensor] = []
+    encoder.layer4.register_forward_hook(lambda module, inputs, output: maps.append(output))
+    with torch.no_grad():
+        h = encoder(torch.zeros(2, 1, 101, 96))
+        logits, embeddings = cnn(torch.zeros(2, 1, 100, 96))
+        assert h.shape == head(h).shape == (2, 512)
+    assert maps[0].shape == (2, 512, 4, 3)
+    assert logits.shape == (2, 20)
+    assert embeddings.shape == (2, 48)
 
 
 @pytest.mark.reference
 def test_encoder_and_head_equal_the_published_ones(golden: dict[str, Any]) -> None:
     encoder, head = ResNet18(64, generator()).eval(), ProjectionHead(512, generator()).eval()
-    fill(encoder.named_parameters())
+    classifier = nn.Linear(512, 20)  # the published encoder ends in one
+    fill([*encoder.named_parameters(), *classifier.named_parameters()])
     fill(head.named_parameters())
-    arrays = {name: torch.from_numpy(golden["arrays"][f"model/{name}"]) for name in ("resnet_in", "resnet_h", "head_z")}
+    names = ("resnet_in", "resnet_h", "resnet_logits", "head_z")
+    arrays = {name: torch.from_numpy(golden["arrays"][f"model/{name}"]) for name in names}
     with torch.no_grad():
-        torch.testing.assert_close(encoder(arrays["resnet_in"]), arrays["resnet_h"], rtol=1e-4, atol=1.0)  # values reach 9e5
+        h = encoder(arrays["resnet_in"])
+        torch.testing.assert_close(h, arrays["resnet_h"], rtol=1e-4, atol=1.0)  # values reach 9e5
+        torch.testing.assert_close(classifier(h), arrays["resnet_logits"], rtol=1e-4, atol=1.0)
         torch.testing.assert_close(head(arrays["resnet_h"]), arrays["head_z"], rtol=1e-4, atol=1e-6)
 
 

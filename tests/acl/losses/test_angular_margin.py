@@ -25,11 +25,20 @@ def test_pairs_equal_the_equation(margin: float) -> None:
     assert angular_margin_pairs(first, second, margin).item() == pytest.approx(expected, rel=1e-12)
 
 
-@pytest.mark.parametrize("margin", [0.0, 0.5, math.pi])
-def test_classes_equal_the_equation(margin: float) -> None:
-    embeddings, labels = rows(2, 10), [0, 0, 1, 3, 1, 0, 3, 3, 2, 0]
+@settings(max_examples=25, deadline=None)
+@given(
+    seed=st.integers(0, 2**30),
+    margin=st.sampled_from([0.0, 0.5, 2.0, math.pi]),
+    labels=st.one_of(
+        st.integers(2, 8).map(lambda count: [*range(count)]),  # nothing but negatives
+        st.integers(2, 8).map(lambda count: [7] * count),  # nothing but positives
+        st.lists(st.integers(0, 3), min_size=2, max_size=8),
+    ),
+)
+def test_classes_equal_the_equation(seed: int, margin: float, labels: list[int]) -> None:
+    embeddings = rows(seed, len(labels))
     expected = loss_loops.angular_margin(embeddings.numpy(), labels, margin)
-    assert angular_margin_classes(embeddings, torch.tensor(labels), margin).item() == pytest.approx(expected, rel=1e-12)
+    assert angular_margin_classes(embeddings, torch.tensor(labels), margin).item() == pytest.approx(expected, rel=1e-9, abs=1e-15)
 
 
 def test_by_hand() -> None:
@@ -44,13 +53,19 @@ def test_separated_classes_cost_nothing() -> None:
     assert angular_margin_classes(torch.eye(3), torch.arange(3), 0.5).item() == 0
 
 
+def assert_gradient(x: torch.Tensor, expected: np.ndarray) -> None:
+    """To 1e-5 of each entry, or, where terms cancel, 1e-6 of the largest entry."""
+    assert x.grad is not None
+    np.testing.assert_allclose(x.grad.numpy(), expected, rtol=1e-5, atol=1e-6 * np.abs(expected).max())
+
+
 @pytest.mark.reference
 def test_pairs_equal_the_published_code(golden: dict[str, Any]) -> None:
     x = torch.from_numpy(golden["arrays"]["loss/rand/x"]).requires_grad_()
     value = angular_margin_pairs(x[:8], x[8:], 0.5) * 16 / 25
     value.backward()
     assert value.item() == pytest.approx(golden["loss"]["rand"]["amc_ssl"], rel=1e-6)
-    np.testing.assert_allclose(x.grad.numpy(), golden["arrays"]["loss/rand/amc_ssl/grad_x"], rtol=1e-4, atol=1e-7)
+    assert_gradient(x, golden["arrays"]["loss/rand/amc_ssl/grad_x"])
 
 
 @pytest.mark.reference
@@ -59,7 +74,22 @@ def test_classes_equal_the_published_code(golden: dict[str, Any]) -> None:
     value = angular_margin_classes(x, torch.from_numpy(golden["arrays"]["loss/class_labels"]), 0.5) * 16 / 50
     value.backward()
     assert value.item() == pytest.approx(golden["loss"]["rand"]["amc_sup"], rel=1e-6)
-    np.testing.assert_allclose(x.grad.numpy(), golden["arrays"]["loss/rand/amc_sup/grad_x"], rtol=1e-4, atol=1e-7)
+    assert_gradient(x, golden["arrays"]["loss/rand/amc_sup/grad_x"])
+
+
+@pytest.mark.reference
+def test_identical_views_cost_nothing_and_have_a_gradient_where_the_published_code_has_none(golden: dict[str, Any]) -> None:
+    """Both clamps leave at most about one float32 epsilon per positive pair: the sums over 16 of them are below 2e-7."""
+    published = golden["loss"]["both_views_identical"]
+    assert published["grad_nonfinite_entries"] == 192
+    x = torch.from_numpy(golden["arrays"]["loss/rand/x"])[:8].requires_grad_()
+    of_pairs = angular_margin_pairs(x, x, 0.5) * 16 / 25
+    of_classes = angular_margin_classes(torch.cat([x, x]), torch.arange(8).repeat(2), 0.5) * 16 / 50
+    assert of_pairs.item() == pytest.approx(published["amc_ssl"], abs=2e-7)
+    assert of_classes.item() == pytest.approx(published["amc_sup"], abs=1e-7)
+    (of_pairs + of_classes).backward()
+    assert x.grad is not None
+    assert x.grad.abs().max() < 1e-6
 
 
 @settings(max_examples=25, deadline=None)
@@ -77,27 +107,43 @@ def test_does_not_depend_on_what_is_arbitrary(seed: int, clips: int, scale: floa
     assert angular_margin_classes(torch.cat([first, second]), labels, margin).item() == pytest.approx(value)
 
 
+@settings(max_examples=25, deadline=None)
+@given(
+    seed=st.integers(0, 2**30),
+    labels=st.lists(st.integers(0, 3), min_size=2, max_size=8),
+    scale=st.floats(1e-3, 1e3),
+    margin=st.floats(0, 3),
+)
+def test_of_classes_does_not_depend_on_what_is_arbitrary(seed: int, labels: list[int], scale: float, margin: float) -> None:
+    embeddings, classes = rows(seed, len(labels)), torch.tensor(labels)
+    value = pytest.approx(angular_margin_classes(embeddings, classes, margin).item())
+    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
+    rotation, _ = torch.linalg.qr(rows(seed, 3))
+    assert angular_margin_classes(embeddings[order], classes[order], margin).item() == value
+    assert angular_margin_classes(embeddings @ rotation * scale, classes, margin).item() == value
+    assert angular_margin_classes(embeddings, 17 - 5 * classes, margin).item() == value  # names of classes do not matter
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    seed=st.integers(0, 2**30),
+    labels=st.lists(st.integers(0, 3), min_size=4, max_size=4),
+    margins=st.lists(st.floats(0, math.pi), min_size=2, max_size=6).map(sorted),
+)
+def test_never_falls_as_the_margin_grows(seed: int, labels: list[int], margins: list[float]) -> None:
+    first, second = rows(seed, 4), rows(seed + 1, 4)
+    of_pairs = [angular_margin_pairs(first, second, margin).item() for margin in margins]
+    of_classes = [angular_margin_classes(first, torch.tensor(labels), margin).item() for margin in margins]
+    assert of_pairs == sorted(of_pairs)
+    assert of_classes == sorted(of_classes)
+    assert angular_margin_pairs(first, second, math.pi) > angular_margin_pairs(first, second, 0.0)
+
+
 def test_gradient_in_float64() -> None:
     first, second = (rows(seed, 3).requires_grad_() for seed in (3, 4))
     assert torch.autograd.gradcheck(lambda a, b: angular_margin_pairs(a, b, 1.0), (first, second))
     labels = torch.tensor([0, 1, 0])
     assert torch.autograd.gradcheck(lambda a: angular_margin_classes(a, labels, 1.0), (first,))
-
-
-@pytest.mark.parametrize("sign", [1.0, -1.0])
-@pytest.mark.parametrize("seed", range(5))
-def test_gradient_is_finite_where_views_coincide_or_oppose(sign: float, seed: int) -> None:
-    first = rows(seed, 8, dimensions=32).float().requires_grad_()
-    angular_margin_pairs(first, sign * first, 0.5).backward()
-    assert first.grad is not None
-    assert first.grad.isfinite().all()
-
-
-def test_gradient_is_finite_where_all_rows_are_equal() -> None:
-    same = torch.ones(8, 32, requires_grad=True)
-    angular_margin_classes(same, torch.arange(8) // 4, 0.5).backward()
-    assert same.grad is not None
-    assert same.grad.isfinite().all()
 
 
 @pytest.mark.parametrize(
@@ -106,7 +152,8 @@ def test_gradient_is_finite_where_all_rows_are_equal() -> None:
         (torch.ones(3, 4), torch.zeros(2, dtype=torch.int64), 0.5, "pass one per row"),
         (torch.ones(3, 4), torch.zeros(3), 0.5, "class ids"),
         (torch.ones(3, 4), torch.zeros(3, dtype=torch.int64), -0.1, "margin is -0.1 rad"),
-        (torch.ones(3, 4), torch.zeros(3, dtype=torch.int64), 3.2, "margin is 3.2 rad"),
+        (torch.ones(3, 4), torch.zeros(3, dtype=torch.int64), 3.2, "margin is 3.2 rad; angles lie between 0 and pi"),
+        (torch.ones(3, 4), torch.zeros(3, dtype=torch.int64), 30, "margin is 30 rad; .* 30 degrees are 0.524 rad"),
         (torch.ones(1, 4), torch.zeros(1, dtype=torch.int64), 0.5, "at least 2"),
         (torch.ones(4), torch.zeros(4, dtype=torch.int64), 0.5, r"expected \[N, D\]"),
     ],
@@ -114,3 +161,12 @@ def test_gradient_is_finite_where_all_rows_are_equal() -> None:
 def test_refuses_what_has_no_value(embeddings: torch.Tensor, labels: torch.Tensor, margin: float, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         angular_margin_classes(embeddings, labels, margin)
+
+
+def test_pairs_refuse_what_has_no_value() -> None:
+    with pytest.raises(ValueError, match=r"\[3, 4\] and \[2, 4\]; pass two views of the same clips"):
+        angular_margin_pairs(torch.ones(3, 4), torch.ones(2, 4), 0.5)
+    with pytest.raises(ValueError, match=r"1 rows, .* at least 2; drop or enlarge the batch"):
+        angular_margin_pairs(torch.ones(1, 4), torch.ones(1, 4), 0.5)
+    with pytest.raises(ValueError, match=r"margin is 45 rad; .* 45 degrees are 0.785 rad"):
+        angular_margin_pairs(torch.ones(3, 4), torch.ones(3, 4), 45)

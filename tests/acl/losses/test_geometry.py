@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from acl.losses.geometry import angles, pairwise_cosines
+from acl.losses.geometry import angles, check_margin, pairwise_cosines
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -31,6 +31,27 @@ def test_autocast_does_not_round_the_cosines() -> None:
     torch.testing.assert_close(inside, pairwise_cosines(rows), rtol=0, atol=0)
 
 
-def test_zero_rows_have_cosine_zero() -> None:
-    cosines = pairwise_cosines(torch.tensor([[0.0, 0.0], [1.0, 0.0]]))
-    assert cosines.tolist() == [[0, 0], [0, 1]]
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_zero_rows_have_cosine_zero_and_no_gradient(dtype: torch.dtype) -> None:
+    rows = torch.tensor([[0.0, 0.0], [1.0, 0.0], [3.0, 4.0]], dtype=dtype, requires_grad=True)
+    cosines = pairwise_cosines(rows)
+    cosines.sum().backward()
+    assert cosines[0].tolist() == cosines[:, 0].tolist() == [0, 0, 0]
+    assert rows.grad is not None
+    assert not rows.grad[0].any()
+    assert rows.grad[1:].isfinite().all()
+    assert rows.grad[1].any()
+
+
+@pytest.mark.parametrize(
+    ("margin", "message"),
+    [
+        (30, "margin is 30 rad; angles lie between 0 and pi, choose a margin in that range; 30 degrees are 0.524 rad"),
+        (-0.1, "margin is -0.1 rad; angles lie between 0 and pi, choose a margin in that range"),
+        (float("nan"), "margin is nan rad; angles lie between 0 and pi, choose a margin in that range"),
+        (float("inf"), "margin is inf rad; angles lie between 0 and pi, choose a margin in that range"),
+    ],
+)
+def test_a_margin_out_of_range_is_refused_with_the_remedy(margin: float, message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        check_margin(margin)
