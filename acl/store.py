@@ -2,7 +2,7 @@
 
     ROOT/features/<front end>/logmel.npy   float32 [total frames, 96]
                               clips.csv    one row a clip: who it is, where its frames start and how many it has
-                              store.json   front-end parameters, corpus, classes, fingerprint of the inputs, digest of the content
+                              store.json   front-end parameters, corpus, classes, fingerprint of inputs, digests of content
 
 Preparing works in `ROOT/features/.partial-<front end>/`. Pieces left there by an interrupted run are taken over if their clips and
 the front end are unchanged. The finished folder appears in one rename.
@@ -30,6 +30,7 @@ from acl.data.pieces import (
     audio_state,
     bytes_of,
     compute_piece,
+    corpus_digest,
     divide,
     fingerprint,
     flush_to_disk,
@@ -211,6 +212,7 @@ def _assemble(corpus: Corpus, front_end: Mode, pieces: Sequence[Piece], inputs: 
         "is_synthetic": corpus.is_synthetic,
         "classes": corpus.classes,
         "fingerprint": inputs,
+        "corpus_sha256": corpus_digest(pieces),
         "content_sha256": content_digest(folder),
     }
     (folder / "store.json").write_text(json.dumps(metadata, indent=2) + "\n", encoding="utf-8")

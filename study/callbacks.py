@@ -36,7 +36,8 @@ class TrialRecorder(Callback):
         self.record.start_trial(trial.trial_id, self.sweep.name, self.sweep.objective, settings)
 
     def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any) -> None:
-        """Log the epoch."""
+        """Log the epoch; with the launch's first one, what the trial's numbers come from."""
+        self._log_provenance(trial)
         metrics = {name: value for name, value in result.items() if name.startswith(names.METRIC_PREFIXES)}
         self.record.log_epoch(trial.trial_id, result[EPOCH], metrics)
 
@@ -53,7 +54,13 @@ class TrialRecorder(Callback):
         """Close the run with the reason of the failure; a trial may fail before it starts."""
         if not self.record.knows(trial.trial_id):
             self.on_trial_start(iteration, trials, trial)
+        self._log_provenance(trial)
         self.record.finish_trial(trial.trial_id, names.FAILED, reason=failure_reason(trial))
+
+    def _log_provenance(self, trial: Any) -> None:
+        path = state_folder(self.sweep_folder, trial.trial_id) / names.PROVENANCE_FILE
+        if path.exists():  # a trial may fail before it is written
+            self.record.log_provenance(trial.trial_id, path.read_text(encoding="utf-8"))
 
 
 def failure_reason(trial: Any) -> str:

@@ -197,8 +197,12 @@ def train(
             print(f"{setting} = {value}")
         return
     config = build_config(overrides)
+    from acl.provenance import append_provenance
     from acl.training import fit
+    from study.record_names import PROVENANCE_FILE
 
+    if checkpoints is not None:
+        append_provenance(checkpoints / PROVENANCE_FILE, config)
     for result in fit(config, checkpoints):
         shown = result.metrics if result.is_last else {k: v for k, v in result.metrics.items() if not k.startswith("test.")}
         print(

@@ -158,7 +158,7 @@ def _scheduler(sweep: Sweep, epochs: int) -> TrialScheduler:
 
 def sweep_epochs(sweep: Sweep) -> int:
     """Epochs of the sweep's longest trials."""
-    return max(build_config({**sweep.common, **point}).optim.epochs for point in edge_points(sweep.space))
+    return max(build_config({**sweep.common, **point}).total_epochs for point in edge_points(sweep.space))
 
 
 def _study_tags(study: Study) -> dict[str, str]:

@@ -26,6 +26,12 @@ OBJECTIVE = "acl_study.objective"  # the validation metric that the sweep maximi
 TRIAL_ID = "acl_study.trial_id"
 OUTCOME = "acl_study.outcome"  # finished, stopped (by the scheduler) or failed
 REASON = "acl_study.reason"  # of a failure, one line
+GIT_COMMIT = "acl_study.git_commit"  # of the code that trained it last; "not a git checkout" for an installed package
+GIT_DIRTY = "acl_study.git_dirty"  # "true" if the sources differed from the commit, "false", or "unknown"
+VERSIONS = "acl_study.versions"  # e.g. "python 3.11.2, torch 2.13.0"
+HARDWARE = "acl_study.hardware"  # e.g. "Intel Xeon, 2 cores, 24 GiB, no GPU"
+CORPUS_SHA256 = "acl_study.corpus_sha256"  # over labels, flags and audio bytes of every clip
+FEATURES_SHA256 = "acl_study.features_sha256"  # over the log-mels and the clip table that it read
 
 FINISHED = "finished"
 STOPPED = "stopped"
@@ -77,11 +83,16 @@ VAL_ACCURACY = "val.accuracy"  # share of clips, 0..1
 VAL_MACRO_ACCURACY = "val.macro_accuracy"  # mean of the class-wise accuracies
 VAL_PATCH_WEIGHTED_ACCURACY = "val.patch_weighted_accuracy"
 
-# Metrics with the last epoch only, of the checkpoint that validation selected
+# Metrics with the last epoch only, of the checkpoint that validation selected. Besides these, every evaluation has its plain,
+# macro, patch-weighted and class-wise accuracies on both splits:
+#     {val,test}.[knn_|finetune_noisy_|finetune_clean_]{accuracy,macro_accuracy,patch_weighted_accuracy,class_accuracy.CLASS}
+# kNN also {val,test}.knn_top3_accuracy. A classifier trained through the encoder ("linear", "finetune_noisy", "finetune_clean")
+# reports each of its epochs: train.NAME_loss, val.NAME_epoch_accuracy, val.NAME_epoch_macro_accuracy; and best_epoch.NAME.
 BEST_EPOCH = "best_epoch"
 TEST_ACCURACY = "test.accuracy"
 TEST_MACRO_ACCURACY = "test.macro_accuracy"
 TEST_PATCH_WEIGHTED_ACCURACY = "test.patch_weighted_accuracy"
 TEST_KNN_ACCURACY = "test.knn_accuracy"  # self-supervised
-TEST_UNIFORMITY = "test.uniformity"  # self-supervised, of z; the paper's tables print its negative
-TEST_TOLERANCE = "test.tolerance"  # self-supervised, of z
+TEST_UNIFORMITY = "test.uniformity"  # self-supervised, of z; the paper's tables print its negative; also val.
+TEST_TOLERANCE = "test.tolerance"  # self-supervised, of z; also val.
+TEST_ALIGNMENT = "test.alignment"  # self-supervised, of z; also val.

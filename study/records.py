@@ -3,8 +3,10 @@
 Trial runs are found again by their tag, and steps already logged are skipped, so a resumed study continues its own runs.
 """
 
+import json
 import logging
 import os
+import re
 import tempfile
 import time
 from collections.abc import Mapping
@@ -17,7 +19,7 @@ os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
 
 import mlflow
 from mlflow.entities import Metric, Param, Run, RunStatus, RunTag
-from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE, MLFLOW_USER
+from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE, MLFLOW_USER
 
 from study import record_names as names
 
@@ -43,6 +45,7 @@ class StudyRecord:
     parent_run_id: str
     _trial_runs: dict[str, str] = field(default_factory=dict, repr=False)
     _last_step: dict[str, int] = field(default_factory=dict, repr=False)
+    _described: set[str] = field(default_factory=set, repr=False)  # trials whose provenance this launch has logged
 
     @classmethod
     def create(cls, store_uri: str, study: str, tags: Mapping[str, str], study_file: str) -> "StudyRecord":
@@ -99,7 +102,7 @@ class StudyRecord:
 
     def _continue_trial(self, client: mlflow.MlflowClient, run: Run, trial_id: str) -> None:
         self._trial_runs[trial_id] = run.info.run_id
-        history = client.get_metric_history(run.info.run_id, names.TRAIN_LOSS)
+        history = client.get_metric_history(run.info.run_id, names.EPOCH_SECONDS)
         self._last_step[trial_id] = max((metric.step for metric in history), default=0)
         client.update_run(run.info.run_id, status=RunStatus.to_string(RunStatus.RUNNING))
         for tag in (names.OUTCOME, names.REASON):
@@ -111,9 +114,18 @@ class StudyRecord:
         if epoch <= self._last_step[trial_id]:
             return
         now = int(time.time() * 1000)
-        batch = [Metric(name, float(value), now, epoch) for name, value in metrics.items()]
+        batch = [Metric(_allowed(name), float(value), now, epoch) for name, value in metrics.items()]
         mlflow.MlflowClient(self.store_uri).log_batch(self._trial_runs[trial_id], metrics=batch)
         self._last_step[trial_id] = epoch
+
+    def log_provenance(self, trial_id: str, launches: str) -> None:
+        """Log what a trial's numbers come from, once a launch: a JSON list of launches, the last of which becomes tags."""
+        if trial_id in self._described:
+            return
+        client, run_id = mlflow.MlflowClient(self.store_uri), self._trial_runs[trial_id]
+        client.log_text(run_id, launches, names.PROVENANCE_FILE)
+        client.log_batch(run_id, tags=[RunTag(name, value) for name, value in provenance_tags(json.loads(launches)[-1]).items()])
+        self._described.add(trial_id)
 
     def finish_trial(self, trial_id: str, outcome: str, *, predictions: str | None = None, reason: str | None = None) -> None:
         """Close the trial's run with its outcome, the predictions of its last epoch (CSV text) and the reason of a failure."""
@@ -150,6 +162,26 @@ class StudyRecord:
             page = client.search_runs([experiment], condition, max_results=1000, page_token=page.token)
             found += page
         return found
+
+
+def provenance_tags(launch: Mapping[str, Any]) -> dict[str, str]:
+    """Tags of a trial from one launch as `acl.provenance.describe_run` describes it."""
+    code, hardware = launch["code"], launch["hardware"]
+    gpu = f"{hardware['gpu']['name']} ({hardware['gpu']['memory_gib']} GiB)" if hardware["gpu"] else "no GPU"
+    tags = {
+        names.GIT_COMMIT: code["git_commit"] or "not a git checkout",
+        names.GIT_DIRTY: "unknown" if code["git_dirty"] is None else str(code["git_dirty"]).lower(),
+        names.VERSIONS: ", ".join(f"{name} {version}" for name, version in launch["versions"].items()),
+        names.HARDWARE: f"{hardware['cpu']}, {hardware['cores']} cores, {hardware['memory_gib']} GiB, {gpu}",
+        names.CORPUS_SHA256: launch["corpus_sha256"],
+        names.FEATURES_SHA256: launch["features_sha256"],
+    }
+    return tags | ({MLFLOW_GIT_COMMIT: code["git_commit"]} if code["git_commit"] else {})  # MLflow's own page shows it
+
+
+def _allowed(metric: str) -> str:
+    """Metric name without the characters that MLflow refuses, e.g. those in Coin_(dropping)."""
+    return re.sub(r"[^\w.\- :/]+", "", metric)
 
 
 def _user() -> str:

@@ -9,7 +9,8 @@ from typing import Any
 from ray import tune
 
 from acl.config import build_config
-from acl.training import ClipPrediction, fit
+from acl.provenance import append_provenance
+from acl.training import EpochResult, fit
 from study import record_names as names
 from study.searcher import POINT
 
@@ -23,7 +24,7 @@ def trial_settings(common: Mapping[str, Any], ray_config: Mapping[str, Any]) -> 
 
 
 def state_folder(sweep_folder: Path, trial_id: str) -> Path:
-    """Where a trial keeps its checkpoint and, from the last epoch on, its predictions."""
+    """Where a trial keeps its checkpoint, what its numbers came from and, from the last epoch on, its predictions."""
     return sweep_folder / trial_id / "state"
 
 
@@ -35,25 +36,30 @@ def run_trial(ray_config: Mapping[str, Any], common: Mapping[str, Any], sweep_fo
     """
     config = build_config(trial_settings(common, ray_config))
     folder = state_folder(Path(sweep_folder), tune.get_context().get_trial_id())
+    append_provenance(folder / names.PROVENANCE_FILE, config)
     for result in fit(config, folder):
         if result.is_last:
-            (folder / names.PREDICTIONS_FILE).write_text(predictions_csv(result.predictions), encoding="utf-8")
+            (folder / names.PREDICTIONS_FILE).write_text(predictions_csv(result), encoding="utf-8")
         # Ray may end the trial inside report: nothing may come after the last one.
         tune.report({**result.metrics, EPOCH: result.epoch, IS_LAST: result.is_last})
 
 
-def predictions_csv(predictions: list[ClipPrediction]) -> str:
-    """Predictions as CSV text, one row per clip."""
+def predictions_csv(result: EpochResult) -> str:
+    """Predictions of a run's last epoch as CSV text, one row per evaluation and clip."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(
         [
+            names.PREDICTION_EVALUATION,
             names.PREDICTION_SPLIT,
             names.PREDICTION_CLIP,
             names.PREDICTION_LABEL,
             names.PREDICTION_PREDICTED,
             names.PREDICTION_PATCHES,
+            *(names.PREDICTION_PROBABILITY_PREFIX + name for name in result.classes),
         ]
     )
-    writer.writerows([row.split, row.clip, row.label, row.predicted, row.patches] for row in predictions)
+    for row in result.predictions:
+        shares = [f"{share:.5g}" for share in row.probabilities]
+        writer.writerow([row.evaluation, row.split, row.clip, row.label, row.predicted, row.patches, *shares])
     return text.getvalue()

@@ -18,7 +18,7 @@ from acl.data.clips import Clip
 from acl.features import BANDS, LogMel
 
 FRONT_ENDS: tuple[Mode, ...] = (SELF_SUPERVISED, SUPERVISED)
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 CLIPS_PER_PIECE = 32  # on average
 
 
@@ -64,7 +64,9 @@ def divide(clips: Sequence[Clip], front_end: Mode, folder: Path) -> list[Piece]:
 
 
 def compute_piece(piece: Piece) -> int:
-    """Write the file of a piece: `frames` `[total, 96]` float32 and `counts` `[clips]`; returns the number of clips.
+    """Write the file of a piece and return its number of clips.
+
+    It holds `frames` `[total, 96]` float32, and `counts` and `audio_sha256` `[clips]`.
 
     Raises:
         CorpusError: a clip's audio is unusable.
@@ -78,7 +80,12 @@ def compute_piece(piece: Piece) -> int:
         torch.set_num_threads(threads)
     unfinished = piece.path.with_suffix(".unfinished")
     with unfinished.open("wb") as file:
-        np.savez(file, frames=np.concatenate(features), counts=np.array([len(frames) for frames in features], dtype=np.int64))
+        np.savez(
+            file,
+            frames=np.concatenate(features),
+            counts=np.array([len(frames) for frames in features], dtype=np.int64),
+            audio_sha256=np.array([hashlib.sha256(clip.path.read_bytes()).hexdigest() for clip in piece.clips]),
+        )
     flush_to_disk(unfinished)
     unfinished.replace(piece.path)
     return len(piece.clips)
@@ -98,6 +105,16 @@ def join_pieces(pieces: Sequence[Piece], path: Path) -> dict[str, tuple[int, int
         for piece in pieces:
             file.write(_load(piece, "frames").tobytes())
     return extents
+
+
+def corpus_digest(pieces: Sequence[Piece]) -> str:
+    """SHA-256 over what a corpus is: split, name, label, flags and audio bytes of every clip, whatever their order and place."""
+    clips = [
+        [clip.split, clip.name, clip.label, clip.manually_verified, clip.noisy_small, audio]
+        for piece in pieces
+        for clip, audio in zip(piece.clips, _load(piece, "audio_sha256").tolist(), strict=True)
+    ]
+    return hashlib.sha256(json.dumps(sorted(clips)).encode()).hexdigest()
 
 
 def _load(piece: Piece, name: str) -> np.ndarray:
