@@ -29,7 +29,7 @@ def class_figure(table: pd.DataFrame) -> go.Figure:
             orientation="h",
             name=name,
             marker_color=_COLOURS[side],
-            error_x=_interval(table, f"{side}_accuracy", f"{side}_low", f"{side}_high")
+            error_x=interval(table, f"{side}_accuracy", f"{side}_low", f"{side}_high")
             | {"thickness": 1.2, "width": 2, "color": "#222"},
             hovertemplate="%{y}: %{x:.1%}<extra>" + name + "</extra>",
         )
@@ -92,7 +92,7 @@ def _temperature_line(ours: pd.DataFrame, side: str, panel: str, name: str) -> g
         legendgroup=side,
         line={"color": _COLOURS[side], "width": 2},
         marker={"symbol": _MARKERS[side], "size": 9},
-        error_y=_interval(ours, f"{side}_accuracy", f"{side}_low", f"{side}_high") if has_interval else None,
+        error_y=interval(ours, f"{side}_accuracy", f"{side}_low", f"{side}_high") if has_interval else None,
         customdata=ours[["temperature", "alpha"]],
         hovertemplate="τ %{customdata[0]}: %{y:.4f}"
         + ("<br>α %{customdata[1]}" if side == "acl" else "")
@@ -127,7 +127,7 @@ def _alpha_lines(group: pd.DataFrame) -> list[go.Scatter]:
             legendgroup=side,
             line={"color": _COLOURS[side], "width": 1.5},
             marker={"symbol": _MARKERS[side], "size": 9},
-            error_y=_interval(own, "accuracy", "low", "high"),
+            error_y=interval(own, "accuracy", "low", "high"),
             hovertemplate="α %{x}: %{y:.1%}<extra>" + name + "</extra>",
         )
         for side, name, own in sides
@@ -158,7 +158,8 @@ def styled(figure: go.Figure) -> go.Figure:
     return figure
 
 
-def _interval(table: pd.DataFrame, value: str, low: str, high: str) -> dict[str, Any]:
+def interval(table: pd.DataFrame, value: str, low: str, high: str) -> dict[str, Any]:
+    """Error bars from the value to its bounds."""
     return {
         "type": "data",
         "array": table[high] - table[value],

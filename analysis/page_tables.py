@@ -95,6 +95,10 @@ def _side(side: str) -> Callable[[Row], str]:
     return lambda row: percent_interval(row, f"{side}accuracy", f"{side}low", f"{side}high")
 
 
+def _remarks(flags: dict[str, str]) -> Callable[[Row], str]:
+    return lambda row: ", ".join(text for flag, text in flags.items() if row[flag])
+
+
 def _with_erratum(row: Row) -> str:
     printed = row["published_acl_tolerance_printed"]
     value = plain(row["published_acl_tolerance"], 4)
@@ -167,6 +171,31 @@ ALPHA = [
     Column("Test, %", _side("")),
     Column("Measure", lambda row: row["measure"], "text"),
     Column("Published, %", lambda row: percent(row["published_accuracy"]), "published"),
+]
+NULL = [
+    Column("Mode", lambda row: row["mode"], "text"),
+    Column("Subset", lambda row: row["subset"].replace("_", " "), "text"),
+    Column("τ", lambda row: plain(row["temperature"])),
+    Column("Seed", lambda row: count(row["seed"])),
+    Column("Validation, %", lambda row: percent_interval(row, "val_accuracy", "val_low", "val_high")),
+    Column("Rank on validation", lambda row: count(row["val_rank"])),
+    Column("Test, %", _side("")),
+    Column("Test − mean, points", lambda row: points(row["minus_mean"])),
+    Column("McNemar p against the picked run", lambda row: p_value(row["mcnemar_p"])),
+    Column("Remark", _remarks({"picked": "picked on validation", "best_on_test": "best on test"}), "text"),
+]
+MARGIN = [
+    Column("Mode", lambda row: row["mode"], "text"),
+    Column("Subset", lambda row: row["subset"].replace("_", " "), "text"),
+    Column("α", lambda row: plain(row["alpha"])),
+    Column("Margin, rad", lambda row: plain(row["margin"])),
+    Column("τ", lambda row: plain(row["temperature"])),
+    Column("Seeds", lambda row: count(row["seeds"])),
+    Column("Validation, %", lambda row: percent_interval(row, "val_accuracy", "val_low", "val_high")),
+    Column("Test, %", _side("")),
+    Column("Difference to baseline, points", _difference),
+    Column("McNemar p", lambda row: p_value(row["mcnemar_p"])),
+    Column("Remark", _remarks({"baseline": "baseline", "picked": "picked on validation", "papers": "the paper's margin"}), "text"),
 ]
 SEARCH = [
     Column("Sweep", lambda row: row["sweep"], "text"),

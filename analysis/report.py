@@ -13,10 +13,11 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from analysis import published
+from analysis.beyond_sections import ANCHORS, beyond_sections
 from analysis.runs import load_history, load_predictions, load_studies, load_trials
 from analysis.sections import paper_sections, trial_sections
 from analysis.settings import comparable_settings
-from analysis.summary import summary_lines
+from analysis.summary import control_lines, margin_lines, summary_lines
 from analysis.trial_tables import CURVE_METRICS
 from study import record_names as names
 
@@ -44,7 +45,8 @@ def write_report(store_uri: str, studies: Sequence[str], folder: Path) -> Path:
     predictions = load_predictions(store_uri, finished)
     history = load_history(store_uri, trials["run_id"], _CURVES)
     settings, notes = comparable_settings(trials, predictions)
-    sections = paper_sections(settings, predictions) + trial_sections(trials, history, predictions)
+    beyond = beyond_sections(settings, trials, predictions)
+    sections = paper_sections(settings, predictions) + beyond + trial_sections(trials, history, predictions)
     by_anchor = {section.anchor: section.frame for section in sections}
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
     template = environment.from_string((resources.files("analysis") / "report.html").read_text(encoding="utf-8"))
@@ -55,7 +57,8 @@ def write_report(store_uri: str, studies: Sequence[str], folder: Path) -> Path:
         departures=launches[launches["departures"] != ""].drop_duplicates("study", keep="last").to_dict("records"),
         synthetic=bool(launches["corpus_is_synthetic"].any()),
         questions=launches.drop_duplicates("study", keep="last").to_dict("records"),
-        summary=summary_lines(by_anchor["table1"], by_anchor["table2"]),
+        summary=summary_lines(by_anchor["table1"], by_anchor["table2"]) + margin_lines(by_anchor.get("margin")),
+        controls=control_lines(by_anchor.get("null")),
         notes=notes,
         sections=sections,
         launches=_launch_rows(launches, trials),
@@ -64,6 +67,8 @@ def write_report(store_uri: str, studies: Sequence[str], folder: Path) -> Path:
         plotly_js=Markup(get_plotlyjs()),
     )
     folder.mkdir(parents=True, exist_ok=True)
+    for anchor in set(ANCHORS) - set(by_anchor):  # of an earlier report that had the section
+        (folder / f"{anchor}.csv").unlink(missing_ok=True)
     for section in sections:
         _write_whole(folder / f"{section.anchor}.csv", section.frame.to_csv(index=False))
     return _write_whole(folder / "index.html", page)

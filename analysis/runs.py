@@ -114,14 +114,21 @@ def load_history(store_uri: str, run_ids: Iterable[str], metrics: Sequence[str] 
     return pd.DataFrame(rows, columns=["run_id", "epoch", "metric", "value"])
 
 
-def load_predictions(store_uri: str, run_ids: Iterable[str]) -> pd.DataFrame:
+def load_predictions(store_uri: str, run_ids: Iterable[str], evaluation: str = names.EVALUATION_CLASSIFIER) -> pd.DataFrame:
     """Predictions of the runs, long: run_id, split, clip, label, predicted, patches; one row per run and clip.
 
+    Args:
+        store_uri: MLflow tracking store.
+        run_ids: runs to read.
+        evaluation: whose predictions, one of the `EVALUATION_…` of `study.record_names`; the headline's unless another is named.
+            A run without that evaluation has no rows.
+
     Raises:
-        AnalysisError: a run has no predictions.
+        AnalysisError: a run has no predictions, or they are not of this version's form.
     """
     client, _ = _open(store_uri)
     text = [names.PREDICTION_SPLIT, names.PREDICTION_CLIP, names.PREDICTION_LABEL, names.PREDICTION_PREDICTED]
+    read = [names.PREDICTION_EVALUATION, *text, names.PREDICTION_PATCHES]  # not the probabilities, most of the file
     frames = []
     with tempfile.TemporaryDirectory() as folder:
         for run_id in run_ids:
@@ -131,10 +138,16 @@ def load_predictions(store_uri: str, run_ids: Iterable[str]) -> pd.DataFrame:
                 raise AnalysisError(
                     f"run {run_id} has no {names.PREDICTIONS_FILE}; delete the run or restore its artifacts"
                 ) from None
-            # A class or a clip may be called "NA" or "None"; those are names, not gaps.
-            frame = pd.read_csv(file, dtype=dict.fromkeys(text, str), keep_default_na=False)
-            frame.insert(0, "run_id", run_id)
-            frames.append(frame)
+            try:
+                # A class or a clip may be called "NA" or "None"; those are names, not gaps.
+                frame = pd.read_csv(file, usecols=read, dtype=dict.fromkeys(read[:-1], str), keep_default_na=False)
+            except ValueError:  # of pandas: a column that is not there, an empty file
+                raise AnalysisError(
+                    f"{names.PREDICTIONS_FILE} of run {run_id} lacks one of the columns {', '.join(read)}; "
+                    "an older version wrote it: run the trial again, or delete the run"
+                ) from None
+            frame = frame[frame[names.PREDICTION_EVALUATION] == evaluation]
+            frames.append(frame.assign(run_id=run_id))
     columns = ["run_id", *text, names.PREDICTION_PATCHES]
     return pd.concat(frames, ignore_index=True)[columns] if frames else pd.DataFrame(columns=columns)
 

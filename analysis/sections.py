@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 from markupsafe import Markup
 
 from analysis import figures, page_tables, published, tables, trial_figures, trial_tables
+from analysis.settings import without_margin_sweeps
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,7 @@ class Section:
     Attributes:
         anchor: id of the section; its table is written to `<anchor>.csv`.
         title: heading.
-        text: what is shown and what to mind, one paragraph.
+        text: what is shown and what to mind, a line for each paragraph.
         frame: the table.
         columns: how it looks on the page.
         missing: the one line that stands there when the table is empty.
@@ -54,18 +55,28 @@ class Section:
 
 
 def paper_sections(settings: pd.DataFrame, predictions: pd.DataFrame) -> list[Section]:
-    """Sections of the paper's tables and figures, in the paper's order, and accuracy by alpha."""
-    return _table_sections(settings, predictions) + _figure_sections(settings, predictions)
+    """Sections of the paper's tables and figures, in the paper's order, and accuracy by alpha.
+
+    The margins of a sweep of the margin are no candidates here, but for the published one; they have their own section.
+    """
+    own = without_margin_sweeps(settings)
+    return _table_sections(own, predictions, len(settings) - len(own)) + _figure_sections(own, settings, predictions)
 
 
-def _table_sections(settings: pd.DataFrame, predictions: pd.DataFrame) -> list[Section]:
+def _table_sections(settings: pd.DataFrame, predictions: pd.DataFrame, left_out: int) -> list[Section]:
+    candidates = ""
+    if left_out:
+        candidates = (
+            f" As in the paper the margin is {published.margin():g} rad here: {left_out} settings with other margins are no "
+            "candidates, but in “Accuracy by margin”."
+        )
     table2 = tables.table2(settings, predictions)
     return [
         Section(
             "table1",
             "Table 1: supervised, by training subset",
             "Test accuracy with 95 % interval. The setting with margin is the one with the highest validation accuracy; the "
-            "difference is paired over test clips. Seeds: baseline / with margin.",
+            f"difference is paired over test clips. Seeds: baseline / with margin.{candidates}",
             tables.table1(settings, predictions),
             page_tables.TABLE1,
             "No supervised trial has finished; the study table1-supervised fills this table.",
@@ -73,7 +84,7 @@ def _table_sections(settings: pd.DataFrame, predictions: pd.DataFrame) -> list[S
         Section(
             "table2",
             "Table 2: supervised and self-supervised",
-            _table2_text(table2),
+            _table2_text(table2) + candidates,
             table2,
             page_tables.TABLE2,
             "No trial of either mode has finished; the studies table1-supervised and table2-ssl fill this table.",
@@ -81,8 +92,8 @@ def _table_sections(settings: pd.DataFrame, predictions: pd.DataFrame) -> list[S
     ]
 
 
-def _figure_sections(settings: pd.DataFrame, predictions: pd.DataFrame) -> list[Section]:
-    fig2 = tables.fig2_table(settings, predictions)
+def _figure_sections(candidates: pd.DataFrame, settings: pd.DataFrame, predictions: pd.DataFrame) -> list[Section]:
+    fig2 = tables.fig2_table(candidates, predictions)
     return [
         Section(
             "fig2",
@@ -100,7 +111,7 @@ def _figure_sections(settings: pd.DataFrame, predictions: pd.DataFrame) -> list[
             "At each temperature the ACL setting with the highest validation accuracy, against contrastive loss alone. U: "
             "uniformity, T: tolerance, of the projected test embeddings. Accuracies in the figure weigh each clip by its number of "
             f"patches, as the published ones do; bars are 95 % intervals. {published.fig3_erratum()}",
-            tables.fig3_table(settings),
+            tables.fig3_table(candidates),
             page_tables.FIG3,
             "No temperature has both a baseline and an ACL trial; the study fig3-temperature fills this figure.",
             figures.temperature_figure,

@@ -8,12 +8,13 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from analysis.published import SELF_SUPERVISED, SUPERVISED, temperature
+from analysis.published import SELF_SUPERVISED, SUPERVISED, margin, temperature
 from analysis.runs import parameter_names
 from analysis.statistics import PairedComparison, compare_paired, effective_clips, wilson_interval
 from study import record_names as names
 
 VAL, TEST = "val", "test"  # splits of the predictions
+MIN_MARGINS = 3  # margins at one alpha and temperature that make a sweep of the margin
 # Where the corpus lies and where a run computes are no part of what it computes.
 _PLACES = ("data.root", "compute.device", "compute.threads")
 _SETTING = {"data.subset": "subset", "loss.alpha": "alpha", "loss.margin": "margin", "loss.temperature": "temperature"}
@@ -131,6 +132,17 @@ def pick(settings: pd.DataFrame) -> Pair:
     order = settings.sort_values(["alpha", "margin", "temperature"], ascending=[False, True, True])
     baselines, others = order[order["alpha"] == 1], order[order["alpha"] < 1]
     return Pair(_best(baselines), _best(others), len(others))
+
+
+def without_margin_sweeps(settings: pd.DataFrame) -> pd.DataFrame:
+    """The settings without the other margins of each sweep of the margin that has the published one, for the paper's own tables.
+
+    A sweep of the margin is at least `MIN_MARGINS` margins at the same mode, subset, alpha and temperature. A search that draws
+    alpha and margin together repeats no alpha and keeps all its settings.
+    """
+    lines = settings[settings["alpha"] < 1].groupby(["mode", "subset", "alpha", "temperature"], dropna=False)
+    sweeps = [line for _, line in lines["margin"] if line.nunique() >= MIN_MARGINS and line.eq(margin()).any()]
+    return settings.drop(index=[index for line in sweeps for index in line.index[line.ne(margin())]])
 
 
 def pick_self_supervised(settings: pd.DataFrame) -> Pair:

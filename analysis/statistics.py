@@ -80,7 +80,7 @@ class PairedComparison:
             finding = f"{direction} than the baseline by {abs(self.difference) * 100:.1f} points on {self.clips} test clips"
         else:
             finding = f"not distinguishable from the baseline on {self.clips} test clips"
-        picked = "the only setting tried" if self.candidates == 1 else f"best of {self.candidates} on validation"
+        picked = "the only candidate" if self.candidates == 1 else f"best of {self.candidates} on validation"
         if self.seeds == 1:
             return f"{finding}; {picked}; one seed, so seed noise is not covered"
         return f"{finding}; {picked}; means over seeds (at least {self.seeds}), the interval covers the test clips only"

@@ -1,10 +1,11 @@
-"""The short answer at the top of the report, from Tables 1 and 2."""
+"""The short answer at the top of the report, from Tables 1 and 2, accuracy by margin and the negative control."""
 
 from typing import Any, NamedTuple
 
 import pandas as pd
 
-from analysis.page_tables import percent, plain
+from analysis.page_tables import percent, plain, points
+from analysis.wording import capitalised, place
 
 
 class SummaryLine(NamedTuple):
@@ -39,10 +40,36 @@ def summary_lines(table1: pd.DataFrame, table2: pd.DataFrame) -> list[SummaryLin
     return lines
 
 
+def margin_lines(table: pd.DataFrame | None) -> list[SummaryLine]:
+    """A line for each complete comparison of a sweep of the margin."""
+    lines = []
+    for _, group in table.groupby(["mode", "subset"], sort=False) if table is not None else ():
+        winner = group[group["picked"]].iloc[0].to_dict()
+        if winner["verdict"]:
+            baseline = group[group["baseline"]].iloc[0].to_dict()
+            label = capitalised(f"{place(winner)}, by margin")
+            lines.append(_line(label, winner["verdict"], _setting(winner), _accuracy(winner, ""), _accuracy(baseline, "")))
+    return lines
+
+
+def control_lines(table: pd.DataFrame | None) -> list[SummaryLine]:
+    """A line for each negative control."""
+    lines = []
+    for row in table[table["picked"]].to_dict("records") if table is not None else ():
+        finding = (
+            f"{points(row['gain_val_of_others'])} points from nothing but the seed when picked on validation, "
+            f"{points(row['gain_test_of_others'])} when picked on test"
+        )
+        reservation = f"expected gain of the best of {row['runs'] - 1} runs over one more, all of the same setting"
+        numbers = f"Picked run: test accuracy {_accuracy(row, '')}; mean of {row['runs']} seeds {percent(row['mean'])} %."
+        lines.append(SummaryLine(f"Negative control, {place(row)}", finding, reservation, numbers))
+    return lines
+
+
 def _line(label: str, verdict: str, setting: str, winner: str, baseline: str) -> SummaryLine:
     finding, _, reservation = verdict.partition("; ")
     numbers = f"{setting}: test accuracy {winner}; baseline {baseline}."
-    return SummaryLine(label, finding[0].upper() + finding[1:], reservation, numbers)
+    return SummaryLine(label, capitalised(finding), reservation, numbers)
 
 
 def _setting(row: dict[Any, Any]) -> str:

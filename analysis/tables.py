@@ -14,7 +14,7 @@ from analysis.settings import TEST, Pair, correct_clips, pick, pick_self_supervi
 from analysis.statistics import wilson_interval
 
 NAN = float("nan")
-_SUBSETS = ("all", "noisy", "noisy_small", "clean")
+SUBSETS = ("all", "noisy", "noisy_small", "clean")
 _SIDE = ("accuracy", "low", "high", "seeds", "seed_sd")
 _FIG3 = {
     "uniformity": "uniformity",
@@ -44,7 +44,7 @@ def table1(settings: pd.DataFrame, predictions: pd.DataFrame) -> pd.DataFrame:
                 **_values(pair.baseline, {f"baseline_{name}": name for name in _SIDE}),
                 **_values(pair.acl, {f"acl_{name}": name for name in _SIDE}),
                 **_values(pair.acl, {"alpha": "alpha", "margin": "margin"}),
-                **_difference(pair, predictions),
+                **difference_columns(pair, predictions),
                 **{name: value for name, value in row.items() if name != "subset"},
             }
         )
@@ -70,7 +70,7 @@ def table2(settings: pd.DataFrame, predictions: pd.DataFrame) -> pd.DataFrame:
                 {
                     "method": method,
                     **values,
-                    **_difference(compared, predictions),
+                    **difference_columns(compared, predictions),
                     "published": expected,
                     "compared_measure": "patch-weighted" if measure == "patch_weighted" else "plain",
                     "minus_published": values[measure] - expected,
@@ -136,7 +136,7 @@ def alpha_table(settings: pd.DataFrame) -> pd.DataFrame:
     """
     parts = []
     for mode in (SUPERVISED, SELF_SUPERVISED):
-        for subset in _SUBSETS:
+        for subset in SUBSETS:
             group = settings[(settings["mode"] == mode) & (settings["subset"] == subset)]
             if group.empty:
                 continue
@@ -156,12 +156,8 @@ def alpha_table(settings: pd.DataFrame) -> pd.DataFrame:
     return ours[[*order, "seed_sd", "val_accuracy", "val_low", "val_high", "published_accuracy"]]
 
 
-def _values(side: pd.Series | None, sources: dict[str, str]) -> dict[str, Any]:
-    """Column -> value of a setting under its source name; NaN where there is no such setting."""
-    return {column: NAN if side is None else side[source] for column, source in sources.items()}
-
-
-def _difference(pair: Pair, predictions: pd.DataFrame) -> dict[str, Any]:
+def difference_columns(pair: Pair, predictions: pd.DataFrame) -> dict[str, Any]:
+    """Paired comparison of a winner with its baseline, as columns; NaN and no verdict where a side is missing."""
     comparison = pair.compare(predictions)
     if comparison is None:
         empty = dict.fromkeys(("test_clips", "difference", "difference_low", "difference_high", "mcnemar_p", "settings_tried"), NAN)
@@ -177,10 +173,15 @@ def _difference(pair: Pair, predictions: pd.DataFrame) -> dict[str, Any]:
     }
 
 
+def _values(side: pd.Series | None, sources: dict[str, str]) -> dict[str, Any]:
+    """Column -> value of a setting under its source name; NaN where there is no such setting."""
+    return {column: NAN if side is None else side[source] for column, source in sources.items()}
+
+
 def _supervised_pair(settings: pd.DataFrame) -> Pair:
     """The supervised pair of the first subset that has both sides, `all` first."""
     supervised = settings[settings["mode"] == SUPERVISED]
-    pairs = [pick(supervised[supervised["subset"] == subset]) for subset in _SUBSETS]
+    pairs = [pick(supervised[supervised["subset"] == subset]) for subset in SUBSETS]
     complete = [pair for pair in pairs if pair.baseline is not None and pair.acl is not None]
     return complete[0] if complete else Pair(None, None, 0)
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from study.data_cli import data_app
 from study.home import DEFAULT_HOME, Home
 
 PROJECT_PACKAGES = ("acl", "study", "analysis")
@@ -21,7 +22,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-data_app = typer.Typer(help="Make and prepare corpora in the layout of FSDnoisy18k.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 console = Console(stderr=True, highlight=False)
 
@@ -33,7 +33,8 @@ StoreOption = Annotated[
 DataOption = Annotated[Path | None, typer.Option("--data", help="Corpus folder; short for --set data.root=DIR.")]
 AddressOption = Annotated[str | None, typer.Option("--address", help="Ray cluster, e.g. auto; default: Ray on this machine alone.")]
 ProfileOption = Annotated[
-    str | None, typer.Option("--profile", help="recipe, or mini: synthetic corpus and small models on a CPU.")
+    str | None,
+    typer.Option("--profile", help="recipe; paper-ssl, paper-supervised: all of the published protocol; mini: small, on a CPU."),
 ]
 
 
@@ -210,35 +211,15 @@ def train(
         )
 
 
-@data_app.command()
-def synth(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to write the corpus.")],
-    size: Annotated[str, typer.Option("--size", help="tiny, small or medium.")] = "small",
-    seed: Annotated[int, typer.Option("--seed", help="Same seed, same bytes.")] = 0,
-) -> None:
-    """Write a synthetic corpus: 44.1 kHz wav files in the layout of FSDnoisy18k.
+@app.command()
+def doctor(profile: ProfileOption = None) -> None:
+    """Show this installation; with --profile, its settings and every deviation from the published code.
 
-    Example: acl-study data synth corpus --size small --seed 0
+    Example: acl-study doctor --profile paper-ssl
     """
-    from study.corpora import synthesise
+    from study.doctor import installation_lines, profile_lines
 
-    synthesise(folder, size, seed)
-    print(f"corpus: {folder}; next: acl-study data prepare {folder}")
-
-
-@data_app.command()
-def prepare(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Corpus folder.")],
-    workers: Annotated[int | None, typer.Option("--workers", min=1, help="Processes; default: one per core.")] = None,
-) -> None:
-    """Compute the log-mel features of both front ends; continues where it was interrupted.
-
-    Example: acl-study data prepare corpus
-    """
-    from study.corpora import prepare_features
-
-    prepare_features(folder, workers)
-    print(f"features: {folder / 'features'}; next: acl-study run STUDY --data {folder}")
+    print("\n".join(installation_lines() + ([] if profile is None else profile_lines(profile))))
 
 
 if __name__ == "__main__":

@@ -8,11 +8,21 @@ from acl.config import SELF_SUPERVISED, build_config, flatten
 from study import record_names as names
 from study.spaces import Dimension, Point, edge_points, grid_points, random_points
 
-Profile = Literal["recipe", "mini"]
+Profile = Literal["recipe", "mini", "paper-ssl", "paper-supervised"]
 SearchMethod = Literal["grid", "random", "tpe", "gp", "cmaes", "qmc"]
 OBJECTIVES = (names.VAL_ACCURACY, names.VAL_MACRO_ACCURACY, names.VAL_KNN_ACCURACY, names.VAL_KNN_MACRO_ACCURACY)
-# What the paper varies itself, and what says only where a run computes: no departure from its recipe.
-_NO_DEPARTURE = ("seed", "data.root", "data.subset", "loss.alpha", "loss.margin", "loss.temperature")
+# What the paper varies itself, what is evaluated (both protocols are the recipe's), and what says only where a run computes: no
+# departure from its recipe.
+_NO_DEPARTURE = (
+    "seed",
+    "data.root",
+    "data.subset",
+    "loss.alpha",
+    "loss.margin",
+    "loss.temperature",
+    "probe.protocol",
+    "finetune.on",
+)
 _PLACE = ("compute.device", "compute.threads", "compute.channels_last")
 _UNKNOWN_CORPUS = "."  # stands for data.root while a study is checked before its corpus is named
 

@@ -59,7 +59,7 @@ def resolve_study(
 
     Args:
         content: as read from a study file.
-        profile: "recipe" or "mini"; None takes the file's.
+        profile: "recipe", "mini", "paper-ssl" or "paper-supervised"; None takes the file's.
         overrides: settings of all sweeps by dotted name; those of another mode than a sweep's are not applied to it.
         resources: `cpus` and `gpus` of each trial, where they replace the study's.
 
@@ -121,16 +121,23 @@ def _merge_sweep(
     if "seed" in applicable:
         merged["seeds"] = [applicable.pop("seed")]
     space = {name: value for name, value in merged.get("space", {}).items() if name not in applicable}
-    defaults = _profile(profile)
+    defaults = profile_settings(profile)
     settings = {name: value for name, value in defaults.get(mode, {}).items() if name not in space}
+    if "seed" in settings:  # the profile's seed, unless the study lists its own
+        seed = settings.pop("seed")
+        merged.setdefault("seeds", [seed])
     base = {**settings, **base, **applicable}
     if "data.root" in base:
         base["data.root"] = str(Path(str(base["data.root"])).absolute())  # trials run in other folders
     return {**merged, **defaults.get("sweep", {}), "base": base, "space": space}
 
 
-def _profile(profile: str) -> dict[str, dict[str, Any]]:
-    """What a profile replaces: recipe settings by mode, and fields of every sweep."""
+def profile_settings(profile: str) -> dict[str, dict[str, Any]]:
+    """What a profile replaces: recipe settings by mode, and fields of every sweep.
+
+    Raises:
+        ConfigError: there is no such profile.
+    """
     if profile not in get_args(Profile):
         raise ConfigError(f"profile must be one of {', '.join(get_args(Profile))}, got {profile!r}")
     if profile == "recipe":

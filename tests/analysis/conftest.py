@@ -4,7 +4,6 @@ import os
 
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"  # read when mlflow is imported
 
-import io
 import json
 import logging
 import shutil
@@ -99,7 +98,7 @@ class FakeRecords:
         metrics = self._curves(ssl, val, epochs)
         if outcome == names.FINISHED:
             metrics += self._final(ssl, val, right, epochs)
-            self.client.log_text(run_id, predictions_csv(right, classes), names.PREDICTIONS_FILE)
+            self.client.log_text(run_id, predictions_frame(right, classes).to_csv(index=False), names.PREDICTIONS_FILE)
             self.client.log_text(run_id, json.dumps(params), names.CONFIG_FILE)
         self.client.log_batch(run_id, metrics=metrics, params=[Param(name, str(value)) for name, value in params.items()])
         self.client.set_terminated(run_id, "FINISHED")
@@ -135,13 +134,25 @@ def patches_of_clips() -> np.ndarray:
     return 1 + np.arange(TEST_CLIPS) % 3
 
 
-def predictions_csv(right: np.ndarray, classes: Sequence[str] = CLASSES) -> str:
-    """Validation clips, all right, and the test clips; a wrong answer is the next class."""
-    rows = ["split,clip,label,predicted,patches", *(f"val,{clip}.wav,{classes[0]},{classes[0]},2" for clip in range(VAL_CLIPS))]
-    for clip, (is_right, patches) in enumerate(zip(right, patches_of_clips(), strict=True)):
-        label = clip % len(classes)
-        rows.append(f"test,{1000 + clip}.wav,{classes[label]},{classes[(label + (not is_right)) % len(classes)]},{patches}")
-    return "\n".join(rows) + "\n"
+def predictions_frame(right: np.ndarray, classes: Sequence[str] = CLASSES) -> pd.DataFrame:
+    """Content of a predictions file: validation clips, all right, and the test clips; a wrong answer is the next class.
+
+    Between the rows of the headline stand those of kNN, right where the headline is wrong, which would change every result.
+    """
+    label = np.concatenate([np.zeros(VAL_CLIPS, int), np.arange(TEST_CLIPS) % len(classes)])
+    is_right = np.concatenate([np.ones(VAL_CLIPS, bool), right])
+    clips = pd.DataFrame({"split": ["val"] * VAL_CLIPS + ["test"] * TEST_CLIPS})
+    clips["clip"] = [*(f"{clip}.wav" for clip in range(VAL_CLIPS)), *(f"{1000 + clip}.wav" for clip in range(TEST_CLIPS))]
+    parts = []
+    for evaluation, answers in ((names.EVALUATION_KNN, ~is_right), (names.EVALUATION_CLASSIFIER, is_right)):
+        predicted = np.where(answers, label, (label + 1) % len(classes))
+        part = clips.assign(label=np.take(classes, label), predicted=np.take(classes, predicted))
+        part["patches"] = np.concatenate([np.full(VAL_CLIPS, 2), patches_of_clips()])
+        for number, name in enumerate(classes):
+            part[f"{names.PREDICTION_PROBABILITY_PREFIX}{name}"] = np.where(predicted == number, 0.7, 0.1)
+        part.insert(0, names.PREDICTION_EVALUATION, evaluation)
+        parts.append(part)
+    return pd.concat(parts).sort_index(kind="stable")
 
 
 class FakeTrials:
@@ -179,7 +190,8 @@ class FakeTrials:
             names.TEST_TOLERANCE: 0.9 if ssl else np.nan,
         }
         self._trials.append(row | {name.replace("__", "."): value for name, value in settings.items()})
-        self._predictions.append(pd.read_csv(io.StringIO(predictions_csv(right))).assign(run_id=run_id))
+        headline = predictions_frame(right).query(f"evaluation == '{names.EVALUATION_CLASSIFIER}'")
+        self._predictions.append(headline[["split", "clip", "label", "predicted", "patches"]].assign(run_id=run_id))
 
     @property
     def trials(self) -> pd.DataFrame:

@@ -75,7 +75,7 @@ def test_banner_summary_and_provenance(page):
         "(best of 2 on validation; one seed, so seed noise is not covered). "
         "α 0.5, margin 0.5 rad: test accuracy 60.0 % [50.2, 69.1]; baseline 50.0 % [40.4, 59.6]."
     ) in page.text
-    assert "Self-supervised Not distinguishable from the baseline on 100 test clips (the only setting tried" in page.text
+    assert "Self-supervised Not distinguishable from the baseline on 100 test clips (the only candidate" in page.text
     assert "SSL rows are at the published temperature 0.2." in page.text
     assert "quickstart grid 12 0 0 12" in page.text
     assert re.search(r"Page made with Python 3\.\d+", page.text)

@@ -58,6 +58,24 @@ def test_every_figure_is_drawn_and_the_console_is_silent(browser):
     assert [entry for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")] == []
 
 
+def test_the_sections_that_the_paper_lacks_are_drawn_and_fit(browser, records, tmp_path):
+    study = records.study("mine")
+    for seed in range(5):
+        records.trial(study, alpha=1.0, seed=seed, correct=50 + seed)
+    for mode in ("supervised", "self-supervised"):
+        for margin in (0.1, 0.5, 0.9):
+            records.trial(study, alpha=0.7, mode=mode, loss__margin=margin)
+    first = browser.current_url
+    browser.get(write_report(records.uri, ["mine"], tmp_path / "report").as_uri())
+    for name, points in (("margin", 6), ("null", 5)):
+        figure = browser.find_element(By.ID, f"figure-{name}")
+        assert len(figure.find_elements(By.CSS_SELECTOR, "g.trace g.errorbar")) == points
+        assert len(figure.find_elements(By.CSS_SELECTOR, "g.trace path.point")) > points  # and the rings
+    assert browser.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
+    assert [entry for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")] == []
+    browser.get(first)
+
+
 def test_nothing_is_fetched(browser):
     fetched = browser.execute_script("return performance.getEntriesByType('resource').map(entry => entry.name)")
     assert [address for address in fetched if not address.startswith("data:")] == []

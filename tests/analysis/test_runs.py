@@ -88,6 +88,25 @@ def test_predictions_are_long_and_names_like_na_stay_names(records):
     assert (predictions["label"] == predictions["predicted"]).sum() == 40 + 99
 
 
+def test_predictions_are_the_headlines_unless_another_evaluation_is_named(records):
+    run_id = records.trial(records.study("mine"), alpha=1.0, correct=70)
+    headline = load_predictions(records.uri, [run_id])
+    knn = load_predictions(records.uri, [run_id], names.EVALUATION_KNN)
+    assert headline.columns.tolist() == knn.columns.tolist() == ["run_id", "split", "clip", "label", "predicted", "patches"]
+    assert headline["clip"].tolist() == knn["clip"].tolist()
+    assert headline["clip"].is_unique
+    assert (headline["label"] == headline["predicted"]).sum() == 40 + 70
+    assert (knn["label"] == knn["predicted"]).sum() == 30
+    assert load_predictions(records.uri, [run_id], names.EVALUATION_FINETUNE_CLEAN).empty
+
+
+def test_predictions_without_a_needed_column_name_the_run(records):
+    run_id = records.trial(records.study("mine"), alpha=1.0)
+    records.client.log_text(run_id, "split,clip,label,predicted,patches\ntest,1.wav,a,a,1\n", names.PREDICTIONS_FILE)
+    with pytest.raises(AnalysisError, match=rf"predictions.csv of run {run_id} lacks one of the columns evaluation, split"):
+        load_predictions(records.uri, [run_id])
+
+
 def test_missing_predictions_name_the_run(records):
     run_id = records.trial(records.study("mine"), alpha=1.0, outcome=names.STOPPED)
     with pytest.raises(AnalysisError, match=rf"run {run_id} has no predictions.csv"):

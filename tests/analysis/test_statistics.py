@@ -79,7 +79,7 @@ def test_mcnemar_against_a_hand_example():
 def test_small_difference_is_not_distinguishable_and_swapping_changes_the_sign():
     first, second = sides(60, 8, 4, 28)
     forward, backward = compare_paired(first, second, 1), compare_paired(second, first, 1)
-    assert forward.verdict.startswith("not distinguishable from the baseline on 100 test clips; the only setting tried")
+    assert forward.verdict.startswith("not distinguishable from the baseline on 100 test clips; the only candidate")
     assert (forward.low, forward.high) == pytest.approx((-backward.high, -backward.low))
     assert forward.p_value == backward.p_value
 

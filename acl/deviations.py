@@ -1,0 +1,167 @@
+"""Where a run computes something else than the published code, and why."""
+
+from typing import NamedTuple
+
+from acl.config import Config, SelfSupervisedConfig
+
+
+class Deviation(NamedTuple):
+    """One difference: what the published code does, what happens here, and the reason."""
+
+    topic: str
+    published: str
+    here: str
+    why: str
+
+
+_BOTH = (
+    Deviation(
+        "seeds",
+        "one run, seed {seed}",
+        "seeds are a list in the study; verdicts say how many there were",
+        "differences of a few points are within the noise of one seed",
+    ),
+    Deviation(
+        "random numbers",
+        "global generators of Python, numpy and torch",
+        "explicit torch generators, derived from seed, purpose and epoch",
+        "runs can be resumed bit for bit; single draws differ, distributions do not",
+    ),
+)
+
+_SUPERVISED = (
+    Deviation(
+        "margin loss",
+        "sum over ordered pairs / 50",
+        "mean over anchors × loss.angular_scale 1.28: the same value at batches of 64 patches",
+        "alpha keeps its meaning at every batch size",
+    ),
+    Deviation(
+        "arccos at ±1",
+        "cosines limited to ±(1 − 1e-7)",
+        "limited to one machine epsilon inside ±1, zero gradient there",
+        "finite in every precision; values agree to 1e-5 in float32",
+    ),
+    Deviation(
+        "validation split",
+        "15 % stratified; of subset `all` in the order of the file system",
+        "15 % stratified, the same clips on every machine and for every seed",
+        "the published split of `all` cannot be had again; trials are compared on the same clips",
+    ),
+    Deviation(
+        "validation loss",
+        "shuffled batches, the last incomplete one dropped: other patches each epoch",
+        "every patch, in batches of one fixed shuffle",
+        "the loss that selects the checkpoint and cuts the rate should not change by chance",
+    ),
+)
+
+_SELF_SUPERVISED = (
+    Deviation(
+        "margin loss",
+        "sum over ordered pairs / 25, also of the smaller last batch",
+        "mean over anchors × loss.angular_scale 10.24: the same value at batches of 128 clips",
+        "alpha keeps its meaning at every batch size",
+    ),
+    Deviation(
+        "arccos at ±1",
+        "limit of 1 − 1e-10, which is 1 in float32: NaN gradients where two views coincide",
+        "limited to one machine epsilon inside ±1, zero gradient there",
+        "a defect; 1 s clips give identical views before augmentation",
+    ),
+    Deviation(
+        "NT-Xent",
+        "exponentials as they are, 1e-10 added inside the logarithms",
+        "log-sum-exp",
+        "finite at small temperatures; values agree to 1e-5 at 0.2",
+    ),
+    Deviation(
+        "kNN labels",
+        "labels of neighbours behind the query clip are read a few patches off, some from the query itself",
+        "each neighbour's own label",
+        "a defect, and it selects the checkpoint",
+    ),
+    Deviation(
+        "test set during training",
+        "kNN on the test clips after every epoch",
+        "test clips are scored once, with the selected weights",
+        "test results never choose",
+    ),
+    Deviation(
+        "standard deviation of the features",
+        "divided by the square root of the number of values",
+        "the true one",
+        "BatchNorm behind the first convolution makes the two equal",
+    ),
+    Deviation(
+        "start of a random patch",
+        "the last possible start is never drawn",
+        "uniform over all starts",
+        "no reason to leave it out",
+    ),
+    Deviation(
+        "class ids",
+        "numbers sorted as text: 0, 1, 10, 11, …",
+        "alphabetical order of the labels",
+        "independent of which classes a split has; accuracies do not change",
+    ),
+    Deviation(
+        "headline accuracy",
+        "clips weighted by their number of patches, called micro",
+        "plain share of clips; patch-weighted, macro and class-wise accuracies beside it",
+        "long clips should not count more; comparisons with published numbers use the weighted one and say so",
+    ),
+    Deviation(
+        "resampling to 22.05 kHz",
+        "kaiser_best of resampy",
+        "torchaudio's sinc with the same Kaiser window, float32",
+        "log-mels move by 1e-5 on average below 9.5 kHz (benchmarks/resampling_error.py)",
+    ),
+)
+
+_CACHED_PROBE = Deviation(
+    "linear evaluation",
+    "encoder in training mode while the probe trains: its BatchNorm statistics drift; any patch of a clip",
+    "encoder in evaluation mode, embeddings of patches 50 frames apart computed once",
+    "frozen should mean frozen; probe.protocol published does as the published code",
+)
+_CLEAN_SPLIT = Deviation(
+    "fine-tuning on clean clips",
+    "validated on all clean clips, training clips included",
+    "15 % stratified, disjoint from the training clips",
+    "a defect",
+)
+_CLEAN_NORMALISATION = Deviation(
+    "features of fine-tuning on clean clips",
+    "a standard deviation about two to five times larger than in pre-training",
+    "mean and standard deviation of pre-training",
+    "a defect: the encoder would see inputs of another size than it learned from",
+)
+_PAPER_TEXT = Deviation(
+    "augmentations",
+    "crop, compander and noise",
+    "crop, SpecAugment masks and blur (views.augmentations paper-text)",
+    "asked for: what the paper's text names",
+)
+_ALL_CLIPS = Deviation(
+    "clips of pre-training",
+    "the noisy part",
+    "all training clips, validation clips included, without labels (data.pretraining all)",
+    'asked for: the paper\'s text says "complete training set"',
+)
+
+
+def deviations(config: Config) -> list[Deviation]:
+    """Every difference between a run of this configuration and the published code, settings that were changed not included."""
+    seed = 271828 if isinstance(config, SelfSupervisedConfig) else 0
+    both = [entry._replace(published=entry.published.format(seed=seed)) for entry in _BOTH]
+    if not isinstance(config, SelfSupervisedConfig):
+        return [*_SUPERVISED, *both]
+    chosen = [
+        (_CACHED_PROBE, config.probe.protocol == "cached"),
+        (_CLEAN_SPLIT, "clean" in config.finetune.on),
+        (_CLEAN_NORMALISATION, "clean" in config.finetune.on),
+        (_PAPER_TEXT, config.views.augmentations == "paper-text"),
+        (_ALL_CLIPS, config.data.pretraining == "all"),
+    ]
+    return [*_SELF_SUPERVISED, *(entry for entry, applies in chosen if applies), *both]

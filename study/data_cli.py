@@ -1,0 +1,39 @@
+"""The commands of `acl-study data`. Heavy imports stay inside them, so that --help answers at once."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+data_app = typer.Typer(help="Make and prepare corpora in the layout of FSDnoisy18k.", no_args_is_help=True)
+
+
+@data_app.command()
+def synth(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to write the corpus.")],
+    size: Annotated[str, typer.Option("--size", help="tiny, small or medium.")] = "small",
+    seed: Annotated[int, typer.Option("--seed", help="Same seed, same bytes.")] = 0,
+) -> None:
+    """Write a synthetic corpus: 44.1 kHz wav files in the layout of FSDnoisy18k.
+
+    Example: acl-study data synth corpus --size small --seed 0
+    """
+    from study.corpora import synthesise
+
+    synthesise(folder, size, seed)
+    print(f"corpus: {folder}; next: acl-study data prepare {folder}")
+
+
+@data_app.command()
+def prepare(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Corpus folder.")],
+    workers: Annotated[int | None, typer.Option("--workers", min=1, help="Processes; default: one per core.")] = None,
+) -> None:
+    """Compute the log-mel features of both front ends; continues where it was interrupted.
+
+    Example: acl-study data prepare corpus
+    """
+    from study.corpora import prepare_features
+
+    prepare_features(folder, workers)
+    print(f"features: {folder / 'features'}; next: acl-study run STUDY --data {folder}")
