@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
 
 from acl import evaluation
-from acl.evaluation import accuracies, clip_predictions, knn_predict
+from acl.evaluation import accuracies, clip_predictions, clip_probabilities, knn_predict, knn_votes, top_accuracy
 from reference import clip_vote_loops
 
 
@@ -31,6 +31,25 @@ def test_knn_equals_the_definition(seed: int, k: int) -> None:
     embeddings, patch_labels, clip_of_patch = split(seed)
     expected = clip_vote_loops.knn_predict(embeddings.numpy(), patch_labels.tolist(), clip_of_patch.tolist(), k)
     assert knn_predict(embeddings, patch_labels, clip_of_patch, k).tolist() == expected
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 2**31), k=st.integers(1, 9), n=st.integers(1, 4))
+def test_votes_and_top_accuracy_equal_the_definition(seed: int, k: int, n: int) -> None:
+    embeddings, patch_labels, clip_of_patch = split(seed)
+    expected = clip_vote_loops.knn_votes(embeddings.numpy(), patch_labels.tolist(), clip_of_patch.tolist(), k)
+    votes = knn_votes(embeddings, patch_labels, clip_of_patch, k, num_classes=6)
+    assert votes.tolist() == [[expected[clip].count(label) for label in range(6)] for clip in sorted(expected)]
+    labels = [int(patch_labels[clip_of_patch == clip][0]) for clip in sorted(expected)]
+    among = [clip_vote_loops.in_top(expected[clip], label, n) for clip, label in zip(sorted(expected), labels, strict=True)]
+    assert top_accuracy(votes, torch.tensor(labels), n) == pytest.approx(np.mean(among))
+
+
+def test_a_class_without_a_vote_is_never_among_the_top() -> None:
+    assert top_accuracy(torch.tensor([[4, 0, 0]]), torch.tensor([1])) == 0
+    assert top_accuracy(torch.tensor([[4, 1, 0]]), torch.tensor([1])) == 1
+    with pytest.raises(ValueError, match="there are 0 clips"):
+        top_accuracy(torch.zeros(0, 3), torch.zeros(0, dtype=torch.int64))
 
 
 def test_knn_in_chunks_equals_knn_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,6 +121,19 @@ def test_pooling_by_hand() -> None:
     vetoed = torch.tensor([[0.999, 0.001], [0.999, 0.001], [0.0, 1.0]])
     assert clip_predictions(vetoed, torch.zeros(3, dtype=torch.int64)).tolist() == [0]
     assert clip_predictions(vetoed, torch.zeros(3, dtype=torch.int64), "gmean").tolist() == [1]
+
+
+@pytest.mark.parametrize("pooling", ["mean", "gmean"])
+def test_pooled_probabilities_sum_to_one_and_are_the_mean_of_the_patches(pooling: Any) -> None:
+    patches = torch.rand(7, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    patches = patches / patches.sum(1, keepdim=True)
+    clip_of_patch = torch.tensor([0, 0, 0, 2, 2, 5, 5])
+    pooled = clip_probabilities(patches, clip_of_patch, pooling).numpy()
+    assert pooled.sum(1) == pytest.approx(1)
+    for row, clip in zip(pooled, (0, 2, 5), strict=True):
+        own = patches.numpy()[clip_of_patch.numpy() == clip]
+        expected = own.mean(0) if pooling == "mean" else np.exp(np.log(own).mean(0))
+        assert row == pytest.approx(expected / expected.sum())
 
 
 def test_predictions_refuse_what_does_not_fit() -> None:

@@ -92,6 +92,23 @@ def test_all_patches_of_a_clip_are_drawn() -> None:
     assert predicted.tolist() == torch.tensor([0, 1])[clip_of_patch].tolist()
 
 
+def test_validation_selects_the_first_epoch_with_the_highest_score() -> None:
+    """Weights of the epoch are those of a run that ends with it, without decay of the rate."""
+    embeddings, clip_of_patch, labels = clips()
+    scores = iter([0.1, 0.5, 0.3, 0.5, 0.2])
+    seen = []
+
+    def validate(probe: torch.nn.Linear) -> float:
+        seen.append(probe.weight.clone())
+        return next(scores)
+
+    config = ProbeConfig(epochs=5, milestones=())
+    generator = torch.Generator().manual_seed(0)
+    selected = train_linear_probe(embeddings, clip_of_patch, labels, 3, config, generator, validate)
+    assert torch.equal(selected.weight, seen[1])
+    assert torch.equal(selected.weight, train(embeddings, clip_of_patch, labels, epochs=2, milestones=()).weight)
+
+
 def test_probabilities_sum_to_one() -> None:
     embeddings, clip_of_patch, labels = clips()
     probabilities = probe_probabilities(train(embeddings, clip_of_patch, labels, epochs=1), embeddings)

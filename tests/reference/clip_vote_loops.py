@@ -13,13 +13,25 @@ def most_frequent(labels: list[int]) -> int:
     return min(label for label in counts if counts[label] == max(counts.values()))
 
 
-def knn_predict(embeddings: np.ndarray, patch_labels: list[int], clip_of_patch: list[int], k: int) -> list[int]:
+def knn_votes(embeddings: np.ndarray, patch_labels: list[int], clip_of_patch: list[int], k: int) -> dict[int, list[int]]:
+    """Clip -> the label that each of its patches votes for."""
     votes: dict[int, list[int]] = {}
     for query, clip in enumerate(clip_of_patch):
         others = [patch for patch in range(len(embeddings)) if clip_of_patch[patch] != clip]
         others.sort(key=lambda patch: -cosine(embeddings[query], embeddings[patch]))
         votes.setdefault(clip, []).append(most_frequent([patch_labels[patch] for patch in others[:k]]))
+    return votes
+
+
+def knn_predict(embeddings: np.ndarray, patch_labels: list[int], clip_of_patch: list[int], k: int) -> list[int]:
+    votes = knn_votes(embeddings, patch_labels, clip_of_patch, k)
     return [most_frequent(votes[clip]) for clip in sorted(votes)]
+
+
+def in_top(votes: list[int], label: int, n: int) -> bool:
+    """Whether a label is among the n most voted, ties to the lowest."""
+    counts = Counter(votes)
+    return label in sorted(counts, key=lambda voted: (-counts[voted], voted))[:n]
 
 
 def uniformity(z: np.ndarray, t: float) -> float:

@@ -1,5 +1,6 @@
 """The command line: failures are one line with a remedy, and the README's commands exist."""
 
+import json
 import re
 import shlex
 import subprocess
@@ -10,6 +11,7 @@ import pytest
 
 from study import cli
 from study.commands import parse_settings
+from study.record_names import PROVENANCE_FILE
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -29,6 +31,7 @@ def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
         ("run table2-ssl", "pass --data DIR"),
         ("run table2-ssl --data nowhere", "acl-study data prepare"),
         ("run table2-ssl --profile maxi", "profile must be one of recipe, mini"),
+        ("doctor --profile maxi", "profile must be one of recipe, mini"),
         ("run table2-ssl --profile mini --set loss.alpa=1", "did you mean loss.alpha?"),
         ("resume no-such-name", "launched there: none"),
         ("report quickstart", "run a study first"),
@@ -93,6 +96,8 @@ def test_training_prints_an_epoch_a_line_and_continues_from_its_checkpoint(
     lines = capsys.readouterr().out.splitlines()
     assert [line.split("  ")[0] for line in lines] == ["epoch 1/2", "epoch 2/2"]
     assert "test.accuracy" in lines[1]
+    (launch,) = json.loads((tmp_path / PROVENANCE_FILE).read_text())
+    assert launch["seed"] == 0
     assert call(monkeypatch, *options, "--set", "optim.epochs=3") == 1
     assert "optim.epochs=2, not 3" in capsys.readouterr().err
 

@@ -2,65 +2,26 @@
 
 import contextlib
 import csv
+import importlib.metadata
 import io
 import json
-import os
 import shutil
 import signal
 import socket
-import subprocess
-import sys
 import time
 import urllib.request
 from pathlib import Path
 
 import mlflow
 import pytest
-import torch
 import yaml
-from mlflow.entities import Run
 
-from acl.training.checkpoint import CHECKPOINT_FILE
+from acl.store import FeatureStore
 from analysis.runs import load_trials
+from command_line import SMOKE, acl_study, epochs_logged, runs, store
 from study import record_names as names
 
 pytestmark = pytest.mark.slow
-
-SMOKE = Path(__file__).with_name("smoke.yaml")
-
-
-def acl_study(*arguments: object, wait: bool = True) -> subprocess.Popen[str]:
-    """Run the command line in a process group of its own."""
-    command = [sys.executable, "-m", "study.cli", *map(str, arguments)]
-    process = subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        env=os.environ | {"COLUMNS": "150"},
-    )
-    if wait:
-        process.out, process.err = process.communicate(timeout=240)  # type: ignore[attr-defined]
-    return process
-
-
-def store(home: Path) -> str:
-    return f"sqlite:///{home / 'mlflow.db'}"
-
-
-def runs(home: Path, kind: str) -> list[Run]:
-    """All runs of one kind in the records of `home`."""
-    client = mlflow.MlflowClient(store(home))
-    experiment = client.get_experiment_by_name(names.EXPERIMENT)
-    if experiment is None:
-        return []
-    return list(client.search_runs([experiment.experiment_id], f"tags.`{names.KIND}` = '{kind}'", max_results=200))
-
-
-def epochs_logged(home: Path, run: Run) -> list[int]:
-    history = mlflow.MlflowClient(store(home)).get_metric_history(run.info.run_id, names.TRAIN_LOSS)
-    return sorted(metric.step for metric in history)
 
 
 @pytest.fixture(scope="module")
@@ -80,9 +41,9 @@ def test_records_are_one_study_run_with_its_trials(finished_home: Path) -> None:
     assert study.info.status == "FINISHED"
     assert study.data.tags[names.CORPUS_IS_SYNTHETIC] == "true"
     assert study.data.tags[names.QUESTION].startswith("Does the whole way")
-    assert len(trials) == 5
+    assert len(trials) == 6
     assert {trial.data.tags["mlflow.parentRunId"] for trial in trials} == {study.info.run_id}
-    assert {trial.data.tags[names.SWEEP] for trial in trials} == {"supervised", "search-ssl"}
+    assert {trial.data.tags[names.SWEEP] for trial in trials} == {"supervised", "search-ssl", "protocols"}
     launched = mlflow.artifacts.load_text(f"{study.info.artifact_uri}/{names.STUDY_FILE}")
     assert yaml.safe_load(launched)["name"] == "smoke"
 
@@ -99,14 +60,41 @@ def test_each_trial_has_every_setting_and_one_step_per_epoch(finished_home: Path
         assert {"loss.alpha", "loss.margin", "seed", "data.root"} <= set(config)
 
 
-def test_predictions_of_a_trial_give_its_logged_test_accuracy(finished_home: Path) -> None:
+def test_predictions_of_a_trial_give_its_logged_test_accuracies(finished_home: Path, tiny_corpus: Path) -> None:
     finished = [trial for trial in runs(finished_home, names.KIND_TRIAL) if trial.data.tags[names.OUTCOME] == names.FINISHED]
-    assert len(finished) >= 3
+    classes = FeatureStore.open(tiny_corpus, "supervised").classes
+    evaluations = set()
     for trial in finished:
         text = mlflow.artifacts.load_text(f"{trial.info.artifact_uri}/{names.PREDICTIONS_FILE}")
         rows = [row for row in csv.DictReader(io.StringIO(text)) if row[names.PREDICTION_SPLIT] == "test"]
-        right = sum(row[names.PREDICTION_LABEL] == row[names.PREDICTION_PREDICTED] for row in rows)
-        assert right / len(rows) == pytest.approx(trial.data.metrics[names.TEST_ACCURACY])
+        for evaluation in {row[names.PREDICTION_EVALUATION] for row in rows}:
+            own = [row for row in rows if row[names.PREDICTION_EVALUATION] == evaluation]
+            right = sum(row[names.PREDICTION_LABEL] == row[names.PREDICTION_PREDICTED] for row in own)
+            metric = "test.accuracy" if evaluation == names.EVALUATION_CLASSIFIER else f"test.{evaluation}_accuracy"
+            assert right / len(own) == pytest.approx(trial.data.metrics[metric])
+            evaluations.add(evaluation)
+        for row in rows:
+            shares = [float(row[names.PREDICTION_PROBABILITY_PREFIX + name]) for name in classes]
+            assert sum(shares) == pytest.approx(1, abs=1e-3)
+            assert float(row[names.PREDICTION_PROBABILITY_PREFIX + row[names.PREDICTION_PREDICTED]]) == max(shares)
+        assert "test.class_accuracy.Coin_dropping" in trial.data.metrics  # MLflow allows no parentheses
+    assert evaluations == {"classifier", "knn", "finetune_noisy", "finetune_clean"}
+
+
+def test_each_trial_says_what_its_numbers_come_from(finished_home: Path, tiny_corpus: Path) -> None:
+    for trial in runs(finished_home, names.KIND_TRIAL):
+        (launch,) = json.loads(mlflow.artifacts.load_text(f"{trial.info.artifact_uri}/{names.PROVENANCE_FILE}"))
+        tags, mode = trial.data.tags, trial.data.params["mode"]
+        metadata = FeatureStore.open(tiny_corpus, mode).metadata  # type: ignore[arg-type]
+        assert tags[names.CORPUS_SHA256] == metadata["corpus_sha256"] == launch["corpus_sha256"]
+        assert tags[names.FEATURES_SHA256] == metadata["content_sha256"] == launch["features_sha256"]
+        assert launch["seed"] == int(trial.data.params["seed"])
+        assert launch["device"] == "cpu"
+        assert tags[names.GIT_COMMIT] == launch["code"]["git_commit"]
+        assert tags[names.GIT_DIRTY] in ("true", "false")
+        for name in ("torch", "ray", "optuna", "mlflow"):
+            assert f"{name} {importlib.metadata.version(name)}" in tags[names.VERSIONS]
+        assert "cores" in tags[names.HARDWARE]
 
 
 def test_optuna_sampled_alpha_margin_and_temperature_within_the_space(finished_home: Path) -> None:
@@ -168,69 +156,6 @@ def test_the_ui_serves_the_records_until_ctrl_c(finished_home: Path) -> None:
     with socket.socket() as now_free:
         now_free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         now_free.bind(("127.0.0.1", port))
-
-
-@pytest.mark.parametrize("how", ["kill -9", "ctrl-c", "sigterm"])
-def test_an_interrupted_study_resumes_without_duplicates_or_losses(how: str, tiny_corpus: Path, tmp_path: Path) -> None:
-    home = tmp_path / "home"
-    content = yaml.safe_load(SMOKE.read_text())
-    content["sweeps"] = [content["sweeps"][0]]
-    content["sweeps"][0]["base"]["optim.epochs"] = 60
-    study = tmp_path / "study.yaml"
-    study.write_text(yaml.safe_dump(content))
-    process = acl_study("run", study, "--data", tiny_corpus, "--home", home, wait=False)
-    deadline = time.monotonic() + 90
-    while not any(
-        torch.load(path, weights_only=True)["epoch"] >= 2
-        for path in home.glob(f"studies/smoke/supervised/*/state/{CHECKPOINT_FILE}")
-    ):
-        assert time.monotonic() < deadline
-        assert process.poll() is None
-        time.sleep(0.1)
-    second = acl_study("resume", "smoke", "--home", home)
-    assert second.returncode == 1
-    assert "is running already" in second.err  # type: ignore[attr-defined]
-    if how == "kill -9":
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-    else:
-        process.send_signal(signal.SIGINT if how == "ctrl-c" else signal.SIGTERM)
-    out, err = process.communicate(timeout=120)
-    if how != "kill -9":
-        assert process.returncode == 130, (out, err)
-        assert "resume smoke" in out
-    resumed = acl_study("resume", "smoke", "--home", home)
-    assert resumed.returncode == 0, resumed.err  # type: ignore[attr-defined]
-    trials = runs(home, names.KIND_TRIAL)
-    assert [epochs_logged(home, trial) for trial in trials] == [list(range(1, 61))] * 2
-    assert {trial.data.tags[names.OUTCOME] for trial in trials} == {names.FINISHED}
-    assert {trial.info.status for trial in trials} == {"FINISHED"}
-
-
-@pytest.mark.parametrize(
-    ("seconds", "epochs"),
-    [
-        pytest.param(0.2, 2, id="before the first trial runs"),  # a worker alone takes longer to start
-        pytest.param(6, 100, id="while trials run"),
-    ],
-)
-def test_a_study_whose_time_is_over_resumes(seconds: float, epochs: int, tiny_corpus: Path, tmp_path: Path) -> None:
-    home, budget = tmp_path / "home", seconds / 3600
-    content = yaml.safe_load(SMOKE.read_text())
-    content["sweeps"] = [content["sweeps"][0] | {"budget": {"hours": budget}}]
-    content["sweeps"][0]["base"]["optim.epochs"] = epochs
-    study = tmp_path / "study.yaml"
-    study.write_text(yaml.safe_dump(content))
-    process = acl_study("run", study, "--data", tiny_corpus, "--home", home)
-    assert process.returncode == 130, process.err  # type: ignore[attr-defined]
-    assert "2 trials are left" in process.out  # type: ignore[attr-defined]
-    launched = home / "studies" / "smoke" / "study.yaml"  # a longer budget, so that one resume is enough
-    launched.write_text(launched.read_text().replace(str(budget), "1.0"))
-    process = acl_study("resume", "smoke", "--home", home)
-    assert process.returncode == 0, process.err  # type: ignore[attr-defined]
-    trials = runs(home, names.KIND_TRIAL)
-    assert [epochs_logged(home, trial) for trial in trials] == [list(range(1, epochs + 1))] * 2
-    assert {trial.data.tags[names.OUTCOME] for trial in trials} == {names.FINISHED}
 
 
 def test_a_store_of_its_own_is_remembered_and_a_deleted_folder_starts_anew(tiny_corpus: Path, tmp_path: Path) -> None:

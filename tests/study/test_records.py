@@ -7,6 +7,8 @@ import mlflow
 import pytest
 from mlflow.entities import Run
 
+from acl.config import build_config
+from acl.provenance import describe_run
 from study import record_names as names
 from study.records import StudyRecord
 
@@ -115,8 +117,8 @@ def test_every_outcome_has_its_status_and_a_failure_its_reason(
 def test_a_resumed_trial_continues_its_own_run_and_repeats_no_epoch(record: StudyRecord) -> None:
     start(record, "a", "b")
     for epoch in (1, 2):
-        record.log_epoch("a", epoch, {names.TRAIN_LOSS: float(epoch)})
-    record.log_epoch("a", 2, {names.TRAIN_LOSS: 20.0})
+        record.log_epoch("a", epoch, {names.TRAIN_LOSS: float(epoch), names.EPOCH_SECONDS: 1.0})
+    record.log_epoch("a", 2, {names.TRAIN_LOSS: 20.0, names.EPOCH_SECONDS: 1.0})
     run_id = trial_runs(record)["a"].info.run_id
 
     resumed = another_process(record)
@@ -125,11 +127,32 @@ def test_a_resumed_trial_continues_its_own_run_and_repeats_no_epoch(record: Stud
     assert resumed.knows("a")
     assert not resumed.knows("b")
     for epoch in (1, 2, 3):  # Ray goes back to its last checkpoint
-        resumed.log_epoch("a", epoch, {names.TRAIN_LOSS: 10.0 * epoch})
+        resumed.log_epoch("a", epoch, {names.TRAIN_LOSS: 10.0 * epoch, names.EPOCH_SECONDS: 1.0})
     assert losses(record, "a") == [(1, 1.0), (2, 2.0), (3, 30.0)]
     runs = trial_runs(record)
     assert runs.keys() == {"a", "b"}
     assert runs["a"].info.run_id == run_id
+
+
+def test_names_that_mlflow_refuses_are_logged_without_what_it_refuses(record: StudyRecord) -> None:
+    start(record, "a")
+    record.log_epoch("a", 1, {"test.class_accuracy.Coin_(dropping)": 0.5, "test.class_accuracy.Hi-hat": 0.25})
+    logged = trial_runs(record)["a"].data.metrics
+    assert logged == {"test.class_accuracy.Coin_dropping": 0.5, "test.class_accuracy.Hi-hat": 0.25}
+
+
+def test_what_a_trial_comes_from_is_an_artifact_and_its_last_launch_the_tags(record: StudyRecord, tiny_corpus: Path) -> None:
+    launch = describe_run(build_config({"mode": "supervised", "data.root": str(tiny_corpus), "compute.device": "cpu"}))
+    elsewhere = {**launch, "hardware": {**launch["hardware"], "gpu": {"name": "NVIDIA H100", "memory_gib": 79.1, "cuda": "12.8"}}}
+    start(record, "a")
+    record.log_provenance("a", json.dumps([launch]))
+    resumed = another_process(record)
+    start(resumed, "a")
+    resumed.log_provenance("a", json.dumps([launch, elsewhere]))
+    run = trial_runs(record)["a"]
+    assert json.loads(artifact(record, run.info.run_id, names.PROVENANCE_FILE)) == [launch, elsewhere]
+    assert run.data.tags[names.HARDWARE].endswith("NVIDIA H100 (79.1 GiB)")
+    assert run.data.tags["mlflow.source.git.commit"] == run.data.tags[names.GIT_COMMIT] == launch["code"]["git_commit"]
 
 
 def test_a_failed_trial_that_is_resumed_is_running_without_outcome(record: StudyRecord) -> None:

@@ -23,9 +23,30 @@ def study(**fields: Any) -> dict[str, Any]:
     return {**content, **fields}
 
 
-def test_the_six_shipped_studies_are_there() -> None:
-    expected = {"quickstart", "table1-supervised", "table2-ssl", "fig3-temperature", "search-ssl", "search-supervised"}
-    assert set(shipped_studies()) == expected
+def test_the_shipped_studies_are_there() -> None:
+    searches = {"search-ssl", "search-supervised"}
+    controls = {"null-alpha", "margin-sweep"}
+    assert set(shipped_studies()) == {"quickstart", "table1-supervised", "table2-ssl", "fig3-temperature"} | searches | controls
+
+
+def test_the_negative_control_differs_in_nothing_but_ten_seeds() -> None:
+    (sweep,) = resolve_study(read_study("null-alpha")).sweeps
+    assert sweep.space == {}
+    assert sweep.base["loss.alpha"] == 1.0
+    assert len(sweep.points) == len({point["seed"] for point in sweep.points}) == 10
+    assert all(point.keys() == {"seed"} for point in sweep.points)
+
+
+def test_the_margin_sweep_varies_nothing_but_the_margin_in_both_modes() -> None:
+    sweeps = {sweep.name: sweep for sweep in resolve_study(read_study("margin-sweep")).sweeps}
+    for mode in ("supervised", "ssl"):
+        assert sweeps[mode].space.keys() == {"loss.margin"}
+        margins = sweeps[mode].space["loss.margin"].values
+        assert margins is not None
+        assert (min(margins), max(margins)) == (0.1, 1.5)
+        assert 0.5 in margins
+        assert sweeps[mode].base["loss.alpha"] < 1 == sweeps[f"{mode}-baseline"].base["loss.alpha"]
+        assert sweeps[mode].seeds == sweeps[f"{mode}-baseline"].seeds
 
 
 @pytest.mark.parametrize("profile", [None, "mini"])

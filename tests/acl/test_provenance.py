@@ -1,0 +1,122 @@
+"""What a run says it comes from, checked against git, the files and the machine."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from acl.data.fsdnoisy18k import read_corpus
+from acl.provenance import append_provenance, describe_code, describe_hardware, describe_versions
+from acl.store import FeatureStore, StoreError, prepare
+from toy_runs import config
+
+PROJECT = Path(__file__).parents[2]
+
+
+def git(folder: Path, *arguments: str) -> str:
+    identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
+    return subprocess.run(["git", "-C", folder, *identity, *arguments], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def code_of(checkout: Path) -> dict[str, object]:
+    """`describe_code` as another process sees it that imports the package from `checkout`."""
+    command = "import json; from acl.provenance import describe_code; print(json.dumps(describe_code()))"
+    environment = os.environ | {"PYTHONPATH": str(checkout)}
+    done = subprocess.run(
+        [sys.executable, "-c", command], capture_output=True, text=True, check=True, env=environment, cwd=checkout
+    )
+    described: dict[str, object] = json.loads(done.stdout)
+    return described
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A git repository with a copy of the sources, all committed."""
+    root = tmp_path_factory.mktemp("checkout")
+    shutil.copytree(PROJECT / "acl", root / "acl", ignore=shutil.ignore_patterns("__pycache__"))
+    (root / ".gitignore").write_text("__pycache__/\n")
+    git(root, "init", "--quiet")
+    git(root, "add", ".")
+    git(root, "commit", "--quiet", "--message", "sources")
+    return root
+
+
+def test_commit_and_changes_are_those_of_git(checkout: Path) -> None:
+    clean = code_of(checkout)
+    assert clean["git_commit"] == git(checkout, "rev-parse", "HEAD")
+    assert (clean["git_dirty"], clean["git_diff_sha256"]) == (False, None)
+    (checkout / "notes.txt").write_text("not a source")
+    assert code_of(checkout) == clean
+    (checkout / "acl" / "new_loss.py").write_text("")
+    added = code_of(checkout)
+    with (checkout / "acl" / "probe.py").open("a") as source:
+        source.write("# changed\n")
+    changed = code_of(checkout)
+    assert added["git_dirty"] is changed["git_dirty"] is True
+    assert len({added["git_diff_sha256"], changed["git_diff_sha256"], None}) == 3
+
+
+def test_an_installed_copy_inside_somebody_elses_repository_claims_no_commit(tmp_path: Path) -> None:
+    git(tmp_path, "init", "--quiet")
+    (tmp_path / "thesis.tex").write_text("")
+    git(tmp_path, "add", "thesis.tex")
+    git(tmp_path, "commit", "--quiet", "--message", "thesis")
+    shutil.copytree(PROJECT / "acl", tmp_path / "acl", ignore=shutil.ignore_patterns("__pycache__"))
+    assert code_of(tmp_path)["git_commit"] is None
+
+
+def test_versions_and_hardware_are_those_of_this_process() -> None:
+    assert describe_versions()["torch"].partition("+")[0] == torch.__version__.partition("+")[0]
+    assert describe_versions()["python"] == sys.version.split()[0]
+    hardware = describe_hardware()
+    assert hardware["cores"] == len(os.sched_getaffinity(0))
+    assert (hardware["gpu"] is not None) == torch.cuda.is_available()
+    assert hardware["cpu"]
+
+
+def test_every_launch_of_a_run_is_kept(tiny_corpus: Path, tmp_path: Path) -> None:
+    path = tmp_path / "run" / "provenance.json"
+    settings = config("self-supervised", tiny_corpus, seed=7)
+    append_provenance(path, settings)
+    append_provenance(path, settings)
+    first, second = json.loads(path.read_text())
+    assert first == {**second, "started": first["started"]}
+    assert (first["seed"], first["device"], first["threads"]) == (7, "cpu", 2)
+    assert first["features_sha256"] == FeatureStore.open(tiny_corpus, "self-supervised").metadata["content_sha256"]
+    path.write_text("[{")
+    append_provenance(path, settings)
+    assert json.loads(path.read_text())[0] == "unreadable"
+    with pytest.raises(StoreError, match="does not exist"):
+        append_provenance(path, config("supervised", tmp_path / "nowhere"))
+    assert describe_code()["version"]
+
+
+def test_the_corpus_digest_is_that_of_labels_flags_and_audio(tiny_corpus: Path, tmp_path: Path) -> None:
+    clips = [
+        [
+            clip.split,
+            clip.name,
+            clip.label,
+            clip.manually_verified,
+            clip.noisy_small,
+            hashlib.sha256(clip.path.read_bytes()).hexdigest(),
+        ]
+        for clip in read_corpus(tiny_corpus).clips
+    ]
+    expected = hashlib.sha256(json.dumps(sorted(clips)).encode()).hexdigest()
+    digests = {FeatureStore.open(tiny_corpus, mode).metadata["corpus_sha256"] for mode in ("supervised", "self-supervised")}
+    assert digests == {expected}
+    moved = tmp_path / "moved"
+    shutil.copytree(tiny_corpus, moved, ignore=shutil.ignore_patterns("features"))
+    wav = next((moved / "FSDnoisy18k.audio_test").iterdir())
+    data = bytearray(wav.read_bytes())
+    data[-1] ^= 1  # the least audible change
+    wav.write_bytes(data)
+    prepare(moved, ["supervised"])
+    assert FeatureStore.open(moved, "supervised").metadata["corpus_sha256"] != expected

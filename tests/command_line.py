@@ -1,0 +1,47 @@
+"""The command line as a user starts it, and the records that it leaves, for tests of whole studies."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import mlflow
+from mlflow.entities import Run
+
+from study import record_names as names
+
+SMOKE = Path(__file__).parent / "study" / "smoke.yaml"
+
+
+def acl_study(*arguments: object, wait: bool = True) -> subprocess.Popen[str]:
+    """Run the command line in a process group of its own."""
+    command = [sys.executable, "-m", "study.cli", *map(str, arguments)]
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env=os.environ | {"COLUMNS": "150"},
+    )
+    if wait:
+        process.out, process.err = process.communicate(timeout=240)  # type: ignore[attr-defined]
+    return process
+
+
+def store(home: Path) -> str:
+    return f"sqlite:///{home / 'mlflow.db'}"
+
+
+def runs(home: Path, kind: str) -> list[Run]:
+    """All runs of one kind in the records of `home`."""
+    client = mlflow.MlflowClient(store(home))
+    experiment = client.get_experiment_by_name(names.EXPERIMENT)
+    if experiment is None:
+        return []
+    return list(client.search_runs([experiment.experiment_id], f"tags.`{names.KIND}` = '{kind}'", max_results=200))
+
+
+def epochs_logged(home: Path, run: Run) -> list[int]:
+    history = mlflow.MlflowClient(store(home)).get_metric_history(run.info.run_id, names.TRAIN_LOSS)
+    return sorted(metric.step for metric in history)
