@@ -179,8 +179,13 @@ def ui(
 def train(
     settings: SetOption = [],  # noqa: B006
     data: DataOption = None,
-    mode: Annotated[str, typer.Option("--mode", help="supervised or self-supervised.")] = "supervised",
-    checkpoints: Annotated[Path | None, typer.Option("--checkpoints", help="Folder to save to, and to continue from.")] = None,
+    mode: Annotated[
+        str | None, typer.Option("--mode", help="supervised or self-supervised; default: the profile's, or supervised.")
+    ] = None,
+    profile: ProfileOption = None,
+    checkpoints: Annotated[
+        Path | None, typer.Option("--checkpoints", help="Folder to continue from, and to save state and predictions to.")
+    ] = None,
     list_settings: Annotated[
         bool, typer.Option("--list", help="List all settings of the mode with their values, and end.")
     ] = False,
@@ -189,26 +194,13 @@ def train(
 
     Example: acl-study train --mode supervised --data corpus --set loss.alpha=0.3
     """
-    from acl.config import build_config, flatten
-    from study.commands import parse_settings
+    from study.train import list_lines, run_settings, train_one
 
-    overrides = {"mode": mode, **parse_settings(settings, data)}
+    chosen = run_settings(mode, profile, settings, data)
     if list_settings:
-        for setting, value in flatten(build_config({"data.root": "(none: name one with --data)", **overrides})).items():
-            print(f"{setting} = {value}")
-        return
-    config = build_config(overrides)
-    from acl.provenance import append_provenance
-    from acl.training import fit
-    from study.record_names import PROVENANCE_FILE
-
-    if checkpoints is not None:
-        append_provenance(checkpoints / PROVENANCE_FILE, config)
-    for result in fit(config, checkpoints):
-        shown = result.metrics if result.is_last else {k: v for k, v in result.metrics.items() if not k.startswith("test.")}
-        print(
-            f"epoch {result.epoch}/{result.epochs}  " + "  ".join(f"{key} {value:.4g}" for key, value in shown.items()), flush=True
-        )
+        print("\n".join(list_lines(chosen)))
+    else:
+        train_one(chosen, checkpoints)
 
 
 @app.command()

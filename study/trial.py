@@ -1,7 +1,5 @@
 """One trial: what a Ray worker runs."""
 
-import csv
-import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,8 +8,9 @@ from ray import tune
 
 from acl.config import build_config
 from acl.provenance import append_provenance
-from acl.training import EpochResult, fit
+from acl.training import fit
 from study import record_names as names
+from study.predictions import predictions_csv
 from study.searcher import POINT
 
 EPOCH = "epoch"  # key of a result: number of the epoch
@@ -42,24 +41,3 @@ def run_trial(ray_config: Mapping[str, Any], common: Mapping[str, Any], sweep_fo
             (folder / names.PREDICTIONS_FILE).write_text(predictions_csv(result), encoding="utf-8")
         # Ray may end the trial inside report: nothing may come after the last one.
         tune.report({**result.metrics, EPOCH: result.epoch, IS_LAST: result.is_last})
-
-
-def predictions_csv(result: EpochResult) -> str:
-    """Predictions of a run's last epoch as CSV text, one row per evaluation and clip."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(
-        [
-            names.PREDICTION_EVALUATION,
-            names.PREDICTION_SPLIT,
-            names.PREDICTION_CLIP,
-            names.PREDICTION_LABEL,
-            names.PREDICTION_PREDICTED,
-            names.PREDICTION_PATCHES,
-            *(names.PREDICTION_PROBABILITY_PREFIX + name for name in result.classes),
-        ]
-    )
-    for row in result.predictions:
-        shares = [f"{share:.5g}" for share in row.probabilities]
-        writer.writerow([row.evaluation, row.split, row.clip, row.label, row.predicted, row.patches, *shares])
-    return text.getvalue()

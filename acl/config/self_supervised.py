@@ -24,7 +24,9 @@ class SelfSupervisedData(Section):
     validation: Literal["clean", "holdout"] = Field(
         "clean", description="clean: the whole clean set, disjoint from `noisy`; holdout: a stratified share of the subset"
     )
-    validation_fraction: float = Field(0.15, gt=0, lt=1, description="share held out where validation is holdout")
+    validation_fraction: float = Field(
+        0.15, gt=0, lt=1, description="share held out where validation is holdout, and of fine-tuning on clean"
+    )
 
     @model_validator(mode="after")
     def _validation_is_disjoint(self) -> "SelfSupervisedData":

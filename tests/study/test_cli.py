@@ -11,7 +11,7 @@ import pytest
 
 from study import cli
 from study.commands import parse_settings
-from study.record_names import PROVENANCE_FILE
+from study.record_names import PREDICTIONS_FILE, PROVENANCE_FILE
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -88,14 +88,26 @@ def test_train_lists_every_setting_with_the_recipes_value(
     assert "optim.epochs = 500" in lines
 
 
+def test_train_takes_mode_and_settings_from_a_profile_of_one_mode(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(monkeypatch, "train", "--list", "--profile", "paper-ssl", "--set", "seed=1") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert {"mode = self-supervised", "probe.protocol = published", "seed = 1"} <= set(lines)
+
+
 def test_training_prints_an_epoch_a_line_and_continues_from_its_checkpoint(
     tiny_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     options = ["train", "--data", str(tiny_corpus), "--checkpoints", str(tmp_path), "--set", "data.subset=clean"]
     assert call(monkeypatch, *options, "--set", "optim.epochs=2") == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert [line.split("  ")[0] for line in lines] == ["epoch 1/2", "epoch 2/2"]
-    assert "test.accuracy" in lines[1]
+    first, second, *final = capsys.readouterr().out.splitlines()
+    assert [line.split("  ")[0] for line in (first, second)] == ["epoch 1/2", "epoch 2/2"]
+    assert not any("test." in line for line in (first, second))
+    assert any(line.startswith("  test.accuracy 0.") for line in final)
+    assert not any("class_accuracy" in line for line in final)
+    assert final[-1] == f"predictions of every clip: {tmp_path / PREDICTIONS_FILE}"
+    assert len((tmp_path / PREDICTIONS_FILE).read_text().splitlines()) > 60
     (launch,) = json.loads((tmp_path / PROVENANCE_FILE).read_text())
     assert launch["seed"] == 0
     assert call(monkeypatch, *options, "--set", "optim.epochs=3") == 1

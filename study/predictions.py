@@ -1,0 +1,28 @@
+"""Predictions of a run as a file."""
+
+import csv
+import io
+
+from acl.training import EpochResult
+from study import record_names as names
+
+
+def predictions_csv(result: EpochResult) -> str:
+    """Predictions of a run's last epoch as CSV text, one row per evaluation and clip."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(
+        [
+            names.PREDICTION_EVALUATION,
+            names.PREDICTION_SPLIT,
+            names.PREDICTION_CLIP,
+            names.PREDICTION_LABEL,
+            names.PREDICTION_PREDICTED,
+            names.PREDICTION_PATCHES,
+            *(names.PREDICTION_PROBABILITY_PREFIX + name for name in result.classes),
+        ]
+    )
+    for row in result.predictions:
+        shares = [f"{share:.5g}" for share in row.probabilities]
+        writer.writerow([row.evaluation, row.split, row.clip, row.label, row.predicted, row.patches, *shares])
+    return text.getvalue()

@@ -1,0 +1,66 @@
+"""One run without Ray, on the screen."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from acl.config import SUPERVISED, build_config, flatten
+from acl.provenance import append_provenance
+from acl.training import EpochResult, fit
+from study import record_names as names
+from study.commands import parse_settings
+from study.predictions import predictions_csv
+from study.study_files import profile_settings
+
+_CLASS_WISE = "class_accuracy."
+
+
+def run_settings(mode: str | None, profile: str | None, settings: list[str], data: Path | None) -> dict[str, Any]:
+    """Settings of a run by dotted name: those of the profile, and above them those of the command line.
+
+    Raises:
+        ConfigError: there is no such profile, or an option without "=".
+    """
+    of_profile = profile_settings(profile) if profile else {}
+    modes = [name for name in of_profile if name != "sweep"]
+    chosen = mode or (modes[0] if len(modes) == 1 else SUPERVISED)
+    return {"mode": chosen, **of_profile.get(chosen, {}), **parse_settings(settings, data)}
+
+
+def list_lines(settings: Mapping[str, Any]) -> list[str]:
+    """A line for each setting."""
+    config = build_config({"data.root": "(none: name one with --data)", **settings})
+    return [f"{name} = {value}" for name, value in flatten(config).items()]
+
+
+def train_one(settings: Mapping[str, Any], checkpoints: Path | None) -> None:
+    """Train and print a line for each epoch, then the final figures.
+
+    Raises:
+        ConfigError: a setting is wrong; other errors as `acl.training.fit`.
+    """
+    config = build_config(settings)
+    if checkpoints is not None:
+        append_provenance(checkpoints / names.PROVENANCE_FILE, config)
+    for result in fit(config, checkpoints):
+        figures = {name: value for name, value in result.metrics.items() if not _is_final(name)}
+        shown = "  ".join(f"{name} {value:.4g}" for name, value in figures.items())
+        print(f"epoch {result.epoch}/{result.epochs}  {shown}", flush=True)
+        if result.is_last:
+            _print_final(result, checkpoints)
+
+
+def _is_final(name: str) -> bool:
+    """Figures that come with the last epoch only."""
+    return name.startswith(("test.", names.BEST_EPOCH)) or _CLASS_WISE in name
+
+
+def _print_final(result: EpochResult, checkpoints: Path | None) -> None:
+    print("final figures, of the epochs that validation selected:")
+    for name, value in result.metrics.items():
+        if _is_final(name) and _CLASS_WISE not in name:
+            print(f"  {name} {value:.4g}")
+    if checkpoints is not None:
+        path = checkpoints / names.PREDICTIONS_FILE
+        path.write_text(predictions_csv(result), encoding="utf-8")
+        print(f"predictions of every clip: {path}")
