@@ -1,5 +1,6 @@
 """What a run's numbers came from: code, versions, machine, corpus."""
 
+import functools
 import hashlib
 import json
 import os
@@ -14,42 +15,44 @@ import torch
 
 from acl.config import Config
 from acl.store import FeatureStore
-from acl.training.device import choose_device
 
 PROJECT = "acl-study"
+PROVENANCE_FILE = "provenance.json"
 LIBRARIES = ("torch", "torchaudio", "numpy", "ray", "optuna", "mlflow", "pandas", "plotly")
 _SOURCES = ("acl", "study", "analysis", "pyproject.toml")
 
 
+@functools.cache
 def describe_code() -> dict[str, Any]:
-    """Version, and of a git checkout the commit, whether the sources differ from it, and a digest of the difference."""
-    described: dict[str, Any] = {
-        "version": metadata.version(PROJECT),
-        "git_commit": None,
-        "git_dirty": None,
-        "git_diff_sha256": None,
-    }
+    """Version, and of a git checkout the commit, whether the sources differ from it, and a digest of the difference.
+
+    Described once in a process, when its first run starts: later commits are not what the process has imported. Where there is no
+    commit to name, `git_commit` is None and `no_commit_because` says why.
+    """
+    described: dict[str, Any] = {"version": _version(PROJECT), "git_commit": None, "git_dirty": None, "git_diff_sha256": None}
     root = Path(__file__).parents[1]
-    if _git(root, "ls-files", "--error-unmatch", "acl/provenance.py") is None:
-        return described  # an installed package, perhaps inside another project's repository
-    described["git_commit"] = (_git(root, "rev-parse", "HEAD") or "").strip() or None
-    changed = _git(root, "status", "--porcelain", "--", *_SOURCES)
-    described["git_dirty"] = None if changed is None else bool(changed.strip())
-    if changed:
-        difference = _git(root, "diff", "HEAD", "--", *_SOURCES) or ""
-        described["git_diff_sha256"] = hashlib.sha256((changed + difference).encode()).hexdigest()
+    try:
+        if not _git(root, "ls-files", "--", "acl/provenance.py"):  # perhaps inside another project's repository
+            return described | {"no_commit_because": "not a git checkout"}
+        top = Path(_git(root, "rev-parse", "--show-toplevel").strip())
+        described["git_commit"] = _git(root, "rev-parse", "HEAD").strip()
+        changed = _git(root, "status", "--porcelain", "--untracked-files=all", "-z", "--", *_SOURCES)
+        described["git_dirty"] = bool(changed)
+        if changed:
+            digest = hashlib.sha256((changed + _git(root, "diff", "--no-ext-diff", "HEAD", "--", *_SOURCES)).encode())
+            for name in sorted(entry[3:] for entry in changed.split("\0") if entry.startswith("??")):
+                digest.update((top / name).read_bytes())
+            described["git_diff_sha256"] = digest.hexdigest()
+    except (OSError, subprocess.SubprocessError) as error:
+        output = (getattr(error, "stderr", None) or str(error)).strip().splitlines()
+        return described | {"no_commit_because": output[0] if output else type(error).__name__}
     return described
 
 
 def describe_versions() -> dict[str, str]:
     """Python, the operating system, and the libraries that are installed."""
     versions = {"python": platform.python_version(), "system": platform.platform()}
-    for library in LIBRARIES:
-        try:
-            versions[library] = metadata.version(library)
-        except metadata.PackageNotFoundError:
-            continue
-    return versions
+    return versions | {library: version for library in LIBRARIES if (version := _version(library)) is not None}
 
 
 def describe_hardware() -> dict[str, Any]:
@@ -67,15 +70,8 @@ def describe_hardware() -> dict[str, Any]:
     }
 
 
-def describe_run(config: Config) -> dict[str, Any]:
-    """All of it for one run, JSON-able. Sets torch's threads as the run does.
-
-    Raises:
-        StoreError: the corpus has no complete feature store.
-        DeviceError: the configured device is missing.
-    """
-    store = FeatureStore.open(config.data.root, config.mode)
-    device = choose_device(config.compute)
+def describe_run(config: Config, store: FeatureStore, device: torch.device) -> dict[str, Any]:
+    """All of it for one run on `device`, JSON-able."""
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "seed": config.seed,
@@ -90,32 +86,33 @@ def describe_run(config: Config) -> dict[str, Any]:
     }
 
 
-def append_provenance(path: Path, config: Config) -> None:
-    """Add this launch of a run to the JSON list in `path`: a run may go on with other code or on another machine.
-
-    Raises:
-        StoreError: the corpus has no complete feature store.
-        DeviceError: the configured device is missing.
-    """
+def append_provenance(folder: Path, launch: dict[str, Any]) -> None:
+    """Add a launch of a run to the JSON list in its folder: a run may go on with other code or on another machine."""
+    path = folder / PROVENANCE_FILE
     launches = []
     if path.exists():
         try:
             launches = json.loads(path.read_text(encoding="utf-8"))
         except ValueError:
-            launches = ["unreadable"]  # better a gap that shows than a run that cannot go on
-    path.parent.mkdir(parents=True, exist_ok=True)
+            launches = [{"unreadable": path.name}]  # better a gap that shows than a run that cannot go on
+    folder.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(json.dumps([*launches, describe_run(config)], indent=2) + "\n", encoding="utf-8")
+    partial.write_text(json.dumps([*launches, launch], indent=2) + "\n", encoding="utf-8")
     partial.replace(path)
 
 
-def _git(root: Path, *arguments: str) -> str | None:
-    """Output of git; None where git or the repository is missing."""
-    try:
-        done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=30, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return None
+def _git(root: Path, *arguments: str) -> str:
+    # No optional locks: a trial's start must not be in the way of somebody's commit.
+    command = ["git", "--no-optional-locks", "-C", str(root), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=30, check=True)
     return done.stdout
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def _processor() -> str:

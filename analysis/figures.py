@@ -1,7 +1,8 @@
 """Figures: table in, Plotly figure out; nothing is computed here.
 
 Colours are colour-blind safe (Okabe and Ito): the baseline is always blue with circles, ACL always vermilion with diamonds,
-published values are dotted and hollow. Accuracies are shares in the tables and shown in %.
+published values are dotted and hollow. Evaluations of the same encoders have colours and marks of their own. Accuracies are
+shares in the tables and shown in %.
 """
 
 from typing import Any
@@ -10,12 +11,20 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from analysis.page_tables import EVALUATION_LABELS
 from analysis.published import SUPERVISED
+from study import record_names as names
 
 BASELINE, ACL, PUBLISHED = "#0072B2", "#D55E00", "#6b6b6b"
 _MARKERS = {"baseline": "circle", "acl": "diamond"}
 _COLOURS = {"baseline": BASELINE, "acl": ACL}
 _DODGE = {"baseline": -0.012, "acl": 0.012}  # in temperature, lest the intervals of the two lines hide each other
+_EVALUATIONS = {  # colour, mark, and where beside alpha the mark stands
+    names.EVALUATION_CLASSIFIER: ("#222222", "square", -0.015),
+    names.EVALUATION_FINETUNE_NOISY: ("#009E73", "triangle-up", -0.005),
+    names.EVALUATION_FINETUNE_CLEAN: ("#CC79A7", "triangle-down", 0.005),
+    names.EVALUATION_KNN: ("#E69F00", "pentagon", 0.015),
+}
 
 
 def class_figure(table: pd.DataFrame) -> go.Figure:
@@ -80,6 +89,49 @@ def alpha_figure(table: pd.DataFrame) -> go.Figure:
     figure.update_yaxes(tickformat=".0%")
     figure.update_layout(height=90 + 320 * rows)
     return styled(figure)
+
+
+def evaluation_figure(table: pd.DataFrame) -> go.Figure:
+    """Patch-weighted accuracy by alpha, a line for each evaluation, from `evaluation_tables.evaluation_table`."""
+    figure = go.Figure()
+    drawn = table.dropna(subset=["line_margin"])
+    for evaluation, group in drawn.groupby("evaluation", sort=False):
+        figure.add_traces(_evaluation_lines(str(evaluation), group))
+    first = drawn.iloc[0]
+    title = f"self-supervised, τ {first['temperature']:g}, margin {first['line_margin']:g}"
+    figure.update_layout(title={"text": title, "font_size": 15, "x": 0.5}, height=480)
+    figure.update_xaxes(title="α", range=[-0.05, 1.05], dtick=0.1)
+    figure.update_yaxes(title="test accuracy (patch-weighted)", tickformat=".0%")
+    return styled(figure)
+
+
+def _evaluation_lines(evaluation: str, group: pd.DataFrame) -> list[go.Scatter]:
+    colour, mark, beside = _EVALUATIONS[evaluation]
+    name = EVALUATION_LABELS[evaluation]
+    ours = go.Scatter(
+        x=group["alpha"] + beside,
+        y=group["patch_weighted"],
+        mode="lines+markers",
+        name=name,
+        line={"color": colour, "width": 2},
+        marker={"symbol": mark, "size": 9},
+        error_y=interval(group, "patch_weighted", "patch_weighted_low", "patch_weighted_high"),
+        customdata=group[["alpha", "seeds"]],
+        hovertemplate="α %{customdata[0]}: %{y:.1%}, seeds: %{customdata[1]}<extra>" + name + "</extra>",
+    )
+    if group["published_patch_weighted"].isna().all():
+        return [ours]
+    published = go.Scatter(
+        x=group["alpha"],
+        y=group["published_patch_weighted"],
+        mode="lines+markers",
+        name=f"published: {name}",
+        opacity=0.8,
+        line={"color": colour, "width": 1.5, "dash": "dot"},
+        marker={"symbol": f"{mark}-open", "size": 8},
+        hovertemplate="α %{x}: %{y:.1%}<extra>published: " + name + "</extra>",
+    )
+    return [ours, published]
 
 
 def _temperature_line(ours: pd.DataFrame, side: str, panel: str, name: str) -> go.Scatter:

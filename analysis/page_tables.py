@@ -7,6 +7,14 @@ from typing import Any
 
 import pandas as pd
 
+from study import record_names as names
+
+EVALUATION_LABELS = {
+    names.EVALUATION_CLASSIFIER: "linear",
+    names.EVALUATION_FINETUNE_NOISY: "fine-tuned, noisy clips",
+    names.EVALUATION_FINETUNE_CLEAN: "fine-tuned, clean clips",
+    names.EVALUATION_KNN: "kNN",
+}
 Row = dict[Any, Any]  # column -> value
 
 
@@ -171,6 +179,19 @@ ALPHA = [
     Column("Test, %", _side("")),
     Column("Measure", lambda row: row["measure"], "text"),
     Column("Published, %", lambda row: percent(row["published_accuracy"]), "published"),
+]
+EVALUATIONS = [
+    Column("α", lambda row: plain(row["alpha"])),
+    Column("Margin, rad", lambda row: plain(row["margin"])),
+    Column("τ", lambda row: plain(row["temperature"])),
+    Column("Evaluation", lambda row: EVALUATION_LABELS[row["evaluation"]], "text"),
+    Column("Seeds", lambda row: count(row["seeds"])),
+    Column("Validation clips", lambda row: count(row["val_clips"])),
+    Column("Validation, %", lambda row: percent_interval(row, "val_accuracy", "val_low", "val_high")),
+    Column("Test, %", _side("")),
+    Column("Patch-weighted, %", lambda row: percent_interval(row, "patch_weighted", "patch_weighted_low", "patch_weighted_high")),
+    Column("Published, patch-weighted", lambda row: percent(row["published_patch_weighted"]), "published"),
+    Column("ours − published", lambda row: points(row["minus_published"]), "published"),
 ]
 NULL = [
     Column("Mode", lambda row: row["mode"], "text"),

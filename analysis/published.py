@@ -7,6 +7,8 @@ from typing import Any
 
 import pandas as pd
 
+from study import record_names as names
+
 SUPERVISED = "supervised"
 SELF_SUPERVISED = "self-supervised"
 
@@ -98,3 +100,21 @@ def by_alpha() -> pd.DataFrame:
         (SELF_SUPERVISED, "noisy", float(alpha), value / 100) for alpha, value in _content()["ssl_by_alpha"]["accuracy"].items()
     ]
     return pd.DataFrame(rows, columns=["mode", "subset", "alpha", "published_accuracy"])
+
+
+def evaluations_by_alpha() -> pd.DataFrame:
+    """Patch-weighted accuracy of the self-supervised encoders: subset, evaluation, alpha, published_patch_weighted.
+
+    At the published margin and temperature; evaluations are named as in `study.record_names`. kNN accuracies are not published.
+    """
+    sources = {
+        names.EVALUATION_CLASSIFIER: "accuracy",
+        names.EVALUATION_FINETUNE_NOISY: "finetune_noisy",
+        names.EVALUATION_FINETUNE_CLEAN: "finetune_clean",
+    }
+    rows = [
+        ("noisy", evaluation, float(alpha), value / 100)
+        for evaluation, source in sources.items()
+        for alpha, value in _content()["ssl_by_alpha"][source].items()
+    ]
+    return pd.DataFrame(rows, columns=["subset", "evaluation", "alpha", "published_patch_weighted"])

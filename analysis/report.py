@@ -13,7 +13,11 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from analysis import published
-from analysis.beyond_sections import ANCHORS, beyond_sections
+from analysis.beyond_sections import ANCHORS as BEYOND
+from analysis.beyond_sections import beyond_sections
+from analysis.evaluation_sections import ANCHOR as EVALUATIONS
+from analysis.evaluation_sections import evaluation_sections
+from analysis.evaluation_tables import FINE_TUNINGS, fine_tuned_trials
 from analysis.runs import load_history, load_predictions, load_studies, load_trials
 from analysis.sections import paper_sections, trial_sections
 from analysis.settings import comparable_settings
@@ -45,8 +49,14 @@ def write_report(store_uri: str, studies: Sequence[str], folder: Path) -> Path:
     predictions = load_predictions(store_uri, finished)
     history = load_history(store_uri, trials["run_id"], _CURVES)
     settings, notes = comparable_settings(trials, predictions)
-    beyond = beyond_sections(settings, trials, predictions)
-    sections = paper_sections(settings, predictions) + beyond + trial_sections(trials, history, predictions)
+    fine_tuned = fine_tuned_trials(trials)["run_id"]
+    of_fine_tuning = {evaluation: load_predictions(store_uri, fine_tuned, evaluation) for evaluation in FINE_TUNINGS}
+    sections = [
+        *paper_sections(settings, predictions),
+        *evaluation_sections(settings, trials, predictions, of_fine_tuning),
+        *beyond_sections(settings, trials, predictions),
+        *trial_sections(trials, history, predictions),
+    ]
     by_anchor = {section.anchor: section.frame for section in sections}
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
     template = environment.from_string((resources.files("analysis") / "report.html").read_text(encoding="utf-8"))
@@ -67,7 +77,7 @@ def write_report(store_uri: str, studies: Sequence[str], folder: Path) -> Path:
         plotly_js=Markup(get_plotlyjs()),
     )
     folder.mkdir(parents=True, exist_ok=True)
-    for anchor in set(ANCHORS) - set(by_anchor):  # of an earlier report that had the section
+    for anchor in {EVALUATIONS, *BEYOND} - set(by_anchor):  # of an earlier report that had the section
         (folder / f"{anchor}.csv").unlink(missing_ok=True)
     for section in sections:
         _write_whole(folder / f"{section.anchor}.csv", section.frame.to_csv(index=False))

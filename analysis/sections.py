@@ -11,6 +11,12 @@ from analysis import figures, page_tables, published, tables, trial_figures, tri
 from analysis.settings import without_margin_sweeps
 
 
+_LINEAR_EVALUATION = {
+    "cached": " Linear evaluation keeps the encoder in evaluation mode here; in the published one its BatchNorm statistics drift.",
+    "published": " Linear evaluation is by the published protocol.",
+}
+
+
 @dataclass(frozen=True)
 class Section:
     """A part of the page with one table.
@@ -84,7 +90,7 @@ def _table_sections(settings: pd.DataFrame, predictions: pd.DataFrame, left_out:
         Section(
             "table2",
             "Table 2: supervised and self-supervised",
-            _table2_text(table2) + candidates,
+            _table2_text(table2, settings) + candidates,
             table2,
             page_tables.TABLE2,
             "No trial of either mode has finished; the studies table1-supervised and table2-ssl fill this table.",
@@ -162,9 +168,11 @@ def trial_sections(trials: pd.DataFrame, history: pd.DataFrame, predictions: pd.
     ]
 
 
-def _table2_text(table2: pd.DataFrame) -> str:
+def _table2_text(table2: pd.DataFrame, settings: pd.DataFrame) -> str:
     text = "Test accuracy with 95 % interval; each ACL row is the best on validation, its difference paired over test clips. "
     text += "Published SSL accuracies weigh each clip by its number of patches, so those rows compare the patch-weighted figures."
+    protocols = set(settings["linear_evaluation"].dropna()) if "linear_evaluation" in settings else set()
+    text += "".join(_LINEAR_EVALUATION[protocol] for protocol in sorted(protocols))
     temperature = table2["temperature"].dropna() if not table2.empty else pd.Series(dtype=float)
     if temperature.empty:
         return text

@@ -32,9 +32,9 @@ def comparable_settings(trials: pd.DataFrame, predictions: pd.DataFrame) -> tupl
     """Settings with test results, and a note on each group of trials that was left out.
 
     Columns: mode, subset, alpha, margin (rad; empty at alpha 1, where it has no effect), temperature, seeds, run_ids (tuple),
-    test_clips, val_accuracy with val_low and val_high (95 %, validation clips), accuracy with low and high (95 %, test clips),
-    seed_sd, macro_accuracy, patch_weighted with patch_weighted_low and _high, uniformity, tolerance. Accuracies are those of the
-    test set unless their name says val.
+    test_clips, linear_evaluation (self-supervised: by which protocol), val_accuracy with val_low and val_high (95 %, validation
+    clips), accuracy with low and high (95 %, test clips), seed_sd, macro_accuracy, patch_weighted with patch_weighted_low and
+    _high, uniformity, tolerance. Accuracies are those of the test set unless their name says val.
 
     Args:
         trials: of `analysis.runs.load_trials`.
@@ -93,6 +93,7 @@ def _means_over_seeds(trials: pd.DataFrame, predictions: pd.DataFrame) -> pd.Dat
                 "seeds": len(group),
                 "run_ids": tuple(group["run_id"]),
                 "test_clips": int(clips),
+                "linear_evaluation": group.iloc[0].get("probe.protocol"),
                 **means.to_dict(),
                 "low": low,
                 "high": high,

@@ -140,7 +140,7 @@ def alpha_table(settings: pd.DataFrame) -> pd.DataFrame:
             group = settings[(settings["mode"] == mode) & (settings["subset"] == subset)]
             if group.empty:
                 continue
-            line = _line_over_alpha(group)
+            line = line_over_alpha(group)
             if mode == SELF_SUPERVISED:
                 line = line.drop(columns=["accuracy", "low", "high"])
                 line = line.rename(columns=dict(zip(_WEIGHTED, ("accuracy", "low", "high"), strict=True)))
@@ -173,20 +173,7 @@ def difference_columns(pair: Pair, predictions: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def _values(side: pd.Series | None, sources: dict[str, str]) -> dict[str, Any]:
-    """Column -> value of a setting under its source name; NaN where there is no such setting."""
-    return {column: NAN if side is None else side[source] for column, source in sources.items()}
-
-
-def _supervised_pair(settings: pd.DataFrame) -> Pair:
-    """The supervised pair of the first subset that has both sides, `all` first."""
-    supervised = settings[settings["mode"] == SUPERVISED]
-    pairs = [pick(supervised[supervised["subset"] == subset]) for subset in SUBSETS]
-    complete = [pair for pair in pairs if pair.baseline is not None and pair.acl is not None]
-    return complete[0] if complete else Pair(None, None, 0)
-
-
-def _line_over_alpha(settings: pd.DataFrame) -> pd.DataFrame:
+def line_over_alpha(settings: pd.DataFrame) -> pd.DataFrame:
     """The settings at that margin and temperature which have most alphas (ties: the published ones, then the smallest).
 
     A baseline has no margin and belongs to every margin; its row gets the margin of the line it is shown with.
@@ -205,3 +192,16 @@ def _line_over_alpha(settings: pd.DataFrame) -> pd.DataFrame:
             )
             lines.append((rank, line))
     return min(lines, key=lambda entry: entry[0])[1].sort_values("alpha")
+
+
+def _values(side: pd.Series | None, sources: dict[str, str]) -> dict[str, Any]:
+    """Column -> value of a setting under its source name; NaN where there is no such setting."""
+    return {column: NAN if side is None else side[source] for column, source in sources.items()}
+
+
+def _supervised_pair(settings: pd.DataFrame) -> Pair:
+    """The supervised pair of the first subset that has both sides, `all` first."""
+    supervised = settings[settings["mode"] == SUPERVISED]
+    pairs = [pick(supervised[supervised["subset"] == subset]) for subset in SUBSETS]
+    complete = [pair for pair in pairs if pair.baseline is not None and pair.acl is not None]
+    return complete[0] if complete else Pair(None, None, 0)

@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Column
 
 from acl.config import build_config, flatten
+from acl.provenance import PROVENANCE_FILE
 from study import record_names as names
 from study.records import StudyRecord
 from study.spec import Sweep
@@ -43,24 +44,25 @@ class TrialRecorder(Callback):
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Close the run: finished, or stopped by the scheduler."""
-        if (trial.last_result or {}).get(IS_LAST):
-            folder = state_folder(self.sweep_folder, trial.trial_id)
-            predictions = (folder / names.PREDICTIONS_FILE).read_text(encoding="utf-8")
-            self.record.finish_trial(trial.trial_id, names.FINISHED, predictions=predictions)
-        else:
-            self.record.finish_trial(trial.trial_id, names.STOPPED)
+        outcome = names.FINISHED if (trial.last_result or {}).get(IS_LAST) else names.STOPPED
+        self.record.finish_trial(trial.trial_id, outcome, predictions=self._text(trial, names.PREDICTIONS_FILE))
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Close the run with the reason of the failure; a trial may fail before it starts."""
+        """Close the run with the reason of the failure and what finished stages predicted; a trial may fail before it starts."""
         if not self.record.knows(trial.trial_id):
             self.on_trial_start(iteration, trials, trial)
         self._log_provenance(trial)
-        self.record.finish_trial(trial.trial_id, names.FAILED, reason=failure_reason(trial))
+        predictions = self._text(trial, names.PREDICTIONS_FILE)
+        self.record.finish_trial(trial.trial_id, names.FAILED, predictions=predictions, reason=failure_reason(trial))
 
     def _log_provenance(self, trial: Any) -> None:
-        path = state_folder(self.sweep_folder, trial.trial_id) / names.PROVENANCE_FILE
-        if path.exists():  # a trial may fail before it is written
-            self.record.log_provenance(trial.trial_id, path.read_text(encoding="utf-8"))
+        if not self.record.has_provenance(trial.trial_id) and (launches := self._text(trial, PROVENANCE_FILE)):
+            self.record.log_provenance(trial.trial_id, launches)
+
+    def _text(self, trial: Any, file: str) -> str | None:
+        """Content of a file in the trial's folder; None where it is not written (yet)."""
+        path = state_folder(self.sweep_folder, trial.trial_id) / file
+        return path.read_text(encoding="utf-8") if path.exists() else None
 
 
 def failure_reason(trial: Any) -> str:

@@ -34,7 +34,7 @@ DataOption = Annotated[Path | None, typer.Option("--data", help="Corpus folder; 
 AddressOption = Annotated[str | None, typer.Option("--address", help="Ray cluster, e.g. auto; default: Ray on this machine alone.")]
 ProfileOption = Annotated[
     str | None,
-    typer.Option("--profile", help="recipe; paper-ssl, paper-supervised: all of the published protocol; mini: small, on a CPU."),
+    typer.Option("--profile", help="recipe; paper-ssl, paper-supervised: all published settings; mini: small, on a CPU."),
 ]
 
 

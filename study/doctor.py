@@ -3,10 +3,10 @@
 import textwrap
 from typing import Any
 
-from acl.config import SELF_SUPERVISED, SUPERVISED, Config, build_config, flatten
+from acl.config import Config, build_config, flatten
 from acl.deviations import deviations
 from acl.provenance import describe_code, describe_hardware, describe_versions
-from study.study_files import profile_settings
+from study.study_files import modes_of_profile, profile_settings
 
 WIDTH = 110
 _NO_CORPUS = "(none: --data names it)"
@@ -15,7 +15,7 @@ _NO_CORPUS = "(none: --data names it)"
 def installation_lines() -> list[str]:
     """Code, versions and machine."""
     code, hardware = describe_code(), describe_hardware()
-    commit = code["git_commit"] or "not a git checkout"
+    commit = code["git_commit"] or f"no commit ({code['no_commit_because']})"
     changed = ", with changes that are not committed" if code["git_dirty"] else ""
     gpu = hardware["gpu"]
     shown_gpu = f"{gpu['name']}, {gpu['memory_gib']} GiB, CUDA {gpu['cuda']}" if gpu else "none that torch sees: runs use the CPU"
@@ -38,7 +38,7 @@ def profile_lines(profile: str) -> list[str]:
     """
     settings = profile_settings(profile)
     lines: list[str] = []
-    for mode in [name for name in (SUPERVISED, SELF_SUPERVISED) if name in settings] or [SUPERVISED, SELF_SUPERVISED]:
+    for mode in modes_of_profile(profile):
         config = build_config({"data.root": _NO_CORPUS, **settings.get(mode, {}), "mode": mode})
         lines += ["", f"{mode} runs under profile {profile}:", ""]
         lines += [f"  {name} = {value}" for name, value in flatten(config).items()]

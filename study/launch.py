@@ -26,7 +26,7 @@ import ray
 from ray import tune
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 
-from acl.config import build_config
+from acl.config import Config, build_config
 from acl.store import FeatureStore
 from study import record_names as names
 from study.callbacks import ProgressLine, TrialRecorder
@@ -36,7 +36,7 @@ from study.records import StudyRecord
 from study.searcher import POINT, build_searcher
 from study.spaces import edge_points
 from study.spec import Study, StudyError, Sweep
-from study.trial import EPOCH, IS_LAST, run_trial
+from study.trial import IS_LAST, RUNG_EPOCH, run_trial
 
 COMPLETE = "complete"  # marker file of a sweep that has nothing left to run
 
@@ -129,7 +129,7 @@ def _new_tuner(sweep: Sweep, path: Path, trainable: Any) -> tune.Tuner:
         param_space={} if searching else {POINT: tune.grid_search(sweep.points)},
         tune_config=tune.TuneConfig(
             search_alg=build_searcher(sweep, IS_LAST) if searching else None,
-            scheduler=_scheduler(sweep, epochs),
+            scheduler=_scheduler(sweep),
             num_samples=sweep.runs if searching else 1,
             reuse_actors=True,
             trial_dirname_creator=lambda trial: trial.trial_id,
@@ -143,11 +143,12 @@ def _new_tuner(sweep: Sweep, path: Path, trainable: Any) -> tune.Tuner:
     )
 
 
-def _scheduler(sweep: Sweep, epochs: int) -> TrialScheduler:
+def _scheduler(sweep: Sweep) -> TrialScheduler:
     if sweep.scheduler.name == "none":
         return FIFOScheduler()
+    epochs = max(config.optim.epochs for config in _edge_configs(sweep))
     return ASHAScheduler(
-        time_attr=EPOCH,
+        time_attr=RUNG_EPOCH,
         metric=sweep.objective,
         mode="max",
         max_t=epochs,
@@ -158,7 +159,11 @@ def _scheduler(sweep: Sweep, epochs: int) -> TrialScheduler:
 
 def sweep_epochs(sweep: Sweep) -> int:
     """Epochs of the sweep's longest trials."""
-    return max(build_config({**sweep.common, **point}).total_epochs for point in edge_points(sweep.space))
+    return max(config.total_epochs for config in _edge_configs(sweep))
+
+
+def _edge_configs(sweep: Sweep) -> list[Config]:
+    return [build_config({**sweep.common, **point}) for point in edge_points(sweep.space)]
 
 
 def _study_tags(study: Study) -> dict[str, str]:

@@ -23,6 +23,6 @@ def predictions_csv(result: EpochResult) -> str:
         ]
     )
     for row in result.predictions:
-        shares = [f"{share:.5g}" for share in row.probabilities]
+        shares = [f"{share:.7g}" for share in row.probabilities]
         writer.writerow([row.evaluation, row.split, row.clip, row.label, row.predicted, row.patches, *shares])
     return text.getvalue()

@@ -26,12 +26,13 @@ OBJECTIVE = "acl_study.objective"  # the validation metric that the sweep maximi
 TRIAL_ID = "acl_study.trial_id"
 OUTCOME = "acl_study.outcome"  # finished, stopped (by the scheduler) or failed
 REASON = "acl_study.reason"  # of a failure, one line
-GIT_COMMIT = "acl_study.git_commit"  # of the code that trained it last; "not a git checkout" for an installed package
+# What trained it; where launches of a trial differ, all values, separated by "; "
+GIT_COMMIT = "acl_study.git_commit"  # or "none (why)"
 GIT_DIRTY = "acl_study.git_dirty"  # "true" if the sources differed from the commit, "false", or "unknown"
 VERSIONS = "acl_study.versions"  # e.g. "python 3.11.2, torch 2.13.0"
 HARDWARE = "acl_study.hardware"  # e.g. "Intel Xeon, 2 cores, 24 GiB, no GPU"
 CORPUS_SHA256 = "acl_study.corpus_sha256"  # over labels, flags and audio bytes of every clip
-FEATURES_SHA256 = "acl_study.features_sha256"  # over the log-mels and the clip table that it read
+FEATURES_SHA256 = "acl_study.features_sha256"  # over log-mels and clip table, as the feature store states it
 
 FINISHED = "finished"
 STOPPED = "stopped"
@@ -87,7 +88,8 @@ VAL_PATCH_WEIGHTED_ACCURACY = "val.patch_weighted_accuracy"
 # macro, patch-weighted and class-wise accuracies on both splits:
 #     {val,test}.[knn_|finetune_noisy_|finetune_clean_]{accuracy,macro_accuracy,patch_weighted_accuracy,class_accuracy.CLASS}
 # kNN also {val,test}.knn_top3_accuracy. A classifier trained through the encoder ("linear", "finetune_noisy", "finetune_clean")
-# reports each of its epochs: train.NAME_loss, val.NAME_epoch_accuracy, val.NAME_epoch_macro_accuracy; and best_epoch.NAME.
+# reports each of its epochs: train.NAME_{loss,learning_rate,clips_per_second}, val.NAME_epoch_{accuracy,macro_accuracy}; and
+# best_epoch.NAME. Final figures of pre-training come with its last epoch, and again with the run's.
 BEST_EPOCH = "best_epoch"
 TEST_ACCURACY = "test.accuracy"
 TEST_MACRO_ACCURACY = "test.macro_accuracy"

@@ -9,7 +9,7 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -113,18 +113,18 @@ class StudyRecord:
         """Log an epoch's metrics as one batch; an epoch that is already there is left as it is."""
         if epoch <= self._last_step[trial_id]:
             return
-        now = int(time.time() * 1000)
-        batch = [Metric(_allowed(name), float(value), now, epoch) for name, value in metrics.items()]
-        mlflow.MlflowClient(self.store_uri).log_batch(self._trial_runs[trial_id], metrics=batch)
+        mlflow.MlflowClient(self.store_uri).log_batch(self._trial_runs[trial_id], metrics=_metrics(metrics, epoch))
         self._last_step[trial_id] = epoch
 
+    def has_provenance(self, trial_id: str) -> bool:
+        """Whether this launch has logged what the trial's numbers come from."""
+        return trial_id in self._described
+
     def log_provenance(self, trial_id: str, launches: str) -> None:
-        """Log what a trial's numbers come from, once a launch: a JSON list of launches, the last of which becomes tags."""
-        if trial_id in self._described:
-            return
+        """Log what a trial's numbers come from, a JSON list of launches, as artifact and as tags."""
         client, run_id = mlflow.MlflowClient(self.store_uri), self._trial_runs[trial_id]
         client.log_text(run_id, launches, names.PROVENANCE_FILE)
-        client.log_batch(run_id, tags=[RunTag(name, value) for name, value in provenance_tags(json.loads(launches)[-1]).items()])
+        client.log_batch(run_id, tags=[RunTag(name, value) for name, value in provenance_tags(json.loads(launches)).items()])
         self._described.add(trial_id)
 
     def finish_trial(self, trial_id: str, outcome: str, *, predictions: str | None = None, reason: str | None = None) -> None:
@@ -164,24 +164,40 @@ class StudyRecord:
         return found
 
 
-def provenance_tags(launch: Mapping[str, Any]) -> dict[str, str]:
-    """Tags of a trial from one launch as `acl.provenance.describe_run` describes it."""
-    code, hardware = launch["code"], launch["hardware"]
-    gpu = f"{hardware['gpu']['name']} ({hardware['gpu']['memory_gib']} GiB)" if hardware["gpu"] else "no GPU"
-    tags = {
-        names.GIT_COMMIT: code["git_commit"] or "not a git checkout",
-        names.GIT_DIRTY: "unknown" if code["git_dirty"] is None else str(code["git_dirty"]).lower(),
-        names.VERSIONS: ", ".join(f"{name} {version}" for name, version in launch["versions"].items()),
-        names.HARDWARE: f"{hardware['cpu']}, {hardware['cores']} cores, {hardware['memory_gib']} GiB, {gpu}",
-        names.CORPUS_SHA256: launch["corpus_sha256"],
-        names.FEATURES_SHA256: launch["features_sha256"],
-    }
-    return tags | ({MLFLOW_GIT_COMMIT: code["git_commit"]} if code["git_commit"] else {})  # MLflow's own page shows it
+def provenance_tags(launches: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Tags of a trial; where launches differ, every value once, in their order."""
+    values: dict[str, dict[str, None]] = {}
+    for launch in launches:
+        if "code" not in launch:  # an entry that could not be read
+            continue
+        code, hardware = launch["code"], launch["hardware"]
+        gpu = f"{hardware['gpu']['name']} ({hardware['gpu']['memory_gib']} GiB)" if hardware["gpu"] else "no GPU"
+        tags = {
+            names.GIT_COMMIT: code["git_commit"] or f"none ({code['no_commit_because']})",
+            names.GIT_DIRTY: "unknown" if code["git_dirty"] is None else str(code["git_dirty"]).lower(),
+            names.VERSIONS: ", ".join(f"{name} {version}" for name, version in launch["versions"].items()),
+            names.HARDWARE: f"{hardware['cpu']}, {hardware['cores']} cores, {hardware['memory_gib']} GiB, {gpu}",
+            names.CORPUS_SHA256: launch["corpus_sha256"],
+            names.FEATURES_SHA256: launch["features_sha256"],
+        }
+        if code["git_commit"]:
+            tags[MLFLOW_GIT_COMMIT] = code["git_commit"]  # MLflow's own page shows it
+        for name, value in tags.items():
+            values.setdefault(name, {})[value] = None
+    return {name: "; ".join(each) for name, each in values.items()}
 
 
-def _allowed(metric: str) -> str:
-    """Metric name without the characters that MLflow refuses, e.g. those in Coin_(dropping)."""
-    return re.sub(r"[^\w.\- :/]+", "", metric)
+def _metrics(values: Mapping[str, float], step: int) -> list[Metric]:
+    """Metrics of an epoch under names without what MLflow refuses, e.g. the parentheses of Coin_(dropping)."""
+    now = int(time.time() * 1000)
+    allowed: dict[str, float] = {}
+    for name, value in values.items():
+        stem = re.sub(r"[^\w.\- :]+", "", name)
+        number = 1
+        while (unique := stem if number == 1 else f"{stem} {number}") in allowed:  # two classes that differ in such signs only
+            number += 1
+        allowed[unique] = float(value)
+    return [Metric(name, value, now, step) for name, value in allowed.items()]
 
 
 def _user() -> str:

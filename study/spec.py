@@ -4,25 +4,20 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from acl.config import SELF_SUPERVISED, build_config, flatten
+from acl.config import SELF_SUPERVISED, SUPERVISED, build_config, flatten
 from study import record_names as names
 from study.spaces import Dimension, Point, edge_points, grid_points, random_points
 
 Profile = Literal["recipe", "mini", "paper-ssl", "paper-supervised"]
 SearchMethod = Literal["grid", "random", "tpe", "gp", "cmaes", "qmc"]
 OBJECTIVES = (names.VAL_ACCURACY, names.VAL_MACRO_ACCURACY, names.VAL_KNN_ACCURACY, names.VAL_KNN_MACRO_ACCURACY)
-# What the paper varies itself, what is evaluated (both protocols are the recipe's), and what says only where a run computes: no
-# departure from its recipe.
-_NO_DEPARTURE = (
-    "seed",
-    "data.root",
-    "data.subset",
-    "loss.alpha",
-    "loss.margin",
-    "loss.temperature",
-    "probe.protocol",
-    "finetune.on",
-)
+# What studies vary as their question, which evaluations are made (both protocols are the recipe's), and what says only where a run
+# computes: no departure from the recipe.
+_QUESTIONS = ("seed", "loss.alpha", "loss.margin", "loss.temperature")
+_NO_DEPARTURE = {
+    SUPERVISED: (*_QUESTIONS, "data.root", "data.subset"),
+    SELF_SUPERVISED: (*_QUESTIONS, "data.root", "probe.protocol", "finetune.on"),
+}
 _PLACE = ("compute.device", "compute.threads", "compute.channels_last")
 _UNKNOWN_CORPUS = "."  # stands for data.root while a study is checked before its corpus is named
 
@@ -94,7 +89,7 @@ class Sweep(_Part):
             raise ValueError(f"objective {self.objective} exists in self-supervised runs only; use {names.VAL_ACCURACY}")
         if self.scheduler.name == "asha" and self_supervised and not knn:
             raise ValueError(
-                f"asha compares epochs, and {self.objective} comes with the last one only; use {names.VAL_KNN_ACCURACY}"
+                f"asha compares epochs of pre-training, which have no {self.objective} yet; use {names.VAL_KNN_ACCURACY}"
             )
         if "seed" in self.base:
             raise ValueError(f"seed is in base; write seeds: [{self.base['seed']}]")
@@ -140,7 +135,9 @@ class Sweep(_Part):
         own = flatten(build_config({**root, **self.base, **edge_points(self.space)[0]}))
         lines = []
         for name, value in recipe.items():
-            if name in _NO_DEPARTURE or name in _PLACE:
+            if name in _NO_DEPARTURE[self.base["mode"]] or name in _PLACE:
+                continue
+            if name.startswith("finetune.") and not own["finetune.on"]:
                 continue
             if name in self.space:
                 lines.append(f"{name} searched (recipe: {value})")

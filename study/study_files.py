@@ -1,7 +1,7 @@
 """From a study file, or a shipped study's name, to a checked study."""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, get_args
@@ -9,7 +9,7 @@ from typing import Any, get_args
 import yaml
 from pydantic import ValidationError
 
-from acl.config import ConfigError, setting_names
+from acl.config import ConfigError, Mode, setting_names
 from study.spaces import Scalar
 from study.spec import Profile, Study, StudyError, Sweep
 
@@ -73,6 +73,7 @@ def resolve_study(
     _check_shapes(content, entries, shared)
     try:
         sweeps = [_merge_sweep(shared, entry, profile, overrides or {}) for entry in entries]
+        check_profile(profile, dict.fromkeys(str(sweep["base"].get("mode")) for sweep in sweeps))
         for name in overrides or {}:
             if name != "seed" and not any(name in sweep["base"] for sweep in sweeps):
                 known = [setting for sweep in sweeps for setting in setting_names(sweep["base"]["mode"])]
@@ -130,6 +131,24 @@ def _merge_sweep(
     if "data.root" in base:
         base["data.root"] = str(Path(str(base["data.root"])).absolute())  # trials run in other folders
     return {**merged, **defaults.get("sweep", {}), "base": base, "space": space}
+
+
+def modes_of_profile(profile: str) -> list[str]:
+    """Modes whose runs a profile is about."""
+    settings = profile_settings(profile)
+    return [mode for mode in get_args(Mode) if mode in settings] or list(get_args(Mode))
+
+
+def check_profile(profile: str, modes: Collection[str]) -> None:
+    """Refuse a profile that would change nothing and yet be recorded.
+
+    Raises:
+        ConfigError: the profile is about none of `modes`, or does not exist.
+    """
+    about = modes_of_profile(profile)
+    known = [mode for mode in modes if mode in get_args(Mode)]  # an unknown mode has its own message
+    if known and not set(about) & set(known):
+        raise ConfigError(f"profile {profile} is about {' and '.join(about)} runs, these are {' and '.join(known)}; choose another")
 
 
 def profile_settings(profile: str) -> dict[str, dict[str, Any]]:

@@ -4,13 +4,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from acl.config import SUPERVISED, build_config, flatten
-from acl.provenance import append_provenance
+from acl.config import build_config, flatten
 from acl.training import EpochResult, fit
 from study import record_names as names
 from study.commands import parse_settings
 from study.predictions import predictions_csv
-from study.study_files import profile_settings
+from study.study_files import check_profile, modes_of_profile, profile_settings
 
 _CLASS_WISE = "class_accuracy."
 
@@ -19,11 +18,12 @@ def run_settings(mode: str | None, profile: str | None, settings: list[str], dat
     """Settings of a run by dotted name: those of the profile, and above them those of the command line.
 
     Raises:
-        ConfigError: there is no such profile, or an option without "=".
+        ConfigError: there is no such profile, it is one of the other mode, or an option without "=".
     """
-    of_profile = profile_settings(profile) if profile else {}
-    modes = [name for name in of_profile if name != "sweep"]
-    chosen = mode or (modes[0] if len(modes) == 1 else SUPERVISED)
+    of_profile = profile_settings(profile or "recipe")
+    modes = modes_of_profile(profile or "recipe")
+    chosen = mode or modes[0]
+    check_profile(profile or "recipe", [chosen])
     return {"mode": chosen, **of_profile.get(chosen, {}), **parse_settings(settings, data)}
 
 
@@ -40,8 +40,6 @@ def train_one(settings: Mapping[str, Any], checkpoints: Path | None) -> None:
         ConfigError: a setting is wrong; other errors as `acl.training.fit`.
     """
     config = build_config(settings)
-    if checkpoints is not None:
-        append_provenance(checkpoints / names.PROVENANCE_FILE, config)
     for result in fit(config, checkpoints):
         figures = {name: value for name, value in result.metrics.items() if not _is_final(name)}
         shown = "  ".join(f"{name} {value:.4g}" for name, value in figures.items())

@@ -5,8 +5,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from acl.config import Config
-from acl.training.checkpoint import load_checkpoint, save_checkpoint
-from acl.training.course import Course
+from acl.provenance import append_provenance, describe_run
+from acl.training.checkpoint import Checkpoints, stage_file
+from acl.training.course import Course, FinishedStage
 from acl.training.epoch_result import ClipPrediction, EpochResult
 from acl.training.stage import DivergedError
 
@@ -18,29 +19,36 @@ def fit(config: Config, checkpoints: Path | None = None) -> Iterator[EpochResult
 
     With a folder for `checkpoints`, the state is saved there before each record is yielded, and a run that finds a checkpoint
     yields that record again, in case it was not received, and goes on behind it: the records are those that an uninterrupted run
-    would give (bit for bit on the CPU with the same threads).
+    would give (bit for bit on the CPU with the same threads). The folder also says what trained the run, launch by launch.
 
     Args:
         config: from `acl.config.build_config`.
-        checkpoints: folder of this run's checkpoint; None keeps nothing.
+        checkpoints: folder of this run; None keeps nothing.
 
     Raises:
         StoreError: the corpus has no complete feature store.
         SplitError: the corpus is too small for the split.
-        CheckpointError: the checkpoint is damaged or belongs to other settings or another corpus.
+        CheckpointError: a checkpoint is damaged or belongs to other settings or another corpus.
         DeviceError: the configured device is missing.
         DivergedError: the loss became infinite or NaN.
     """
     course = Course(config)
-    corpus = course.store.metadata["content_sha256"]
-    state = load_checkpoint(checkpoints, config, corpus)
-    if state is not None:
+    if checkpoints is None:
+        while course.epoch < course.epochs:
+            yield course.run_epoch()
+        return
+    files = Checkpoints(checkpoints, config, course.store.metadata["content_sha256"])
+    if files.exists():
+        state = files.load()
         yield EpochResult.from_dict(state["result"])
         if state["epoch"] == course.epochs:
             return
-        course.load_state(state)
+        course.load_state(state, lambda name: FinishedStage.from_dict(files.load(stage_file(name))))
+    append_provenance(checkpoints, {"from_epoch": course.epoch + 1, **describe_run(config, course.store, course.device)})
     while course.epoch < course.epochs:
+        finished = len(course.finished)
         result = course.run_epoch()
-        if checkpoints is not None:
-            save_checkpoint(checkpoints, config, corpus, {**course.state(), "result": asdict(result)})
+        for name, stage in list(course.finished.items())[finished:]:
+            files.save(stage.to_dict(), stage_file(name))
+        files.save({**course.state(), "result": asdict(result)})
         yield result

@@ -14,7 +14,7 @@ from acl.patches import PatchTable, RandomPatches
 from acl.training.device import place_model, precision
 from acl.training.epoch_result import ClipPrediction
 from acl.training.randomness import stream
-from acl.training.scores import CLASSIFIER, accuracy_metrics, score
+from acl.training.scores import CLASSIFIER, accuracy_metrics, metric_prefix, score
 from acl.training.self_supervised import SelfSupervisedSetup, splits_of_stage
 from acl.training.stage import Evaluation, Stage, Validation, Weights
 
@@ -38,7 +38,7 @@ class ClassifierStage(Stage):
         self.is_frozen = name == "linear"
         self.evaluation = CLASSIFIER if self.is_frozen else name
         section = "probe" if self.is_frozen else "finetune"
-        self.loss_name, self.best_epoch_name, self.rate_setting = f"train.{name}_loss", f"best_epoch.{name}", f"{section}.lr"
+        self.prefix, self.rate_setting = f"{name}_", f"{section}.lr"
         self.optim: ClassifierOptim = getattr(setup.config, section)
         self.patches = RandomPatches(self.store, self.splits.train, self.device)
         self.val_patches = setup.patches_of(self.splits.val)
@@ -74,14 +74,15 @@ class ClassifierStage(Stage):
             loss.backward()
             self.optimiser.step()
             total += len(batch) * loss.detach()
-        return {self.loss_name: float(total / self.train_clips)}
+        return {f"train.{self.prefix}loss": float(total / self.train_clips)}
 
     def validate_epoch(self) -> Validation:
         """Accuracies on the validation clips; the recipe selects the epoch with the best macro one."""
         self.scheduler.step()
         predicted = self._probabilities(self.val_patches).argmax(1)
         selected = accuracy_metrics("val", self.evaluation, self.store, self.splits.val, predicted, self.val_patches)
-        plain, macro, _ = selected.values()
+        before = f"val.{metric_prefix(self.evaluation)}"
+        plain, macro = selected[f"{before}accuracy"], selected[f"{before}macro_accuracy"]
         metrics = {f"val.{self.name}_epoch_accuracy": plain, f"val.{self.name}_epoch_macro_accuracy": macro}
         return Validation(metrics, macro, selected)
 

@@ -1,8 +1,11 @@
 """The course of a run: its stages one after the other, as one sequence of epochs."""
 
 import time
-from dataclasses import asdict
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from typing import Any
+
+import torch
 
 from acl.config import Config, SupervisedConfig
 from acl.store import FeatureStore
@@ -14,6 +17,27 @@ from acl.training.stage import Stage, Weights
 from acl.training.supervised import SupervisedStage
 
 
+@dataclass(frozen=True)
+class FinishedStage:
+    """What a stage leaves: its selected weights, and everything that was measured with them."""
+
+    weights: Weights
+    selected: dict[str, float]  # validation figures, repeated in all later records
+    figures: dict[str, float]  # final figures
+    predictions: list[ClipPrediction]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Tensors, numbers and text only."""
+        rows = [asdict(row) for row in self.predictions]
+        return {"weights": self.weights, "selected": self.selected, "figures": self.figures, "predictions": rows}
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> "FinishedStage":
+        """Inverse of `to_dict`."""
+        rows = [ClipPrediction(**row) for row in content["predictions"]]
+        return cls(content["weights"], content["selected"], content["figures"], rows)
+
+
 class Course:
     """A run in progress.
 
@@ -22,75 +46,71 @@ class Course:
 
     Attributes:
         store: features of the corpus.
+        device: where the run trains.
+        stage_names: of all stages, in their order.
         epochs: epochs of all stages.
+        epoch: the last one that has run.
+        finished: stages that are over, by name.
     """
 
     def __init__(self, config: Config) -> None:
         self.config = config
         self.epochs = config.total_epochs
         self.epoch = 0
-        self.weights: dict[str, Weights] = {}  # stage -> selected weights, of finished stages
-        self._selected: dict[str, float] = {}  # validation figures of finished stages, repeated in each record
-        self._figures: dict[str, float] = {}  # final figures of finished stages, for the last record
-        self._predictions: list[ClipPrediction] = []
+        self.finished: dict[str, FinishedStage] = {}
         self._setup: SelfSupervisedSetup | None = None
         if isinstance(config, SupervisedConfig):
-            self._names = ["supervised"]
+            self.stage_names = ["supervised"]
         else:
             self._setup = SelfSupervisedSetup(config)
             published = ["linear"] if config.probe.protocol == "published" else []
-            self._names = ["pretraining", *published, *(f"finetune_{part}" for part in config.finetune.on)]
+            self.stage_names = ["pretraining", *published, *(f"finetune_{part}" for part in config.finetune.on)]
         self._stage: Stage | None = self._next_stage()
         self.store: FeatureStore = self._stage.store
+        self.device: torch.device = self._stage.device
 
     def run_epoch(self) -> EpochResult:
-        """The next epoch's record; with a stage's last epoch its selected weights are tested, the last record holds all figures."""
+        """The next epoch's record.
+
+        With a stage's last epoch its selected weights are tested: that record has the final figures and the predictions of all
+        stages so far, so that the last one has all.
+        """
         assert self._stage is not None, "the run is over"
         started = time.perf_counter()
-        metrics = {**self._selected, **self._stage.run_epoch()}
+        metrics = {name: value for stage in self.finished.values() for name, value in stage.selected.items()}
+        metrics |= self._stage.run_epoch()
         self.epoch += 1
+        predictions: list[ClipPrediction] = []
         if self._stage.epoch == self._stage.epochs:
-            figures, predictions = self._stage.finish()
-            self.weights[self._names[len(self.weights)]] = self._stage.best_weights
-            self._selected |= self._stage.best_metrics
-            self._figures |= figures
-            self._predictions += predictions
+            figures, rows = self._stage.finish()
+            stage = FinishedStage(self._stage.best_weights, self._stage.best_metrics, figures, rows)
+            self.finished[self._stage.name] = stage
             self._stage = None if self.epoch == self.epochs else self._next_stage()
-        if self.epoch < self.epochs:
-            metrics["train.epoch_seconds"] = time.perf_counter() - started
-            return EpochResult(self.epoch, self.epochs, metrics)
-        metrics |= self._figures
+            for done in self.finished.values():
+                metrics |= done.figures
+                predictions += done.predictions
         metrics["train.epoch_seconds"] = time.perf_counter() - started
-        return EpochResult(self.epoch, self.epochs, metrics, self._predictions, self.store.classes)
+        return EpochResult(self.epoch, self.epochs, metrics, predictions, self.store.classes if predictions else ())
 
     def state(self) -> dict[str, Any]:
-        """All that a resumed run needs; of a finished run, the weights that it selected."""
-        state = {"epoch": self.epoch, "weights": self.weights}
-        if self._stage is not None:
-            state |= {
-                "stage": self._stage.state(),
-                "selected": self._selected,
-                "figures": self._figures,
-                "predictions": [asdict(row) for row in self._predictions],
-            }
-        return state
+        """All that a resumed run needs besides its finished stages."""
+        running = {} if self._stage is None else {"stage": self._stage.state()}
+        return {"epoch": self.epoch, "finished": list(self.finished), **running}
 
-    def load_state(self, state: dict[str, Any]) -> None:
-        """Continue from `state()` of an unfinished run."""
+    def load_state(self, state: dict[str, Any], finished_stage: Callable[[str], FinishedStage]) -> None:
+        """Continue from `state()` of an unfinished run; `finished_stage` gives what a stage of that name has left."""
         self.epoch = state["epoch"]
-        self._selected, self._figures = state["selected"], state["figures"]
-        self._predictions = [ClipPrediction(**row) for row in state["predictions"]]
-        if state["weights"]:
-            self.weights = state["weights"]
+        self.finished = {name: finished_stage(name) for name in state["finished"]}
+        if self.finished:
             self._stage = self._next_stage()
         assert self._stage is not None
         self._stage.load_state(state["stage"])
 
     def _next_stage(self) -> Stage:
-        name = self._names[len(self.weights)]
+        name = self.stage_names[len(self.finished)]
         if isinstance(self.config, SupervisedConfig):
             return SupervisedStage(self.config)
         assert self._setup is not None
         if name == "pretraining":
             return PretrainingStage(self._setup)
-        return ClassifierStage(self._setup, name, self.weights["pretraining"])
+        return ClassifierStage(self._setup, name, self.finished["pretraining"].weights)

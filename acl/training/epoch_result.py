@@ -35,11 +35,13 @@ class EpochResult:
     Attributes:
         epoch: 1-based number of the epoch.
         epochs: epochs that the run has.
-        metrics: dotted name -> value. Each epoch has the losses with their parts (`train.loss`, …), `train.learning_rate`,
-            `train.clips_per_second`, `train.epoch_seconds` and the validation figures (`val.*`). The last epoch adds
-            `best_epoch` and the `test.*` figures of the checkpoint that validation selected. Accuracies are shares, 0..1.
-        predictions: with the last epoch, of every evaluation for its validation clips and the test clips; empty before.
-        classes: names of the classes in the order of `ClipPrediction.probabilities`, with the last epoch.
+        metrics: dotted name -> value. Each epoch of a run's first stage has the losses with their parts (`train.loss`, …),
+            `train.learning_rate`, `train.clips_per_second` and the validation figures (`val.*`), later stages theirs with the
+            stage's name; each record has `train.epoch_seconds` and what validation has selected so far. A stage's last epoch adds
+            `best_epoch` and the `test.*` figures of the weights that validation selected; the run's last epoch has those of all
+            stages. Accuracies are shares, 0..1.
+        predictions: with a stage's last epoch, of every evaluation so far for its validation clips and the test clips; else empty.
+        classes: names of the classes in the order of `ClipPrediction.probabilities`, with the predictions.
     """
 
     epoch: int

@@ -23,6 +23,8 @@ from acl.views import ViewMaker
 class PretrainingStage(Stage):
     """Pre-training in progress."""
 
+    name = "pretraining"
+
     def __init__(self, setup: SelfSupervisedSetup) -> None:
         super().__init__()
         self.setup, self.store, self.splits, self.device = setup, setup.store, setup.splits, setup.device

@@ -21,6 +21,11 @@ class Scored(NamedTuple):
     predictions: list[ClipPrediction]
 
 
+def metric_prefix(evaluation: str) -> str:
+    """What stands between "val." or "test." and the name of a figure: nothing for the headline classifier."""
+    return "" if evaluation == CLASSIFIER else f"{evaluation}_"
+
+
 def accuracy_metrics(
     split: str, evaluation: str, store: FeatureStore, clips: np.ndarray, predicted: Tensor, table: PatchTable
 ) -> dict[str, float]:
@@ -34,7 +39,7 @@ def accuracy_metrics(
         predicted: `[C]` class ids.
         table: patches of `clips`.
     """
-    return _metrics(f"{split}.{_prefix(evaluation)}", _accuracies(store, clips, predicted, table))
+    return _metrics(f"{split}.{metric_prefix(evaluation)}", _accuracies(store, clips, predicted, table))
 
 
 def score(split: str, evaluation: str, store: FeatureStore, clips: np.ndarray, probabilities: Tensor, table: PatchTable) -> Scored:
@@ -50,7 +55,7 @@ def score(split: str, evaluation: str, store: FeatureStore, clips: np.ndarray, p
     """
     predicted = probabilities.argmax(1)
     result = _accuracies(store, clips, predicted, table)
-    prefix = f"{split}.{_prefix(evaluation)}"
+    prefix = f"{split}.{metric_prefix(evaluation)}"
     metrics = _metrics(prefix, result)
     metrics |= {f"{prefix}class_accuracy.{store.classes[label]}": share for label, share in result.class_wise.items()}
     rows = [
@@ -80,7 +85,3 @@ def _metrics(prefix: str, result: Accuracies) -> dict[str, float]:
         f"{prefix}macro_accuracy": result.macro,
         f"{prefix}patch_weighted_accuracy": result.patch_weighted,
     }
-
-
-def _prefix(evaluation: str) -> str:
-    return "" if evaluation == CLASSIFIER else f"{evaluation}_"

@@ -46,19 +46,21 @@ class Stage(ABC):
     """A stage in progress. Subclasses set the attributes and say how an epoch trains, validates and is finally tested.
 
     Attributes:
-        loss_name: metric of the mean training loss.
-        best_epoch_name: metric of the selected epoch's number.
+        name: of the stage; the first one's figures have no prefix.
+        prefix: between "train." and the name of a training figure.
         rate_setting: the setting to lower if the loss diverges.
         store: features of the corpus.
+        device: where it trains.
         model: everything that is trained, and what it needs to be used.
         epochs: epochs that the stage has.
         train_clips: number of training clips, for the throughput.
     """
 
-    loss_name = "train.loss"
-    best_epoch_name = "best_epoch"
+    name: str
+    prefix = ""
     rate_setting = "optim.lr"
     store: FeatureStore
+    device: torch.device
     model: nn.Module
     optimiser: torch.optim.Optimizer
     scheduler: LRScheduler
@@ -94,10 +96,11 @@ class Stage(ABC):
         started = time.perf_counter()
         learning_rate = self.optimiser.param_groups[0]["lr"]
         metrics = self.train_epoch()
-        metrics["train.learning_rate"] = learning_rate
-        metrics["train.clips_per_second"] = self.train_clips / (time.perf_counter() - started)
-        if not math.isfinite(metrics[self.loss_name]):
-            raise DivergedError(f"{self.loss_name} is {metrics[self.loss_name]} in epoch {self.epoch}; lower {self.rate_setting}")
+        metrics[f"train.{self.prefix}learning_rate"] = learning_rate
+        metrics[f"train.{self.prefix}clips_per_second"] = self.train_clips / (time.perf_counter() - started)
+        loss = f"train.{self.prefix}loss"
+        if not math.isfinite(metrics[loss]):
+            raise DivergedError(f"{loss} is {metrics[loss]} in epoch {self.epoch}; lower {self.rate_setting}")
         validation = self.validate_epoch()
         if validation.score > self.best_score:
             self.best_epoch, self.best_score, self.best_metrics = self.epoch, validation.score, validation.selected_metrics
@@ -114,7 +117,8 @@ class Stage(ABC):
             raise DivergedError(f"no epoch has a finite validation score; lower {self.rate_setting}")
         self.model.load_state_dict(self.best_weights)
         metrics, predictions = self.test()
-        return Evaluation({self.best_epoch_name: float(self.best_epoch), **metrics}, predictions)
+        best_epoch = f"best_epoch.{self.name}" if self.prefix else "best_epoch"
+        return Evaluation({best_epoch: float(self.best_epoch), **metrics}, predictions)
 
     def state(self) -> dict[str, Any]:
         """All that a resumed stage needs; random streams follow from the seed and the epoch."""

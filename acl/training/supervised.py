@@ -24,6 +24,8 @@ from acl.training.stage import Evaluation, Stage, Validation
 class SupervisedStage(Stage):
     """Supervised training in progress."""
 
+    name = "supervised"
+
     scheduler: ReduceLROnPlateau
 
     def __init__(self, config: SupervisedConfig) -> None:

@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from acl.data.fsdnoisy18k import read_corpus
-from acl.provenance import append_provenance, describe_code, describe_hardware, describe_versions
-from acl.store import FeatureStore, StoreError, prepare
+from acl.provenance import PROVENANCE_FILE, append_provenance, describe_hardware, describe_run, describe_versions
+from acl.store import FeatureStore, prepare
 from toy_runs import config
 
 PROJECT = Path(__file__).parents[2]
@@ -53,13 +53,40 @@ def test_commit_and_changes_are_those_of_git(checkout: Path) -> None:
     assert (clean["git_dirty"], clean["git_diff_sha256"]) == (False, None)
     (checkout / "notes.txt").write_text("not a source")
     assert code_of(checkout) == clean
-    (checkout / "acl" / "new_loss.py").write_text("")
+    (checkout / "acl" / "new_loss.py").write_text("x = 1")
     added = code_of(checkout)
+    (checkout / "acl" / "new_loss.py").write_bytes(b"x = 2  # gr\xf6\xdfer")  # not UTF-8
+    edited = code_of(checkout)
     with (checkout / "acl" / "probe.py").open("a") as source:
         source.write("# changed\n")
     changed = code_of(checkout)
     assert added["git_dirty"] is changed["git_dirty"] is True
-    assert len({added["git_diff_sha256"], changed["git_diff_sha256"], None}) == 3
+    assert len({added["git_diff_sha256"], edited["git_diff_sha256"], changed["git_diff_sha256"], None}) == 4
+    with (checkout / "acl" / "probe.py").open("ab") as source:
+        source.write(b"# gr\xf6\xdfer\n")
+    assert code_of(checkout)["git_dirty"] is True
+
+
+def test_a_commit_made_while_a_process_runs_is_not_what_it_has_imported(tmp_path: Path) -> None:
+    shutil.copytree(PROJECT / "acl", tmp_path / "acl", ignore=shutil.ignore_patterns("__pycache__"))
+    git(tmp_path, "init", "--quiet")
+    git(tmp_path, "add", "acl")
+    git(tmp_path, "commit", "--quiet", "--message", "first")
+    script = (
+        "import subprocess; from acl.provenance import describe_code; before = describe_code()['git_commit'];"
+        "subprocess.run('git -c user.name=t -c user.email=t commit -q --allow-empty -m second'.split(), check=True);"
+        "assert describe_code()['git_commit'] == before"
+    )
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", script], check=True, env=environment, cwd=tmp_path)
+    assert git(tmp_path, "rev-list", "--count", "HEAD") == "2"
+
+
+def test_without_git_the_reason_is_given(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    described = code_of(checkout)
+    assert described["git_commit"] is described["git_dirty"] is None
+    assert "git" in str(described["no_commit_because"])
 
 
 def test_an_installed_copy_inside_somebody_elses_repository_claims_no_commit(tmp_path: Path) -> None:
@@ -68,7 +95,9 @@ def test_an_installed_copy_inside_somebody_elses_repository_claims_no_commit(tmp
     git(tmp_path, "add", "thesis.tex")
     git(tmp_path, "commit", "--quiet", "--message", "thesis")
     shutil.copytree(PROJECT / "acl", tmp_path / "acl", ignore=shutil.ignore_patterns("__pycache__"))
-    assert code_of(tmp_path)["git_commit"] is None
+    described = code_of(tmp_path)
+    assert described["git_commit"] is None
+    assert described["no_commit_because"] == "not a git checkout"
 
 
 def test_versions_and_hardware_are_those_of_this_process() -> None:
@@ -80,21 +109,18 @@ def test_versions_and_hardware_are_those_of_this_process() -> None:
     assert hardware["cpu"]
 
 
-def test_every_launch_of_a_run_is_kept(tiny_corpus: Path, tmp_path: Path) -> None:
-    path = tmp_path / "run" / "provenance.json"
-    settings = config("self-supervised", tiny_corpus, seed=7)
-    append_provenance(path, settings)
-    append_provenance(path, settings)
-    first, second = json.loads(path.read_text())
-    assert first == {**second, "started": first["started"]}
-    assert (first["seed"], first["device"], first["threads"]) == (7, "cpu", 2)
-    assert first["features_sha256"] == FeatureStore.open(tiny_corpus, "self-supervised").metadata["content_sha256"]
+def test_a_run_is_described_and_a_damaged_list_of_launches_shows_its_gap(tiny_corpus: Path, tmp_path: Path) -> None:
+    store = FeatureStore.open(tiny_corpus, "self-supervised")
+    launch = describe_run(config("self-supervised", tiny_corpus, seed=7), store, torch.device("cpu"))
+    assert (launch["seed"], launch["device"], launch["threads"]) == (7, "cpu", torch.get_num_threads())
+    assert launch["features_sha256"] == store.metadata["content_sha256"]
+    path = tmp_path / "run" / PROVENANCE_FILE
+    append_provenance(path.parent, launch)
+    append_provenance(path.parent, {**launch, "seed": 8})
+    assert json.loads(path.read_text()) == [launch, {**launch, "seed": 8}]
     path.write_text("[{")
-    append_provenance(path, settings)
-    assert json.loads(path.read_text())[0] == "unreadable"
-    with pytest.raises(StoreError, match="does not exist"):
-        append_provenance(path, config("supervised", tmp_path / "nowhere"))
-    assert describe_code()["version"]
+    append_provenance(path.parent, launch)
+    assert json.loads(path.read_text()) == [{"unreadable": PROVENANCE_FILE}, launch]
 
 
 def test_the_corpus_digest_is_that_of_labels_flags_and_audio(tiny_corpus: Path, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"  # read when mlflow is imported
 import json
 import logging
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,11 @@ from mlflow.entities import Metric, Param
 from analysis.settings import comparable_settings
 from study import record_names as names
 
+NONE: Mapping[str, Any] = {}
 CLASSES = ("Engine", "Fire", "Glass", "Rain")
 TEST_CLIPS = 100
 VAL_CLIPS = 40
+HELD_OUT = 6  # validation clips of fine-tuning on clean clips
 START = 1_750_000_000_000  # ms
 
 
@@ -69,9 +71,10 @@ class FakeRecords:
         sweep: str = "grid",
         classes: Sequence[str] = CLASSES,
         epochs: int = 3,
+        others: Mapping[str, int] = NONE,
         **settings: Any,
     ) -> str:
-        """One trial. `correct` says which test clips are right, or how many of the first; class i is that of clip i mod 4."""
+        """One trial. `correct`, and by evaluation `others`: right test clips, or how many of the first; clip i: class i mod 4."""
         ssl = mode == "self-supervised"
         tags = {
             names.KIND: names.KIND_TRIAL,
@@ -93,12 +96,15 @@ class FakeRecords:
             "optim.milestones": "[0.65, 0.85]",
             "compute.channels_last": False,
         }
-        params |= ({"loss.temperature": 0.2} if ssl else {}) | {name.replace("__", "."): value for name, value in settings.items()}
+        params |= ({"loss.temperature": 0.2, "probe.protocol": "cached"} if ssl else {}) | {
+            name.replace("__", "."): value for name, value in settings.items()
+        }
         right = np.arange(TEST_CLIPS) < correct if isinstance(correct, int) else np.asarray(correct)
         metrics = self._curves(ssl, val, epochs)
         if outcome == names.FINISHED:
-            metrics += self._final(ssl, val, right, epochs)
-            self.client.log_text(run_id, predictions_frame(right, classes).to_csv(index=False), names.PREDICTIONS_FILE)
+            answers = {name: np.arange(TEST_CLIPS) < number for name, number in others.items()}
+            metrics += self._final(ssl, val, right, answers, epochs)
+            self.client.log_text(run_id, predictions_frame(right, classes, answers).to_csv(index=False), names.PREDICTIONS_FILE)
             self.client.log_text(run_id, json.dumps(params), names.CONFIG_FILE)
         self.client.log_batch(run_id, metrics=metrics, params=[Param(name, str(value)) for name, value in params.items()])
         self.client.set_terminated(run_id, "FINISHED")
@@ -116,25 +122,25 @@ class FakeRecords:
         return losses + [Metric(accuracy, val * done, START, epoch) for epoch, done in share for accuracy in accuracies]
 
     @staticmethod
-    def _final(ssl: bool, val: float, right: np.ndarray, epochs: int) -> list[Metric]:
-        patches = patches_of_clips()
-        values = {
-            names.BEST_EPOCH: epochs,
-            names.VAL_ACCURACY: val,
-            names.TEST_ACCURACY: right.mean(),
-            names.TEST_MACRO_ACCURACY: right.mean(),
-            names.TEST_PATCH_WEIGHTED_ACCURACY: (right * patches).sum() / patches.sum(),
-        }
-        if ssl:
-            values |= {names.TEST_UNIFORMITY: -0.3, names.TEST_TOLERANCE: 0.9}
+    def _final(ssl: bool, val: float, right: np.ndarray, others: Mapping[str, np.ndarray], epochs: int) -> list[Metric]:
+        values = {names.BEST_EPOCH: epochs, **accuracies("", val, right), names.TEST_MACRO_ACCURACY: right.mean()}
+        for evaluation, answers in others.items():
+            values |= accuracies(f"{evaluation}_", 1.0, answers)
+        values |= {names.TEST_UNIFORMITY: -0.3, names.TEST_TOLERANCE: 0.9} if ssl else {}
         return [Metric(name, float(value), START, epochs) for name, value in values.items()]
+
+
+def accuracies(prefix: str, val: float, right: np.ndarray) -> dict[str, float]:
+    """Metrics of an evaluation."""
+    test = {"accuracy": right.mean(), "patch_weighted_accuracy": np.average(right, weights=patches_of_clips())}
+    return {f"val.{prefix}accuracy": val} | {f"test.{prefix}{name}": share for name, share in test.items()}
 
 
 def patches_of_clips() -> np.ndarray:
     return 1 + np.arange(TEST_CLIPS) % 3
 
 
-def predictions_frame(right: np.ndarray, classes: Sequence[str] = CLASSES) -> pd.DataFrame:
+def predictions_frame(right: np.ndarray, classes: Sequence[str] = CLASSES, others: Mapping[str, np.ndarray] = NONE) -> pd.DataFrame:
     """Content of a predictions file: validation clips, all right, and the test clips; a wrong answer is the next class.
 
     Between the rows of the headline stand those of kNN, right where the headline is wrong, which would change every result.
@@ -144,14 +150,15 @@ def predictions_frame(right: np.ndarray, classes: Sequence[str] = CLASSES) -> pd
     clips = pd.DataFrame({"split": ["val"] * VAL_CLIPS + ["test"] * TEST_CLIPS})
     clips["clip"] = [*(f"{clip}.wav" for clip in range(VAL_CLIPS)), *(f"{1000 + clip}.wav" for clip in range(TEST_CLIPS))]
     parts = []
-    for evaluation, answers in ((names.EVALUATION_KNN, ~is_right), (names.EVALUATION_CLASSIFIER, is_right)):
+    given = {name: np.concatenate([np.ones(VAL_CLIPS, bool), answers]) for name, answers in others.items()}
+    for evaluation, answers in ({names.EVALUATION_KNN: ~is_right} | given | {names.EVALUATION_CLASSIFIER: is_right}).items():
         predicted = np.where(answers, label, (label + 1) % len(classes))
         part = clips.assign(label=np.take(classes, label), predicted=np.take(classes, predicted))
         part["patches"] = np.concatenate([np.full(VAL_CLIPS, 2), patches_of_clips()])
         for number, name in enumerate(classes):
             part[f"{names.PREDICTION_PROBABILITY_PREFIX}{name}"] = np.where(predicted == number, 0.7, 0.1)
         part.insert(0, names.PREDICTION_EVALUATION, evaluation)
-        parts.append(part)
+        parts.append(part.iloc[VAL_CLIPS - HELD_OUT :] if evaluation == names.EVALUATION_FINETUNE_CLEAN else part)
     return pd.concat(parts).sort_index(kind="stable")
 
 
@@ -166,7 +173,6 @@ class FakeTrials:
         ssl = mode == "self-supervised"
         right = np.arange(TEST_CLIPS) < correct if isinstance(correct, int) else np.asarray(correct)
         run_id = f"run{len(self._trials):03d}"
-        patches = patches_of_clips()
         row = {
             "run_id": run_id,
             "study": "mine",
@@ -183,9 +189,7 @@ class FakeTrials:
             "loss.margin": 0.5,
             "loss.temperature": 0.2 if ssl else np.nan,
             "optim.epochs": 3,
-            names.VAL_ACCURACY: val,
-            names.TEST_ACCURACY: right.mean(),
-            names.TEST_PATCH_WEIGHTED_ACCURACY: (right * patches).sum() / patches.sum(),
+            **accuracies("", val, right),
             names.TEST_UNIFORMITY: -alpha if ssl else np.nan,
             names.TEST_TOLERANCE: 0.9 if ssl else np.nan,
         }
@@ -200,11 +204,6 @@ class FakeTrials:
     @property
     def predictions(self) -> pd.DataFrame:
         return pd.concat(self._predictions, ignore_index=True)
-
-    @property
-    def predictions_of_finished(self) -> pd.DataFrame:
-        finished = self.trials.loc[self.trials["outcome"] == names.FINISHED, "run_id"]
-        return self.predictions[self.predictions["run_id"].isin(finished)]
 
     def settings(self) -> pd.DataFrame:
         settings, notes = comparable_settings(self.trials, self.predictions)

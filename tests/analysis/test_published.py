@@ -69,6 +69,17 @@ def test_accuracies_by_alpha_are_the_references(reference):
     assert ours.to_dict() == pytest.approx(supervised | self_supervised)
 
 
+@pytest.mark.reference
+def test_evaluations_by_alpha_are_the_references(reference):
+    ours = published.evaluations_by_alpha().set_index(["subset", "evaluation", "alpha"])["published_patch_weighted"] * 100
+    expected = {
+        ("noisy", {"linear": "classifier"}.get(evaluation, evaluation), float(alpha)): value
+        for alpha, row in reference["ssl_by_alpha_at_temperature_0.2"].items()
+        for evaluation, value in row["patch_weighted_micro"].items()
+    }
+    assert ours.to_dict() == pytest.approx(expected)
+
+
 def test_spot_checks_of_the_printed_numbers():
     noisy_small = next(row for row in published.table1() if row["subset"] == "noisy_small")
     assert (noisy_small["published_baseline"], noisy_small["published_acl"]) == pytest.approx((0.337, 0.399))

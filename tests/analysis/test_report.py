@@ -77,8 +77,18 @@ def test_banner_summary_and_provenance(page):
     ) in page.text
     assert "Self-supervised Not distinguishable from the baseline on 100 test clips (the only candidate" in page.text
     assert "SSL rows are at the published temperature 0.2." in page.text
+    assert "Linear evaluation keeps the encoder in evaluation mode here; in the published one" in page.text
     assert "quickstart grid 12 0 0 12" in page.text
     assert re.search(r"Page made with Python 3\.\d+", page.text)
+
+
+def test_linear_evaluation_by_the_published_protocol_is_said(records, tmp_path):
+    parent = records.study("paper")
+    for alpha in (1.0, 0.3):
+        records.trial(parent, alpha=alpha, mode="self-supervised", probe__protocol="published")
+    text = Page(write_report(records.uri, ["paper"], tmp_path).read_text(encoding="utf-8")).text
+    assert "Linear evaluation is by the published protocol." in text
+    assert "keeps the encoder in evaluation mode" not in text
 
 
 def test_another_recipe_is_said_also_on_the_real_corpus(records, tmp_path):

@@ -76,6 +76,22 @@ def test_the_sections_that_the_paper_lacks_are_drawn_and_fit(browser, records, t
     browser.get(first)
 
 
+def test_the_evaluations_of_fine_tuned_encoders_are_drawn_and_fit(browser, records, tmp_path):
+    study = records.study("mine")
+    others = {"finetune_noisy": 55, "finetune_clean": 70, "knn": 40}
+    for alpha in (1.0, 0.6, 0.3):
+        records.trial(study, alpha=alpha, mode="self-supervised", others=others)
+    first = browser.current_url
+    browser.get(write_report(records.uri, ["mine"], tmp_path / "report").as_uri())
+    figure = browser.find_element(By.ID, "figure-evaluations")
+    assert len(figure.find_elements(By.CSS_SELECTOR, "g.trace g.errorbar")) == 4 * 3
+    assert len(figure.find_elements(By.CSS_SELECTOR, "g.trace path.point")) == (4 + 3) * 3  # kNN is not published
+    assert len(figure.find_elements(By.CSS_SELECTOR, ".legend .traces")) == 4 + 3
+    assert browser.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
+    assert [entry for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")] == []
+    browser.get(first)
+
+
 def test_nothing_is_fetched(browser):
     fetched = browser.execute_script("return performance.getEntriesByType('resource').map(entry => entry.name)")
     assert [address for address in fetched if not address.startswith("data:")] == []

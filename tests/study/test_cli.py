@@ -31,6 +31,11 @@ def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
         ("run table2-ssl", "pass --data DIR"),
         ("run table2-ssl --data nowhere", "acl-study data prepare"),
         ("run table2-ssl --profile maxi", "profile must be one of recipe, mini"),
+        (
+            "run table2-ssl --profile paper-supervised --data x",
+            "is about supervised runs, these are self-supervised; choose another",
+        ),
+        ("train --profile paper-ssl --mode supervised --data x", "is about self-supervised runs, these are supervised"),
         ("doctor --profile maxi", "profile must be one of recipe, mini"),
         ("run table2-ssl --profile mini --set loss.alpa=1", "did you mean loss.alpha?"),
         ("resume no-such-name", "launched there: none"),

@@ -129,14 +129,14 @@ def test_doctor_lists_every_setting_and_every_deviation(
 
 
 def test_deviations_follow_the_settings() -> None:
-    """What §13 of the recipe lists is there, and choices are listed only where they were made."""
+    """The quirks of the published code are there, and choices are listed only where they were made."""
 
     def topics(mode: str, **settings: Any) -> set[str]:
         return {entry.topic for entry in deviations(build_config({"data.root": "x", "mode": mode, **settings}))}
 
     plain = topics("self-supervised")
     assert {"margin loss", "arccos at ±1", "kNN labels", "headline accuracy", "linear evaluation"} <= plain
-    assert {"standard deviation of the features", "test set during training", "class ids"} <= plain
+    assert {"standard deviation of the features", "test set during training", "choice of alpha", "class ids"} <= plain
     assert plain - topics("self-supervised", **{"probe.protocol": "published"}) == {"linear evaluation"}
     assert topics("self-supervised", **{"finetune.on": ["clean"]}) - plain == {
         "fine-tuning on clean clips",

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import mlflow
 import pytest
+import torch
 from mlflow.entities import Run
 
 from acl.config import build_config
 from acl.provenance import describe_run
+from acl.store import FeatureStore
 from study import record_names as names
 from study.records import StudyRecord
 
@@ -136,22 +138,28 @@ def test_a_resumed_trial_continues_its_own_run_and_repeats_no_epoch(record: Stud
 
 def test_names_that_mlflow_refuses_are_logged_without_what_it_refuses(record: StudyRecord) -> None:
     start(record, "a")
-    record.log_epoch("a", 1, {"test.class_accuracy.Coin_(dropping)": 0.5, "test.class_accuracy.Hi-hat": 0.25})
-    logged = trial_runs(record)["a"].data.metrics
-    assert logged == {"test.class_accuracy.Coin_dropping": 0.5, "test.class_accuracy.Hi-hat": 0.25}
+    shares = {"Coin_(dropping)": 0.5, "Hi-hat": 0.25, "R&B": 0.1, "RB": 0.2, "a//b/../c/": 0.3, "Vögel": 0.4}
+    record.log_epoch("a", 1, {f"test.class_accuracy.{name}": share for name, share in shares.items()})
+    logged = {name.removeprefix("test.class_accuracy."): value for name, value in trial_runs(record)["a"].data.metrics.items()}
+    assert logged == {"Coin_dropping": 0.5, "Hi-hat": 0.25, "RB": 0.1, "RB 2": 0.2, "ab..c": 0.3, "Vögel": 0.4}
 
 
 def test_what_a_trial_comes_from_is_an_artifact_and_its_last_launch_the_tags(record: StudyRecord, tiny_corpus: Path) -> None:
-    launch = describe_run(build_config({"mode": "supervised", "data.root": str(tiny_corpus), "compute.device": "cpu"}))
+    store = FeatureStore.open(tiny_corpus, "supervised")
+    launch = describe_run(build_config({"mode": "supervised", "data.root": str(tiny_corpus)}), store, torch.device("cpu"))
     elsewhere = {**launch, "hardware": {**launch["hardware"], "gpu": {"name": "NVIDIA H100", "memory_gib": 79.1, "cuda": "12.8"}}}
     start(record, "a")
     record.log_provenance("a", json.dumps([launch]))
     resumed = another_process(record)
     start(resumed, "a")
-    resumed.log_provenance("a", json.dumps([launch, elsewhere]))
+    assert not resumed.has_provenance("a")
+    resumed.log_provenance("a", json.dumps([{"unreadable": "x"}, launch, elsewhere]))
+    assert resumed.has_provenance("a")
     run = trial_runs(record)["a"]
-    assert json.loads(artifact(record, run.info.run_id, names.PROVENANCE_FILE)) == [launch, elsewhere]
-    assert run.data.tags[names.HARDWARE].endswith("NVIDIA H100 (79.1 GiB)")
+    assert json.loads(artifact(record, run.info.run_id, names.PROVENANCE_FILE))[1:] == [launch, elsewhere]
+    here, there = run.data.tags[names.HARDWARE].split("; ")
+    assert here.endswith("no GPU")
+    assert there.endswith("NVIDIA H100 (79.1 GiB)")
     assert run.data.tags["mlflow.source.git.commit"] == run.data.tags[names.GIT_COMMIT] == launch["code"]["git_commit"]
 
 

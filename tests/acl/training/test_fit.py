@@ -1,5 +1,6 @@
 """Training runs on real wav files at toy size: complete records, determinism, checkpoints, selection."""
 
+import json
 import math
 import shutil
 from pathlib import Path
@@ -9,9 +10,10 @@ import numpy as np
 import pytest
 import torch
 
+from acl.provenance import PROVENANCE_FILE
 from acl.store import FeatureStore, StoreError
 from acl.training import DivergedError, fit
-from acl.training.checkpoint import CHECKPOINT_FILE, CheckpointError
+from acl.training.checkpoint import CHECKPOINT_FILE, CheckpointError, stage_file
 from acl.training.device import DeviceError
 from acl.training.splits import split_clips
 from study import record_names as names
@@ -126,9 +128,44 @@ def test_a_checkpoint_of_other_settings_or_a_damaged_one_is_refused(tiny_corpus:
     with pytest.raises(CheckpointError, match="belongs to a run on another corpus"):
         next(fit(config("supervised", elsewhere), tmp_path))
     path = tmp_path / CHECKPOINT_FILE
-    path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(CheckpointError, match="delete it to train from the first epoch"):
+    content = torch.load(path, weights_only=True)
+    torch.save({**content, "format": 1}, path)
+    with pytest.raises(CheckpointError, match="written by another version"):
         next(fit(config("supervised", tiny_corpus), tmp_path))
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(CheckpointError, match=r"delete \S+ to train from the first epoch"):
+        next(fit(config("supervised", tiny_corpus), tmp_path))
+
+
+def test_a_lost_file_of_a_finished_stage_is_named(tiny_corpus: Path, tmp_path: Path) -> None:
+    settings = config("self-supervised", tiny_corpus, optim__epochs=1, finetune__on=["clean"], finetune__epochs=2)
+    run = fit(settings, tmp_path)
+    assert [next(run).epoch, next(run).epoch] == [1, 2]
+    run.close()
+    lost = tmp_path / stage_file("pretraining")
+    lost.unlink()
+    again = fit(settings, tmp_path)
+    assert next(again).epoch == 2
+    with pytest.raises(CheckpointError, match=f"{lost.name} cannot be read .*; delete"):
+        next(again)
+
+
+def test_what_trained_a_run_is_kept_launch_by_launch_and_only_if_it_trained(tiny_corpus: Path, tmp_path: Path) -> None:
+    settings = config("supervised", tiny_corpus, optim__epochs=3, seed=7)
+
+    def launches() -> list[tuple[int, int]]:
+        return [(entry["from_epoch"], entry["seed"]) for entry in json.loads((tmp_path / PROVENANCE_FILE).read_text())]
+
+    run = fit(settings, tmp_path)
+    next(run)
+    run.close()
+    assert launches() == [(1, 7)]
+    list(fit(settings, tmp_path))
+    assert launches() == [(1, 7), (2, 7)]
+    list(fit(settings, tmp_path))  # repeats the last record, trains nothing
+    with pytest.raises(CheckpointError):
+        list(fit(config("supervised", tiny_corpus, optim__epochs=3, seed=8), tmp_path))
+    assert launches() == [(1, 7), (2, 7)]
 
 
 @pytest.mark.parametrize("mode", MODES)
