@@ -4,8 +4,8 @@
                               clips.csv    one row a clip: who it is, where its frames start and how many it has
                               store.json   front-end parameters, corpus, classes, fingerprint of inputs, digests of content
 
-Preparing works in `ROOT/features/.partial-<front end>/`. Pieces left there by an interrupted run are taken over if their clips and
-the front end are unchanged. The finished folder appears in one rename.
+Preparing works in `ROOT/features/.partial-<front end>/`, takes over what an interrupted run left there if clips and front end are
+unchanged, and puts the finished folder in place in one rename.
 """
 
 import csv
@@ -127,8 +127,7 @@ def prepare(
         workers: processes; None takes all available cores.
         progress: called with (clips done, clips in total), a clip counting once per front end.
 
-    Returns:
-        The folders of the stores, in the order of `front_ends`.
+    Returns the folders of the stores, in the order of `front_ends`.
 
     Raises:
         CorpusError: the corpus or an audio file is unusable; work done so far is kept.

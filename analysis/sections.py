@@ -10,7 +10,6 @@ from markupsafe import Markup
 from analysis import figures, page_tables, published, tables, trial_figures, trial_tables
 from analysis.settings import without_margin_sweeps
 
-
 _LINEAR_EVALUATION = {
     "cached": " Linear evaluation keeps the encoder in evaluation mode here; in the published one its BatchNorm statistics drift.",
     "published": " Linear evaluation is by the published protocol.",

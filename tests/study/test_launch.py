@@ -105,6 +105,19 @@ def test_optuna_sampled_alpha_margin_and_temperature_within_the_space(finished_h
     assert sampled["loss.margin"].nunique() == 3
 
 
+def test_the_scheduler_stops_trials_in_pre_training_only(finished_home: Path) -> None:
+    trials = load_trials(store(finished_home), ["smoke"])
+    sampled = trials[trials["sweep"] == "search-ssl"]
+    for trial in sampled.to_dict("records"):
+        pretraining_epochs = len(epochs_logged(finished_home, mlflow.MlflowClient(store(finished_home)).get_run(trial["run_id"])))
+        if trial["outcome"] == names.STOPPED:
+            assert pretraining_epochs < 3
+        else:
+            assert pretraining_epochs == 3
+            assert trial["test.finetune_clean_accuracy"] >= 0
+    assert names.FINISHED in set(sampled["outcome"])
+
+
 def test_running_a_finished_study_again_adds_nothing_and_a_changed_one_is_refused(finished_home: Path, tiny_corpus: Path) -> None:
     before = {run.info.run_id: run.info.end_time for run in runs(finished_home, names.KIND_TRIAL)}
     again = acl_study("run", SMOKE, "--data", tiny_corpus, "--home", finished_home)

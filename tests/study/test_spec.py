@@ -219,6 +219,11 @@ def test_departures_from_the_recipe_are_named_and_what_the_paper_varies_is_none(
     assert longer.departures == "self-supervised: optim.epochs 800 (recipe: 500)"
     content = study(space={"loss.alpha": {"grid": [1.0]}, "optim.lr": {"grid": [0.001, 0.01]}})
     assert resolve_study(content).departures == "supervised: optim.lr searched (recipe: 0.001)"
+    ssl: dict[str, Any] = {"mode": "self-supervised", "data.subset": "noisy_small", "finetune.epochs": 9}
+    one_point = {"loss.alpha": {"grid": [0.5, 1.0]}}
+    assert resolve_study(study(base=ssl, space=one_point)).departures == "self-supervised: data.subset noisy_small (recipe: noisy)"
+    tuned = resolve_study(study(base={**ssl, "finetune.on": ["clean"]}, space=one_point)).departures
+    assert tuned.endswith("finetune.epochs 9 (recipe: 200)")
     both = resolve_study(read_study("quickstart")).departures
     assert "supervised: optim.epochs 15 (recipe: 99)" in both
     assert "model.width 8 (recipe: 64)" in both
