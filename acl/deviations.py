@@ -33,7 +33,7 @@ _SUPERVISED = (
     Deviation(
         "margin loss",
         "sum over ordered pairs / 50",
-        "mean over anchors × loss.angular_scale 1.28: the same value at batches of 64 patches",
+        "mean over the N anchors × loss.angular_scale; 1.28 = 64 / 50 gives the published value at batches of 64 patches",
         "alpha keeps its meaning at every batch size",
     ),
     Deviation(
@@ -46,7 +46,7 @@ _SUPERVISED = (
         "validation split",
         "15 % stratified by scikit-learn, random_state 42; of `all` in the order of the file system",
         "15 % stratified, rounded for each class, the same clips on every machine and for every seed",
-        "that of `all` cannot be had again; the clips held out are not the published ones, of no subset",
+        "that of `all` depends on a file system and cannot be had again; so in each subset other clips are held out than published",
     ),
     Deviation(
         "validation loss",
@@ -60,7 +60,7 @@ _SELF_SUPERVISED = (
     Deviation(
         "margin loss",
         "sum over ordered pairs / 25, also of the smaller last batch",
-        "mean over anchors × loss.angular_scale 10.24: the same value at batches of 128 clips",
+        "mean over the 2N anchors × loss.angular_scale; 10.24 = 256 / 25 gives the published value at batches of 128 clips",
         "alpha keeps its meaning at every batch size",
     ),
     Deviation(
@@ -77,7 +77,8 @@ _SELF_SUPERVISED = (
     ),
     Deviation(
         "kNN labels",
-        "labels of neighbours behind the query clip are read a few patches off, some from the query itself",
+        "the query clip is taken out of the embeddings but not out of the labels: each neighbour behind it gets the label of "
+        "another patch, some the query's own",
         "each neighbour's own label",
         "a defect, and it selects the checkpoint",
     ),
@@ -95,9 +96,9 @@ _SELF_SUPERVISED = (
     ),
     Deviation(
         "standard deviation of the features",
-        "divided by the square root of the number of values",
+        "a standard deviation divided by the square root of the number of values, so that inputs are about 1e4",
         "the true one",
-        "BatchNorm behind the first convolution makes the two equal",
+        "BatchNorm behind the first convolution divides by the size of what it gets, so the size of the input has no effect",
     ),
     Deviation(
         "start of a random patch",
@@ -121,14 +122,14 @@ _SELF_SUPERVISED = (
         "resampling to 22.05 kHz",
         "kaiser_best of resampy",
         "torchaudio's sinc with the same Kaiser window, float32",
-        "against an ideal filter log-mels move by 1e-5 on average and 6e-4 at most below 9.5 kHz; the top band of white noise by "
-        "0.1, as the window has it (benchmarks/resampling_error.py); not compared with resampy itself",
+        "not compared with resampy itself; against an ideal filter, log-mels below 9.5 kHz differ by 1e-5 on average and by 6e-4 "
+        "at most (benchmarks/resampling_error.py)",
     ),
 )
 
 _PRECISION = Deviation(
     "precision of the features",
-    "STFT in complex64 (self-supervised), features stored in float64",
+    "features stored in float64 (self-supervised: STFT in complex64)",
     "computed in float64 (but for the resampling), stored in float32",
     "log-mels agree with the published code to 1e-4",
 )

@@ -34,7 +34,7 @@ def evaluation_sections(
 
 def _text(trials: pd.DataFrame, left_out: list[str] | None) -> str:
     held_out = trials.get("data.validation_fraction", pd.Series(dtype=float)).dropna().unique()
-    share = f"{held_out[0] * 100:.3g} %" if len(held_out) == 1 else "share"
+    share = f"{held_out[0] * 100:.3g} % (rounded for each class)" if len(held_out) == 1 else "share"
     text = (
         "Test accuracy of the same encoders by linear evaluation, after fine-tuning of all weights on noisy or on clean clips, and "
         "by kNN; the figure has the patch-weighted accuracy by α at one margin and temperature, with 95 % intervals (published "

@@ -82,9 +82,12 @@ def alpha_figure(table: pd.DataFrame) -> go.Figure:
     rows = -(-len(groups) // columns)
     titles = [_alpha_title(group.iloc[0]) for _, group in groups]
     figure = make_subplots(rows, columns, subplot_titles=titles, horizontal_spacing=0.07, vertical_spacing=0.3 / rows)
+    named: set[str] = set()
     for index, (_, group) in enumerate(groups):
         for line in _alpha_lines(group):
-            figure.add_trace(line.update(showlegend=index == 0), row=index // columns + 1, col=index % columns + 1)
+            line.update(showlegend=line.name not in named)  # once, whichever panel has it first
+            named.add(line.name)
+            figure.add_trace(line, row=index // columns + 1, col=index % columns + 1)
     figure.update_xaxes(title="α", range=[-0.05, 1.05], dtick=0.2)
     figure.update_yaxes(tickformat=".0%")
     figure.update_layout(height=90 + 320 * rows)

@@ -67,8 +67,8 @@ def _one_protocol(trials: pd.DataFrame, mode: str) -> tuple[pd.DataFrame, list[s
         values = ", ".join(f"{name} {chosen[name]}" for name in differing)
         trials = trials[number == used]
         notes.append(
-            f"{len(left_out)} {mode} trials of {len(sizes) - 1} other protocol(s) are left out of the tables; "
-            f"those shown have {values}."
+            f"{len(left_out)} {mode} trials ({', '.join(sorted(left_out['study'].unique()))}) of another protocol are left out of "
+            f"the tables; those shown, the largest group, have {values}."
         )
     unique = trials.drop_duplicates(["subset", "alpha", "margin", "temperature", "seed"], keep="last")
     if len(unique) < len(trials):

@@ -3,12 +3,13 @@
 import textwrap
 from typing import Any
 
-from acl.config import Config, build_config, flatten
+from acl.config import SELF_SUPERVISED, SUPERVISED, Config, build_config, flatten
 from acl.deviations import deviations
 from acl.provenance import describe_code, describe_hardware, describe_versions
 from study.study_files import modes_of_profile, profile_settings
 
 WIDTH = 110
+_PAPER: dict[str, str] = {SUPERVISED: "paper-supervised", SELF_SUPERVISED: "paper-ssl"}
 _NO_CORPUS = "(none: --data names it)"
 
 
@@ -40,15 +41,19 @@ def profile_lines(profile: str) -> list[str]:
     lines: list[str] = []
     for mode in modes_of_profile(profile):
         config = build_config({"data.root": _NO_CORPUS, **settings.get(mode, {}), "mode": mode})
+        paper = profile_settings(_PAPER[mode])[mode]
+        published = flatten(build_config({"data.root": _NO_CORPUS, **paper, "mode": mode}))
         lines += ["", f"{mode} runs under profile {profile}:", ""]
-        lines += [f"  {name} = {value}" for name, value in flatten(config).items()]
+        for name, value in flatten(config).items():
+            differs = value != published[name] and not name.startswith("compute.")
+            lines.append(f"  {name} = {value}" + (f"    (published: {published[name]})" if differs else ""))
         lines += ["", *_deviation_lines(config)]
     return lines
 
 
 def _deviation_lines(config: Config) -> list[str]:
     entries = deviations(config)
-    lines = [f"{len(entries)} deviations from the published code, besides settings that differ from the recipe:"]
+    lines = [f"{len(entries)} deviations from the published code, whatever the settings marked above:"]
     for number, entry in enumerate(entries, start=1):
         lines += ["", f"{number:3}. {entry.topic}"]
         parts: dict[str, Any] = {"published": entry.published, "here": entry.here, "because": entry.why}

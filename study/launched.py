@@ -4,8 +4,8 @@ import fcntl
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import zip_longest
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -18,7 +18,7 @@ RECORD_FILE = "record.json"
 
 def study_text(study: Study) -> str:
     """The resolved study as YAML."""
-    text: str = yaml.safe_dump(study.model_dump(mode="json", exclude_none=True), sort_keys=False, allow_unicode=True)
+    text: str = yaml.safe_dump(_content(study), sort_keys=False, allow_unicode=True)
     return text
 
 
@@ -44,12 +44,11 @@ def check_unchanged(home: Home, study: Study) -> None:
     path = home.study(study.name) / STUDY_FILE
     if not path.exists():
         return
-    launched, lines = path.read_text(encoding="utf-8").splitlines(), study_text(study).splitlines()
-    for before, now in zip_longest(launched, lines, fillvalue="nothing"):
-        if before != now:
-            raise StudyError(
-                f"study {study.name!r} was launched with {before.strip()!r}, now it has {now.strip()!r}; give it another --name"
-            )
+    launched, now = (dict(_leaves(content)) for content in (yaml.safe_load(path.read_text(encoding="utf-8")), _content(study)))
+    for name in {**launched, **now}:
+        if launched.get(name) != now.get(name):
+            before, after = (f"{name} {values[name]}" if name in values else f"no {name}" for values in (launched, now))
+            raise StudyError(f"study {study.name!r} was launched with {before}, now it has {after}; give it another --name")
 
 
 @contextmanager
@@ -93,3 +92,18 @@ def _write(path: Path, text: str) -> None:
     partial = path.with_suffix(".partial")
     partial.write_text(text, encoding="utf-8")
     partial.replace(path)
+
+
+def _content(study: Study) -> dict[str, Any]:
+    return study.model_dump(mode="json", exclude_none=True)
+
+
+def _leaves(content: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted name and value of everything in nested mappings and lists of mappings (by their name, else their number)."""
+    if isinstance(content, list) and content and all(isinstance(entry, dict) for entry in content):
+        content = {str(entry.get("name", number)): entry for number, entry in enumerate(content)}
+    if not isinstance(content, dict):
+        yield name, content
+        return
+    for key, value in content.items():
+        yield from _leaves(value, f"{name}.{key}" if name else str(key))

@@ -40,12 +40,19 @@ def train_one(settings: Mapping[str, Any], checkpoints: Path | None) -> None:
         ConfigError: a setting is wrong; other errors as `acl.training.fit`.
     """
     config = build_config(settings)
-    for result in fit(config, checkpoints):
-        figures = {name: value for name, value in result.metrics.items() if not _is_final(name)}
-        shown = "  ".join(f"{name} {value:.4g}" for name, value in figures.items())
-        print(f"epoch {result.epoch}/{result.epochs}  {shown}", flush=True)
-        if result.is_last:
-            _print_final(result, checkpoints)
+    epoch = 0
+    try:
+        for result in fit(config, checkpoints):
+            epoch = result.epoch
+            figures = {name: value for name, value in result.metrics.items() if not _is_final(name)}
+            shown = "  ".join(f"{name} {value:.4g}" for name, value in figures.items())
+            print(f"epoch {result.epoch}/{result.epochs} {result.stage}  {shown}", flush=True)
+            if result.is_last:
+                _print_final(result, checkpoints)
+    except KeyboardInterrupt:
+        remedy = "the same command continues" if checkpoints is not None else "nothing is kept without --checkpoints"
+        print(f"interrupted after epoch {epoch}; {remedy}", flush=True)
+        raise
 
 
 def _is_final(name: str) -> bool:

@@ -55,11 +55,7 @@ def build_config(settings: Mapping[str, Any]) -> Config:
     try:
         return config_class.model_validate(tree)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "settings"
-        message = first["msg"].removeprefix("Value error, ")
-        got = "" if isinstance(first["input"], dict) else f", got {first['input']!r}"
-        raise ConfigError(f"{where}: {message}{got}") from None
+        raise ConfigError(_in_words(config_class, error)) from None
 
 
 def flatten(config: Config) -> dict[str, Any]:
@@ -79,3 +75,16 @@ def _config_class(mode: object) -> ConfigClass:
             f"mode must be one of {', '.join(get_args(Mode))}, got {mode!r}; set it with --mode or in the study's base"
         )
     return _CONFIG_OF_MODE[str(mode)]
+
+
+def _in_words(config_class: ConfigClass, error: ValidationError) -> str:
+    """One line with setting, rule, value and what the setting is."""
+    first = error.errors()[0]
+    names = [str(part) for part in first["loc"]]
+    where = ".".join(names) or "settings"
+    message = first["msg"].removeprefix("Value error, ").replace("a valid tuple", "a list such as [a, b]")
+    got = "" if isinstance(first["input"], dict) else f", got {first['input']!r}"
+    section = config_class.model_fields.get(names[0]) if names else None
+    leaves = section.annotation.model_fields if section and isinstance(section.annotation, type(Section)) else {}
+    description = leaves[names[1]].description if len(names) > 1 and names[1] in leaves else None
+    return f"{where}: {message}{got}" + (f" ({description})" if description else "")

@@ -32,8 +32,8 @@ class SelfSupervisedData(Section):
     def _validation_is_disjoint(self) -> "SelfSupervisedData":
         if self.validation == "clean" and self.subset in ("all", "clean"):
             raise ValueError(
-                f"subset {self.subset!r} contains the clean validation clips; set data.validation to holdout, or for pre-training "
-                "on all clips set data.pretraining to all"
+                f"subset {self.subset!r} contains the clean validation clips; set data.validation to holdout, or data.subset to "
+                "noisy (with data.pretraining all, pre-training hears the clean clips too)"
             )
         return self
 
@@ -132,7 +132,7 @@ class FineTuneConfig(ClassifierOptim):
     @model_validator(mode="after")
     def _each_once(self) -> "FineTuneConfig":
         if len(set(self.on)) < len(self.on):
-            raise ValueError(f"on {list(self.on)} repeats a part; list each once")
+            raise ValueError(f"on is {list(self.on)}; list each part once")
         return self
 
 

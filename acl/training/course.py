@@ -77,8 +77,10 @@ class Course:
         """
         assert self._stage is not None, "the run is over"
         started = time.perf_counter()
-        metrics = {name: value for stage in self.finished.values() for name, value in stage.selected.items()}
-        metrics |= self._stage.run_epoch()
+        name = self._stage.name
+        metrics = self._stage.run_epoch()
+        for done in self.finished.values():
+            metrics |= done.selected
         self.epoch += 1
         predictions: list[ClipPrediction] = []
         if self._stage.epoch == self._stage.epochs:
@@ -90,7 +92,8 @@ class Course:
                 metrics |= done.figures
                 predictions += done.predictions
         metrics["train.epoch_seconds"] = time.perf_counter() - started
-        return EpochResult(self.epoch, self.epochs, metrics, predictions, self.store.classes if predictions else ())
+        classes = self.store.classes if predictions else ()
+        return EpochResult(self.epoch, self.epochs, metrics, predictions, name, classes)
 
     def state(self) -> dict[str, Any]:
         """All that a resumed run needs besides its finished stages."""

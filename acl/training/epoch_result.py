@@ -41,6 +41,7 @@ class EpochResult:
             `best_epoch` and the `test.*` figures of the weights that validation selected; the run's last epoch has those of all
             stages. Accuracies are shares, 0..1.
         predictions: with a stage's last epoch, of every evaluation so far for its validation clips and the test clips; else empty.
+        stage: what was trained: "supervised"; "pretraining", "linear", "finetune_noisy", "finetune_clean".
         classes: names of the classes in the order of `ClipPrediction.probabilities`, with the predictions.
     """
 
@@ -48,6 +49,7 @@ class EpochResult:
     epochs: int
     metrics: dict[str, float]
     predictions: list[ClipPrediction] = field(default_factory=list)
+    stage: str = ""
     classes: tuple[str, ...] = ()
 
     @property

@@ -29,8 +29,14 @@ def test_flatten_and_build_are_inverse(mode: str) -> None:
         ({"mode": "semi-supervised"}, "mode must be one of"),
         ({"mode": "self-supervised", "data.subset": "all"}, "set data.validation to holdout"),
         ({"mode": "self-supervised", "loss.temperature": 0}, "loss.temperature"),
-        ({"mode": "self-supervised", "finetune.on": ["clean", "clean"]}, "repeats a part; list each once"),
+        ({"mode": "self-supervised", "finetune.on": ["clean", "clean"]}, "list each part once"),
         ({"mode": "self-supervised", "finetune.on": ["all"]}, "finetune.on"),
+        (
+            {"mode": "self-supervised", "finetune.on": "clean"},
+            "finetune.on: Input should be a list such as \\[a, b\\], got 'clean'",
+        ),
+        ({"loss.margin": 30}, r"less than or equal to 3\.14\d+, got 30 \(angular margin, rad\)"),
+        ({"mode": "self-supervised", "optim.milestones": [65]}, "shares of the epochs"),
         ({"mode": "self-supervised", "views.blur_sigma_max": 0.05}, "0 \\(no blur\\) or at least 0.1 pixels"),
     ],
 )

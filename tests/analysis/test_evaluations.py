@@ -150,7 +150,8 @@ def test_trials_of_a_protocol_without_fine_tuning_do_not_hide_those_with(fakes):
     other = section.text.splitlines()[-1]
     assert other == (
         "The other self-supervised tables show trials of another protocol, none of which was fine-tuned. "
-        "1 self-supervised trials of 1 other protocol(s) are left out of the tables; those shown have optim.epochs 3."
+        "1 self-supervised trials (mine) of another protocol are left out of the tables; those "
+        "shown, the largest group, have optim.epochs 3."
     )
 
 
@@ -186,7 +187,11 @@ def test_the_figure_is_the_line_where_most_alphas_were_fine_tuned(fakes):
 
 
 @pytest.mark.parametrize(
-    ("recorded", "words"), [({"data__validation_fraction": 0.2}, "on a held-out 20 % of them"), ({}, "on a held-out share of them")]
+    ("recorded", "words"),
+    [
+        ({"data__validation_fraction": 0.2}, "on a held-out 20 % (rounded for each class) of them"),
+        ({}, "on a held-out share of them"),
+    ],
 )
 def test_the_text_names_the_held_out_share_of_the_trials(fakes, recorded, words):
     add(fakes, 0.3, 60, clean=75, **recorded)
@@ -214,7 +219,7 @@ def test_the_section_stands_after_the_papers_and_goes_with_its_trials(fine_tuned
     assert anchors[anchors.index("evaluations") - 2 :][:4] == ["fig3", "alpha", "evaluations", "search"]
     section = html.split('<section id="evaluations">')[1].split("</section>")[0]
     assert "<h2>Other evaluations of the same encoders</h2>" in section
-    assert "on clean clips on a held-out 15 % of them" in section
+    assert "on clean clips on a held-out 15 % (rounded for each class) of them" in section
     low, high = (f"{100 * bound:.1f}" for bound in wilson(0.74, 100))
     assert f">74.0 [{low}, {high}]</td>" in section
     ours = (weighted(75) + weighted(73)) / 2

@@ -183,7 +183,10 @@ def test_left_out_protocols_are_named_on_the_page(records, tmp_path):
     records.trial(study, alpha=0.5)
     records.trial(study, alpha=0.5, epochs=4)
     page = Page(write_report(records.uri, ["mine"], tmp_path / "report").read_text(encoding="utf-8"))
-    assert "1 supervised trials of 1 other protocol(s) are left out of the tables; those shown have optim.epochs 3" in page.text
+    assert (
+        "1 supervised trials (mine) of another protocol are left out of the tables; those "
+        "shown, the largest group, have optim.epochs 3" in page.text
+    )
 
 
 def test_unknown_study_writes_nothing(quickstart, tmp_path):

@@ -38,7 +38,10 @@ def test_protocols_are_not_pooled_and_the_note_says_what_differs(fakes):
     fakes.add(0.4, val=0.9, correct=90, optim__epochs=3)
     settings, notes = comparable_settings(fakes.trials, fakes.predictions)
     assert settings["alpha"].tolist() == [0.5, 1.0]
-    assert notes == ["1 supervised trials of 1 other protocol(s) are left out of the tables; those shown have optim.epochs 99."]
+    assert notes == [
+        "1 supervised trials (mine) of another protocol are left out of the tables; those "
+        "shown, the largest group, have optim.epochs 99."
+    ]
 
 
 def test_the_same_corpus_under_another_path_or_on_another_machine_is_pooled(fakes):
@@ -52,7 +55,7 @@ def test_precision_is_protocol(fakes):
     fakes.add(1.0, val=0.5, correct=50, compute__precision="fp32")
     fakes.add(0.5, val=0.5, correct=50, compute__precision="bf16")
     _, notes = comparable_settings(fakes.trials, fakes.predictions)
-    assert notes[0].endswith("those shown have compute.precision bf16.")
+    assert notes[0].endswith("have compute.precision bf16.")
 
 
 def test_validation_accuracy_has_the_interval_of_its_own_clips(fakes):
@@ -68,7 +71,7 @@ def test_corpora_are_protocols_too(fakes):
     fakes.add(0.4, val=0.9, correct=90)
     settings, notes = comparable_settings(fakes.trials, fakes.predictions)
     assert len(settings) == 2
-    assert notes[0].endswith("those shown have corpus synthetic.")
+    assert notes[0].endswith("have corpus synthetic.")
 
 
 def test_subsets_of_supervised_runs_are_settings_but_subsets_of_pretraining_are_protocols(fakes):

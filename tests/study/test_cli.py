@@ -107,7 +107,7 @@ def test_training_prints_an_epoch_a_line_and_continues_from_its_checkpoint(
     options = ["train", "--data", str(tiny_corpus), "--checkpoints", str(tmp_path), "--set", "data.subset=clean"]
     assert call(monkeypatch, *options, "--set", "optim.epochs=2") == 0
     first, second, *final = capsys.readouterr().out.splitlines()
-    assert [line.split("  ")[0] for line in (first, second)] == ["epoch 1/2", "epoch 2/2"]
+    assert [line.split("  ")[0] for line in (first, second)] == ["epoch 1/2 supervised", "epoch 2/2 supervised"]
     assert not any("test." in line for line in (first, second))
     assert any(line.startswith("  test.accuracy 0.") for line in final)
     assert not any("class_accuracy" in line for line in final)

@@ -9,6 +9,7 @@ import pytest
 from acl.config import build_config, flatten
 from acl.deviations import deviations
 from study import cli
+from study.doctor import profile_lines
 from study.study_files import profile_settings, resolve_study
 
 PLACE: dict[str, Any] = {"compute.device": "auto", "compute.channels_last": False, "compute.threads": 0}
@@ -126,6 +127,15 @@ def test_doctor_lists_every_setting_and_every_deviation(
     assert re.findall(r"^ *\d+\. (.*)$", shown, flags=re.MULTILINE) == topics
     assert f"{len(topics)} deviations" in shown
     assert "torch" in shown
+    assert "(published:" not in shown
+
+
+def test_doctor_marks_what_a_profile_changes() -> None:
+    lines = profile_lines("mini")
+    assert "  optim.epochs = 12    (published: 500)" in lines
+    assert "  probe.protocol = cached    (published: published)" in lines
+    assert "  loss.margin = 0.5" in lines
+    assert not any("compute." in line and "published" in line for line in lines)
 
 
 def test_deviations_follow_the_settings() -> None:

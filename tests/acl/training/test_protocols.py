@@ -52,6 +52,8 @@ def test_every_stage_reports_its_epochs_and_the_last_record_has_all_figures(cour
     run, records = course
     assert run.epochs == 2 + 2 + 1 + 1
     assert [result.epoch for result in records] == list(range(1, 7))
+    stages = ["pretraining", "pretraining", "linear", "linear", "finetune_noisy", "finetune_clean"]
+    assert [result.stage for result in records] == stages
     stage_of_epoch = ["train.loss", "train.loss", "train.linear_loss", "train.linear_loss"]
     stage_of_epoch += ["train.finetune_noisy_loss", "train.finetune_clean_loss"]
     for result, loss in zip(records, stage_of_epoch, strict=True):
