@@ -53,7 +53,7 @@ def profile_lines(profile: str) -> list[str]:
 
 def _deviation_lines(config: Config) -> list[str]:
     entries = deviations(config)
-    lines = [f"{len(entries)} deviations from the published code, whatever the settings marked above:"]
+    lines = [f"{len(entries)} deviations from the published code, besides settings marked above:"]
     for number, entry in enumerate(entries, start=1):
         lines += ["", f"{number:3}. {entry.topic}"]
         parts: dict[str, Any] = {"published": entry.published, "here": entry.here, "because": entry.why}
