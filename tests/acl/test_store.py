@@ -191,7 +191,7 @@ def remove_frames(root: Path) -> None:
 
 def raise_format(root: Path) -> None:
     path = root / "features" / "supervised" / "store.json"
-    path.write_text(path.read_text().replace('"format": 1', '"format": 99'))
+    path.write_text(path.read_text().replace('"format": 2', '"format": 99'))
 
 
 @pytest.mark.parametrize("damage", [truncate_frames, cut_table, drop_row, cut_description, remove_frames, raise_format])
