@@ -168,52 +168,55 @@ FIG3 = [
     Column("contr., %", lambda row: percent(row["published_baseline_accuracy"]), "published"),
     Column("ACL, %", lambda row: percent(row["published_acl_accuracy"]), "published"),
 ]
-ALPHA = [
+_GROUP = [
     Column("Mode", lambda row: row["mode"], "text"),
     Column("Subset", lambda row: row["subset"].replace("_", " "), "text"),
+]
+_SETTING = [
     Column("α", lambda row: plain(row["alpha"])),
     Column("Margin, rad", lambda row: plain(row["margin"])),
     Column("τ", lambda row: plain(row["temperature"])),
-    Column("Seeds", lambda row: count(row["seeds"])),
-    Column("Validation, %", lambda row: percent_interval(row, "val_accuracy", "val_low", "val_high")),
-    Column("Test, %", _side("")),
+]
+_SEEDS = Column("Seeds", lambda row: count(row["seeds"]))
+_VAL = Column("Validation, %", lambda row: percent_interval(row, "val_accuracy", "val_low", "val_high"))
+_TEST = Column("Test, %", _side(""))
+ALPHA = [
+    *_GROUP,
+    *_SETTING,
+    _SEEDS,
+    _VAL,
+    _TEST,
     Column("Measure", lambda row: row["measure"], "text"),
     Column("Published, %", lambda row: percent(row["published_accuracy"]), "published"),
 ]
 EVALUATIONS = [
-    Column("α", lambda row: plain(row["alpha"])),
-    Column("Margin, rad", lambda row: plain(row["margin"])),
-    Column("τ", lambda row: plain(row["temperature"])),
+    *_SETTING,
     Column("Evaluation", lambda row: EVALUATION_LABELS[row["evaluation"]], "text"),
-    Column("Seeds", lambda row: count(row["seeds"])),
+    _SEEDS,
     Column("Validation clips", lambda row: count(row["val_clips"])),
-    Column("Validation, %", lambda row: percent_interval(row, "val_accuracy", "val_low", "val_high")),
-    Column("Test, %", _side("")),
+    _VAL,
+    _TEST,
     Column("Patch-weighted, %", lambda row: percent_interval(row, "patch_weighted", "patch_weighted_low", "patch_weighted_high")),
     Column("Published, patch-weighted", lambda row: percent(row["published_patch_weighted"]), "published"),
     Column("ours − published", lambda row: points(row["minus_published"]), "published"),
 ]
 NULL = [
-    Column("Mode", lambda row: row["mode"], "text"),
-    Column("Subset", lambda row: row["subset"].replace("_", " "), "text"),
+    *_GROUP,
     Column("τ", lambda row: plain(row["temperature"])),
     Column("Seed", lambda row: count(row["seed"])),
-    Column("Validation, %", lambda row: percent_interval(row, "val_accuracy", "val_low", "val_high")),
+    _VAL,
     Column("Rank on validation", lambda row: count(row["val_rank"])),
-    Column("Test, %", _side("")),
+    _TEST,
     Column("Test − mean, points", lambda row: points(row["minus_mean"])),
     Column("McNemar p against the picked run", lambda row: p_value(row["mcnemar_p"])),
     Column("Remark", _remarks({"picked": "picked on validation", "best_on_test": "best on test"}), "text"),
 ]
 MARGIN = [
-    Column("Mode", lambda row: row["mode"], "text"),
-    Column("Subset", lambda row: row["subset"].replace("_", " "), "text"),
-    Column("α", lambda row: plain(row["alpha"])),
-    Column("Margin, rad", lambda row: plain(row["margin"])),
-    Column("τ", lambda row: plain(row["temperature"])),
-    Column("Seeds", lambda row: count(row["seeds"])),
-    Column("Validation, %", lambda row: percent_interval(row, "val_accuracy", "val_low", "val_high")),
-    Column("Test, %", _side("")),
+    *_GROUP,
+    *_SETTING,
+    _SEEDS,
+    _VAL,
+    _TEST,
     Column("Difference to baseline, points", _difference),
     Column("McNemar p", lambda row: p_value(row["mcnemar_p"])),
     Column("Remark", _remarks({"baseline": "baseline", "picked": "picked on validation", "papers": "the paper's margin"}), "text"),
@@ -224,9 +227,7 @@ SEARCH = [
     Column("Outcome", lambda row: row["outcome"], "text"),
     Column("Mode", lambda row: row["mode"], "text"),
     Column("Subset", lambda row: plain(row["subset"]), "text"),
-    Column("α", lambda row: plain(row["alpha"])),
-    Column("Margin, rad", lambda row: plain(row["margin"])),
-    Column("τ", lambda row: plain(row["temperature"])),
+    *_SETTING,
     Column("Seed", lambda row: count(row["seed"])),
     Column("Objective", lambda row: row["objective"], "text"),
     Column("Value, %", lambda row: percent_interval(row, "objective_value", "objective_value_low", "objective_value_high")),

@@ -19,7 +19,7 @@ from analysis.evaluation_sections import ANCHOR as EVALUATIONS
 from analysis.evaluation_sections import evaluation_sections
 from analysis.evaluation_tables import FINE_TUNINGS, fine_tuned_trials
 from analysis.runs import load_history, load_predictions, load_studies, load_trials
-from analysis.sections import paper_sections, trial_sections
+from analysis.sections import Section, paper_sections, trial_sections
 from analysis.settings import comparable_settings
 from analysis.summary import control_lines, margin_lines, summary_lines
 from analysis.trial_tables import CURVE_METRICS
@@ -57,10 +57,20 @@ def write_report(store_uri: str, studies: Sequence[str], folder: Path) -> Path:
         *beyond_sections(settings, trials, predictions),
         *trial_sections(trials, history, predictions),
     ]
+    page = _page(launches, trials, sections, notes)
+    folder.mkdir(parents=True, exist_ok=True)
+    for anchor in {EVALUATIONS, *BEYOND} - {section.anchor for section in sections}:  # of an earlier report that had the section
+        (folder / f"{anchor}.csv").unlink(missing_ok=True)
+    for section in sections:
+        _write_whole(folder / f"{section.anchor}.csv", section.frame.to_csv(index=False))
+    return _write_whole(folder / "index.html", page)
+
+
+def _page(launches: pd.DataFrame, trials: pd.DataFrame, sections: list[Section], notes: list[str]) -> str:
     by_anchor = {section.anchor: section.frame for section in sections}
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
     template = environment.from_string((resources.files("analysis") / "report.html").read_text(encoding="utf-8"))
-    page = template.render(
+    return template.render(
         title=", ".join(dict.fromkeys(launches["study"])),
         generated=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         corpora=list(dict.fromkeys(launches["corpus"])),
@@ -76,12 +86,6 @@ def write_report(store_uri: str, studies: Sequence[str], folder: Path) -> Path:
         versions={"Python": platform.python_version()} | {name: metadata.version(name) for name in _LIBRARIES},
         plotly_js=Markup(get_plotlyjs()),
     )
-    folder.mkdir(parents=True, exist_ok=True)
-    for anchor in {EVALUATIONS, *BEYOND} - set(by_anchor):  # of an earlier report that had the section
-        (folder / f"{anchor}.csv").unlink(missing_ok=True)
-    for section in sections:
-        _write_whole(folder / f"{section.anchor}.csv", section.frame.to_csv(index=False))
-    return _write_whole(folder / "index.html", page)
 
 
 def _launch_rows(launches: pd.DataFrame, trials: pd.DataFrame) -> list[dict[str, object]]:

@@ -14,6 +14,7 @@ from acl.config.self_supervised import (
     ProbeConfig,
     SelfSupervisedConfig,
     SelfSupervisedData,
+    StepDecayConfig,
     ViewsConfig,
 )
 from acl.config.supervised import SupervisedConfig, SupervisedData
@@ -30,6 +31,7 @@ __all__ = [
     "ProbeConfig",
     "SelfSupervisedConfig",
     "SelfSupervisedData",
+    "StepDecayConfig",
     "SupervisedConfig",
     "SupervisedData",
     "ViewsConfig",

@@ -88,28 +88,32 @@ class ViewsConfig(Section):
         return self
 
 
-class SelfSupervisedOptim(Section):
-    """SGD with step decay."""
+class StepDecayConfig(Section):
+    """SGD with step decay; at least one epoch runs at the full rate, however few there are."""
+
+    epochs: int = Field(ge=1)
+    batch_size: int = Field(128, ge=2, description="clips per step")
+    lr: float = Field(gt=0)
+    momentum: float = Field(0.9, ge=0, lt=1)
+    weight_decay: float = Field(1e-4, ge=0)
+    milestones: tuple[Fraction, ...] = Field(description="shares of the epochs after which the rate is cut")
+    decay: float = Field(0.1, gt=0, le=1)
+
+
+class SelfSupervisedOptim(StepDecayConfig):
+    """Pre-training; each clip of a batch gives two views."""
 
     epochs: int = Field(500, ge=1)
-    batch_size: int = Field(128, ge=2, description="clips per step; each gives two views")
     lr: float = Field(0.03, gt=0)
-    momentum: float = Field(0.9, ge=0, lt=1)
-    weight_decay: float = Field(1e-4, ge=0)
     milestones: tuple[Fraction, ...] = Field((0.65, 0.85), description="shares of the epochs after which the rate is cut")
-    decay: float = Field(0.1, gt=0, le=1)
 
 
-class ClassifierOptim(Section):
-    """Training of a classifier on the encoder: SGD with step decay, selected by macro validation accuracy."""
+class ClassifierOptim(StepDecayConfig):
+    """Training of a classifier on the encoder, on one random patch of each clip, selected by macro validation accuracy."""
 
     epochs: int = Field(200, ge=1)
-    batch_size: int = Field(128, ge=2, description="clips per step, one random patch each")
     lr: float = Field(0.1, gt=0)
-    momentum: float = Field(0.9, ge=0, lt=1)
-    weight_decay: float = Field(1e-4, ge=0)
     milestones: tuple[Fraction, ...] = Field((0.4, 0.8), description="shares of the epochs after which the rate is cut")
-    decay: float = Field(0.1, gt=0, le=1)
 
 
 class ProbeConfig(ClassifierOptim):

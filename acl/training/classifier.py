@@ -1,6 +1,5 @@
 """A classifier trained through the pre-trained encoder: fine-tuning, and linear evaluation by the published protocol."""
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -12,11 +11,10 @@ from acl.models.initialisation import weights_from
 from acl.optimisation import sgd_with_step_decay
 from acl.patches import PatchTable, RandomPatches
 from acl.training.device import place_model, precision
-from acl.training.epoch_result import ClipPrediction
 from acl.training.randomness import stream
-from acl.training.scores import CLASSIFIER, accuracy_metrics, metric_prefix, score
+from acl.training.scores import CLASSIFIER, Evaluation, accuracy_metrics, combined, metric_prefix, score
 from acl.training.self_supervised import SelfSupervisedSetup, splits_of_stage
-from acl.training.stage import Evaluation, Stage, Validation, Weights
+from acl.training.stage import Stage, Validation, Weights
 
 
 class ClassifierStage(Stage):
@@ -88,17 +86,10 @@ class ClassifierStage(Stage):
 
     def test(self) -> Evaluation:
         """Scores and predictions on validation and test clips."""
-        metrics: dict[str, float] = {}
-        rows: list[ClipPrediction] = []
-        evaluated: list[tuple[str, np.ndarray, PatchTable]] = [
-            ("val", self.splits.val, self.val_patches),
-            ("test", self.splits.test, self.setup.test_patches),
-        ]
-        for split, clips, table in evaluated:
-            scored = score(split, self.evaluation, self.store, clips, self._probabilities(table), table)
-            metrics |= scored.metrics
-            rows += scored.predictions
-        return Evaluation(metrics, rows)
+        evaluated = (("val", self.splits.val, self.val_patches), ("test", self.splits.test, self.setup.test_patches))
+        return combined(
+            score(split, self.evaluation, self.store, clips, self._probabilities(table), table) for split, clips, table in evaluated
+        )
 
     def _probabilities(self, table: PatchTable) -> Tensor:
         """Clip probabilities `[C, classes]`: means over the patches' softmax."""

@@ -12,11 +12,10 @@ from acl.optimisation import sgd_with_step_decay
 from acl.patches import PatchTable, chunks
 from acl.probe import probe_probabilities, train_linear_probe
 from acl.training.device import place_model, precision
-from acl.training.epoch_result import ClipPrediction
 from acl.training.randomness import stream
-from acl.training.scores import CLASSIFIER, KNN, Scored, accuracy_metrics, score
+from acl.training.scores import CLASSIFIER, KNN, Evaluation, accuracy_metrics, combined, score
 from acl.training.self_supervised import EVALUATION_BATCH, SelfSupervisedSetup
-from acl.training.stage import Evaluation, Stage, Validation
+from acl.training.stage import Stage, Validation
 from acl.views import ViewMaker
 
 
@@ -80,21 +79,17 @@ class PretrainingStage(Stage):
 
     def test(self) -> Evaluation:
         """kNN, linear evaluation by the cached protocol, and the quality of the embeddings, on validation and test clips."""
-        metrics: dict[str, float] = {}
-        rows: list[ClipPrediction] = []
+        evaluations = []
         for split, clips, table in self._evaluated():
             votes = self._knn_votes(clips, table)
-            scored = score(split, KNN, self.store, clips, votes / votes.sum(1, keepdim=True), table)
-            metrics |= scored.metrics | self._embedding_quality(split, clips)
-            metrics[f"{split}.knn_top3_accuracy"] = top_accuracy(votes, self.setup.labels_of(clips))
-            rows += scored.predictions
+            evaluations.append(score(split, KNN, self.store, clips, votes / votes.sum(1, keepdim=True), table))
+            top3 = {f"{split}.knn_top3_accuracy": top_accuracy(votes, self.setup.labels_of(clips))}
+            evaluations.append(Evaluation(self._embedding_quality(split, clips) | top3, []))
         if self.config.probe.protocol == "cached":
-            for scored in self._linear_evaluation():
-                metrics |= scored.metrics
-                rows += scored.predictions
-        return Evaluation(metrics, rows)
+            evaluations += self._linear_evaluation()
+        return combined(evaluations)
 
-    def _linear_evaluation(self) -> list[Scored]:
+    def _linear_evaluation(self) -> list[Evaluation]:
         """Validation and test scores of a linear probe on embeddings that are computed once, in evaluation mode."""
         train = self.setup.patches_of(self.splits.train)
         h_train = self.setup.forward(self.encoder, train).cpu()

@@ -1,5 +1,6 @@
 """From an evaluation's answers per clip to the metrics and prediction rows of a record."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -14,11 +15,21 @@ from acl.training.epoch_result import ClipPrediction
 CLASSIFIER, KNN = "classifier", "knn"  # evaluations; fine-tunings are named after their stage
 
 
-class Scored(NamedTuple):
-    """Metrics and predictions of one evaluation on one split."""
+class Evaluation(NamedTuple):
+    """Metrics and predictions of one or several evaluations."""
 
     metrics: dict[str, float]
     predictions: list[ClipPrediction]
+
+
+def combined(evaluations: Iterable[Evaluation]) -> Evaluation:
+    """All metrics and predictions in one."""
+    metrics: dict[str, float] = {}
+    predictions: list[ClipPrediction] = []
+    for evaluation in evaluations:
+        metrics |= evaluation.metrics
+        predictions += evaluation.predictions
+    return Evaluation(metrics, predictions)
 
 
 def metric_prefix(evaluation: str) -> str:
@@ -42,7 +53,9 @@ def accuracy_metrics(
     return _metrics(f"{split}.{metric_prefix(evaluation)}", _accuracies(store, clips, predicted, table))
 
 
-def score(split: str, evaluation: str, store: FeatureStore, clips: np.ndarray, probabilities: Tensor, table: PatchTable) -> Scored:
+def score(
+    split: str, evaluation: str, store: FeatureStore, clips: np.ndarray, probabilities: Tensor, table: PatchTable
+) -> Evaluation:
     """Accuracies, class-wise ones too, and one row per clip.
 
     Args:
@@ -72,7 +85,7 @@ def score(split: str, evaluation: str, store: FeatureStore, clips: np.ndarray, p
             clips, predicted.tolist(), table.patches_per_clip, probabilities.tolist(), strict=True
         )
     ]
-    return Scored(metrics, rows)
+    return Evaluation(metrics, rows)
 
 
 def _accuracies(store: FeatureStore, clips: np.ndarray, predicted: Tensor, table: PatchTable) -> Accuracies:

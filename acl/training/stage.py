@@ -4,14 +4,14 @@ import math
 import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler
 
 from acl.store import FeatureStore
-from acl.training.epoch_result import ClipPrediction
+from acl.training.scores import Evaluation
 
 Weights = dict[str, Tensor]
 
@@ -33,13 +33,6 @@ class Validation:
     metrics: dict[str, float]
     score: float
     selected_metrics: dict[str, float] = field(default_factory=dict)
-
-
-class Evaluation(NamedTuple):
-    """Final figures of a stage, and its predictions of validation and test clips."""
-
-    metrics: dict[str, float]
-    predictions: list[ClipPrediction]
 
 
 class Stage(ABC):

@@ -16,9 +16,9 @@ from acl.patches import PatchTable, chunks, read_patches, standardise_bands, tab
 from acl.store import FeatureStore
 from acl.training.device import choose_device, place_model, precision
 from acl.training.randomness import stream, stream_seed
-from acl.training.scores import CLASSIFIER, accuracy_metrics, score
+from acl.training.scores import CLASSIFIER, Evaluation, accuracy_metrics, combined, score
 from acl.training.splits import split_clips
-from acl.training.stage import Evaluation, Stage, Validation
+from acl.training.stage import Stage, Validation
 
 
 class SupervisedStage(Stage):
@@ -104,11 +104,10 @@ class SupervisedStage(Stage):
     def test(self) -> Evaluation:
         """Scores and predictions on validation and test clips."""
         test_patches = tabulate_patches(self.store, self.splits.test, testing_patch_starts, SUPERVISED)
-        val, test = (
-            score(split, CLASSIFIER, self.store, clips, self.evaluate(table, clips)[0], table)
-            for split, clips, table in (("val", self.splits.val, self.val), ("test", self.splits.test, test_patches))
+        evaluated = (("val", self.splits.val, self.val), ("test", self.splits.test, test_patches))
+        return combined(
+            score(split, CLASSIFIER, self.store, clips, self.evaluate(table, clips)[0], table) for split, clips, table in evaluated
         )
-        return Evaluation(val.metrics | test.metrics, val.predictions + test.predictions)
 
     def _batch(self, table: PatchTable, clips: np.ndarray, patches: np.ndarray) -> tuple[Tensor, Tensor]:
         inputs = self.standardise(read_patches(self.store, table.first_frame[patches], PATCH_FRAMES[SUPERVISED], self.device))

@@ -26,6 +26,7 @@ TEST_CLIPS = 100
 VAL_CLIPS = 40
 HELD_OUT = 6  # validation clips of fine-tuning on clean clips
 START = 1_750_000_000_000  # ms
+SSL_PARAMS: Mapping[str, Any] = {"loss.temperature": 0.2, "probe.protocol": "cached"}
 
 
 class FakeRecords:
@@ -84,7 +85,6 @@ class FakeRecords:
             names.OBJECTIVE: names.VAL_KNN_ACCURACY if ssl else names.VAL_ACCURACY,
             names.OUTCOME: outcome,
         }
-        run_id = self._run(tags)
         params = {
             "mode": mode,
             "seed": seed,
@@ -96,9 +96,8 @@ class FakeRecords:
             "optim.milestones": "[0.65, 0.85]",
             "compute.channels_last": False,
         }
-        params |= ({"loss.temperature": 0.2, "probe.protocol": "cached"} if ssl else {}) | {
-            name.replace("__", "."): value for name, value in settings.items()
-        }
+        params |= dict(SSL_PARAMS if ssl else NONE) | {name.replace("__", "."): value for name, value in settings.items()}
+        run_id = self._run(tags)
         right = np.arange(TEST_CLIPS) < correct if isinstance(correct, int) else np.asarray(correct)
         metrics = self._curves(ssl, val, epochs)
         if outcome == names.FINISHED:

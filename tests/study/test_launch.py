@@ -90,8 +90,9 @@ def test_each_trial_says_what_its_numbers_come_from(finished_home: Path, tiny_co
         assert tags[names.FEATURES_SHA256] == metadata["content_sha256"] == launch["features_sha256"]
         assert launch["seed"] == int(trial.data.params["seed"])
         assert launch["device"] == "cpu"
-        assert tags[names.GIT_COMMIT] == launch["code"]["git_commit"]
-        assert tags[names.GIT_DIRTY] in ("true", "false")
+        code = launch["code"]
+        assert tags[names.GIT_COMMIT] == (code["git_commit"] or f"none ({code.get('no_commit_because')})")
+        assert tags[names.GIT_DIRTY] == {True: "true", False: "false", None: "unknown"}[code["git_dirty"]]
         for name in ("torch", "ray", "optuna", "mlflow"):
             assert f"{name} {importlib.metadata.version(name)}" in tags[names.VERSIONS]
         assert "cores" in tags[names.HARDWARE]

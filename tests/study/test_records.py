@@ -147,6 +147,7 @@ def test_names_that_mlflow_refuses_are_logged_without_what_it_refuses(record: St
 def test_what_a_trial_comes_from_is_an_artifact_and_its_last_launch_the_tags(record: StudyRecord, tiny_corpus: Path) -> None:
     store = FeatureStore.open(tiny_corpus, "supervised")
     launch = describe_run(build_config({"mode": "supervised", "data.root": str(tiny_corpus)}), store, torch.device("cpu"))
+    launch["code"] = {"version": "0.1.0", "git_commit": "a" * 40, "git_dirty": True, "git_diff_sha256": "b" * 64}
     elsewhere = {**launch, "hardware": {**launch["hardware"], "gpu": {"name": "NVIDIA H100", "memory_gib": 79.1, "cuda": "12.8"}}}
     start(record, "a")
     record.log_provenance("a", json.dumps([launch]))

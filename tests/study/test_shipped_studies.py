@@ -1,0 +1,69 @@
+"""The studies that come with the package."""
+
+import pytest
+
+from acl.config import build_config, flatten
+from study.spaces import edge_points
+from study.study_files import read_study, resolve_study, shipped_studies
+
+
+def test_the_shipped_studies_are_there() -> None:
+    searches = {"search-ssl", "search-supervised"}
+    controls = {"null-alpha", "margin-sweep"}
+    assert set(shipped_studies()) == {"quickstart", "table1-supervised", "table2-ssl", "fig3-temperature"} | searches | controls
+
+
+def test_the_negative_control_differs_in_nothing_but_ten_seeds() -> None:
+    (sweep,) = resolve_study(read_study("null-alpha")).sweeps
+    assert sweep.space == {}
+    assert sweep.base["loss.alpha"] == 1.0
+    assert len(sweep.points) == len({point["seed"] for point in sweep.points}) == 10
+    assert all(point.keys() == {"seed"} for point in sweep.points)
+
+
+def test_the_margin_sweep_varies_nothing_but_the_margin_in_both_modes() -> None:
+    sweeps = {sweep.name: sweep for sweep in resolve_study(read_study("margin-sweep")).sweeps}
+    for mode in ("supervised", "ssl"):
+        assert sweeps[mode].space.keys() == {"loss.margin"}
+        margins = sweeps[mode].space["loss.margin"].values
+        assert margins is not None
+        assert (min(margins), max(margins)) == (0.1, 1.5)
+        assert 0.5 in margins
+        assert sweeps[mode].base["loss.alpha"] < 1 == sweeps[f"{mode}-baseline"].base["loss.alpha"]
+        assert sweeps[mode].seeds == sweeps[f"{mode}-baseline"].seeds
+
+
+@pytest.mark.parametrize("profile", [None, "mini"])
+@pytest.mark.parametrize("name", sorted(shipped_studies()))
+def test_every_edge_of_every_shipped_space_is_a_valid_configuration(name: str, profile: str | None) -> None:
+    resolved = resolve_study(read_study(name), profile)
+    assert resolved.question
+    assert resolved.paper_found
+    for sweep in resolved.sweeps:
+        for point in edge_points(sweep.space):
+            config = build_config({"data.root": "corpus", **sweep.base, **point})
+            assert flatten(config).items() >= point.items()
+
+
+def test_shipped_studies_have_the_sizes_of_the_paper() -> None:
+    runs = {name: resolve_study(read_study(name)).runs for name in shipped_studies()}
+    assert runs["table1-supervised"] == 4 * 10
+    assert runs["table2-ssl"] == 11
+    assert runs["fig3-temperature"] == 10 * 11
+    assert runs["quickstart"] >= 16
+
+
+def test_shipped_recipe_studies_change_nothing_but_what_they_vary() -> None:
+    for name in ("table1-supervised", "table2-ssl", "fig3-temperature"):
+        (sweep,) = resolve_study(read_study(name)).sweeps
+        mode = sweep.base["mode"]
+        recipe = flatten(build_config({"mode": mode, "data.root": "x"}))
+        settings = flatten(build_config({"data.root": "x", **sweep.base}))
+        assert settings == recipe
+
+
+def test_the_quickstart_samples_alpha_margin_and_temperature_in_both_modes() -> None:
+    resolved = resolve_study(read_study("quickstart"))
+    searched = {(sweep.base["mode"], name) for sweep in resolved.sweeps for name in sweep.space}
+    assert {("supervised", "loss.alpha"), ("supervised", "loss.margin")} <= searched
+    assert {("self-supervised", f"loss.{name}") for name in ("alpha", "margin", "temperature")} <= searched
