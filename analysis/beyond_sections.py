@@ -84,6 +84,6 @@ def _null_sentences(picked: dict[Any, Any]) -> str:
         f"Where one of them at random is the baseline, the best of the other {others} differs from it by "
         f"{points(picked['gain_val_of_others'])} points on average when picked on validation and by "
         f"{points(picked['gain_test_of_others'])} when picked on test: in a sweep of {number} settings with one seed each, "
-        f"differences of this size can be luck alone; of the {others} others compared with the picked run, {differing} “significantly” "
-        "(McNemar, 5 %, unadjusted)."
+        f"differences of this size can be luck alone; of the {others} others compared with the picked run, {differing} "
+        "“significantly” (McNemar, 5 %, unadjusted)."
     )

@@ -40,8 +40,8 @@ def test_the_control_is_explained_with_its_numbers(ten_seeds):
         f"one picked on validation scores 62.0 % on test, +2.0 points against the mean of all ten (60.0 % ± {spread:.1f} SD), and "
         "picking on test would have shown +15.0 points. Where one of them at random is the baseline, the best of the other nine "
         "differs from it by +1.8 points on average when picked on validation and by +13.7 when picked on test: in a sweep of ten "
-        "settings with one seed each, differences of this size can be luck alone; of the nine others compared with the picked run, two "
-        "differ “significantly” (McNemar, 5 %, unadjusted)."
+        "settings with one seed each, differences of this size can be luck alone; of the nine others compared with the picked run, "
+        "two differ “significantly” (McNemar, 5 %, unadjusted)."
     )
     assert "exact" in second
 
