@@ -1,0 +1,153 @@
+"""A sweep's journal: what happened to its trials, appended line by line and flushed to the disk before anything depends on it.
+
+The journal is the truth about a sweep. Ray only schedules its trials, Optuna's storage is brought in line with it when a sweep is
+opened, and MLflow mirrors it. A line is one JSON object with its `time` (Unix seconds) and its `event`:
+
+    launch    resources                           a launch begins
+    trial     trial, number, point                a trial exists
+    epoch     trial, epoch, is_last, metrics      an epoch of it has been trained, its checkpoint is written
+    settings  trial, point                        population-based training has changed the trial's settings
+    lost      trial, reason                       its worker died or ran out of memory; it runs once more, alone
+    end       trial, outcome, reason              it is over
+
+A crash can leave half a line at the end: it is cut off.
+"""
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from study.spaces import Point
+from study.spec import StudyError
+
+JOURNAL_FILE = "journal.jsonl"
+
+LAUNCH, TRIAL, EPOCH, SETTINGS, LOST, END = "launch", "trial", "epoch", "settings", "lost", "end"
+Event = dict[str, Any]
+
+
+@dataclass
+class TrialState:
+    """A trial as its journal tells it.
+
+    Attributes:
+        trial: its name, e.g. "supervised-0003".
+        number: its place in the sweep, from 0.
+        point: the values of what the sweep varies, seed included.
+        epochs: last epoch that it has reported.
+        is_trained: whether that was its run's last epoch.
+        metrics: last value of every metric.
+        losses: how often it was lost.
+        outcome: finished, stopped or failed; None while it is not over.
+        reason: of its failure or loss.
+    """
+
+    trial: str
+    number: int
+    point: Point
+    epochs: int = 0
+    is_trained: bool = False
+    metrics: dict[str, float] = field(default_factory=dict)
+    losses: int = 0
+    outcome: str | None = None
+    reason: str | None = None
+
+    def apply(self, event: Event) -> None:
+        """Take an event in."""
+        if event["event"] == EPOCH:
+            self.epochs, self.is_trained = event["epoch"], event["is_last"]
+            self.metrics |= event["metrics"]
+        elif event["event"] == SETTINGS:
+            self.point = event["point"]
+        elif event["event"] == LOST:
+            self.losses, self.reason = self.losses + 1, event["reason"]
+        elif event["event"] == END:
+            self.outcome, self.reason = event["outcome"], event["reason"]
+        elif event["event"] == TRIAL:  # taken up again after a failure
+            self.outcome = self.reason = None
+
+
+class Journal:
+    """The journal of one sweep.
+
+    Attributes:
+        events: everything in it, oldest first.
+        trials: what it amounts to, by name and in the order of their numbers.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Read the journal in `folder`; an absent one is empty.
+
+        Raises:
+            StudyError: it is damaged before its last line.
+        """
+        self.path = folder / JOURNAL_FILE
+        self.events: list[Event] = []
+        self.trials: dict[str, TrialState] = {}
+        self._file: IO[bytes] | None = None
+        content, self._whole = read_whole_lines(self.path)
+        for number, line in enumerate(content, start=1):
+            try:
+                self._apply(json.loads(line))
+            except (ValueError, KeyError, TypeError):
+                raise StudyError(
+                    f"{self.path} is damaged in line {number}; restore it from a backup, or delete that line and resume"
+                ) from None
+        self.trials = dict(sorted(self.trials.items(), key=lambda item: item[1].number))
+
+    def append(self, event: str, **content: Any) -> Event:
+        """Write an event; it is on the disk when this returns."""
+        entry: Event = {"time": round(time.time(), 3), "event": event, **content}
+        if self._file is None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self.path.open("ab", buffering=0)
+            self._file.truncate(self._whole)
+        line = json.dumps(entry, allow_nan=True).encode() + b"\n"
+        try:
+            if self._file.write(line) != len(line):  # a disk that fills up takes half a line without an error
+                raise OSError(28, os.strerror(28), str(self.path))
+            os.fsync(self._file.fileno())
+        except OSError:
+            self._file.truncate(self._whole)
+            raise
+        self._whole += len(line)
+        self._apply(entry)
+        return entry
+
+    def start_trial(self, name: str, number: int, point: Mapping[str, Any]) -> None:
+        """Note that a trial exists, or is taken up again after a failure; nothing where it is under way."""
+        known = self.trials.get(name)
+        if known is None or known.outcome is not None:
+            self.append(TRIAL, trial=name, number=number, point=dict(point))
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def unfinished(self) -> list[TrialState]:
+        """Trials that are not over, in the order of their numbers."""
+        return [state for state in self.trials.values() if state.outcome is None]
+
+    def outcomes(self) -> list[str]:
+        """How the trials ended that are over."""
+        return [state.outcome for state in self.trials.values() if state.outcome is not None]
+
+    def _apply(self, event: Event) -> None:
+        if event["event"] == TRIAL and event["trial"] not in self.trials:
+            self.trials[event["trial"]] = TrialState(event["trial"], event["number"], event["point"])
+        elif "trial" in event:
+            self.trials[event["trial"]].apply(event)
+        self.events.append(event)
+
+
+def read_whole_lines(path: Path) -> tuple[list[bytes], int]:
+    """Lines of a file that end in a newline, and how many bytes they take: a crash can leave half a line behind them."""
+    content = path.read_bytes() if path.exists() else b""
+    whole = content.rfind(b"\n") + 1
+    return content[:whole].splitlines(), whole
