@@ -34,7 +34,7 @@ class TrialRecorder(Callback):
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Open the trial's run; called again when a resumed trial goes on."""
         settings = flatten(build_config(trial_settings(self.sweep.common, trial.config)))
-        self.record.start_trial(trial.trial_id, self.sweep.name, self.sweep.objective, settings)
+        self.record.start_trial(trial.trial_id, self.sweep.name, self.sweep.objectives[0], settings)
 
     def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any) -> None:
         """Log the epoch; with the launch's first one, what the trial's numbers come from."""
@@ -107,8 +107,8 @@ class ProgressLine(Callback):
                 last = trial.last_result or {}
                 if EPOCH in last:
                     self._epochs_done[trial.trial_id] = last[EPOCH]
-                if self.sweep.objective in last:
-                    self._objectives[trial.trial_id] = last[self.sweep.objective]
+                if self.sweep.objectives[0] in last:
+                    self._objectives[trial.trial_id] = last[self.sweep.objectives[0]]
                 if trial.is_finished():
                     self._end(trial, names.FINISHED if trial.last_result.get(IS_LAST) else names.STOPPED)
             self._show()
@@ -116,8 +116,8 @@ class ProgressLine(Callback):
     def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any) -> None:
         """Advance by an epoch."""
         self._epochs_done[trial.trial_id] = result[EPOCH]
-        if self.sweep.objective in result:
-            self._objectives[trial.trial_id] = result[self.sweep.objective]
+        if self.sweep.objectives[0] in result:
+            self._objectives[trial.trial_id] = result[self.sweep.objectives[0]]
         self._show()
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
@@ -154,5 +154,5 @@ class ProgressLine(Callback):
             f"{list(self.ended.values()).count(outcome)} {outcome}" for outcome in (names.FINISHED, names.STOPPED, names.FAILED)
         ]
         state = ", ".join(count for count in counts if not count.startswith("0 ")) or "starting"
-        best = f", best {self.sweep.objective} {max(self._objectives.values()):.3f}" if self._objectives else ""
+        best = f", best {self.sweep.objectives[0]} {max(self._objectives.values()):.3f}" if self._objectives else ""
         self._bar.update(self._task, completed=sum(self._epochs_done.values()), state=state + best)

@@ -33,6 +33,7 @@ from study.callbacks import ProgressLine, TrialRecorder
 from study.home import Home
 from study.launched import check_unchanged, keep_records, keep_study, only_launch, records_of, study_text
 from study.records import StudyRecord
+from study.scheduling import Asha
 from study.searcher import POINT, build_searcher
 from study.spaces import edge_points
 from study.spec import Study, StudyError, Sweep
@@ -144,12 +145,12 @@ def _new_tuner(sweep: Sweep, path: Path, trainable: Any) -> tune.Tuner:
 
 
 def _scheduler(sweep: Sweep) -> TrialScheduler:
-    if sweep.scheduler.name == "none":
+    if not isinstance(sweep.scheduler, Asha):
         return FIFOScheduler()
     epochs = max(config.optim.epochs for config in _edge_configs(sweep))
     return ASHAScheduler(
         time_attr=RUNG_EPOCH,
-        metric=sweep.objective,
+        metric=sweep.objectives[0],
         mode="max",
         max_t=epochs,
         grace_period=max(1, math.floor(sweep.scheduler.grace * epochs)),

@@ -18,11 +18,12 @@ PAPER_FOUND = "acl_study.paper_found"
 CORPUS = "acl_study.corpus"  # e.g. "FSDnoisy18k" or "synthetic corpus, small, seed 0"
 CORPUS_IS_SYNTHETIC = "acl_study.corpus_is_synthetic"  # "true" or "false"
 PROFILE = "acl_study.profile"  # "recipe" or "mini"
+STUDY_DIGEST = "acl_study.study_sha256"  # of the resolved study, see study.launched
 DEPARTURES = "acl_study.departures"  # settings that are not the published recipe's, e.g. "optim.epochs 12 (recipe: 500)"
 
 # Tags of trial runs
 SWEEP = "acl_study.sweep"  # which of the study's sweeps the trial belongs to
-OBJECTIVE = "acl_study.objective"  # the validation metric that the sweep maximises
+OBJECTIVE = "acl_study.objective"  # the validation metric that the sweep searches for; several are separated by ", "
 TRIAL_ID = "acl_study.trial_id"
 OUTCOME = "acl_study.outcome"  # finished, stopped (by the scheduler) or failed
 REASON = "acl_study.reason"  # of a failure, one line
@@ -84,6 +85,11 @@ VAL_ACCURACY = "val.accuracy"  # share of clips, 0..1
 VAL_MACRO_ACCURACY = "val.macro_accuracy"  # mean of the class-wise accuracies
 VAL_PATCH_WEIGHTED_ACCURACY = "val.patch_weighted_accuracy"
 
+# With the last epoch only: of the validation clips' z, self-supervised
+VAL_UNIFORMITY = "val.uniformity"  # smaller is more uniform
+VAL_TOLERANCE = "val.tolerance"
+VAL_ALIGNMENT = "val.alignment"  # smaller is more aligned
+
 # Metrics with the last epoch only, of the checkpoint that validation selected. Besides these, every evaluation has its plain,
 # macro, patch-weighted and class-wise accuracies on both splits:
 #     {val,test}.[knn_|finetune_noisy_|finetune_clean_]{accuracy,macro_accuracy,patch_weighted_accuracy,class_accuracy.CLASS}
@@ -95,6 +101,6 @@ TEST_ACCURACY = "test.accuracy"
 TEST_MACRO_ACCURACY = "test.macro_accuracy"
 TEST_PATCH_WEIGHTED_ACCURACY = "test.patch_weighted_accuracy"
 TEST_KNN_ACCURACY = "test.knn_accuracy"  # self-supervised
-TEST_UNIFORMITY = "test.uniformity"  # self-supervised, of z; the paper's tables print its negative; also val.
-TEST_TOLERANCE = "test.tolerance"  # self-supervised, of z; also val.
-TEST_ALIGNMENT = "test.alignment"  # self-supervised, of z; also val.
+TEST_UNIFORMITY = "test.uniformity"  # self-supervised, of z; the paper's tables print its negative
+TEST_TOLERANCE = "test.tolerance"  # self-supervised, of z
+TEST_ALIGNMENT = "test.alignment"  # self-supervised, of z

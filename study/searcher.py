@@ -20,7 +20,7 @@ optuna.logging.set_verbosity(optuna.logging.WARNING)
 def build_searcher(sweep: Sweep, last_epoch_key: str) -> "SweepSearch":
     """Searcher of a sweep that uses Optuna; a sweep is reproducible with one trial at a time only."""
     space = {f"{POINT}/{name}": _distribution(dimension) for name, dimension in sweep.space.items()}
-    return SweepSearch(space, metric=sweep.objective, mode="max", sampler=_sampler(sweep), last_epoch_key=last_epoch_key)
+    return SweepSearch(space, metric=sweep.objectives[0], mode="max", sampler=_sampler(sweep), last_epoch_key=last_epoch_key)
 
 
 class SweepSearch(OptunaSearch):

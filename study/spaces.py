@@ -58,6 +58,12 @@ class Dimension(BaseModel):
         low, high = self.interval
         return [low, high, low + (high - low) / math.pi]
 
+    def contains(self, value: Scalar) -> bool:
+        """Whether `value` is one of those that the setting may take."""
+        if self.interval is None:
+            return value in (self.values or [])
+        return isinstance(value, int | float) and self.interval[0] <= value <= self.interval[1]
+
     def draw(self, generator: np.random.Generator) -> Scalar:
         """One random value."""
         if self.loguniform is not None:

@@ -122,6 +122,8 @@ def _merge_sweep(
     if "seed" in applicable:
         merged["seeds"] = [applicable.pop("seed")]
     space = {name: value for name, value in merged.get("space", {}).items() if name not in applicable}
+    if "enqueue" in merged:
+        merged["enqueue"] = _without(applicable, merged["enqueue"])
     defaults = profile_settings(profile)
     settings = {name: value for name, value in defaults.get(mode, {}).items() if name not in space}
     if "seed" in settings:  # the profile's seed, unless the study lists its own
@@ -131,6 +133,17 @@ def _merge_sweep(
     if "data.root" in base:
         base["data.root"] = str(Path(str(base["data.root"])).absolute())  # trials run in other folders
     return {**merged, **defaults.get("sweep", {}), "base": base, "space": space}
+
+
+def _without(names: Collection[str], points: Any) -> Any:
+    """Known points without the settings `names`, each once."""
+    if not isinstance(points, list) or not all(isinstance(point, dict) for point in points):
+        return points  # refused later, with its place
+    left: list[dict[str, Any]] = []
+    for point in ({name: value for name, value in point.items() if name not in names} for point in points):
+        if point not in left or not names:
+            left.append(point)
+    return left
 
 
 def modes_of_profile(profile: str) -> list[str]:
