@@ -23,7 +23,7 @@ from study.spec import Study, StudyError
 from study.study_files import read_study, resolve_study
 
 LOOPBACK = "127.0.0.1"
-INCOMPLETE = 130  # exit status after Ctrl-C, SIGTERM or the end of a time budget
+INCOMPLETE = 130  # exit status after Ctrl-C, SIGTERM, the end of a time budget or of the disk
 
 
 def run_study(
@@ -66,23 +66,28 @@ def launch_study(study: Study, home: Home, address: str | None, store: str | Non
 
     if store is not None:
         check_server(store)
-    outcomes = launch(study, home, store_uri=store, address=address)
-    if not outcomes:
+    outcome = launch(study, home, store_uri=store, address=address)
+    if not outcome.sweeps:
         print(f"{study.name} is complete: nothing was left to run")
-    with contextlib.suppress(AnalysisError):  # interrupted before the first trial: there is nothing to sum up
-        print_summary(study, existing_store(home, store, [study.name]))
     command = Path(sys.argv[0]).name if shutil.which(Path(sys.argv[0]).name) else sys.argv[0]
     options = "" if home.root == DEFAULT_HOME else f" --home {home.root}"
-    cluster = "" if address is None else f" --address {address}"
-    kept = existing_store(home, store, [study.name])
-    browse = f"{command} ui{options}" + ("" if kept == home.store_uri else f" --store {kept}")
-    left, failed = (sum(getattr(outcome, kind) for outcome in outcomes) for kind in ("left", "failed"))
-    if left:
-        print(f"incomplete, {left} trials are left in this sweep; continue with: {command} resume {study.name}{options}{cluster}")
+    resume = f"{command} resume {study.name}{options}" + ("" if address is None else f" --address {address}")
+    if not outcome.recorded:
+        print(f"the MLflow store did not take all records; they are kept in {home.study(study.name)}, write them with: {resume}")
+    else:
+        with contextlib.suppress(AnalysisError):  # interrupted before the first trial: there is nothing to sum up
+            print_summary(study, existing_store(home, store, [study.name]))
+    if outcome.left:
+        why = f"{outcome.interrupted}: " if outcome.interrupted else ""
+        print(f"{why}incomplete, {outcome.left} trials are left; continue with: {resume}")
         raise typer.Exit(INCOMPLETE)
-    print(f"report with:       {command} report {study.name}{options}\nbrowse MLflow with: {browse}")
-    if failed:
-        print(f"{failed} trials failed, for the reasons above; retry with: {command} resume {study.name}{options}{cluster}")
+    if outcome.recorded:
+        kept = existing_store(home, store, [study.name])
+        browse = f"{command} ui{options}" + ("" if kept == home.store_uri else f" --store {kept}")
+        print(f"report with:       {command} report {study.name}{options}\nbrowse MLflow with: {browse}")
+    if outcome.failed:
+        print(f"{outcome.failed} trials failed, for the reasons above; retry with: {resume}")
+    if outcome.failed or not outcome.recorded:
         raise typer.Exit(1)
 
 

@@ -16,7 +16,6 @@ A crash can leave half a line at the end: it is cut off.
 import json
 import os
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -69,6 +68,7 @@ class TrialState:
             self.outcome, self.reason = event["outcome"], event["reason"]
         elif event["event"] == TRIAL:  # taken up again after a failure
             self.outcome = self.reason = None
+            self.losses = 0
 
 
 class Journal:
@@ -117,12 +117,6 @@ class Journal:
         self._whole += len(line)
         self._apply(entry)
         return entry
-
-    def start_trial(self, name: str, number: int, point: Mapping[str, Any]) -> None:
-        """Note that a trial exists, or is taken up again after a failure; nothing where it is under way."""
-        known = self.trials.get(name)
-        if known is None or known.outcome is not None:
-            self.append(TRIAL, trial=name, number=number, point=dict(point))
 
     def close(self) -> None:
         """Close the file."""

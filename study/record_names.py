@@ -27,6 +27,7 @@ OBJECTIVE = "acl_study.objective"  # the validation metric that the sweep search
 TRIAL_ID = "acl_study.trial_id"
 OUTCOME = "acl_study.outcome"  # finished, stopped (by the scheduler) or failed
 REASON = "acl_study.reason"  # of a failure, one line
+CHANGED_SETTINGS = "acl_study.changed_settings"  # of population-based training: what it has last changed, JSON by dotted name
 # What trained it; where launches of a trial differ, all values, separated by "; "
 GIT_COMMIT = "acl_study.git_commit"  # or "none (why)"
 GIT_DIRTY = "acl_study.git_dirty"  # "true" if the sources differed from the commit, "false", or "unknown"

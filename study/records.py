@@ -1,6 +1,7 @@
-"""Writes a study's records to MLflow: one parent run per study, one child run per trial. The only module that writes there.
+"""Writes a study's records to MLflow: one parent run per study, one child run per trial.
 
-Trial runs are found again by their tag, and steps already logged are skipped, so a resumed study continues its own runs.
+Trial runs are found again by their tag, and steps already logged are skipped, so a resumed study continues its own runs, and
+whatever is written twice is there once.
 """
 
 import json
@@ -9,19 +10,27 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+# A server that is gone is asked again by study.mirror, which says so meanwhile; MLflow itself would be silent for minutes.
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
 
 import mlflow
 from mlflow.entities import Metric, Param, Run, RunStatus, RunTag
+from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE, MLFLOW_USER
+from sqlalchemy.exc import SQLAlchemyError
 
 from study import record_names as names
+from study.spaces import Point
+from study.sweep import Sweep
 
 for _noisy in ("alembic", "mlflow.store.db.utils", "mlflow.tracking.fluent"):
     logging.getLogger(_noisy).setLevel(logging.ERROR)
@@ -29,6 +38,42 @@ for _noisy in ("alembic", "mlflow.store.db.utils", "mlflow.tracking.fluent"):
 SQLITE = "sqlite:///"
 _EXPERIMENT_KIND = "mlflow.experimentKind"  # without it MLflow's page opens on its views of language models
 _STATUS_OF_OUTCOME = {names.FINISHED: RunStatus.FINISHED, names.STOPPED: RunStatus.FINISHED, names.FAILED: RunStatus.FAILED}
+
+
+_MOST_METRICS = 1000  # of one batch, MLflow's limit
+# What MLflow answers when the request itself is wrong; anything else may be different in a moment.
+_REFUSALS = ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS", "BAD_REQUEST", "INVALID_STATE")
+
+_Arguments = ParamSpec("_Arguments")
+_Result = TypeVar("_Result")
+
+
+class RecordError(RuntimeError):
+    """MLflow refuses a record, and always will; the message is one line."""
+
+
+class StoreUnavailableError(RuntimeError):
+    """The store does not answer, or is locked; the same call may succeed later."""
+
+
+def _in_words(
+    call: "Callable[Concatenate[StudyRecord, _Arguments], _Result]",
+) -> "Callable[Concatenate[StudyRecord, _Arguments], _Result]":
+    """Turn what MLflow and the databases and file systems behind it raise into the two errors above."""
+
+    @wraps(call)
+    def calling(self: "StudyRecord", *args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Result:
+        try:
+            return call(self, *args, **kwargs)
+        except MlflowException as error:
+            first_line = (str(error).splitlines() or ["no message"])[0]
+            if error.error_code in _REFUSALS:
+                raise RecordError(first_line) from error
+            raise StoreUnavailableError(first_line[:200]) from error
+        except (OSError, SQLAlchemyError) as error:
+            raise StoreUnavailableError((str(error).splitlines() or [type(error).__name__])[0][:200]) from error
+
+    return calling
 
 
 @dataclass
@@ -44,8 +89,8 @@ class StudyRecord:
     study: str
     parent_run_id: str
     _trial_runs: dict[str, str] = field(default_factory=dict, repr=False)
-    _last_step: dict[str, int] = field(default_factory=dict, repr=False)
-    _described: set[str] = field(default_factory=set, repr=False)  # trials whose provenance this launch has logged
+    _last_step: dict[str, int] = field(default_factory=dict, repr=False)  # of trials that this launch has touched
+    _experiment: str = field(default="", repr=False)
 
     @classmethod
     def create(cls, store_uri: str, study: str, tags: Mapping[str, str], study_file: str) -> "StudyRecord":
@@ -66,71 +111,71 @@ class StudyRecord:
         own[MLFLOW_RUN_NOTE] = tags.get(names.QUESTION, "")  # MLflow's page shows it as the run's description
         run = client.create_run(experiment_id, run_name=study, tags={**own, **tags})
         client.log_text(run.info.run_id, study_file, names.STUDY_FILE)
-        return cls(store_uri, study, run.info.run_id)
+        return cls(store_uri, study, run.info.run_id, _experiment=experiment_id)
 
+    @_in_words
     def reopen(self) -> None:
-        """Mark the study's run as running again."""
-        mlflow.MlflowClient(self.store_uri).update_run(self.parent_run_id, status=RunStatus.to_string(RunStatus.RUNNING))
+        """Mark the study's run as running again, and find the runs of its trials."""
+        client = self._client()
+        client.update_run(self.parent_run_id, status=RunStatus.to_string(RunStatus.RUNNING))
+        self._experiment = client.get_run(self.parent_run_id).info.experiment_id
+        for run in self._trials(client):
+            self._trial_runs[run.data.tags[names.TRIAL_ID]] = run.info.run_id
 
-    def knows(self, trial_id: str) -> bool:
-        """Whether the trial has been started."""
-        return trial_id in self._trial_runs
+    @_in_words
+    def start_trial(self, trial: str, sweep: Sweep, settings: Mapping[str, Any]) -> None:
+        """Create the trial's run, unless there is one."""
+        client = self._client()
+        known: Mapping[str, str] = {}
+        if trial in self._trial_runs:
+            known = client.get_run(self._trial_runs[trial]).data.params
+        else:
+            tags = {
+                MLFLOW_PARENT_RUN_ID: self.parent_run_id,
+                MLFLOW_RUN_NAME: trial,
+                MLFLOW_USER: _user(),
+                names.KIND: names.KIND_TRIAL,
+                names.STUDY: self.study,
+                names.SWEEP: sweep.name,
+                names.OBJECTIVE: sweep.objectives[0],
+                names.TRIAL_ID: trial,
+            }
+            run = client.create_run(self._experiment, run_name=trial, tags=tags)
+            self._trial_runs[trial] = run.info.run_id
+        self._go_on(client, trial)
+        run_id = self._trial_runs[trial]
+        client.log_batch(run_id, params=[Param(key, str(value)) for key, value in settings.items() if key not in known])
+        client.log_dict(run_id, dict(settings), names.CONFIG_FILE)
 
-    def start_trial(self, trial_id: str, sweep: str, objective: str, settings: Mapping[str, Any]) -> None:
-        """Create the trial's run, or find the one that an interrupted launch left."""
-        client = mlflow.MlflowClient(self.store_uri)
-        for existing in self._trials(client, f"tags.`{names.TRIAL_ID}` = '{trial_id}'"):
-            self._continue_trial(client, existing, trial_id)
-            return
-        name = f"{sweep} {trial_id}"
-        tags = {
-            MLFLOW_PARENT_RUN_ID: self.parent_run_id,
-            MLFLOW_RUN_NAME: name,
-            MLFLOW_USER: _user(),
-            names.KIND: names.KIND_TRIAL,
-            names.STUDY: self.study,
-            names.SWEEP: sweep,
-            names.OBJECTIVE: objective,
-            names.TRIAL_ID: trial_id,
-        }
-        experiment = client.get_run(self.parent_run_id).info.experiment_id
-        run = client.create_run(experiment, run_name=name, tags=tags)
-        client.log_batch(run.info.run_id, params=[Param(key, str(value)) for key, value in settings.items()])
-        client.log_dict(run.info.run_id, dict(settings), names.CONFIG_FILE)
-        self._trial_runs[trial_id] = run.info.run_id
-        self._last_step[trial_id] = 0
+    @_in_words
+    def log_epochs(self, trial: str, epochs: Mapping[int, Mapping[str, float]]) -> None:
+        """Log metrics by epoch, in as few batches as MLflow allows; epochs that are there are left as they are."""
+        client = self._client()
+        self._go_on(client, trial)
+        metrics = [
+            metric for epoch, values in epochs.items() if epoch > self._last_step[trial] for metric in _metrics(values, epoch)
+        ]
+        for start in range(0, len(metrics), _MOST_METRICS):
+            client.log_batch(self._trial_runs[trial], metrics=metrics[start : start + _MOST_METRICS])
+        self._last_step[trial] = max(self._last_step[trial], *epochs)
 
-    def _continue_trial(self, client: mlflow.MlflowClient, run: Run, trial_id: str) -> None:
-        self._trial_runs[trial_id] = run.info.run_id
-        history = client.get_metric_history(run.info.run_id, names.EPOCH_SECONDS)
-        self._last_step[trial_id] = max((metric.step for metric in history), default=0)
-        client.update_run(run.info.run_id, status=RunStatus.to_string(RunStatus.RUNNING))
-        for tag in (names.OUTCOME, names.REASON):
-            if tag in run.data.tags:
-                client.delete_tag(run.info.run_id, tag)
+    @_in_words
+    def log_settings(self, trial: str, point: Point) -> None:
+        """Note settings that a trial has taken over while it runs; its parameters stay those that it began with."""
+        tags = [RunTag(names.CHANGED_SETTINGS, json.dumps(point))]
+        self._client().log_batch(self._trial_runs[trial], tags=tags)
 
-    def log_epoch(self, trial_id: str, epoch: int, metrics: Mapping[str, float]) -> None:
-        """Log an epoch's metrics as one batch; an epoch that is already there is left as it is."""
-        if epoch <= self._last_step[trial_id]:
-            return
-        mlflow.MlflowClient(self.store_uri).log_batch(self._trial_runs[trial_id], metrics=_metrics(metrics, epoch))
-        self._last_step[trial_id] = epoch
-
-    def has_provenance(self, trial_id: str) -> bool:
-        """Whether this launch has logged what the trial's numbers come from."""
-        return trial_id in self._described
-
-    def log_provenance(self, trial_id: str, launches: str) -> None:
+    @_in_words
+    def log_provenance(self, trial: str, launches: str) -> None:
         """Log what a trial's numbers come from, a JSON list of launches, as artifact and as tags."""
-        client, run_id = mlflow.MlflowClient(self.store_uri), self._trial_runs[trial_id]
+        client, run_id = self._client(), self._trial_runs[trial]
         client.log_text(run_id, launches, names.PROVENANCE_FILE)
         client.log_batch(run_id, tags=[RunTag(name, value) for name, value in provenance_tags(json.loads(launches)).items()])
-        self._described.add(trial_id)
 
-    def finish_trial(self, trial_id: str, outcome: str, *, predictions: str | None = None, reason: str | None = None) -> None:
+    @_in_words
+    def finish_trial(self, trial: str, outcome: str, *, predictions: str | None = None, reason: str | None = None) -> None:
         """Close the trial's run with its outcome, the predictions of its last epoch (CSV text) and the reason of a failure."""
-        client = mlflow.MlflowClient(self.store_uri)
-        run_id = self._trial_runs[trial_id]
+        client, run_id = self._client(), self._trial_runs[trial]
         if predictions is not None:
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder, names.PREDICTIONS_FILE)
@@ -140,26 +185,37 @@ class StudyRecord:
         client.log_batch(run_id, tags=tags)
         client.set_terminated(run_id, RunStatus.to_string(_STATUS_OF_OUTCOME[outcome]))
 
-    def outcomes(self, sweep: str) -> list[str | None]:
-        """Outcome of each trial of a sweep that was started; None for one that has not ended."""
-        client = mlflow.MlflowClient(self.store_uri)
-        return [run.data.tags.get(names.OUTCOME) for run in self._trials(client, f"tags.`{names.SWEEP}` = '{sweep}'")]
-
+    @_in_words
     def close(self, *, complete: bool) -> None:
         """End the study's run; an incomplete study, and its trials that have not ended, are KILLED until it is resumed."""
-        client = mlflow.MlflowClient(self.store_uri)
+        client = self._client()
         for run in self._trials(client, "attributes.status = 'RUNNING'"):
             client.set_terminated(run.info.run_id, RunStatus.to_string(RunStatus.KILLED))
         client.set_terminated(self.parent_run_id, RunStatus.to_string(RunStatus.FINISHED if complete else RunStatus.KILLED))
 
-    def _trials(self, client: mlflow.MlflowClient, condition: str) -> list[Run]:
-        """The study's trial runs that meet a condition."""
-        experiment = client.get_run(self.parent_run_id).info.experiment_id
-        condition = f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{self.parent_run_id}' and {condition}"
-        page = client.search_runs([experiment], condition, max_results=1000)
+    def _go_on(self, client: mlflow.MlflowClient, trial: str) -> None:
+        """Have the trial's run say that it runs, once a launch, and learn which epochs it has."""
+        if trial in self._last_step:
+            return
+        run_id = self._trial_runs[trial]
+        history = client.get_metric_history(run_id, names.EPOCH_SECONDS)
+        client.update_run(run_id, status=RunStatus.to_string(RunStatus.RUNNING))
+        tags = client.get_run(run_id).data.tags
+        for tag in (names.OUTCOME, names.REASON):
+            if tag in tags:
+                client.delete_tag(run_id, tag)
+        self._last_step[trial] = max((metric.step for metric in history), default=0)
+
+    def _client(self) -> mlflow.MlflowClient:
+        return mlflow.MlflowClient(self.store_uri)
+
+    def _trials(self, client: mlflow.MlflowClient, condition: str | None = None) -> list[Run]:
+        """The study's trial runs; with a condition, those that meet it."""
+        conditions = [f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{self.parent_run_id}'"] + ([condition] if condition else [])
+        page = client.search_runs([self._experiment], " and ".join(conditions), max_results=1000)
         found = list(page)
         while page.token:
-            page = client.search_runs([experiment], condition, max_results=1000, page_token=page.token)
+            page = client.search_runs([self._experiment], " and ".join(conditions), max_results=1000, page_token=page.token)
             found += page
         return found
 

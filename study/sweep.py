@@ -229,6 +229,14 @@ class Sweep(_Part):
         """Settings that the sweep tries (trials of a grid or random search: times the seeds)."""
         return len(grid_points(self.space)) if self.search == "grid" else int(self.budget.trials or 0)
 
+    def trial_name(self, number: int) -> str:
+        """Name of the sweep's trial with this number, from 0.
+
+        >>> Sweep(name="search").trial_name(7)
+        'search-0007'
+        """
+        return f"{self.name}-{number:04d}"
+
     @property
     def runs(self) -> int:
         """Trials that the sweep runs at most."""

@@ -1,6 +1,7 @@
 """One trial: what a Ray worker runs."""
 
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -8,38 +9,45 @@ from ray import tune
 
 from acl.config import Config, build_config
 from acl.training import fit
+from acl.training.device import limit_gpu_memory
 from study import record_names as names
 from study.predictions import predictions_csv
-from study.searcher import POINT
 
+POINT = "point"  # key of a trial's Ray configuration: the values of what the sweep varies
+RECEIVED = "received"  # key of a trial's Ray configuration: the last epoch that the journal has
 EPOCH = "epoch"  # key of a result: number of the epoch
 RUNG_EPOCH = "rung_epoch"  # key of a result: the epoch at which the scheduler may stop the trial
 IS_LAST = "is_last"  # key of a result: whether the run is complete
 
 
-def trial_settings(common: Mapping[str, Any], ray_config: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings of a trial by dotted name: those common to the sweep and the trial's point."""
-    return {**common, **ray_config[POINT]}
+def state_folder(sweep_folder: Path, trial: str) -> Path:
+    """Where a trial keeps its checkpoint, what its numbers came from and, from the last epoch of a stage on, its predictions."""
+    return sweep_folder / trial / "state"
 
 
-def state_folder(sweep_folder: Path, trial_id: str) -> Path:
-    """Where a trial keeps its checkpoint, what its numbers came from and, from the last epoch on, its predictions."""
-    return sweep_folder / trial_id / "state"
-
-
-def run_trial(ray_config: Mapping[str, Any], common: Mapping[str, Any], sweep_folder: str) -> None:
+def run_trial(ray_config: Mapping[str, Any], common: Mapping[str, Any], sweep_folder: str, gpu_share: float) -> None:
     """Train one trial and report each epoch; continues behind the last epoch that its state folder holds.
 
     The state is the trial's own, not Ray's: Ray deletes checkpoints before its snapshot of the experiment stops naming them, so a
     driver killed in between could never restore the trial.
+
+    Args:
+        ray_config: the trial's point, and what has been received of it.
+        common: settings of all trials of the sweep.
+        sweep_folder: where the sweep's trials keep their state.
+        gpu_share: share of a GPU that is the trial's, 0..1; it cannot take more memory than that from others.
     """
-    config = build_config(trial_settings(common, ray_config))
+    config = build_config({**common, **ray_config[POINT]})
     folder = state_folder(Path(sweep_folder), tune.get_context().get_trial_id())
-    for result in fit(config, folder):
-        if result.predictions:
-            (folder / names.PREDICTIONS_FILE).write_text(predictions_csv(result), encoding="utf-8")
-        # Ray may end the trial inside report: nothing may come after the last one.
-        tune.report({**result.metrics, EPOCH: result.epoch, IS_LAST: result.is_last, **rung_epoch(config, result.epoch)})
+    limit_gpu_memory(gpu_share)
+    # Ray ends a trial by an exception inside report: closing() lets go of the state folder then.
+    with closing(fit(config, folder)) as results:
+        for result in results:
+            if result.epoch <= ray_config[RECEIVED]:
+                continue
+            if result.predictions:
+                (folder / names.PREDICTIONS_FILE).write_text(predictions_csv(result), encoding="utf-8")
+            tune.report({**result.metrics, EPOCH: result.epoch, IS_LAST: result.is_last, **rung_epoch(config, result.epoch)})
 
 
 def rung_epoch(config: Config, epoch: int) -> dict[str, int]:

@@ -1,6 +1,6 @@
 """Training: `fit(config)` yields one complete record per epoch."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from acl.training.stage import DivergedError
 __all__ = ["ClipPrediction", "DivergedError", "EpochResult", "fit"]
 
 
-def fit(config: Config, checkpoints: Path | None = None) -> Iterator[EpochResult]:
+def fit(config: Config, checkpoints: Path | None = None) -> Generator[EpochResult, None, None]:
     """Train as configured; yield a complete record after each epoch.
 
     With a folder for `checkpoints`, the state is saved there before each record is yielded, and a run that finds a checkpoint

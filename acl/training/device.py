@@ -28,6 +28,18 @@ def choose_device(config: ComputeConfig) -> torch.device:
     return torch.device("cuda")
 
 
+def limit_gpu_memory(share: float) -> None:
+    """Let this process take at most a share of its GPU's memory, so that runs which share a GPU cannot starve each other.
+
+    An allocation above it is an out-of-memory error of this process. Nothing where there is no GPU.
+
+    Args:
+        share: 0..1; 0 and everything from 1 on set no limit.
+    """
+    if torch.cuda.is_available():
+        torch.cuda.set_per_process_memory_fraction(share if 0 < share < 1 else 1.0)
+
+
 def place_model(model: nn.Module, device: torch.device, config: ComputeConfig) -> nn.Module:
     """Model on its device, in the configured memory format."""
     memory_format = torch.channels_last if config.channels_last else torch.contiguous_format

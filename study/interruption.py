@@ -1,0 +1,67 @@
+"""What ends a launch before its study is over: Ctrl-C, SIGTERM, the end of its hours, a full disk."""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+EXIT_STATUS = 130
+
+
+class Interruption:
+    """A request to stop, which the sweep sees between two steps of Ray.
+
+    Attributes:
+        reason: why, in words; None while nobody has asked.
+    """
+
+    def __init__(self) -> None:
+        self.reason: str | None = None
+
+    def request(self, reason: str) -> None:
+        """Ask for the end; the first reason counts."""
+        self.reason = self.reason or reason
+
+    @contextmanager
+    def on_signals(self) -> Iterator[None]:
+        """Ctrl-C and SIGTERM, which batch systems send, ask for the end; the second one ends the process at once.
+
+        That loses no more than the first: the journal and the trials' checkpoints are whole at every moment.
+        """
+
+        def handle(number: int, frame: FrameType | None) -> None:
+            word = "Ctrl-C" if number == signal.SIGINT else "SIGTERM"
+            if self.reason is not None:
+                os.write(2, f"\n{word} again: ended at once; `acl-study resume` continues\n".encode())
+                os._exit(EXIT_STATUS)
+            self.request(word)
+            os.write(2, f"\n{word}: stopping, epochs in progress are given up; {word} again ends at once\n".encode())
+
+        previous = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+    @contextmanager
+    def after(self, hours: float | None) -> Iterator[None]:
+        """Ask for the end after `hours`; never where that is None."""
+        if hours is None:
+            yield
+            return
+        timer = threading.Timer(hours * 3600, self.request, (f"the budget of {hours:g} hours is used up",))
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+
+def say(line: str) -> None:
+    """A line for the person who waits."""
+    print(line, file=sys.stderr, flush=True)

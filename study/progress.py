@@ -1,0 +1,74 @@
+"""The line that shows how far a sweep is."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Column
+
+from study import journal as events
+from study import record_names as names
+from study.journal import Event, Journal
+from study.sweep import Sweep
+
+_OUTCOMES = (names.FINISHED, names.STOPPED, names.FAILED)
+
+
+class ProgressLine:
+    """A progress bar over a sweep's epochs, with the best objective so far; in a log file, a line for each trial that ends."""
+
+    def __init__(self, sweep: Sweep, journal: Journal, epochs: int) -> None:
+        self._sweep = sweep
+        self._journal = journal
+        self._epochs = epochs
+        self._done = sum(epochs if state.outcome else state.epochs for state in journal.trials.values())
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=12),
+            MofNCompleteColumn(),
+            TextColumn("epochs"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[state]}", table_column=Column(no_wrap=False)),  # what a narrow terminal wraps
+            console=Console(file=sys.stderr),
+        )
+        self._task = self._bar.add_task(sweep.name, total=sweep.runs * epochs, completed=self._done, state="")
+
+    @contextmanager
+    def shown(self) -> Iterator[None]:
+        """Show the bar; it stays on the screen as it is in the end."""
+        self._show()
+        with self._bar:
+            yield
+
+    def take(self, event: Event) -> None:
+        """Show what an event of the sweep changes."""
+        trial = event["trial"]
+        if event["event"] == events.EPOCH:
+            self._done += 1
+        elif event["event"] == events.LOST:
+            self.say(f"{trial}: {event['reason']}; it runs once more, alone, when the others are through")
+        elif event["event"] == events.END:
+            self._done += max(0, self._epochs - self._journal.trials[trial].epochs)  # one that was stopped early counts as done
+            if event["outcome"] == names.FAILED:
+                self.say(f"{trial} failed: {event['reason']}")
+            elif not self._bar.console.is_terminal:
+                self.say(f"{trial} {event['outcome']} ({len(self._journal.outcomes())} of {self._sweep.runs})")
+        self._show()
+
+    def say(self, line: str) -> None:
+        """A line above the bar."""
+        self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def _show(self) -> None:
+        ended = self._journal.outcomes()
+        counts = [f"{ended.count(outcome)} {outcome}" for outcome in _OUTCOMES if outcome in ended]
+        objective = self._sweep.objectives[0]
+        found = [state.metrics[objective] for state in self._journal.trials.values() if objective in state.metrics]
+        state = ", ".join(counts) or "starting"
+        if found:
+            best = max(found) if self._sweep.directions[0] == "max" else min(found)
+            state += f", best {objective} {best:.3f}"
+        self._bar.update(self._task, completed=self._done, state=state)

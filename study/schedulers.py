@@ -1,0 +1,128 @@
+"""Ray's schedulers for a sweep, and how they learn what trials of earlier launches have shown."""
+
+import math
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import (
+    AsyncHyperBandScheduler,
+    FIFOScheduler,
+    HyperBandScheduler,
+    MedianStoppingRule,
+    TrialScheduler,
+)
+
+from acl.config import build_config
+from study import journal as events
+from study import record_names as names
+from study.journal import Journal
+from study.scheduling import Asha, Hyperband, Median
+from study.spaces import edge_points
+from study.sweep import Sweep
+from study.trial import RUNG_EPOCH
+
+_STATUS = {TrialScheduler.PAUSE: Trial.PAUSED, TrialScheduler.STOP: Trial.TERMINATED}
+_MAX_PENDING = "TUNE_MAX_PENDING_TRIALS_PG"
+
+
+def build_scheduler(sweep: Sweep) -> TrialScheduler:
+    """The sweep's scheduler; it sees the epochs of the first stage, before the last one, and the first objective."""
+    scheduler, epochs = sweep.scheduler, _first_stage_epochs(sweep)
+    common: dict[str, Any] = {"time_attr": RUNG_EPOCH, "metric": sweep.objectives[0], "mode": "max"}
+    # HyperBand fills its brackets with trials before any of them may go on; the others take trials as there is room.
+    os.environ[_MAX_PENDING] = str(sweep.runs) if isinstance(scheduler, Hyperband) else "1"
+    if isinstance(scheduler, Asha):
+        grace = max(1, math.floor(scheduler.grace * epochs))
+        return AsyncHyperBandScheduler(**common, max_t=epochs, grace_period=grace, reduction_factor=scheduler.reduction_factor)
+    if isinstance(scheduler, Hyperband):
+        return _Hyperband(**common, max_t=epochs, reduction_factor=scheduler.reduction_factor)
+    if isinstance(scheduler, Median):
+        return _Median(**common, grace_period=max(1, math.floor(scheduler.grace * epochs)))
+    return FIFOScheduler()
+
+
+def replay(scheduler: TrialScheduler, journal: Journal, live: dict[str, Trial]) -> list[str]:
+    """Show a new scheduler everything that earlier launches reported, in the order in which they did.
+
+    What it decides now it decided then, so its decisions are not carried out again.
+
+    Args:
+        scheduler: as `build_scheduler` made it.
+        journal: of the sweep.
+        live: by name, trials that go on; the others are represented by stand-ins.
+
+    Returns:
+        Names of live trials that the scheduler had stopped when the driver was killed.
+    """
+    controller = _Controller(scheduler)
+    trials: dict[str, Any] = {}
+    starts = {event["trial"]: place for place, event in enumerate(journal.events) if event["event"] == events.TRIAL}
+    for place, event in enumerate(journal.events):
+        name = event.get("trial", "")
+        if event["event"] == events.TRIAL:  # one that failed and was taken up again has several
+            trials[name] = live[name] if name in live and starts[name] == place else _StandIn(name)
+            scheduler.on_trial_add(controller, trials[name])
+        elif event["event"] == events.EPOCH and event["rung"]:
+            trials[name].status = Trial.RUNNING
+            result = {**event["metrics"], RUNG_EPOCH: event["epoch"]}
+            decision = scheduler.on_trial_result(controller, trials[name], result)
+            trials[name].status = _STATUS.get(decision, Trial.RUNNING)
+        elif event["event"] == events.END and trials[name].status not in (Trial.TERMINATED, Trial.ERROR):
+            trials[name].status = Trial.ERROR if event["outcome"] == names.FAILED else Trial.TERMINATED
+            if event["outcome"] == names.FAILED:
+                scheduler.on_trial_error(controller, trials[name])
+            else:
+                scheduler.on_trial_complete(controller, trials[name], {})
+    stopped = [name for name, trial in live.items() if trial.status == Trial.TERMINATED]
+    for trial in live.values():
+        trial.status = Trial.PENDING
+    return stopped
+
+
+@dataclass(eq=False)
+class _StandIn:
+    """What schedulers look at in a trial that is over."""
+
+    trial_id: str
+    status: str = Trial.PENDING
+    is_saving: bool = False
+
+
+@dataclass
+class _Controller:
+    """What schedulers ask of Ray's controller while they are shown the past."""
+
+    scheduler: TrialScheduler
+
+    def stop_trial(self, trial: Any) -> None:
+        trial.status = Trial.TERMINATED
+        self.scheduler.on_trial_remove(self, trial)
+
+    def get_live_trials(self) -> list[Any]:
+        return []
+
+
+class _Hyperband(HyperBandScheduler):
+    """HyperBand that lets a trial be once it can no longer be compared, and takes up a trial that it has been shown."""
+
+    def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
+        if trial not in self._trial_info:
+            super().on_trial_add(tune_controller, trial)
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        if RUNG_EPOCH not in result or self._metric not in result:
+            return str(TrialScheduler.CONTINUE)
+        return str(super().on_trial_result(tune_controller, trial, result))
+
+
+class _Median(MedianStoppingRule):
+    """Median rule over epochs that can be compared; Ray's own appends a trial's last record, which cannot."""
+
+    def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
+        pass
+
+
+def _first_stage_epochs(sweep: Sweep) -> int:
+    return max(build_config({**sweep.common, **point}).optim.epochs for point in edge_points(sweep.space))

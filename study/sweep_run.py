@@ -1,0 +1,138 @@
+"""Runs one sweep with Ray Tune, from wherever its journal is."""
+
+import math
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray import tune
+from ray.tune import Stopper
+
+from acl.config import build_config
+from study import journal as events
+from study import record_names as names
+from study.callbacks import JournalKeeper
+from study.interruption import Interruption
+from study.journal import Event, Journal, TrialState
+from study.progress import ProgressLine
+from study.schedulers import build_scheduler
+from study.searcher import Search
+from study.spaces import edge_points
+from study.sweep import Resources, Sweep
+from study.trial import run_trial
+from study.trials import NextPoint, SweepTrials, listed_points, ray_folder
+
+
+@dataclass(frozen=True)
+class SweepOutcome:
+    """How many trials of a sweep ended in which way; `left` were not finished when it was interrupted."""
+
+    name: str
+    finished: int
+    stopped: int
+    failed: int
+    left: int
+
+
+def outcome_of(sweep: Sweep, journal: Journal) -> SweepOutcome:
+    """How far a sweep is."""
+    ended = journal.outcomes()
+    finished, stopped, failed = (ended.count(outcome) for outcome in (names.FINISHED, names.STOPPED, names.FAILED))
+    return SweepOutcome(sweep.name, finished, stopped, failed, left=max(0, sweep.runs - len(ended)))
+
+
+def is_complete(sweep: Sweep, journal: Journal) -> bool:
+    """Whether nothing is left to run or to try again."""
+    outcome = outcome_of(sweep, journal)
+    return outcome.left == outcome.failed == 0
+
+
+def sweep_epochs(sweep: Sweep) -> int:
+    """Epochs of the sweep's longest trials."""
+    return max(build_config({**sweep.common, **point}).total_epochs for point in edge_points(sweep.space))
+
+
+def run_sweep(
+    sweep: Sweep, folder: Path, journal: Journal, interruption: Interruption, announce: Callable[[ProgressLine, Event], None]
+) -> SweepOutcome:
+    """Run what is left of a sweep: first all trials that can go on or are new, then once more, each alone, those that lost
+    their worker.
+
+    Args:
+        sweep: to run.
+        folder: where its trials keep their state.
+        journal: of the sweep.
+        interruption: ends it early.
+        announce: is called with each new event.
+    """
+    journal.append(events.LAUNCH, resources=sweep.resources.model_dump())
+    progress = ProgressLine(sweep, journal, sweep_epochs(sweep))
+
+    def show(event: Event) -> None:
+        progress.take(event)
+        announce(progress, event)
+
+    search = Search(sweep, folder, journal) if sweep.uses_optuna else None
+    keeper = JournalKeeper(journal, search, show)
+    next_point = search.next_point if search is not None else listed_points(sweep, journal)
+    again = [state for state in journal.trials.values() if state.outcome in (None, names.FAILED)]
+    with progress.shown(), interruption.after(sweep.budget.hours):
+        keeper.end_trained()
+        _pass(sweep, folder, sweep.resources, keeper, interruption, [state for state in again if not state.losses], next_point)
+        if lost := [state for state in journal.unfinished() if state.losses]:
+            _pass(sweep, folder, _alone(sweep.resources), keeper, interruption, lost, None)
+    return outcome_of(sweep, journal)
+
+
+def _pass(
+    sweep: Sweep,
+    folder: Path,
+    resources: Resources,
+    keeper: JournalKeeper,
+    interruption: Interruption,
+    left: list[TrialState],
+    next_point: NextPoint | None,
+) -> None:
+    if interruption.reason is not None:
+        return
+    threads = {"compute.threads": sweep.common.get("compute.threads") or max(1, math.floor(sweep.resources.cpus))}
+    trainable = tune.with_parameters(
+        run_trial, common={**sweep.common, **threads}, sweep_folder=str(folder), gpu_share=resources.gpus
+    )
+    scheduler = build_scheduler(sweep)
+    shutil.rmtree(ray_folder(folder), ignore_errors=True)
+    tune.run(
+        trainable,
+        name=ray_folder(folder).name,
+        storage_path=str(folder),
+        search_alg=SweepTrials(sweep, keeper, resources, left, next_point, scheduler),
+        scheduler=scheduler,
+        stop=_UntilInterrupted(interruption),
+        callbacks=[keeper],
+        reuse_actors=True,
+        raise_on_failed_trial=False,
+        verbose=0,
+    )
+
+
+def _alone(resources: Resources) -> Resources:
+    """What keeps others away: a whole GPU, or where trials use none, all CPUs of the largest machine."""
+    if resources.gpus:
+        return Resources(cpus=resources.cpus, gpus=math.ceil(resources.gpus))
+    return Resources(cpus=max(node["Resources"].get("CPU", 1) for node in ray.nodes() if node["Alive"]), gpus=0)
+
+
+class _UntilInterrupted(Stopper):
+    """Lets Ray stop all trials between two of its steps."""
+
+    def __init__(self, interruption: Interruption) -> None:
+        self._interruption = interruption
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        return False
+
+    def stop_all(self) -> bool:
+        return self._interruption.reason is not None

@@ -1,0 +1,111 @@
+"""The trials of a sweep as Ray Tune asks for them: first those that earlier launches left, then new ones."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ray.tune import PlacementGroupFactory
+from ray.tune.experiment import Experiment, Trial
+from ray.tune.schedulers import TrialScheduler
+from ray.tune.search.search_algorithm import SearchAlgorithm
+
+from study import record_names as names
+from study.callbacks import JournalKeeper
+from study.journal import Journal, TrialState
+from study.schedulers import replay
+from study.spaces import Point
+from study.sweep import Resources, Sweep
+from study.trial import POINT, RECEIVED
+
+NextPoint = Callable[[], tuple[int, Point] | None]  # number and point of a new trial; None when there is no further one
+
+
+def listed_points(sweep: Sweep, journal: Journal) -> NextPoint:
+    """New trials of a grid or random search: their numbers are their places in the sweep's list of points."""
+    points = sweep.points
+
+    def next_point() -> tuple[int, Point] | None:
+        number = next((number for number in range(len(points)) if sweep.trial_name(number) not in journal.trials), None)
+        return None if number is None else (number, points[number])
+
+    return next_point
+
+
+class SweepTrials(SearchAlgorithm):
+    """Gives Ray its trials, under our own names.
+
+    Args:
+        sweep: whose trials they are.
+        keeper: notes each trial before Ray has it.
+        resources: of each trial.
+        left: trials that go on.
+        next_point: a new trial's number and point; None where there shall be no new ones.
+        scheduler: is shown what the journal has.
+    """
+
+    def __init__(
+        self,
+        sweep: Sweep,
+        keeper: JournalKeeper,
+        resources: Resources,
+        left: list[TrialState],
+        next_point: NextPoint | None,
+        scheduler: TrialScheduler,
+    ) -> None:
+        self._sweep = sweep
+        self._keeper = keeper
+        self._resources = resources
+        self._scheduler = scheduler
+        self._left = left
+        self._next_point = next_point
+        self._finished = False
+        self._queue: list[Trial] = []
+        self._experiment: Experiment | None = None
+
+    def add_configurations(self, experiments: Any) -> None:
+        """Take up what Ray runs, and make the trials that go on."""
+        (self._experiment,) = experiments
+        self._queue = [self._trial(state.trial, state.point, state.epochs) for state in self._left]
+        for name in replay(self._scheduler, self._keeper.journal, {trial.trial_id: trial for trial in self._queue}):
+            self._keeper.end(name, names.STOPPED)
+            self._queue = [trial for trial in self._queue if trial.trial_id != name]
+
+    @property
+    def total_samples(self) -> int:
+        """Trials that there may be; shown by nobody."""
+        return self._sweep.runs
+
+    def next_trial(self) -> Trial | None:
+        """The next trial for Ray's queue."""
+        if self._finished:
+            return None
+        if self._queue:
+            trial = self._queue.pop(0)
+            state = self._keeper.journal.trials[trial.trial_id]
+            self._keeper.start(state.trial, state.number, state.point)
+            return trial
+        new = self._next_point() if self._next_point is not None else None
+        if new is None:
+            self._finished = True
+            return None
+        number, point = new
+        name = self._sweep.trial_name(number)
+        self._keeper.start(name, number, point)
+        return self._trial(name, point, received=0)
+
+    def _trial(self, name: str, point: Mapping[str, Any], received: int) -> Trial:
+        assert self._experiment is not None
+        spec = self._experiment.spec
+        return Trial(
+            spec["run"],
+            config={**spec.get("config", {}), POINT: dict(point), RECEIVED: received},
+            trial_id=name,
+            storage=spec["storage"],
+            placement_group_factory=PlacementGroupFactory([{"CPU": self._resources.cpus, "GPU": self._resources.gpus}]),
+            trial_dirname_creator=lambda trial: str(trial.trial_id),
+        )
+
+
+def ray_folder(sweep_folder: Path) -> Path:
+    """Where Ray keeps its own files of a sweep; nothing of them is needed again."""
+    return sweep_folder / "ray"
