@@ -1,6 +1,6 @@
 """Training: `fit(config)` yields one complete record per epoch."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -28,7 +28,7 @@ def fit(config: Config, checkpoints: Path | None = None) -> Generator[EpochResul
     Raises:
         StoreError: the corpus has no complete feature store.
         SplitError: the corpus is too small for the split.
-        CheckpointError: a checkpoint is damaged or belongs to other settings or another corpus.
+        CheckpointError: a checkpoint is damaged or belongs to other settings or another corpus, or another process trains the run.
         DeviceError: the configured device is missing.
         DivergedError: the loss became infinite or NaN.
     """
@@ -38,13 +38,19 @@ def fit(config: Config, checkpoints: Path | None = None) -> Generator[EpochResul
             yield course.run_epoch()
         return
     files = Checkpoints(checkpoints, config, course.store.metadata["content_sha256"])
+    with files.held():
+        yield from _continued(course, files)
+
+
+def _continued(course: Course, files: Checkpoints) -> Iterator[EpochResult]:
+    """The records of a run that keeps its state, from the last one that it has."""
     if files.exists():
         state = files.load()
         yield EpochResult.from_dict(state["result"])
         if state["epoch"] == course.epochs:
             return
         course.load_state(state, lambda name: FinishedStage.from_dict(files.load(stage_file(name))))
-    append_provenance(checkpoints, {"from_epoch": course.epoch + 1, **describe_run(config, course.store, course.device)})
+    append_provenance(files.folder, {"from_epoch": course.epoch + 1, **describe_run(course.config, course.store, course.device)})
     while course.epoch < course.epochs:
         finished = len(course.finished)
         result = course.run_epoch()

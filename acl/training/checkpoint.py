@@ -2,11 +2,15 @@
 
 checkpoint.pt      the running stage, and the record of the last epoch
 stage-NAME.pt      selected weights, figures and predictions of a finished stage
+lock               held by the process that trains the run
 provenance.json    what trained it, launch by launch
 """
 
+import fcntl
 import os
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +19,7 @@ import torch
 from acl.config import Config, flatten
 
 CHECKPOINT_FILE = "checkpoint.pt"
+_LOCK_FILE = "lock"
 _FORMAT = 2
 
 
@@ -41,6 +46,35 @@ class Checkpoints:
         self._settings = flatten(config)
         self._root = config.data.root
         self._corpus = corpus
+
+    @contextmanager
+    def held(self, patience: float = 20.0) -> Iterator[None]:
+        """Keep other processes from training the same run; the system lets go when this process ends, however it ends.
+
+        Args:
+            patience: seconds to wait for another process, such as the worker of a driver that was just killed.
+
+        Raises:
+            CheckpointError: another process trains the run, or the folder cannot be one.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock = (self.folder / _LOCK_FILE).open("w")
+        except OSError as error:
+            raise CheckpointError(f"{self.folder} cannot hold checkpoints ({error.strerror}); name another folder") from None
+        deadline = time.monotonic() + patience
+        with lock:
+            while True:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except OSError:
+                    if time.monotonic() > deadline:
+                        raise CheckpointError(
+                            f"{self.folder} belongs to a run that another process trains; wait for it, or use another folder"
+                        ) from None
+                    time.sleep(0.1)
+            yield
 
     def exists(self, file: str = CHECKPOINT_FILE) -> bool:
         """Whether there is such a file."""
