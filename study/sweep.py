@@ -207,6 +207,11 @@ class Sweep(_Part):
         return [{**point, "seed": seed} for point in drawn for seed in self.seeds]
 
     @property
+    def first_stage_epochs(self) -> int:
+        """Epochs of the longest trials' first stage, the only one that a scheduler looks at."""
+        return max(build_config({"data.root": UNKNOWN_CORPUS, **self.common, **p}).optim.epochs for p in edge_points(self.space))
+
+    @property
     def departures(self) -> list[str]:
         """Settings that are not the published recipe's, one line each; what the paper varies itself is none."""
         root = {"data.root": UNKNOWN_CORPUS}

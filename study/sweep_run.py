@@ -12,11 +12,13 @@ from ray import tune
 from ray.tune import Stopper
 
 from acl.config import build_config
+from acl.training.checkpoint import copy_file
 from study import journal as events
 from study import record_names as names
 from study.callbacks import JournalKeeper
 from study.interruption import Interruption
 from study.journal import Event, Journal, TrialState
+from study.population import copy_each
 from study.progress import ProgressLine
 from study.schedulers import build_scheduler
 from study.searcher import Search
@@ -84,6 +86,9 @@ def run_sweep(
         _pass(sweep, folder, sweep.resources, keeper, interruption, [state for state in again if not state.losses], next_point)
         if lost := [state for state in journal.unfinished() if state.losses]:
             _pass(sweep, folder, _alone(sweep.resources), keeper, interruption, lost, None)
+    if is_complete(sweep, journal):
+        for copy in folder.glob(f"*/state/{copy_file('*')}"):  # nobody goes on from them any more
+            copy.unlink(missing_ok=True)
     return outcome_of(sweep, journal)
 
 
@@ -100,9 +105,13 @@ def _pass(
         return
     threads = {"compute.threads": sweep.common.get("compute.threads") or max(1, math.floor(sweep.resources.cpus))}
     trainable = tune.with_parameters(
-        run_trial, common={**sweep.common, **threads}, sweep_folder=str(folder), gpu_share=resources.gpus
+        run_trial,
+        common={**sweep.common, **threads},
+        sweep_folder=str(folder),
+        gpu_share=resources.gpus,
+        copy_each=copy_each(sweep),
     )
-    scheduler = build_scheduler(sweep)
+    scheduler = build_scheduler(sweep, folder, keeper.change)
     shutil.rmtree(ray_folder(folder), ignore_errors=True)
     tune.run(
         trainable,
