@@ -106,7 +106,7 @@ def test_what_cannot_work_is_refused_with_the_reason(fields: dict[str, Any], mes
         ([{"loss.alpha": 0.5, "loss.margin": 0.5}], "loss.margin is not in the space"),
         ([{"loss.alpha": 1.5}], "1.5 lies outside its dimension"),
         ([{"loss.alpha": "high"}], "high lies outside its dimension"),
-        ([{"loss.alpha": 0.5}, {"loss.alpha": 0.5}], "enqueue.1 repeats"),
+        ([{"loss.alpha": 0.5}, {"loss.alpha": 0.5}], "repeats an earlier point"),
         ([{"loss.alpha": 0.1 * number} for number in range(4)], "budget.trials is 3"),
     ],
 )
