@@ -67,7 +67,7 @@ def check_unchanged(home: Home, study: Study) -> None:
         f"study {study.name!r} was launched as {_digest(launched)[:12]}, now it is {_digest(now)[:12]}: results of two studies "
         "never mix; give it another --name, or undo what differs:"
     ]
-    for name in {**before, **after}:
+    for name in sorted({**before, **after}):
         if name not in before or name not in after or before[name] != after[name]:
             lines += [f"{sign} {name} {leaves[name]}" for sign, leaves in (("-", before), ("+", after)) if name in leaves]
     raise StudyError("\n".join(lines))

@@ -121,7 +121,9 @@ def _in_words(kind: str, message: str, path: Path, value: Any, resolved: Mapping
             field, []
         )
         return f"{inside[-1]} is not a field of a {field}; it has {', '.join(known)}"
+    if kind == "value_error":  # a rule of our own, which says what it got
+        return message.removeprefix("Value error, ")
     got = f", got {value!r}"
     if kind in _WRONG_SHAPE and field in _HOW_TO_WRITE:
         return f"must be {_HOW_TO_WRITE[field]}{got}"
-    return message.removeprefix("Value error, ").replace("Input should be", "must be").replace("a valid", "a") + got
+    return message.replace("Input should be", "must be").replace("a valid", "a") + got

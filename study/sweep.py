@@ -101,7 +101,7 @@ class Sweep(_Part):
 
     @model_validator(mode="after")
     def _search_has_points(self) -> "Sweep":
-        if self.uses_optuna and not self.space:
+        if self.search != "grid" and not self.space:
             raise FieldError(f"search {self.search} needs a space; one setting alone is a grid", "search")
         if self.search == "grid":
             grid_points(self.space)
@@ -173,8 +173,6 @@ class Sweep(_Part):
                 f"use search: random, got {self.search}",
                 "search",
             )
-        if not self.space:
-            raise FieldError(f"pbt needs a space; what it can change is {', '.join(CHANGEABLE)}", "scheduler")
         if fixed := [name for name in self.space if name not in CHANGEABLE]:
             rule = f"{fixed[0]} cannot change while a trial runs; with pbt the space may hold {', '.join(CHANGEABLE)}"
             raise FieldError(rule, "space", fixed[0])

@@ -95,7 +95,7 @@ def _drop_from_known_points(sweep: dict[str, Any], names: Collection[str]) -> No
         return
     left: list[dict[str, Any]] = []
     for point in ({name: value for name, value in point.items() if name not in names} for point in points):
-        if point not in left:
+        if point and point not in left:
             left.append(point)
     sweep["enqueue"] = left
 

@@ -62,13 +62,13 @@ def test_a_changed_study_is_refused_with_all_that_differs(tmp_path: Path) -> Non
     assert study_digest(changed)[:12] in first
     assert differences == [
         "- sweeps.sweep.base.optim.epochs 3",
-        "- sweeps.sweep.space.loss.alpha.uniform [0.0, 1.0]",
-        "+ sweeps.sweep.space.loss.alpha.uniform [0.0, 0.9]",
-        "- sweeps.sweep.scheduler.name none",
-        "+ sweeps.sweep.scheduler.name asha",
         "+ sweeps.sweep.base.optim.lr 0.1",
         "+ sweeps.sweep.scheduler.grace 0.1",
+        "- sweeps.sweep.scheduler.name none",
+        "+ sweeps.sweep.scheduler.name asha",
         "+ sweeps.sweep.scheduler.reduction_factor 3.0",
+        "- sweeps.sweep.space.loss.alpha.uniform [0.0, 1.0]",
+        "+ sweeps.sweep.space.loss.alpha.uniform [0.0, 0.9]",
     ]
 
 
