@@ -116,14 +116,18 @@ def _in_words(kind: str, message: str, path: Path, value: Any, resolved: Mapping
         if field == "scheduler":
             chosen = _existing(path[:3], resolved)[1]["name"]
             known = _SCHEDULERS[chosen]
-            return f"{inside[-1]} is not a field of scheduler {chosen}; it has {', '.join(known) or 'none'}"
+            return f"{inside[-1]} is not a field of scheduler {chosen}; it has {', '.join(known) or 'no others'}"
         known = {"dimension": [*KINDS, "when"], "budget": [*Budget.model_fields], "resources": [*Resources.model_fields]}.get(
             field, []
         )
-        return f"{inside[-1]} is not a field of a {field}; it has {', '.join(known)}"
+        return f"{inside[-1]} is not a field of {'a dimension' if field == 'dimension' else field}; it has {', '.join(known)}"
     if kind == "value_error":  # a rule of our own, which says what it got
         return message.removeprefix("Value error, ")
     got = f", got {value!r}"
+    if kind == "bool_type" and field in ("dimension", "enqueue"):  # of a union, pydantic names the first kind only
+        return f"must be a single value: a number, a text, true or false{got}"
+    if kind == "tuple_type":
+        return f"must be [low, high]{got}"
     if kind in _WRONG_SHAPE and field in _HOW_TO_WRITE:
         return f"must be {_HOW_TO_WRITE[field]}{got}"
     return message.replace("Input should be", "must be").replace("a valid", "a") + got

@@ -11,7 +11,7 @@ from study.profile_settings import check_profile
 from study.refusals import Refusals, close_to
 from study.spaces import FieldError
 from study.spec import Study, Sweep
-from study.sweep_settings import SETTABLE, merge_sweep, settle_conditions
+from study.sweep_settings import SETTABLE, merge_sweep
 from study.yaml_places import PlacedContent
 
 __all__ = ["read_study", "replaced_searches", "resolve_study", "shipped_studies"]
@@ -53,18 +53,18 @@ def resolve_study(
     entries = fields.pop("sweeps", None) or [{}]
     shared = {key: fields.pop(key) for key in list(fields) if key in Sweep.model_fields and key != "name"}
     _check_shapes(content, entries, refusals)
+    sweeps = []
+    for number, entry in enumerate(entries):
+        try:
+            sweeps.append(merge_sweep(shared, entry, profile, overrides))
+        except FieldError as error:
+            raise refusals.at(("sweeps", number, *error.path), str(error)) from None
+        except ConfigError as error:
+            raise refusals.at((), str(error)) from None
+    resolved = {**fields, "profile": profile, "sweeps": sweeps}
     try:
-        sweeps = [merge_sweep(shared, entry, profile, overrides) for entry in entries]
-        check_profile(profile, dict.fromkeys(str(sweep["base"].get("mode")) for sweep in sweeps))
+        check_profile(profile, dict.fromkeys(sweep["base"]["mode"] for sweep in sweeps))
         _check_overrides(overrides, sweeps)
-        for number, sweep in enumerate(sweeps):
-            try:
-                settle_conditions(sweep)
-            except FieldError as error:
-                raise refusals.at(("sweeps", number, *error.path), str(error)) from None
-            except ConfigError as error:
-                raise refusals.at(("sweeps", number, "base", "mode"), str(error)) from None
-        resolved = {**fields, "profile": profile, "sweeps": sweeps}
         return Study.model_validate(resolved)
     except ConfigError as error:
         raise refusals.at((), str(error)) from None
@@ -95,7 +95,7 @@ def _check_shapes(content: Mapping[str, Any], entries: Any, refusals: Refusals) 
             if name not in known:
                 remedy = close_to(str(name), known) or f"known: {', '.join(known)}"
                 raise refusals.at((*path, name), f"{name} is not a field of a {kind}; {remedy}")
-            if name in MERGED and name != "scheduler" and not isinstance(value or {}, dict):
+            if name in MERGED and name != "scheduler" and not isinstance(value, dict | None):
                 raise refusals.at((*path, name), f"{name} is a mapping of names to values, got {value!r}")
 
 

@@ -16,12 +16,18 @@ SETTABLE = ("search", "scheduler", "objective", "seeds", "budget", "resources") 
 def merge_sweep(shared: Mapping[str, Any], entry: Mapping[str, Any], profile: str, overrides: Mapping[str, Any]) -> dict[str, Any]:
     """Fields of a sweep: `shared` below its own `entry`, the profile's settings below its base, `overrides` above all.
 
+    Conditions on settings that are fixed are decided; what is left depends on searched settings.
+
     Raises:
-        ConfigError: unknown mode, or an override that fits no field.
+        FieldError: no mode, or a condition names no setting.
+        ConfigError: an unknown profile, or an override that fits no field.
     """
     entry = {key: value for key, value in entry.items() if value is not None}
-    base = {**shared.get("base", {}), **entry.get("base", {})}
-    mode = str(base.get("mode"))
+    base: dict[str, Any] = {**shared.get("base", {}), **entry.get("base", {})}
+    mode: Any = base.get("mode")
+    if mode not in get_args(Mode):
+        rule = f"mode must be one of {', '.join(get_args(Mode))}; write it into base, e.g. base: {{mode: supervised}}"
+        raise FieldError(rule + (f", got {mode!r}" if "mode" in base else ""), "base", "mode")
     applicable = {name: value for name, value in overrides.items() if name in setting_names(mode)}
     defaults = profile_settings(profile)
     merged = {**shared, **entry, **defaults.get("sweep", {})}
@@ -36,18 +42,15 @@ def merge_sweep(shared: Mapping[str, Any], entry: Mapping[str, Any], profile: st
     base = {**settings, **base, **applicable}
     if "data.root" in base:
         base["data.root"] = str(Path(str(base["data.root"])).absolute())  # trials run in other folders
-    return _set_fields({**merged, "base": base, "space": space}, overrides)
+    sweep = _set_fields({**merged, "base": base, "space": space}, overrides)
+    _settle_conditions(sweep)
+    return sweep
 
 
-def settle_conditions(sweep: dict[str, Any]) -> None:
-    """Decide the conditions on settings that are fixed: a dimension that can never be active goes out of space and known points.
-
-    Raises:
-        FieldError: a condition names no setting.
-        ConfigError: there is no such mode.
-    """
+def _settle_conditions(sweep: dict[str, Any]) -> None:
+    """Decide the conditions on settings that are fixed: a dimension that can never be active goes out of space and known points."""
     space, base = sweep["space"], sweep["base"]
-    fixed = {**recipe_settings(base.get("mode")), **base}
+    fixed = {**recipe_settings(base["mode"]), **base}
     settled: dict[str, Any] = {}
     gone: list[str] = []
     for name, dimension in space.items():

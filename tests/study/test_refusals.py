@@ -73,7 +73,7 @@ def test_the_file_itself_is_right(tmp_path: Path) -> None:
         ("{name: asha, grace", "{grace", "my.yaml:18: sweeps.second.scheduler: must be one of none, asha, hyperband, median, pbt"),
         ("  trials: 4", "  trials: 0", "my.yaml:6: sweeps.first.budget.trials: must be greater than or equal to 1, got 0"),
         ("budget:\n  trials: 4", "budget: 4", "my.yaml:5: budget is a mapping of names to values, got 4"),
-        ("  trials: 4", "  trails: 4", "my.yaml:6: sweeps.first.budget: trails is not a field of a budget; it has trials, hours"),
+        ("  trials: 4", "  trails: 4", "my.yaml:6: sweeps.first.budget: trails is not a field of budget; it has trials, hours"),
         ("loss.alpha: 0.5, loss", "loss.alpha: 5, loss", "my.yaml:14: sweeps.first.enqueue.0: loss.alpha 5 lies outside"),
         ("loss.alpha: 0.5, ", "", "my.yaml:14: sweeps.first.enqueue.0: loss.alpha is missing"),
         ("search: random", "serach: random", "my.yaml:4: serach is not a field of a study; did you mean search?"),
@@ -81,7 +81,7 @@ def test_the_file_itself_is_right(tmp_path: Path) -> None:
         (
             "mode: supervised",
             "mode: both",
-            "my.yaml:3: sweeps.first.base: mode must be one of supervised, self-supervised, got 'both'",
+            "my.yaml:3: sweeps.first.base: mode must be one of supervised, self-supervised; write it",
         ),
         (
             "mode: supervised",
