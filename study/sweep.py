@@ -79,7 +79,8 @@ class Sweep(_Part):
     def _settings_have_one_place(self) -> "Sweep":
         if "seed" in self.base:
             raise FieldError(f"seed is in base; write seeds: [{self.base['seed']}]", "base", "seed")
-        if both := sorted(set(self.space) & set(self.base)):
+        # A conditional one may have a value in base, for the trials where it is inactive.
+        if both := sorted(name for name, dimension in self.space.items() if name in self.base and not dimension.when):
             raise FieldError(f"{both[0]} is in base and in space; keep it in one", "space", both[0])
         if fixed := sorted(set(self.space) & {"mode", "seed"}):
             rule = f"{fixed[0]} cannot be searched; modes are sweeps of their own, seeds go into seeds"

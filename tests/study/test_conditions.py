@@ -119,6 +119,23 @@ def test_a_condition_on_a_fixed_setting_is_decided_before_the_search(
     assert ("loss.margin" in resolved.sweeps[0].space) == searched
 
 
+def test_where_it_is_inactive_a_setting_has_the_value_of_profile_or_base() -> None:
+    dimensions = {
+        "data.subset": {"choice": ["all", "clean"]},
+        "optim.batch_size": {"choice": [4, 8], "when": {"data.subset": "clean"}},
+        "optim.lr": {"choice": [0.1], "when": {"mode": "supervised"}},
+    }
+    base = {"mode": "supervised", "optim.lr": 0.5}
+    (sweep,) = resolve_study(study(base=base, space=dimensions), "mini").sweeps
+    settings = [{**sweep.common, **point} for point in sweep.points]
+    sizes = [(setting["data.subset"], setting["optim.batch_size"]) for setting in settings]
+    assert sizes == [("all", 16), ("clean", 4), ("clean", 8)]
+    assert {setting["optim.lr"] for setting in settings} == {0.1}
+    assert "optim.lr" not in sweep.base
+    (sweep,) = resolve_study(study(base={**base, "optim.batch_size": 32}, space=dimensions), "mini").sweeps
+    assert sweep.common["optim.batch_size"] == 32
+
+
 def test_known_points_name_what_is_active_at_them() -> None:
     dimensions = {
         "data.subset": {"choice": ["all", "clean"]},
