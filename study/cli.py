@@ -101,6 +101,19 @@ def studies() -> None:
 
 
 @app.command()
+def schema() -> None:
+    """Print the JSON schema of study files, for completion and checks in editors.
+
+    Begin a study file with: # yaml-language-server: $schema=study.schema.json
+
+    Example: acl-study schema > study.schema.json
+    """
+    from study.schema import schema_text
+
+    print(schema_text())
+
+
+@app.command()
 def run(
     study: Annotated[str, typer.Argument(help="Study file, or the name of a shipped study.")],
     data: DataOption = None,

@@ -20,7 +20,8 @@ from study.corpora import ensure_mini_corpus
 from study.home import DEFAULT_HOME, Home
 from study.launched import records_of
 from study.spec import Study, StudyError
-from study.study_files import read_study, resolve_study
+from study.study_files import read_study, replaced_searches, resolve_study
+from study.yaml_places import read_value
 
 LOOPBACK = "127.0.0.1"
 INCOMPLETE = 130  # exit status after Ctrl-C, SIGTERM, the end of a time budget or of the disk
@@ -51,6 +52,8 @@ def run_study(
             raise StudyError("no corpus: pass --data DIR (a prepared corpus), or --profile mini for the synthetic one")
         corpus = {"data.root": str(ensure_mini_corpus(home))}
         study = resolve_study(content, profile, {**corpus, **(overrides or {})}, resources)
+    for line in replaced_searches(content, overrides or {}):
+        print(f"note: {line}", file=sys.stderr)
     launch_study(study, home, address, store)
 
 
@@ -106,7 +109,7 @@ def parse_settings(settings: list[str], data: Path | None) -> dict[str, Any]:
         if not equals:
             raise ConfigError(f"--set takes NAME=VALUE, got {setting!r}; e.g. --set loss.alpha=0.3")
         try:
-            parsed[name.strip()] = _number(yaml.safe_load(value))
+            parsed[name.strip()] = read_value(value)
         except yaml.YAMLError:
             raise ConfigError(
                 f"--set {name.strip()}: {value!r} is no value; write a number, a text or a list such as [0.5, 0.9]"
@@ -175,13 +178,3 @@ def serve_records(store_uri: str, port: int) -> None:
     except KeyboardInterrupt:
         server.terminate()
         server.wait()
-
-
-def _number(value: Any) -> Any:
-    """YAML 1.1 reads 1e-3 as text; people mean a number."""
-    if isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            return value
-    return value

@@ -15,6 +15,7 @@ from ray.tune.schedulers import PopulationBasedTraining
 
 from acl.training.checkpoint import copy_file
 from study.journal import Journal
+from study.lengths import first_stage_epochs
 from study.scheduling import Pbt
 from study.spaces import Dimension, Point
 from study.sweep import Sweep
@@ -27,7 +28,7 @@ def copy_each(sweep: Sweep) -> int:
     """Epochs between two changes; 0 where the sweep has no population."""
     if not isinstance(sweep.scheduler, Pbt):
         return 0
-    return max(1, math.floor(sweep.scheduler.interval * sweep.first_stage_epochs))
+    return max(1, math.floor(sweep.scheduler.interval * first_stage_epochs(sweep)))
 
 
 class Population(PopulationBasedTraining):

@@ -18,6 +18,7 @@ from ray.tune.schedulers import (
 from study import journal as events
 from study import record_names as names
 from study.journal import Journal
+from study.lengths import first_stage_epochs
 from study.population import Change, Population
 from study.scheduling import Asha, Hyperband, Median, Pbt
 from study.sweep import Sweep
@@ -35,7 +36,7 @@ def build_scheduler(sweep: Sweep, folder: Path, change: Change) -> TrialSchedule
         folder: where its trials keep their state.
         change: notes that a trial gets other settings, and whose weights.
     """
-    scheduler, epochs = sweep.scheduler, sweep.first_stage_epochs
+    scheduler, epochs = sweep.scheduler, first_stage_epochs(sweep)
     common: dict[str, Any] = {"time_attr": RUNG_EPOCH, "metric": sweep.objectives[0], "mode": "max"}
     # HyperBand fills its brackets with trials before any of them may go on; the others take trials as there is room.
     os.environ[_MAX_PENDING] = str(sweep.runs) if isinstance(scheduler, Hyperband | Pbt) else "1"

@@ -11,6 +11,7 @@ from analysis.runs import load_predictions, load_trials
 from analysis.trial_tables import with_intervals
 from study import record_names as names
 from study.objectives import pareto_front
+from study.spaces import conditional_point
 from study.spec import Study, Sweep
 
 OUTCOMES = (names.FINISHED, names.STOPPED, names.FAILED)
@@ -83,5 +84,6 @@ def _setting(sweep: Sweep, trial: Trial | None) -> str:
     """What distinguishes a trial from the others of its sweep."""
     if trial is None:
         return "–"
-    varied = [*sweep.space, *(["seed"] if len(sweep.seeds) > 1 else [])]
+    searched = conditional_point(sweep.space, lambda name, _: trial[name])
+    varied = [*searched, *(["seed"] if len(sweep.seeds) > 1 else [])]
     return ", ".join(f"{name} {trial[name]:.3g}" if isinstance(trial[name], float) else f"{name} {trial[name]}" for name in varied)

@@ -11,18 +11,17 @@ import ray
 from ray import tune
 from ray.tune import Stopper
 
-from acl.config import build_config
 from acl.training.checkpoint import copy_file
 from study import journal as events
 from study import record_names as names
 from study.callbacks import JournalKeeper
 from study.interruption import Interruption
 from study.journal import Event, Journal, TrialState
+from study.lengths import longest_epochs
 from study.population import copy_each
 from study.progress import ProgressLine
 from study.schedulers import build_scheduler
 from study.searcher import Search
-from study.spaces import edge_points
 from study.sweep import Resources, Sweep
 from study.trial import run_trial
 from study.trials import NextPoint, SweepTrials, listed_points, ray_folder
@@ -52,11 +51,6 @@ def is_complete(sweep: Sweep, journal: Journal) -> bool:
     return outcome.left == outcome.failed == 0
 
 
-def sweep_epochs(sweep: Sweep) -> int:
-    """Epochs of the sweep's longest trials."""
-    return max(build_config({**sweep.common, **point}).total_epochs for point in edge_points(sweep.space))
-
-
 def run_sweep(
     sweep: Sweep, folder: Path, journal: Journal, interruption: Interruption, announce: Callable[[ProgressLine, Event], None]
 ) -> SweepOutcome:
@@ -71,7 +65,7 @@ def run_sweep(
         announce: is called with each new event.
     """
     journal.append(events.LAUNCH, resources=sweep.resources.model_dump())
-    progress = ProgressLine(sweep, journal, sweep_epochs(sweep))
+    progress = ProgressLine(sweep, journal, longest_epochs(sweep))
 
     def show(event: Event) -> None:
         progress.take(event)

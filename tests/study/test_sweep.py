@@ -89,7 +89,7 @@ def test_schedulers_have_their_own_fields_with_defaults() -> None:
         ({"scheduler": "asha", "seeds": [0, 1]}, "only the lucky seeds"),
         ({**PBT, "search": "tpe"}, "use search: random, got tpe"),
         ({**PBT, "space": {"optim.batch_size": {"choice": [16, 32]}}}, "cannot change while a trial runs"),
-        ({**PBT, "space": {}}, "pbt needs a space"),
+        ({"search": "random", "budget": {"trials": 3}}, "needs a space; one setting alone is a grid"),
         ({**PBT, "budget": {"trials": 3}}, "never replaces one"),
         ({"space": {"loss.alpha": {"grid": [0.5]}}, "enqueue": [{"loss.alpha": 0.5}]}, "a grid tries all its points anyway"),
     ],
@@ -106,7 +106,7 @@ def test_what_cannot_work_is_refused_with_the_reason(fields: dict[str, Any], mes
         ([{"loss.alpha": 0.5, "loss.margin": 0.5}], "loss.margin is not in the space"),
         ([{"loss.alpha": 1.5}], "1.5 lies outside its dimension"),
         ([{"loss.alpha": "high"}], "high lies outside its dimension"),
-        ([{"loss.alpha": 0.5}, {"loss.alpha": 0.5}], "enqueue.1 repeats"),
+        ([{"loss.alpha": 0.5}, {"loss.alpha": 0.5}], "repeats an earlier point"),
         ([{"loss.alpha": 0.1 * number} for number in range(4)], "budget.trials is 3"),
     ],
 )
