@@ -63,20 +63,30 @@ class Checkpoints:
             CheckpointError: it is missing or damaged, or belongs to a run with other settings or on another corpus.
         """
         path = self.folder / file
-        try:
-            content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        except Exception as error:
-            raise CheckpointError(
-                f"{path} cannot be read ({type(error).__name__}); delete {self.folder} to train from the first epoch"
-            ) from error
-        if content.get("format") != _FORMAT:
-            raise CheckpointError(f"{path} was written by another version of acl-study; use another folder")
+        content = read_file(path)
         for name in differing_settings(content["config"], self._settings):
             ours, theirs = self._settings.get(name), content["config"].get(name)
             raise CheckpointError(f"{path} belongs to a run with {name}={theirs!r}, not {ours!r}; use another folder")
         if content["corpus"] != self._corpus:
             raise CheckpointError(f"{path} belongs to a run on another corpus than {self._root}; use another folder")
         return content
+
+
+def read_file(path: Path) -> dict[str, Any]:
+    """Content of a file of any run, with its settings under `config` and the digest of its features under `corpus`.
+
+    Raises:
+        CheckpointError: it is missing, damaged, or of another version.
+    """
+    try:
+        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise CheckpointError(
+            f"{path} cannot be read ({type(error).__name__}); delete {path.parent} to train from the first epoch"
+        ) from error
+    if content.get("format") != _FORMAT:
+        raise CheckpointError(f"{path} was written by another version of acl-study; use another folder")
+    return content
 
 
 def differing_settings(one: dict[str, Any], other: dict[str, Any]) -> Iterable[str]:
