@@ -61,6 +61,7 @@ def _write(folder: Path, trial: FoundTrial, selected: SelectedWeights, launches:
         "selected_epoch": selected.epoch,
         "epochs_trained": selected.epochs_trained,
         "is_tested": selected.is_tested,
+        "accuracies": {name: value for name, value in selected.figures.items() if name.endswith("accuracy")},
         "corpus": {
             "name": metadata["corpus"],
             "is_synthetic": metadata["is_synthetic"],
