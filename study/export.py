@@ -67,6 +67,7 @@ def _write(folder: Path, trial: FoundTrial, selected: SelectedWeights, launches:
             "is_synthetic": metadata["is_synthetic"],
             "corpus_sha256": metadata["corpus_sha256"],
             "features_sha256": metadata["content_sha256"],
+            "clips_in_corpus": {"train": len(data.store.select("all")), "test": len(data.store.test_clips())},
             "clips": {"train": len(splits.train), "val": len(splits.val), "test": len(splits.test)},
         },
     }

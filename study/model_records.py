@@ -55,7 +55,9 @@ def log_winner(store_uri: str, study_run_id: str, trial_run_id: str, exported: P
         return str(trial.outputs.model_outputs[0].model_id)
     about = json.loads((exported / CONFIG_FILE).read_text(encoding="utf-8"))
     classes = json.loads((exported / LABELS_FILE).read_text(encoding="utf-8"))
-    note = f"Paths of audio files → embeddings [files, {about['embedding_dim']}] float32. Model card: data/README.md."
+    note = (
+        f"Paths of audio files → embeddings [files, {about['embedding_dim']}] float32. Model card: data/{exported.name}/README.md."
+    )
     corpus = _corpus(about, classes, trial.data.params.get("data.root", ""))
     for run_id in (study_run_id, trial_run_id):
         client.log_inputs(run_id, [DatasetInput(corpus, [InputTag(MLFLOW_DATASET_CONTEXT, "training and evaluation")])])
@@ -105,16 +107,16 @@ def _signature(dimensions: int) -> ModelSignature:
 
 
 def _corpus(about: dict[str, Any], classes: list[str], root: str) -> Dataset:
-    """The corpus as MLflow's dataset."""
+    """The corpus as MLflow's dataset, which is one for all runs on it: nothing here depends on the run."""
     corpus = about["corpus"]
-    profile = {f"{split} clips": number for split, number in corpus["clips"].items()} | {"classes": len(classes)}
-    digests = {name: corpus[name] for name in ("corpus_sha256", "features_sha256")}
+    clips = {f"{split} clips": number for split, number in corpus["clips_in_corpus"].items()}
+    profile = {**clips, "classes": len(classes), "corpus_sha256": corpus["corpus_sha256"]}
     return Dataset(
         name=corpus["name"],
         digest=corpus["corpus_sha256"][:_DIGEST_LENGTH],
         source_type="local",
         source=json.dumps({"uri": root}),
-        profile=json.dumps(profile | digests),
+        profile=json.dumps(profile),
     )
 
 
