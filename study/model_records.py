@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
-import mlflow.pyfunc
 import numpy as np
 from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelOutput, LoggedModelStatus, Metric
 from mlflow.models import Model, ModelSignature
@@ -31,6 +30,10 @@ from acl import pyfunc
 from acl.exported import CONFIG_FILE, LABELS_FILE
 from acl.provenance import PROJECT
 from study import record_names as names
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # about type hints of MLflow's own
+    import mlflow.pyfunc
 
 _MODEL_TYPE = "audio embedding"
 _DIGEST_LENGTH = 36  # what MLflow keeps of a digest; the profile has all of it
