@@ -10,8 +10,10 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from study.cli_options import HomeOption, StoreOption
 from study.data_cli import data_app
 from study.home import DEFAULT_HOME, Home
+from study.model_cli import model_app
 
 PROJECT_PACKAGES = ("acl", "study", "analysis")
 
@@ -23,13 +25,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(data_app, name="data")
+app.add_typer(model_app)  # without a name: export and embed stand beside the other commands
 console = Console(stderr=True, highlight=False)
 
-HomeOption = Annotated[Path, typer.Option("--home", envvar="ACL_STUDY_HOME", help="Folder of all results.")]
 SetOption = Annotated[list[str], typer.Option("--set", metavar="NAME=VALUE", help="A setting by its dotted name; repeatable.")]
-StoreOption = Annotated[
-    str | None, typer.Option("--store", help="MLflow tracking URI; default: the SQLite store in the home folder.")
-]
 DataOption = Annotated[Path | None, typer.Option("--data", help="Corpus folder; short for --set data.root=DIR.")]
 AddressOption = Annotated[str | None, typer.Option("--address", help="Ray cluster, e.g. auto; default: Ray on this machine alone.")]
 ProfileOption = Annotated[

@@ -26,6 +26,10 @@ class Home:
         """State of a study."""
         return self.root.resolve() / "studies" / name
 
+    def trial_state(self, study: str, sweep: str, trial: str) -> Path:
+        """Checkpoints and provenance of a trial."""
+        return self.study(study) / sweep / trial / "state"
+
     def corpus(self, size: str, seed: int) -> Path:
         """A synthetic corpus."""
         return self.root.resolve() / "corpora" / f"synthetic-{size}-seed{seed}"

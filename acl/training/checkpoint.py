@@ -140,14 +140,7 @@ class Checkpoints:
         return content
 
     def _load(self, path: Path, may_differ: Collection[str]) -> dict[str, Any]:
-        try:
-            content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        except Exception as error:
-            raise CheckpointError(
-                f"{path} cannot be read ({type(error).__name__}); delete {self.folder} to train from the first epoch"
-            ) from error
-        if content.get("format") != _FORMAT:
-            raise CheckpointError(f"{path} was written by another version of acl-study; use another folder")
+        content = read_file(path)
         for name in differing_settings(content["config"], self._settings):
             ours, theirs = self._settings.get(name), content["config"].get(name)
             if name in may_differ:
@@ -156,6 +149,23 @@ class Checkpoints:
         if content["corpus"] != self._corpus:
             raise CheckpointError(f"{path} belongs to a run on another corpus than {self._root}; use another folder")
         return content
+
+
+def read_file(path: Path) -> dict[str, Any]:
+    """Content of a file of any run, with its settings under `config` and the digest of its features under `corpus`.
+
+    Raises:
+        CheckpointError: it is missing, damaged, or of another version.
+    """
+    try:
+        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise CheckpointError(
+            f"{path} cannot be read ({type(error).__name__}); delete {path.parent} to train from the first epoch"
+        ) from error
+    if content.get("format") != _FORMAT:
+        raise CheckpointError(f"{path} was written by another version of acl-study; use another folder")
+    return content
 
 
 def differing_settings(one: dict[str, Any], other: dict[str, Any]) -> Iterable[str]:

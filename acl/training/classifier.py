@@ -11,10 +11,11 @@ from acl.models.initialisation import weights_from
 from acl.optimisation import sgd_with_step_decay
 from acl.patches import PatchTable, RandomPatches
 from acl.training.device import place_model, precision
+from acl.training.pretraining import ENCODER_PREFIX
 from acl.training.randomness import stream
 from acl.training.scores import CLASSIFIER, Evaluation, accuracy_metrics, combined, metric_prefix, score
 from acl.training.self_supervised import SelfSupervisedSetup, splits_of_stage
-from acl.training.stage import Stage, Validation, Weights
+from acl.training.stage import Stage, Validation, Weights, weights_of
 
 
 class ClassifierStage(Stage):
@@ -42,8 +43,7 @@ class ClassifierStage(Stage):
         self.val_patches = setup.patches_of(self.splits.val)
         generator = stream(setup.config.seed, f"{name} weights")
         encoder = ResNet18(setup.config.model.width, generator=generator)
-        prefix = "encoder."
-        encoder.load_state_dict({key.removeprefix(prefix): w for key, w in pretrained.items() if key.startswith(prefix)})
+        encoder.load_state_dict(weights_of(pretrained, ENCODER_PREFIX))
         with weights_from(generator):
             self.classifier = nn.Linear(encoder.embedding_dim, len(self.store.classes)).to(self.device)
         self.encoder = place_model(encoder, self.device, setup.config.compute)

@@ -18,6 +18,9 @@ from acl.training.self_supervised import EVALUATION_BATCH, SelfSupervisedSetup
 from acl.training.stage import Stage, Validation
 from acl.views import ViewMaker
 
+ENCODER_PREFIX = "encoder."  # of the encoder's weights among those of the stage
+PROBE_PREFIX = "probe."  # of the linear probe's, which come with the stage's end
+
 
 class PretrainingStage(Stage):
     """Pre-training in progress."""
@@ -113,6 +116,8 @@ class PretrainingStage(Stage):
             stream(self.config.seed, "probe"),
             validate=macro_accuracy,
         )
+        # Kept with the encoder that it reads; nothing trains it further.
+        self.best_weights |= {f"{PROBE_PREFIX}{name}": weight for name, weight in probe.state_dict().items()}
         return [
             score(
                 split,

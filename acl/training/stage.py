@@ -16,6 +16,11 @@ from acl.training.scores import Evaluation
 Weights = dict[str, Tensor]
 
 
+def weights_of(weights: Weights, prefix: str) -> Weights:
+    """Weights of one part of a model, under the names that they have within the part."""
+    return {name.removeprefix(prefix): weight for name, weight in weights.items() if name.startswith(prefix)}
+
+
 class DivergedError(RuntimeError):
     """The training loss is no longer finite."""
 
