@@ -28,7 +28,7 @@ class Home:
 
     def trial_state(self, study: str, sweep: str, trial: str) -> Path:
         """Checkpoints and provenance of a trial."""
-        return self.study(study) / sweep / trial / "state"
+        return state_folder(self.study(study) / sweep, trial)
 
     def corpus(self, size: str, seed: int) -> Path:
         """A synthetic corpus."""
@@ -37,3 +37,8 @@ class Home:
     def report(self, studies: list[str]) -> Path:
         """Report of one or several studies."""
         return self.root.resolve() / "reports" / "+".join(studies)
+
+
+def state_folder(sweep_folder: Path, trial: str) -> Path:
+    """Where a trial keeps its checkpoint, what its numbers came from and, from the last epoch of a stage on, its predictions."""
+    return sweep_folder / trial / "state"

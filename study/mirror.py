@@ -11,10 +11,10 @@ from acl.config import build_config, flatten
 from acl.provenance import PROVENANCE_FILE
 from study import journal as events
 from study import record_names as names
+from study.home import state_folder
 from study.journal import Event, Journal
 from study.records import RecordError, StoreUnavailableError, StudyRecord
 from study.sweep import Sweep
-from study.trial import state_folder
 
 MIRRORED_FILE = "mirrored.json"  # how many events of each journal the store has
 PATIENCE_SECONDS = 60.0  # how long the end of a launch waits for a store that does not answer

@@ -14,12 +14,13 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import PopulationBasedTraining
 
 from acl.training.checkpoint import copy_file
+from study.home import state_folder
 from study.journal import Journal
 from study.lengths import first_stage_epochs
 from study.scheduling import Pbt
 from study.spaces import Dimension, Point
 from study.sweep import Sweep
-from study.trial import POINT, SOURCE, state_folder
+from study.trial import POINT, SOURCE
 
 Change = Callable[[str, Point, str], None]  # trial, its new point, the copy of a checkpoint that it takes over
 

@@ -11,6 +11,7 @@ from acl.config import Config, build_config
 from acl.training import Population, fit
 from acl.training.device import limit_gpu_memory
 from study import record_names as names
+from study.home import state_folder
 from study.predictions import predictions_csv
 from study.scheduling import CHANGEABLE
 
@@ -20,11 +21,6 @@ SOURCE = "source"  # key of a trial's Ray configuration: whose weights it takes 
 EPOCH = "epoch"  # key of a result: number of the epoch
 RUNG_EPOCH = "rung_epoch"  # key of a result: the epoch at which the scheduler may stop the trial
 IS_LAST = "is_last"  # key of a result: whether the run is complete
-
-
-def state_folder(sweep_folder: Path, trial: str) -> Path:
-    """Where a trial keeps its checkpoint, what its numbers came from and, from the last epoch of a stage on, its predictions."""
-    return sweep_folder / trial / "state"
 
 
 def run_trial(
