@@ -97,9 +97,9 @@ class Power:
         ]
         seeds = "one seed" if self.seeds == 1 else f"{self.seeds} seeds"
         lines = [
-            f"{self.test_clips} test clips, {seeds}: differences under {_points(clip_part)} points can't be resolved (80 % power) by "
-            f"two models that differ on {_percent(DISCORDANCE)} % of the clips, and under {_points(whole)} points if seeds of one "
-            f"setting scatter by {_percent(self.seed_sd)} points (SD).",
+            f"{self.test_clips} test clips, {seeds}: differences under {_points(clip_part)} points can't be resolved (80 % power) "
+            f"by two models that differ on {_percent(DISCORDANCE)} % of the clips, and under {_points(whole)} points if seeds of "
+            f"one setting scatter by {_percent(self.seed_sd)} points (SD).",
         ]
         if self.candidates > 1:
             luck = [

@@ -32,6 +32,10 @@ StoreOption = Annotated[
 ]
 DataOption = Annotated[Path | None, typer.Option("--data", help="Corpus folder; short for --set data.root=DIR.")]
 AddressOption = Annotated[str | None, typer.Option("--address", help="Ray cluster, e.g. auto; default: Ray on this machine alone.")]
+NameOption = Annotated[str | None, typer.Option("--name", help="Name of the results; default: the study's.")]
+CpusOption = Annotated[float | None, typer.Option("--cpus", help="CPUs of each trial; default: the study's.")]
+GpusOption = Annotated[float | None, typer.Option("--gpus", help="GPUs of each trial, fractions share one.")]
+StudyArgument = Annotated[str, typer.Argument(help="Study file, or the name of a shipped study.")]
 ProfileOption = Annotated[
     str | None,
     typer.Option("--profile", help="recipe; paper-ssl, paper-supervised: all published settings; mini: small, on a CPU."),
@@ -101,14 +105,40 @@ def studies() -> None:
 
 
 @app.command()
-def run(
-    study: Annotated[str, typer.Argument(help="Study file, or the name of a shipped study.")],
+def plan(
+    study: StudyArgument,
     data: DataOption = None,
-    name: Annotated[str | None, typer.Option("--name", help="Name of the results; default: the study's.")] = None,
+    name: NameOption = None,
     profile: ProfileOption = None,
     settings: SetOption = [],  # noqa: B006 (typer copies it)
-    cpus: Annotated[float | None, typer.Option("--cpus", help="CPUs of each trial; default: the study's.")] = None,
-    gpus: Annotated[float | None, typer.Option("--gpus", help="GPUs of each trial, fractions share one.")] = None,
+    cpus: CpusOption = None,
+    gpus: GpusOption = None,
+    address: AddressOption = None,
+    home: HomeOption = DEFAULT_HOME,
+) -> None:
+    """Measure a few steps and print what a study would cost here, and which differences it could resolve.
+
+    Example: acl-study plan table1-supervised --data /data/FSDnoisy18k
+    """
+    from study.commands import choose_study
+    from study.planning import print_plan
+
+    chosen = choose_study(study, Home(home), **_study_options(name, profile, settings, data, cpus, gpus))
+    print_plan(chosen, Home(home), knows_machine=address is None)
+
+
+@app.command()
+def run(
+    study: StudyArgument,
+    data: DataOption = None,
+    name: NameOption = None,
+    profile: ProfileOption = None,
+    settings: SetOption = [],  # noqa: B006
+    cpus: CpusOption = None,
+    gpus: GpusOption = None,
+    max_hours: Annotated[
+        float | None, typer.Option("--max-hours", help="Refuse a study that takes longer on this machine, as `plan` measures it.")
+    ] = None,
     address: AddressOption = None,
     store: StoreOption = None,
     home: HomeOption = DEFAULT_HOME,
@@ -117,11 +147,20 @@ def run(
 
     Example: acl-study run table1-supervised --data /data/FSDnoisy18k
     """
-    from study.commands import parse_settings, run_study
+    from study.commands import run_study
 
-    options: dict[str, Any] = {"name": name, "profile": profile, "overrides": parse_settings(settings, data)}
+    options = _study_options(name, profile, settings, data, cpus, gpus)
+    run_study(study, Home(home), address=address, store=store, max_hours=max_hours, **options)
+
+
+def _study_options(
+    name: str | None, profile: str | None, settings: list[str], data: Path | None, cpus: float | None, gpus: float | None
+) -> dict[str, Any]:
+    """How `run` and `plan` resolve a study."""
+    from study.commands import parse_settings
+
     resources = {key: value for key, value in (("cpus", cpus), ("gpus", gpus)) if value is not None}
-    run_study(study, Home(home), **options, resources=resources, address=address, store=store)
+    return {"name": name, "profile": profile, "overrides": parse_settings(settings, data), "resources": resources}
 
 
 @app.command()

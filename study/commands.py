@@ -19,6 +19,8 @@ from acl.config import ConfigError
 from study.corpora import ensure_mini_corpus
 from study.home import DEFAULT_HOME, Home
 from study.launched import records_of
+from study.planning import keep_within
+from study.runnable import check_runnable
 from study.spec import Study, StudyError
 from study.study_files import read_study, resolve_study
 
@@ -30,14 +32,36 @@ def run_study(
     study_name: str,
     home: Home,
     *,
+    address: str | None = None,
+    store: str | None = None,
+    max_hours: float | None = None,
+    **options: Any,
+) -> None:
+    """Resolve a study, with the `options` of `choose_study`, and launch it.
+
+    Args:
+        max_hours: a study that this machine cannot run in so many hours is refused.
+
+    Raises:
+        StudyError: the study is wrong, there is no corpus for it, or it takes too long.
+    """
+    study = choose_study(study_name, home, **options)
+    check_runnable(study, knows_machine=address is None)
+    if max_hours is not None:
+        keep_within(study, home, max_hours, knows_machine=address is None)
+    launch_study(study, home, address, store)
+
+
+def choose_study(
+    study_name: str,
+    home: Home,
+    *,
     name: str | None = None,
     profile: str | None = None,
     overrides: Mapping[str, Any] | None = None,
     resources: Mapping[str, float] | None = None,
-    address: str | None = None,
-    store: str | None = None,
-) -> None:
-    """Resolve a study and launch it, on the synthetic corpus where the mini profile names no other.
+) -> Study:
+    """Resolve a study, on the synthetic corpus where the mini profile names no other.
 
     Raises:
         StudyError: the study is wrong, or there is no corpus for it.
@@ -51,7 +75,7 @@ def run_study(
             raise StudyError("no corpus: pass --data DIR (a prepared corpus), or --profile mini for the synthetic one")
         corpus = {"data.root": str(ensure_mini_corpus(home))}
         study = resolve_study(content, profile, {**corpus, **(overrides or {})}, resources)
-    launch_study(study, home, address, store)
+    return study
 
 
 def launch_study(study: Study, home: Home, address: str | None, store: str | None) -> None:

@@ -12,8 +12,14 @@ from typing import Any
 
 import torch
 
-from acl.config import build_config
+from acl.config import Config, build_config, flatten
 from acl.data.parallel import follow_parent
+
+# Last parts of the names of settings that change what is learnt, but not what it costs.
+_COSTLESS = {
+    *("seed", "alpha", "margin", "temperature", "angular_scale", "mix_back_max", "crop_area_min", "dropout"),
+    *("lr", "momentum", "weight_decay", "milestones", "decay", "plateau_factor", "plateau_patience"),
+}
 
 
 class CostError(RuntimeError):
@@ -89,6 +95,11 @@ class RunCost:
     def seconds_stopped_after(self, epochs: int) -> float:
         """A run that is stopped after `epochs` of its first stage."""
         return self.setup_seconds + epochs * self.stages[0].epoch_seconds
+
+
+def settings_that_cost(config: Config) -> dict[str, Any]:
+    """The settings, by dotted name, that two runs must share to cost the same."""
+    return {name: value for name, value in flatten(config).items() if name.rpartition(".")[2] not in _COSTLESS}
 
 
 def measure_run(

@@ -6,6 +6,7 @@ made over a part of the patches and scaled; the kNN vote, which grows with the s
 
 import itertools
 import os
+import statistics
 import threading
 import time
 from collections.abc import Callable
@@ -31,6 +32,7 @@ WARM_UP_STEPS = 2
 FEWEST_STEPS = 2  # that are timed, however long they take
 FIRST_PART = 64  # patches of a pass that tells how large a part can be timed
 KNN_PATCHES = 8192  # the vote among more patches is scaled
+SAVING_SECONDS = 0.3  # for writing states
 SAMPLING_SECONDS = 0.01
 
 
@@ -105,9 +107,17 @@ def _scaled_seconds(stage: Stage, run: Callable[[int], object], total: int, limi
         run(first)
         seconds = _now(stage) - started
     count = min(total, max(first, int(first * limit / seconds)))
-    started = _now(stage)
-    run(count)
-    return (_now(stage) - started) * total / count
+    return _median_seconds(stage, lambda: run(count), limit) * total / count
+
+
+def _median_seconds(stage: Stage, run: Callable[[], object], limit: float) -> float:
+    """Of calls until `limit` is over, at least one; a median, since short calls suffer most from what else the machine does."""
+    durations: list[float] = []
+    while not durations or sum(durations) + min(durations) < limit:
+        started = _now(stage)
+        run()
+        durations.append(_now(stage) - started)
+    return statistics.median(durations)
 
 
 def _supervised_evaluations(stage: SupervisedStage, limit: float) -> tuple[float, float]:
@@ -129,7 +139,7 @@ def _pretraining_evaluations(stage: PretrainingStage, limit: float) -> tuple[flo
     setup, val, test = stage.setup, stage.setup.val_patches, stage.setup.test_patches
     per_patch = _scaled_seconds(stage, lambda count: stage.embed(_first(val, count)), len(val), limit) / len(val)
     val_vote, test_vote = (
-        _vote_seconds(stage, clips, table) for clips, table in ((stage.splits.val, val), (stage.splits.test, test))
+        _vote_seconds(stage, clips, table, limit / 4) for clips, table in ((stage.splits.val, val), (stage.splits.test, test))
     )
     quality = 0.0
     for clips in (stage.splits.val, stage.splits.test):
@@ -145,15 +155,13 @@ def _quality(stage: PretrainingStage, clips: np.ndarray, count: int) -> dict[str
     return stage.embedding_quality("val", clips[:count])
 
 
-def _vote_seconds(stage: PretrainingStage, clips: np.ndarray, table: PatchTable) -> float:
+def _vote_seconds(stage: PretrainingStage, clips: np.ndarray, table: PatchTable, limit: float) -> float:
     """kNN among random embeddings; all patches are compared with all."""
     count = min(len(table), max(KNN_PATCHES, 2 * stage.config.knn.k))
     part = _first(table, count)
     z = torch.randn(count, stage.embed(_first(table, 2)).shape[1], device=stage.device)
     stage.knn_votes(z, clips, part)
-    started = _now(stage)
-    stage.knn_votes(z, clips, part)
-    return (_now(stage) - started) * (len(table) / count) ** 2
+    return _median_seconds(stage, lambda: stage.knn_votes(z, clips, part), limit) * (len(table) / count) ** 2
 
 
 def _probe(stage: PretrainingStage, limit: float) -> StageCost:
@@ -176,11 +184,7 @@ def _probe(stage: PretrainingStage, limit: float) -> StageCost:
 def _saving_seconds(stage: Stage, checkpoints: Checkpoints) -> float:
     """Time to write the stage's state, as after each epoch; the file stays until the run is measured."""
     stage.best_weights = stage.copy_of_weights()
-    for _ in range(2):
-        started = _now(stage)
-        checkpoints.save({"stage": stage.state()}, f"checkpoint-{stage.name}.pt")
-        seconds = _now(stage) - started
-    return seconds
+    return _median_seconds(stage, lambda: checkpoints.save({"stage": stage.state()}, f"checkpoint-{stage.name}.pt"), SAVING_SECONDS)
 
 
 def _keep(stage: Stage, checkpoints: Checkpoints) -> int:

@@ -10,7 +10,7 @@ EXPERIMENTS = 20_000
 
 
 def rejections(clips: int, discordance: float, difference: float, generator: np.random.Generator) -> float:
-    """Share of simulated paired tables in which the exact McNemar test rejects at 5 %: a table has b ~ clips won, c ~ clips lost."""
+    """Share of simulated paired tables in which the exact McNemar test rejects at 5 %."""
     better, worse = (discordance + difference) / 2, (discordance - difference) / 2
     won, lost, _ = generator.multinomial(clips, [better, worse, 1 - discordance], EXPERIMENTS).T
     p_value = np.minimum(1, 2 * binom.cdf(np.minimum(won, lost), won + lost, 0.5))
