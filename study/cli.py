@@ -5,13 +5,25 @@ import tempfile
 import traceback
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from study.data_cli import data_app
 from study.home import DEFAULT_HOME, Home
+from study.options import (
+    AddressOption,
+    CpusOption,
+    DataOption,
+    GpusOption,
+    HomeOption,
+    NameOption,
+    ProfileOption,
+    SetOption,
+    StoreOption,
+    StudyArgument,
+)
 
 PROJECT_PACKAGES = ("acl", "study", "analysis")
 
@@ -24,22 +36,6 @@ app = typer.Typer(
 )
 app.add_typer(data_app, name="data")
 console = Console(stderr=True, highlight=False)
-
-HomeOption = Annotated[Path, typer.Option("--home", envvar="ACL_STUDY_HOME", help="Folder of all results.")]
-SetOption = Annotated[list[str], typer.Option("--set", metavar="NAME=VALUE", help="A setting by its dotted name; repeatable.")]
-StoreOption = Annotated[
-    str | None, typer.Option("--store", help="MLflow tracking URI; default: the SQLite store in the home folder.")
-]
-DataOption = Annotated[Path | None, typer.Option("--data", help="Corpus folder; short for --set data.root=DIR.")]
-AddressOption = Annotated[str | None, typer.Option("--address", help="Ray cluster, e.g. auto; default: Ray on this machine alone.")]
-NameOption = Annotated[str | None, typer.Option("--name", help="Name of the results; default: the study's.")]
-CpusOption = Annotated[float | None, typer.Option("--cpus", help="CPUs of each trial; default: the study's.")]
-GpusOption = Annotated[float | None, typer.Option("--gpus", help="GPUs of each trial, fractions share one.")]
-StudyArgument = Annotated[str, typer.Argument(help="Study file, or the name of a shipped study.")]
-ProfileOption = Annotated[
-    str | None,
-    typer.Option("--profile", help="recipe; paper-ssl, paper-supervised: all published settings; mini: small, on a CPU."),
-]
 
 
 def main() -> None:
@@ -120,10 +116,10 @@ def plan(
 
     Example: acl-study plan table1-supervised --data /data/FSDnoisy18k
     """
-    from study.commands import choose_study
+    from study.commands import choose_study, study_options
     from study.planning import print_plan
 
-    chosen = choose_study(study, Home(home), **_study_options(name, profile, settings, data, cpus, gpus))
+    chosen = choose_study(study, Home(home), **study_options(name, profile, settings, data, cpus, gpus))
     print_plan(chosen, Home(home), knows_machine=address is None)
 
 
@@ -147,20 +143,10 @@ def run(
 
     Example: acl-study run table1-supervised --data /data/FSDnoisy18k
     """
-    from study.commands import run_study
+    from study.commands import run_study, study_options
 
-    options = _study_options(name, profile, settings, data, cpus, gpus)
+    options = study_options(name, profile, settings, data, cpus, gpus)
     run_study(study, Home(home), address=address, store=store, max_hours=max_hours, **options)
-
-
-def _study_options(
-    name: str | None, profile: str | None, settings: list[str], data: Path | None, cpus: float | None, gpus: float | None
-) -> dict[str, Any]:
-    """How `run` and `plan` resolve a study."""
-    from study.commands import parse_settings
-
-    resources = {key: value for key, value in (("cpus", cpus), ("gpus", gpus)) if value is not None}
-    return {"name": name, "profile": profile, "overrides": parse_settings(settings, data), "resources": resources}
 
 
 @app.command()

@@ -110,6 +110,14 @@ def launch_study(study: Study, home: Home, address: str | None, store: str | Non
         raise typer.Exit(1)
 
 
+def study_options(
+    name: str | None, profile: str | None, settings: list[str], data: Path | None, cpus: float | None, gpus: float | None
+) -> dict[str, Any]:
+    """The options of `run` and `plan` as `choose_study` takes them; errors as `parse_settings`."""
+    resources = {key: value for key, value in (("cpus", cpus), ("gpus", gpus)) if value is not None}
+    return {"name": name, "profile": profile, "overrides": parse_settings(settings, data), "resources": resources}
+
+
 def parse_settings(settings: list[str], data: Path | None) -> dict[str, Any]:
     """Dotted name -> value of `--set NAME=VALUE` options (values as in YAML) and of `--data`.
 

@@ -39,7 +39,7 @@ class Machine:
         return min(by_cpu, by_gpu)
 
     def crowding(self, resources: Resources, at_once: int) -> tuple[float, float]:
-        """By what factor trials that run together slow each other, at least (shared cores) and at most (a shared GPU gains nothing)."""
+        """Factor by which trials that run together slow each other: least (shared cores), most (a shared GPU gains nothing)."""
         threads = at_once * max(1, math.floor(resources.cpus))
         cores = max(1.0, threads / self.cores)
         on_one_gpu = math.ceil(at_once / self.gpus) if resources.gpus and self.gpus else 1

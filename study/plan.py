@@ -131,14 +131,14 @@ class StudyPlan:
     @property
     def hours(self) -> tuple[float, float, float]:
         """Shortest, expected and longest, as of a sweep."""
-        shortest, expected, longest = (sum(part) for part in zip(*(sweep.hours for sweep in self.sweeps), strict=True))
         launch = LAUNCH_SECONDS / 3600
-        return shortest + launch, expected + launch, longest + launch
+        shortest, expected, longest = (launch + sum(sweep.hours[course] for sweep in self.sweeps) for course in range(3))
+        return shortest, expected, longest
 
     @property
     def disk_bytes(self) -> int:
         """Most that the study takes."""
-        return sum(sweep.kept_bytes for sweep in self.sweeps) + max(sweep.working_bytes for sweep in self.sweeps)
+        return sum(sweep.kept_bytes for sweep in self.sweeps) + max((sweep.working_bytes for sweep in self.sweeps), default=0)
 
 
 def plan_study(

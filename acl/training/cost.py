@@ -4,9 +4,8 @@ import multiprocessing
 import os
 import tempfile
 from collections.abc import Mapping
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -118,31 +117,41 @@ def measure_run(
         CostError: the run needs more memory than there is.
         StoreError, SplitError, DeviceError: as `fit`.
     """
-    pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"), initializer=follow_parent)
-    try:
-        return pool.submit(_measure, dict(settings), cores, sees_gpu, seconds, folder).result()
-    except BrokenProcessPool:
-        raise CostError(
-            "measuring was ended from outside, most often for want of memory; use a smaller batch or a larger machine"
-        ) from None
-    finally:
-        pool.shutdown(cancel_futures=True)
+    context = multiprocessing.get_context("spawn")
+    receiver, sender = context.Pipe(duplex=False)
+    with tempfile.TemporaryDirectory(prefix=".measured-", dir=folder) as written:
+        arguments = (sender, dict(settings), cores, sees_gpu, seconds, Path(written))
+        process = context.Process(target=_send_cost, args=arguments)
+        process.start()
+        sender.close()  # the child has its own: if that ends without an answer, so does the pipe
+        try:
+            answer = receiver.recv()
+        except EOFError:
+            raise CostError(
+                "measuring was ended from outside, most often for want of memory; use a smaller batch or a larger machine"
+            ) from None
+        finally:
+            process.terminate()
+            process.join()
+    if isinstance(answer, RunCost):
+        return answer
+    raise answer
 
 
-def _measure(settings: dict[str, Any], cores: float, sees_gpu: bool, seconds: float, folder: Path | None) -> RunCost:
+def _send_cost(sender: Connection, settings: dict[str, Any], cores: float, sees_gpu: bool, seconds: float, written: Path) -> None:
     """Runs in the process of its own, before anything asks for a GPU."""
     from acl.training.timing import time_run
 
+    follow_parent()
     if not sees_gpu:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
     if "OMP_NUM_THREADS" not in os.environ:  # as Ray does for a trial
         torch.set_num_threads(max(1, int(cores)))
-    config = build_config(settings)
-    with tempfile.TemporaryDirectory(prefix=".measured-", dir=folder) as written:
-        try:
-            return time_run(config, seconds, Path(written))
-        except torch.OutOfMemoryError:
-            raise CostError(
-                f"a run with batches of {config.optim.batch_size} does not fit the memory of this GPU; "
-                "lower optim.batch_size or model.width, or set compute.precision to bf16"
-            ) from None
+    try:
+        config = build_config(settings)
+        sender.send(time_run(config, seconds, written))
+    except torch.OutOfMemoryError:
+        remedy = "lower optim.batch_size or model.width, or set compute.precision to bf16"
+        sender.send(CostError(f"a run with batches of {config.optim.batch_size} does not fit the memory of this GPU; {remedy}"))
+    except Exception as error:
+        sender.send(error)
