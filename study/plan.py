@@ -2,6 +2,7 @@
 
 import heapq
 import math
+import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -127,6 +128,7 @@ class StudyPlan:
     machine: Machine
     sweeps: tuple[SweepPlan, ...]
     free_bytes: int
+    busy_cores: float = 0.0  # of this machine, when measuring began
 
     @property
     def hours(self) -> tuple[float, float, float]:
@@ -164,6 +166,7 @@ def plan_study(
         StudyError: a trial does not fit this machine.
         CostError, StoreError, SplitError: a kind of trial cannot run.
     """
+    busy_cores = os.getloadavg()[0]
     pending = [sweep for sweep in study.sweeps if left is None or left.get(sweep.name, 0)]
     at_once = {sweep.name: _at_once(sweep, machine, knows_machine) for sweep in pending}
     kinds = {sweep.name: _kinds(sweep) for sweep in pending}
@@ -189,7 +192,7 @@ def plan_study(
         )
         together = min(at_once[sweep.name], max(1, round(sum(kind.trials for kind in own))))
         plans.append(SweepPlan(sweep, own, together, machine.crowding(sweep.resources, together)))
-    return StudyPlan(study, machine, tuple(plans), shutil.disk_usage(disk).free)
+    return StudyPlan(study, machine, tuple(plans), shutil.disk_usage(disk).free, busy_cores)
 
 
 def _at_once(sweep: Sweep, machine: Machine, knows_machine: bool) -> int:

@@ -6,6 +6,8 @@ from acl.training.cost import RunCost, StageCost
 from study.plan import Kind, StudyPlan, SweepPlan
 from study.spec import Resources
 
+BUSY_SHARE = 0.3  # of the cores, from which on measured times are doubtful
+
 
 def plan_lines(plan: StudyPlan, *, knows_machine: bool = True) -> list[str]:
     """All of it: each sweep, then the whole study against this machine."""
@@ -14,6 +16,8 @@ def plan_lines(plan: StudyPlan, *, knows_machine: bool = True) -> list[str]:
         lines.append(
             "The cluster is not known here: hours are those of trials measured on this machine, as many at once as it fits."
         )
+    if busy := _busy(plan):
+        lines.append(f"{busy[0].upper()}{busy[1:]}.")
     for sweep in plan.sweeps:
         lines += ["", *_sweep_lines(plan, sweep)]
     lines += ["", f"in all: {_range(plan.hours)}{_expected(plan.hours)}", f"disk: {disk_line(plan)}"]
@@ -37,18 +41,26 @@ def refusal(plan: StudyPlan, max_hours: float) -> str | None:
     if shortest <= max_hours:
         return None
     trials, at_once = sum(sweep.trials for sweep in plan.sweeps), max(sweep.at_once for sweep in plan.sweeps)
+    busy = _busy(plan)
     fitting = int(trials * max_hours / shortest)
     instead = f"about {fitting} of its {trials} trials fit" if fitting else "not one trial fits"
     return (
         f"{plan.study.name} needs at least {hours(shortest)} on this machine ({at_once} trial{'s' * (at_once > 1)} at once), "
         f"--max-hours is {max_hours:g}: {instead}; take a study file with fewer trials, shorter runs with --profile mini or "
-        "--set optim.epochs=N, or leave --max-hours out"
+        f"--set optim.epochs=N, or leave --max-hours out{'; ' * bool(busy)}{busy}"
     )
+
+
+def _busy(plan: StudyPlan) -> str:
+    """A warning where other work slowed what was measured; else nothing."""
+    if plan.busy_cores < BUSY_SHARE * plan.machine.cores:
+        return ""
+    return f"other work kept about {plan.busy_cores:.1f} cores busy while this was measured, on an idle machine it takes less"
 
 
 def _sweep_lines(plan: StudyPlan, sweep: SweepPlan) -> Iterator[str]:
     resources = sweep.sweep.resources
-    yield f"sweep {sweep.sweep.name}: {sweep.trials} trials, {sweep.at_once} at once ({_resources(resources)} each)"
+    yield f"sweep {sweep.sweep.name}: {_count(sweep.trials, 'trial')}, {sweep.at_once} at once ({_resources(resources)} each)"
     for kind in sweep.kinds:
         yield from _kind_lines(kind, several=len(sweep.kinds) > 1)
     fewest, most = sweep.trial_hours
@@ -57,21 +69,20 @@ def _sweep_lines(plan: StudyPlan, sweep: SweepPlan) -> Iterator[str]:
     yield f"  time: {_range(sweep.hours)}{_expected(sweep.hours)}; {spent}{_why_a_range(sweep)}"
     yield f"  disk: {size(sweep.kept_bytes)} kept, {size(sweep.working_bytes)} more while it runs"
     yield from (f"  {line}" for line in _memory_lines(plan, sweep))
-    for power in sweep.power:
-        yield from (f"  {sentence}" for sentence in power.sentences)
+    yield from dict.fromkeys(f"  {sentence}" for power in sweep.power for sentence in power.sentences)
 
 
 def _kind_lines(kind: Kind, *, several: bool) -> Iterator[str]:
     cost, epochs = kind.cost, sum(stage.epochs for stage in kind.cost.stages)
     if several:
         yield f"  {kind.label} ({kind.trials:.3g} trials)"
-    yield f"  {epochs} epochs a trial, {epochs * kind.trials:.0f} in all; {_duration(cost.seconds)} a trial"
+    yield f"  {_count(epochs, 'epoch')} a trial, {epochs * kind.trials:.0f} in all; {_duration(cost.seconds)} a trial"
     for stage in cost.stages:
         yield f"    {stage.name:15} {_stage_words(stage)}"
 
 
 def _stage_words(stage: StageCost) -> str:
-    words = f"{stage.epochs} epochs of {_duration(stage.epoch_seconds)}: {stage.steps} steps of {_duration(stage.step_seconds)}"
+    words = f"{_count(stage.epochs, 'epoch')} of {_duration(stage.epoch_seconds)}: {_count(stage.steps, 'step')} of {_duration(stage.step_seconds)}"
     if stage.validation_seconds:
         words += f", validation {_duration(stage.validation_seconds)}"
     if stage.final_seconds:
@@ -106,6 +117,10 @@ def _why_a_range(sweep: SweepPlan) -> str:
     if sweep.crowding[1] > sweep.crowding[0]:
         reasons.append("trials share a GPU, which gains something between nothing and everything")
     return f" ({'; '.join(reasons)})" if reasons else ""
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
 
 
 def _resources(resources: Resources) -> str:

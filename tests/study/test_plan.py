@@ -106,6 +106,14 @@ def test_only_a_study_whose_shortest_course_is_too_long_is_refused() -> None:
     assert "\n" not in message
 
 
+def test_a_busy_machine_is_said_to_be_one() -> None:
+    idle = planned(study())
+    busy = dataclasses.replace(idle, busy_cores=9.0)
+    assert any("about 9.0 cores busy" in line for line in plan_lines(busy))
+    assert "about 9.0 cores busy" in str(refusal(busy, 3))
+    assert not any("busy" in line for line in plan_lines(idle))
+
+
 def test_a_study_that_does_not_fit_the_disk_says_so() -> None:
     assert "it does not fit" in plan_lines(planned(study(), free=10**6))[-1]
     assert "it does not fit" not in plan_lines(planned(study()))[-1]
@@ -130,7 +138,7 @@ def test_a_corpus_without_clips_of_a_subset_is_refused_in_both_modes(tiny_corpus
     shutil.copytree(tiny_corpus / "features", tmp_path / "features")
     for mode in ("supervised", "self-supervised"):
         table = tmp_path / "features" / mode / "clips.csv"
-        rows = list(csv.DictReader(table.open()))
+        rows = list(csv.DictReader(table.read_text().splitlines()))
         with table.open("w", newline="") as file:
             writer = csv.DictWriter(file, list(rows[0]))
             writer.writeheader()
