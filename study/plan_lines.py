@@ -82,7 +82,8 @@ def _kind_lines(kind: Kind, *, several: bool) -> Iterator[str]:
 
 
 def _stage_words(stage: StageCost) -> str:
-    words = f"{_count(stage.epochs, 'epoch')} of {_duration(stage.epoch_seconds)}: {_count(stage.steps, 'step')} of {_duration(stage.step_seconds)}"
+    words = f"{_count(stage.epochs, 'epoch')} of {_duration(stage.epoch_seconds)}: "
+    words += f"{_count(stage.steps, 'step')} of {_duration(stage.step_seconds)}"
     if stage.validation_seconds:
         words += f", validation {_duration(stage.validation_seconds)}"
     if stage.final_seconds:
