@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from acl.training.cost import RunCost, StageCost
-from command_line import acl_study
-from study import cli
+from study import cli, plan
 from study.machine import Machine
 from study.plan import LAUNCH_SECONDS, TRIAL_SECONDS, WORKER_SECONDS, Kind, StudyPlan, SweepPlan, _kinds
 from study.plan_lines import plan_lines, refusal
@@ -49,19 +48,19 @@ def test_a_shipped_grid_has_a_kind_for_each_subset_and_alphas_cost_the_same() ->
 
 
 def test_hours_are_those_of_the_trials_one_after_the_other_on_each_place() -> None:
-    plan = planned(study(), at_once=3)
+    of = planned(study(), at_once=3)
     seconds = 4 * (4000 + TRIAL_SECONDS) + WORKER_SECONDS + LAUNCH_SECONDS  # ten trials on three places: four on the first
-    assert [hours * 3600 for hours in plan.hours] == pytest.approx([seconds] * 3)
+    assert [hours * 3600 for hours in of.hours] == pytest.approx([seconds] * 3)
 
 
 def test_early_stopping_gives_a_range_from_the_grace_period_to_all_epochs() -> None:
-    plan = planned(
+    of = planned(
         study(search="random", budget={"trials": 9}, scheduler={"name": "asha", "grace": 0.1}, objective="val.knn_accuracy"), 1
     )
     # Rungs at 10, 30 and 90 epochs of 36 s; one in three goes on at each: of 9 trials 6, 2, 2/3 and 1/3 end at them and at the end.
     expected = 6 * 360 + 2 * 1080 + 2 / 3 * 3240 + 1 / 3 * 4000 + 9 * TRIAL_SECONDS
     overhead = WORKER_SECONDS + LAUNCH_SECONDS
-    assert [hours * 3600 - overhead for hours in plan.hours] == pytest.approx(
+    assert [hours * 3600 - overhead for hours in of.hours] == pytest.approx(
         [9 * (360 + TRIAL_SECONDS), expected, 9 * (4000 + TRIAL_SECONDS)]
     )
 
@@ -96,9 +95,9 @@ def test_the_proposed_share_of_a_gpu_follows_from_memory_and_cores(reserved: int
 
 
 def test_only_a_study_whose_shortest_course_is_too_long_is_refused() -> None:
-    plan = planned(study())  # ten trials of 4000 s, two at once: 5.6 h
-    assert refusal(plan, 6) is None
-    message = refusal(plan, 3)
+    of = planned(study())  # ten trials of 4000 s, two at once: 5.6 h
+    assert refusal(of, 6) is None
+    message = refusal(of, 3)
     assert message is not None
     assert message.startswith(
         "s needs at least 5.6 h on this machine (2 trials at once), --max-hours is 3: about 5 of its 10 trials fit"
@@ -165,17 +164,24 @@ def test_run_and_plan_refuse_a_k_that_is_too_large_in_one_line(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.slow
-def test_plan_prints_cost_and_power_and_a_launch_that_takes_too_long_is_refused(tiny_corpus: Path, tmp_path: Path) -> None:
-    options = ["margin-sweep", "--profile", "mini", "--data", tiny_corpus, "--home", tmp_path / "home"]
-    plan = acl_study("plan", *options)
-    assert plan.returncode == 0, plan.err  # type: ignore[attr-defined]
-    out = plan.out  # type: ignore[attr-defined]
-    assert "sweep supervised: 24 trials" in out
-    assert "60 test clips, 3 seeds: differences under" in out
-    assert "best of 8 settings" in out
-    assert plan.err.count("measuring") == 2  # type: ignore[attr-defined]  # baselines cost what the others do
-    run = acl_study("run", *options, "--max-hours", "0.001")
-    assert run.returncode == 1
-    assert "error: margin-sweep needs at least" in run.err  # type: ignore[attr-defined]
+def test_plan_prints_cost_and_power_and_a_launch_that_takes_too_long_is_refused(
+    tiny_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(plan, "SECONDS_OF_A_KIND", (1.0, 1.0))
+    options = ["null-alpha", "--profile", "mini", "--data", str(tiny_corpus), "--set", "data.subset=clean"]
+    options += ["--home", str(tmp_path / "home")]
+    monkeypatch.setattr(sys, "argv", ["acl-study", "plan", *options])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    printed = capsys.readouterr()
+    assert ended.value.code == 0
+    assert "sweep sweep: 10 trials" in printed.out
+    assert "15 epochs a trial, 150 in all" in printed.out
+    assert "60 test clips, 10 seeds: differences under" in printed.out
+    assert printed.err == "measuring 1 of 1: sweep\n"
+    monkeypatch.setattr(sys, "argv", ["acl-study", "run", *options, "--max-hours", "0.001"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 1
+    assert "error: null-alpha needs at least" in capsys.readouterr().err
     assert not (tmp_path / "home").exists()
