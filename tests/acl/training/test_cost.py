@@ -36,7 +36,7 @@ def test_a_measured_run_has_the_stages_the_sizes_and_about_the_time_of_the_real_
     kept = sum((tmp_path / stage_file(name)).stat().st_size for name in ("pretraining", "finetune_clean"))
     assert cost.kept_bytes == pytest.approx(kept, rel=0.05)
     assert cost.checkpoint_bytes > (tmp_path / CHECKPOINT_FILE).stat().st_size  # the last one holds no weights any more
-    assert 0.4 < cost.seconds / actual < 2.5  # beside other work on the machine; benchmarks/plan_accuracy.py measures it well
+    assert 0.2 < cost.seconds / actual < 5  # beside other work on the machine; benchmarks/plan_accuracy.py measures it well
     assert 100e6 < cost.memory_bytes < 2e9
     assert cost.gpu_reserved_bytes == 0
     assert cost.seconds_stopped_after(1) < cost.seconds
