@@ -19,7 +19,7 @@ from study.spec import Study, StudyError, Sweep
 
 SECONDS_OF_ALL_KINDS = 40.0  # measuring, shared by the kinds of trials; processes that start come on top
 SECONDS_OF_A_KIND = (2.0, 8.0)
-# Seconds of a launch that train nothing, measured on two cores by benchmarks/plan_accuracy.py.
+# Seconds of a launch that train nothing: estimates, not yet measured on an idle machine (benchmarks/plan_accuracy.py --run does).
 TRIAL_SECONDS = 0.3  # each trial of a worker that has run one before
 WORKER_SECONDS = 6.0  # each sweep: its workers start, and import
 LAUNCH_SECONDS = 6.0  # each launch: Ray and MLflow start
