@@ -19,6 +19,8 @@ from acl.config import ConfigError
 from study.corpora import ensure_mini_corpus
 from study.home import DEFAULT_HOME, Home
 from study.launched import records_of
+from study.planning import keep_within
+from study.runnable import check_runnable
 from study.spec import Study, StudyError
 from study.study_files import read_study, replaced_searches, resolve_study
 from study.yaml_places import read_value
@@ -31,14 +33,35 @@ def run_study(
     study_name: str,
     home: Home,
     *,
+    address: str | None = None,
+    store: str | None = None,
+    max_hours: float | None = None,
+    **options: Any,
+) -> None:
+    """Resolve a study, with the `options` of `choose_study`, and launch it.
+
+    Args:
+        max_hours: a study that this machine cannot run in so many hours is refused.
+
+    Raises:
+        StudyError: the study is wrong, there is no corpus for it, or it takes too long.
+    """
+    study = choose_study(study_name, home, **options)
+    if max_hours is not None:
+        keep_within(study, home, max_hours, knows_machine=address is None)
+    launch_study(study, home, address, store)
+
+
+def choose_study(
+    study_name: str,
+    home: Home,
+    *,
     name: str | None = None,
     profile: str | None = None,
     overrides: Mapping[str, Any] | None = None,
     resources: Mapping[str, float] | None = None,
-    address: str | None = None,
-    store: str | None = None,
-) -> None:
-    """Resolve a study and launch it, on the synthetic corpus where the mini profile names no other.
+) -> Study:
+    """Resolve a study, on the synthetic corpus where the mini profile names no other.
 
     Raises:
         StudyError: the study is wrong, or there is no corpus for it.
@@ -54,7 +77,7 @@ def run_study(
         study = resolve_study(content, profile, {**corpus, **(overrides or {})}, resources)
     for line in replaced_searches(content, overrides or {}):
         print(f"note: {line}", file=sys.stderr)
-    launch_study(study, home, address, store)
+    return study
 
 
 def launch_study(study: Study, home: Home, address: str | None, store: str | None) -> None:
@@ -67,6 +90,7 @@ def launch_study(study: Study, home: Home, address: str | None, store: str | Non
     from study.launch import launch
     from study.summary import print_summary
 
+    check_runnable(study, knows_machine=address is None)
     if store is not None:
         check_server(store)
     outcome = launch(study, home, store_uri=store, address=address)
@@ -92,6 +116,14 @@ def launch_study(study: Study, home: Home, address: str | None, store: str | Non
         print(f"{outcome.failed} trials failed, for the reasons above; retry with: {resume}")
     if outcome.failed or not outcome.recorded:
         raise typer.Exit(1)
+
+
+def study_options(
+    name: str | None, profile: str | None, settings: list[str], data: Path | None, cpus: float | None, gpus: float | None
+) -> dict[str, Any]:
+    """The options of `run` and `plan` as `choose_study` takes them; errors as `parse_settings`."""
+    resources = {key: value for key, value in (("cpus", cpus), ("gpus", gpus)) if value is not None}
+    return {"name": name, "profile": profile, "overrides": parse_settings(settings, data), "resources": resources}
 
 
 def parse_settings(settings: list[str], data: Path | None) -> dict[str, Any]:

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from study.cli_options import HomeOption, StoreOption
 from study.home import DEFAULT_HOME, Home
+from study.options import HomeOption, StoreOption
 
 model_app = typer.Typer()
 

@@ -156,6 +156,9 @@ class Sweep(_Part):
         if not exists_each_epoch(objective, self_supervised=self._self_supervised):
             rule = f"{scheduler} compares epochs of pre-training, which have no {objective} yet; use {names.VAL_KNN_ACCURACY}"
             raise FieldError(rule, "objective")
+        if scheduler == "hyperband" and self.uses_optuna:
+            rule = "hyperband fills its brackets before results arrive, so a searcher would learn nothing; use search: random, or asha"
+            raise FieldError(rule, "scheduler")
         if len(self.seeds) > 1:
             raise FieldError(
                 f"{scheduler} takes one seed, got {self.seeds}: a setting of which only the lucky seeds run to the end "

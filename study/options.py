@@ -1,0 +1,22 @@
+"""Options that several commands of the command line share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+HomeOption = Annotated[Path, typer.Option("--home", envvar="ACL_STUDY_HOME", help="Folder of all results.")]
+SetOption = Annotated[list[str], typer.Option("--set", metavar="NAME=VALUE", help="A setting by its dotted name; repeatable.")]
+StoreOption = Annotated[
+    str | None, typer.Option("--store", help="MLflow tracking URI; default: the SQLite store in the home folder.")
+]
+DataOption = Annotated[Path | None, typer.Option("--data", help="Corpus folder; short for --set data.root=DIR.")]
+AddressOption = Annotated[str | None, typer.Option("--address", help="Ray cluster, e.g. auto; default: Ray on this machine alone.")]
+NameOption = Annotated[str | None, typer.Option("--name", help="Name of the results; default: the study's.")]
+CpusOption = Annotated[float | None, typer.Option("--cpus", help="CPUs of each trial; default: the study's.")]
+GpusOption = Annotated[float | None, typer.Option("--gpus", help="GPUs of each trial, fractions share one.")]
+StudyArgument = Annotated[str, typer.Argument(help="Study file, or the name of a shipped study.")]
+ProfileOption = Annotated[
+    str | None,
+    typer.Option("--profile", help="recipe; paper-ssl, paper-supervised: all published settings; mini: small, on a CPU."),
+]
