@@ -157,7 +157,7 @@ class Sweep(_Part):
             rule = f"{scheduler} compares epochs of pre-training, which have no {objective} yet; use {names.VAL_KNN_ACCURACY}"
             raise FieldError(rule, "objective")
         if scheduler == "hyperband" and self.uses_optuna:
-            rule = "hyperband fills its brackets before results arrive, so a searcher would learn nothing; use search: random, or asha"
+            rule = "hyperband fills its brackets before results arrive, so a searcher learns nothing; use search: random, or asha"
             raise FieldError(rule, "scheduler")
         if len(self.seeds) > 1:
             raise FieldError(

@@ -17,8 +17,8 @@ from study.plan import LAUNCH_SECONDS, TRIAL_SECONDS, WORKER_SECONDS, Kind, Stud
 from study.plan_lines import plan_lines, refusal
 from study.runnable import check_runnable
 from study.spec import Study, StudyError
-from study.sweep import Resources
 from study.study_files import read_study, resolve_study
+from study.sweep import Resources
 
 GIB = 2**30
 MACHINE = Machine(cores=16, memory_bytes=128 * GIB, gpus=2, gpu_memory_bytes=80 * GIB)

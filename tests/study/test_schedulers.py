@@ -10,14 +10,16 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from ray.tune.schedulers import TrialScheduler
+from ray.tune.schedulers import HyperBandScheduler, TrialScheduler
 
 from acl.training.checkpoint import CHECKPOINT_FILE
 from command_line import acl_study, epochs_logged, runs
 from study import journal as events
 from study import record_names as names
 from study.journal import Journal
+from study.lengths import brackets
 from study.schedulers import _StandIn, build_scheduler, replay
+from study.scheduling import Hyperband
 from study.sweep import Sweep
 from study.trial import RUNG_EPOCH
 
@@ -94,6 +96,15 @@ def test_a_trial_that_was_stopped_when_the_driver_was_killed_stays_stopped(tmp_p
         journal.append(events.EPOCH, trial=f"sweep-{number:04d}", epoch=1, is_last=False, rung=True, metrics=metrics)
     live = {name: _StandIn(name) for name in journal.trials}
     assert "sweep-0003" in replay(build_scheduler(sweep("asha"), tmp_path, no_change), journal, live)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("epochs", "factor"), [(500, 3), (81, 3), (16, 2), (9, 4)])
+def test_plans_know_the_brackets_that_ray_fills(epochs: int, factor: float) -> None:
+    theirs = HyperBandScheduler(max_t=epochs, reduction_factor=factor, metric="m", mode="max")
+    rungs = [(theirs._get_n0(s), theirs._get_r0(s)) for s in range(theirs._s_max_1) if theirs._get_r0(s) > 0]
+    trials = sum(size for size, _ in rungs)
+    ours = brackets(Hyperband(reduction_factor=factor), epochs)
+    assert [(round(bracket.share * trials), bracket.first_rung) for bracket in ours] == rungs
 
 
 STUDY = {

@@ -88,6 +88,7 @@ def test_schedulers_have_their_own_fields_with_defaults() -> None:
         ({"scheduler": {"name": "none", "grace": 0.1}}, "grace"),
         ({"scheduler": "asha", "seeds": [0, 1]}, "only the lucky seeds"),
         ({**PBT, "search": "tpe"}, "use search: random, got tpe"),
+        ({**PBT, "search": "tpe", "scheduler": "hyperband"}, "a searcher learns nothing"),
         ({**PBT, "space": {"optim.batch_size": {"choice": [16, 32]}}}, "cannot change while a trial runs"),
         ({"search": "random", "budget": {"trials": 3}}, "needs a space; one setting alone is a grid"),
         ({**PBT, "budget": {"trials": 3}}, "never replaces one"),
