@@ -15,7 +15,7 @@ from ray.tune.schedulers import PopulationBasedTraining
 
 from acl.training.checkpoint import copy_file
 from study.home import state_folder
-from study.journal import Journal
+from study.journal import Journal, TrialState
 from study.lengths import first_stage_epochs
 from study.scheduling import Pbt
 from study.spaces import Dimension, Point
@@ -50,19 +50,23 @@ class Population(PopulationBasedTraining):
         self._folder = folder
         self._change = change
         self._seed = sweep.seeds[0]
+        self._known: dict[str, TrialState] = {}  # trials of earlier launches that go on
+        self._done = 0  # intervals that they all have behind them
 
     def take_up(self, journal: Journal, live: dict[str, Trial]) -> None:
-        """Go on where earlier launches were: the next change comes at the next interval that not all trials have reached."""
+        """Go on where earlier launches were: the next change comes when all trials have reached the next interval."""
         if live:
-            done = min(journal.trials[name].epochs for name in live) // self._perturbation_interval
-            self._next_perturbation_sync = (done + 1) * self._perturbation_interval
-            self._done = done * self._perturbation_interval
-
-    _done = 0
+            self._known = {name: journal.trials[name] for name in live}
+            self._done = min(state.epochs for state in self._known.values()) // self._perturbation_interval
+            self._next_perturbation_sync = (self._done + 1) * self._perturbation_interval
 
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
         super().on_trial_add(tune_controller, trial)
-        self._trial_state[trial].last_perturbation_time = self._done
+        state = self._trial_state[trial]
+        state.last_perturbation_time = self._done * self._perturbation_interval
+        known = self._known.get(trial.trial_id)
+        if known is not None and known.epochs >= self._next_perturbation_sync:  # it waits there for the others
+            self._save_trial_state(state, known.epochs, known.metrics, trial)
 
     def _checkpoint_or_exploit(self, trial: Trial, tune_controller: Any, upper_quantile: Any, lower_quantile: Any) -> None:
         """Give a trial of the lower quantile the weights of one of the upper, and settings near that one's.
