@@ -67,6 +67,7 @@ class Population(PopulationBasedTraining):
         known = self._known.get(trial.trial_id)
         if known is not None and known.epochs >= self._next_perturbation_sync:  # it waits there for the others
             self._save_trial_state(state, known.epochs, known.metrics, trial)
+            trial.status = Trial.PAUSED  # Ray would start a pending one
 
     def _checkpoint_or_exploit(self, trial: Trial, tune_controller: Any, upper_quantile: Any, lower_quantile: Any) -> None:
         """Give a trial of the lower quantile the weights of one of the upper, and settings near that one's.

@@ -89,7 +89,8 @@ def replay(scheduler: TrialScheduler, journal: Journal, live: dict[str, Trial]) 
                 scheduler.on_trial_complete(controller, trials[name], {})
     stopped = [name for name, trial in live.items() if trial.status == Trial.TERMINATED]
     for trial in live.values():
-        trial.status = Trial.PENDING
+        if trial.status != Trial.PAUSED:  # Ray leaves a paused trial to its scheduler, a pending one it starts
+            trial.status = Trial.PENDING
     return stopped
 
 
