@@ -142,6 +142,21 @@ def resume(
 
 
 @app.command()
+def status(
+    name: Annotated[str | None, typer.Argument(help="Name of a launched study; none lists all.")] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Show it anew every few seconds, until Ctrl-C.")] = False,
+    home: HomeOption = DEFAULT_HOME,
+) -> None:
+    """Show how far studies are, while they run or afterwards.
+
+    Example: acl-study status table1-supervised --watch
+    """
+    from study.status_view import show_status
+
+    show_status(Home(home), name, watch=watch)
+
+
+@app.command()
 def report(
     names: Annotated[list[str], typer.Argument(help="Names of launched studies; several go into one page.")],
     store: StoreOption = None,

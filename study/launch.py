@@ -29,8 +29,8 @@ from study import record_names as names
 from study.home import Home
 from study.interruption import Interruption
 from study.journal import Event, Journal
-from study.launched import check_unchanged, keep_records, keep_study, only_launch, records_of, study_text
-from study.mirror import Mirror, mirrored
+from study.launched import check_unchanged, keep_records, keep_study, mirrored, only_launch, records_of, study_text
+from study.mirror import Mirror
 from study.progress import ProgressLine
 from study.records import StudyRecord
 from study.spec import Study, StudyError

@@ -11,7 +11,6 @@ import ray
 from ray import tune
 from ray.tune import Stopper
 
-from acl.config import build_config
 from study import journal as events
 from study import record_names as names
 from study.callbacks import JournalKeeper
@@ -20,7 +19,7 @@ from study.journal import Event, Journal, TrialState
 from study.progress import ProgressLine
 from study.schedulers import build_scheduler
 from study.searcher import Search
-from study.spaces import edge_points
+from study.status import sweep_epochs
 from study.sweep import Resources, Sweep
 from study.trial import run_trial
 from study.trials import NextPoint, SweepTrials, listed_points, ray_folder
@@ -50,11 +49,6 @@ def is_complete(sweep: Sweep, journal: Journal) -> bool:
     return outcome.left == outcome.failed == 0
 
 
-def sweep_epochs(sweep: Sweep) -> int:
-    """Epochs of the sweep's longest trials."""
-    return max(build_config({**sweep.common, **point}).total_epochs for point in edge_points(sweep.space))
-
-
 def run_sweep(
     sweep: Sweep, folder: Path, journal: Journal, interruption: Interruption, announce: Callable[[ProgressLine, Event], None]
 ) -> SweepOutcome:
@@ -68,8 +62,9 @@ def run_sweep(
         interruption: ends it early.
         announce: is called with each new event.
     """
-    journal.append(events.LAUNCH, resources=sweep.resources.model_dump())
+    begun = journal.append(events.LAUNCH, resources=sweep.resources.model_dump())
     progress = ProgressLine(sweep, journal, sweep_epochs(sweep))
+    announce(progress, begun)
 
     def show(event: Event) -> None:
         progress.take(event)
