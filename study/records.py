@@ -20,6 +20,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFL
 from study import record_names as names
 from study.mlflow_store import experiment_of, in_words, runs_of_study, user
 from study.provenance_tags import provenance_tags
+from study.seeds import SEED
 from study.setting_records import SettingRecords
 from study.spaces import Point
 from study.sweep import Sweep
@@ -73,8 +74,9 @@ class StudyRecord:
         """Create the trial's run, unless there is one."""
         client = self._client()
         known: Mapping[str, str] = {}
-        parent = self.parent_run_id
+        parent, name = self.parent_run_id, trial
         if len(sweep.seeds) > 1:
+            name = f"seed {settings[SEED]}, {trial}"
             parent = self._settings.start(client, self._experiment, self._common_tags(sweep), sweep, settings)
         if trial in self._trial_runs:
             known = client.get_run(self._trial_runs[trial]).data.params
@@ -82,11 +84,11 @@ class StudyRecord:
             tags = {
                 **self._common_tags(sweep),
                 MLFLOW_PARENT_RUN_ID: parent,
-                MLFLOW_RUN_NAME: trial,
+                MLFLOW_RUN_NAME: name,
                 names.KIND: names.KIND_TRIAL,
                 names.TRIAL_ID: trial,
             }
-            run = client.create_run(self._experiment, run_name=trial, tags=tags)
+            run = client.create_run(self._experiment, run_name=name, tags=tags)
             self._trial_runs[trial] = run.info.run_id
         self._go_on(client, trial)
         run_id = self._trial_runs[trial]
