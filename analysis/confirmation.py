@@ -66,8 +66,8 @@ def confirm(baseline: pd.DataFrame, winner: pd.DataFrame) -> Confirmation:
         low = d − √((d − l)² + h²),   high = d + √((u − d)² + h²),
 
     as Newcombe does with the two sides of a difference; Zou and Donner, Statistics in Medicine 27 (2008) 1693, show it for sums of
-    independent estimates in general. Chance that belongs to a seed and a clip together is in both parts and thus counted twice, and t
-    has the few degrees of freedom of the seeds alone: both can only widen the interval. The seeds and the setting were fixed
+    independent estimates in general. Chance that belongs to a seed and a clip together is in both parts and thus counted twice, and
+    t has the few degrees of freedom of the seeds alone: both can only widen the interval. The seeds and the setting were fixed
     before these runs, so that no selection is left to correct for. Fewer than two seeds give no interval (−∞, ∞).
 
     Args:

@@ -32,6 +32,8 @@ StoreOption = Annotated[
 ]
 DataOption = Annotated[Path | None, typer.Option("--data", help="Corpus folder; short for --set data.root=DIR.")]
 AddressOption = Annotated[str | None, typer.Option("--address", help="Ray cluster, e.g. auto; default: Ray on this machine alone.")]
+CpusOption = Annotated[float | None, typer.Option("--cpus", min=0.01, help="CPUs of each trial; default: the study's.")]
+GpusOption = Annotated[float | None, typer.Option("--gpus", min=0, help="GPUs of each trial, fractions share one.")]
 ProfileOption = Annotated[
     str | None,
     typer.Option("--profile", help="recipe; paper-ssl, paper-supervised: all published settings; mini: small, on a CPU."),
@@ -66,6 +68,11 @@ def _explain(error: Exception) -> int:
     first_line = (str(error).splitlines() or [""])[0]
     console.print(f"error: unexpected {type(error).__name__}: {first_line} (details in {log})", markup=False, soft_wrap=True)
     return 1
+
+
+def given_resources(cpus: float | None, gpus: float | None) -> dict[str, float]:
+    """Those of a trial's resources that the command line names."""
+    return {key: value for key, value in (("cpus", cpus), ("gpus", gpus)) if value is not None}
 
 
 @app.callback()
@@ -107,8 +114,8 @@ def run(
     name: Annotated[str | None, typer.Option("--name", help="Name of the results; default: the study's.")] = None,
     profile: ProfileOption = None,
     settings: SetOption = [],  # noqa: B006 (typer copies it)
-    cpus: Annotated[float | None, typer.Option("--cpus", help="CPUs of each trial; default: the study's.")] = None,
-    gpus: Annotated[float | None, typer.Option("--gpus", help="GPUs of each trial, fractions share one.")] = None,
+    cpus: CpusOption = None,
+    gpus: GpusOption = None,
     address: AddressOption = None,
     store: StoreOption = None,
     home: HomeOption = DEFAULT_HOME,
@@ -120,8 +127,7 @@ def run(
     from study.commands import parse_settings, run_study
 
     options: dict[str, Any] = {"name": name, "profile": profile, "overrides": parse_settings(settings, data)}
-    resources = {key: value for key, value in (("cpus", cpus), ("gpus", gpus)) if value is not None}
-    run_study(study, Home(home), **options, resources=resources, address=address, store=store)
+    run_study(study, Home(home), **options, resources=given_resources(cpus, gpus), address=address, store=store)
 
 
 @app.command()
@@ -154,6 +160,47 @@ def status(
     from study.status_view import show_status
 
     show_status(Home(home), name, watch=watch)
+
+
+@app.command()
+def best(
+    name: Annotated[str, typer.Argument(help="Name of a launched study.")],
+    store: StoreOption = None,
+    home: HomeOption = DEFAULT_HOME,
+) -> None:
+    """Print what validation has picked, and how it compares with the baseline on the test clips.
+
+    Example: acl-study best table1-supervised
+    """
+    from study.commands import existing_store
+    from study.launched import load_launched
+
+    places = Home(home)
+    study, kept = load_launched(places, name), existing_store(places, store, [name])
+
+    from study.best import print_best
+
+    print_best(study, places, kept)
+
+
+@app.command()
+def confirm(
+    name: Annotated[str, typer.Argument(help="Name of a study that has ended.")],
+    seeds: Annotated[int | None, typer.Option("--seeds", min=2, help="How many fresh seeds; default: 5.")] = None,
+    cpus: CpusOption = None,
+    gpus: GpusOption = None,
+    address: AddressOption = None,
+    home: HomeOption = DEFAULT_HOME,
+) -> None:
+    """Run the winners of a study and their baselines again, on seeds that it did not use, and say what holds.
+
+    Example: acl-study confirm table1-supervised --seeds 5
+    """
+    from study.commands import launch_study
+    from study.confirm import confirmation_study
+
+    study = confirmation_study(Home(home), name, seeds, given_resources(cpus, gpus))
+    launch_study(study, Home(home), address, None)
 
 
 @app.command()

@@ -61,6 +61,7 @@ def launch_study(study: Study, home: Home, address: str | None, store: str | Non
         typer.Exit: trials are left or failed.
     """
     from analysis.runs import AnalysisError
+    from study.confirm import confirmation_lines
     from study.launch import launch
     from study.summary import print_summary
 
@@ -69,9 +70,7 @@ def launch_study(study: Study, home: Home, address: str | None, store: str | Non
     outcome = launch(study, home, store_uri=store, address=address)
     if not outcome.sweeps:
         print(f"{study.name} is complete: nothing was left to run")
-    command = Path(sys.argv[0]).name if shutil.which(Path(sys.argv[0]).name) else sys.argv[0]
-    options = "" if home.root == DEFAULT_HOME else f" --home {home.root}"
-    resume = f"{command} resume {study.name}{options}" + ("" if address is None else f" --address {address}")
+    resume = invocation(f"resume {study.name}", home) + ("" if address is None else f" --address {address}")
     if not outcome.recorded:
         print(f"the MLflow store did not take all records; they are kept in {home.study(study.name)}, write them with: {resume}")
     else:
@@ -83,12 +82,21 @@ def launch_study(study: Study, home: Home, address: str | None, store: str | Non
         raise typer.Exit(INCOMPLETE)
     if outcome.recorded:
         kept = existing_store(home, store, [study.name])
-        browse = f"{command} ui{options}" + ("" if kept == home.store_uri else f" --store {kept}")
-        print(f"report with:       {command} report {study.name}{options}\nbrowse MLflow with: {browse}")
+        browse = invocation("ui", home) + ("" if kept == home.store_uri else f" --store {kept}")
+        if study.confirms is not None:
+            print("\n".join(confirmation_lines(study, kept)))
+        print(f"winners with:      {invocation(f'best {study.name}', home)}")
+        print(f"report with:       {invocation(f'report {study.name}', home)}\nbrowse MLflow with: {browse}")
     if outcome.failed:
         print(f"{outcome.failed} trials failed, for the reasons above; retry with: {resume}")
     if outcome.failed or not outcome.recorded:
         raise typer.Exit(1)
+
+
+def invocation(action: str, home: Home) -> str:
+    """The command line that does `action` in `home`, the way this process was called."""
+    command = Path(sys.argv[0]).name if shutil.which(Path(sys.argv[0]).name) else sys.argv[0]
+    return f"{command} {action}" + ("" if home.root == DEFAULT_HOME else f" --home {home.root}")
 
 
 def parse_settings(settings: list[str], data: Path | None) -> dict[str, Any]:

@@ -155,6 +155,7 @@ def _study_tags(study: Study) -> dict[str, str]:
         names.DEPARTURES: study.departures,
         names.CORPUS: ", ".join(dict.fromkeys(store.metadata["corpus"] for store in stores)),
         names.CORPUS_IS_SYNTHETIC: str(any(store.metadata["is_synthetic"] for store in stores)).lower(),
+        **({} if study.confirms is None else {names.CONFIRMS: study.confirms}),
     }
 
 

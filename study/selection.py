@@ -66,10 +66,16 @@ def choices(sweep: Sweep, rows: Sequence[Row]) -> list[Choice]:
         if all(math.isfinite(row.get(objective, math.nan)) for objective in sweep.objectives):
             settings.setdefault(tuple(row[name] for name in sweep.space), {})[row.get(SEED)] = row
     most = max(map(len, settings.values()), default=0)
-    candidates = [_candidate(sweep, list(trials.values())) for trials in settings.values() if len(trials) == most]
+    candidates = [as_candidate(sweep, list(trials.values())) for trials in settings.values() if len(trials) == most]
     subsets = dict.fromkeys(candidate.setting[SUBSET] for candidate in candidates) if SUBSET in sweep.space else [None]
     groups = {subset: [each for each in candidates if subset in (None, each.setting.get(SUBSET))] for subset in subsets}
     return [Choice(subset, group, _winners(sweep, group)) for subset, group in groups.items() if group]
+
+
+def as_candidate(sweep: Sweep, rows: list[Row]) -> Candidate:
+    """The setting that `rows`, its finished trials, repeat, seen with the sweep's objectives."""
+    means = tuple(statistics.fmean(row[objective] for row in rows) for objective in sweep.objectives)
+    return Candidate({name: rows[0][name] for name in sweep.space}, rows, means)
 
 
 def rank(sweep: Sweep, candidate: Candidate) -> tuple[float, ...]:
@@ -77,11 +83,6 @@ def rank(sweep: Sweep, candidate: Candidate) -> tuple[float, ...]:
     row, value = candidate.rows[0], candidate.objectives[0]
     gain = value if sweep.directions[0] == "max" else -value
     return gain, row[ALPHA], -_number(row, "loss.margin"), -_number(row, "loss.temperature")
-
-
-def _candidate(sweep: Sweep, rows: list[Row]) -> Candidate:
-    means = tuple(statistics.fmean(row[objective] for row in rows) for objective in sweep.objectives)
-    return Candidate({name: rows[0][name] for name in sweep.space}, rows, means)
 
 
 def _winners(sweep: Sweep, candidates: list[Candidate]) -> list[Candidate]:

@@ -95,7 +95,9 @@ def _head(status: StudyStatus) -> list[str]:
     if status.state == "interrupted":
         lines.append(f"{status.total - status.over} trials are left; continue with `acl-study resume {status.name}`")
     behind = f"MLflow lacks {status.events_behind} entries of the journals" if status.events_behind > 0 else "MLflow is up to date"
-    lines.append(f"{behind}; disk: {_bytes(status.size)}, of which checkpoints {_bytes(status.checkpoints)}, {_bytes(status.free)} free")
+    lines.append(
+        f"{behind}; disk: {_bytes(status.size)}, of which checkpoints {_bytes(status.checkpoints)}, {_bytes(status.free)} free"
+    )
     return lines
 
 
