@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -17,7 +16,7 @@ import yaml
 
 from acl.config import ConfigError
 from study.corpora import ensure_mini_corpus
-from study.home import DEFAULT_HOME, Home
+from study.home import Home, invocation
 from study.launched import records_of
 from study.spec import Study, StudyError
 from study.study_files import read_study, resolve_study
@@ -91,12 +90,6 @@ def launch_study(study: Study, home: Home, address: str | None, store: str | Non
         print(f"{outcome.failed} trials failed, for the reasons above; retry with: {resume}")
     if outcome.failed or not outcome.recorded:
         raise typer.Exit(1)
-
-
-def invocation(action: str, home: Home) -> str:
-    """The command line that does `action` in `home`, the way this process was called."""
-    command = Path(sys.argv[0]).name if shutil.which(Path(sys.argv[0]).name) else sys.argv[0]
-    return f"{command} {action}" + ("" if home.root == DEFAULT_HOME else f" --home {home.root}")
 
 
 def parse_settings(settings: list[str], data: Path | None) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from analysis.runs import load_predictions, load_trials, parameter_names
+from analysis.runs import UNFINISHED, load_predictions, load_trials, parameter_names
 from analysis.settings import TEST, VAL, clips_of_runs, correct_clips
 from analysis.statistics import PairedComparison, compare_paired, wilson_interval
 from study import record_names as names
@@ -54,6 +54,11 @@ class StudyResults:
         self._settings = [name for name in parameter_names(self.trials) if name not in _FREE]
         self.choices = {sweep.name: choices(sweep, self._rows_of(sweep)) for sweep in study.sweeps}
 
+    @property
+    def left(self) -> int:
+        """Trials that are not over."""
+        return max(0, self.study.runs - int((self.trials["outcome"] != UNFINISHED).sum()))
+
     def figure(self, candidate: Candidate, metric: str) -> Figure:
         """Mean of a metric over the candidate's seeds."""
         value = float(pd.Series([row[metric] for row in candidate.rows]).mean())
@@ -92,7 +97,7 @@ class StudyResults:
         others = sum(not candidate.is_baseline for candidate in choice.candidates)
         if choice.winners[0].is_baseline:
             if not others:
-                return "only the baseline (alpha 1) was run"
+                return "only the baseline (alpha 1) has finished"
             return f"no gain: no setting with alpha < 1 beats the baseline (alpha 1) on validation, of {others} tried"
         baseline = self.baseline(sweep, choice)
         return "no baseline (alpha 1) in this study" if baseline is None else self.comparison(choice, baseline).verdict

@@ -38,8 +38,8 @@ class SweepStatus:
 
     Attributes:
         sweep: the sweep.
-        states: number of trials in each of `STATES`. Running are those that this launch has begun, or that have reported to it;
-            lost are those whose worker died, until they have run once more.
+        states: number of trials in each of `STATES`. Running are those that this launch has begun or taken up (Ray takes up one
+            more than it has room for); lost are those whose worker died, until they run once more.
         choices: best so far by validation; of a search with one seed, trials count that are not over.
         epochs_per_hour: of all trials together; None before the first epoch of the last launch.
         window: seconds over which that was counted, the last of the last launch.
@@ -201,7 +201,7 @@ def _launched_at(journal: Journal) -> int | None:
 
 
 def _since_launch(journal: Journal) -> set[str]:
-    """Trials that the last launch has begun or that have reported to it, but for those lost since."""
+    """Trials that the last launch has begun or taken up, but for those lost since."""
     active: set[str] = set()
     for event in journal.events[_launched_at(journal) or 0 :]:
         if event["event"] == events.LOST:

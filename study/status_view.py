@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from study import record_names as names
-from study.home import Home
+from study.home import Home, invocation
 from study.seeds import setting_text
 from study.selection import Candidate, Choice
 from study.spec import Sweep
@@ -32,7 +32,7 @@ def show_status(home: Home, name: str | None, *, watch: bool) -> None:
         console = Console(width=_LOG_WIDTH)
 
     def drawn() -> RenderableType:
-        return _overview(home) if name is None else _study(study_status(home, name))
+        return _overview(home) if name is None else _study(home, study_status(home, name))
 
     if watch:
         _watch(console, drawn)
@@ -58,7 +58,7 @@ def _watch(console: Console, drawn: Callable[[], RenderableType]) -> None:
 def _overview(home: Home) -> RenderableType:
     studies = launched_studies(home)
     if not studies:
-        return Text(f"no study in {home.root}; start one with `acl-study run`, or name another folder with --home")
+        return Text(f"no study in {home.root}; start one with: {invocation('run STUDY', home)}, or name another folder with --home")
     table = Table("study", "state", "trials", "failed", "last activity")
     for name in studies:
         try:
@@ -71,8 +71,8 @@ def _overview(home: Home) -> RenderableType:
     return table
 
 
-def _study(status: StudyStatus) -> RenderableType:
-    parts: list[RenderableType] = [Text(line) for line in _head(status)]
+def _study(home: Home, status: StudyStatus) -> RenderableType:
+    parts: list[RenderableType] = [Text(line) for line in _head(home, status)]
     shown = [state for state in STATES if any(sweep.states[state] for sweep in status.sweeps)]
     table = Table("sweep", "trials", *shown, "epochs per hour", "time left")
     for sweep in status.sweeps:
@@ -84,7 +84,7 @@ def _study(status: StudyStatus) -> RenderableType:
     return Group(*parts, *[Text(line) for line in (["failed or lost:", *failures] if failures else [])])
 
 
-def _head(status: StudyStatus) -> list[str]:
+def _head(home: Home, status: StudyStatus) -> list[str]:
     process = status.process
     if process is None:
         line = f"{status.name}: {status.state}, last activity {_when(status.last_activity)}"
@@ -93,7 +93,7 @@ def _head(status: StudyStatus) -> list[str]:
         line = f"{status.name}: running since {_when(process.since)} ({who}), last activity {_when(status.last_activity)}"
     lines = [line]
     if status.state == "interrupted":
-        lines.append(f"{status.total - status.over} trials are left; continue with `acl-study resume {status.name}`")
+        lines.append(f"{status.total - status.over} trials are left; continue with: {invocation(f'resume {status.name}', home)}")
     behind = f"MLflow lacks {status.events_behind} entries of the journals" if status.events_behind > 0 else "MLflow is up to date"
     lines.append(
         f"{behind}; disk: {_bytes(status.size)}, of which checkpoints {_bytes(status.checkpoints)}, {_bytes(status.free)} free"
@@ -133,7 +133,7 @@ def _choice(sweep: Sweep, choice: Choice) -> str:
 def _figure(sweep: Sweep, winner: Candidate) -> str:
     value = winner.objectives[0]
     text = f"{value * 100:.1f} %" if "accuracy" in sweep.objectives[0] else f"{value:.3f}"
-    return text if len(sweep.seeds) == 1 else f"{text} (mean of {len(winner.rows)} seeds)"
+    return text if len(sweep.seeds) == 1 else f"{text} ({len(winner.rows)} of {len(sweep.seeds)} seeds)"
 
 
 def _failures(sweep: SweepStatus) -> list[str]:

@@ -113,10 +113,12 @@ def test_a_launch_that_was_killed_is_interrupted(home: Home) -> None:
     assert status.sweeps[0].epochs_per_hour == pytest.approx(60)  # until its last event, not until now
 
 
-def test_trials_of_an_earlier_launch_wait_until_they_report(home: Home) -> None:
+def test_trials_of_an_earlier_launch_wait_until_they_are_taken_up(home: Home) -> None:
     launched(home)
     earlier = [launch(900), trial(899, 0, **{"loss.alpha": 1.0, "seed": 0}), trial(899, 1, **{"loss.alpha": 0.5, "seed": 0})]
-    write(home, *earlier, epoch(800, 0, 1, 0.2), launch(60), epoch(30, 1, 1, 0.1))
+    write(home, *earlier, epoch(800, 0, 1, 0.2), launch(60))
+    assert status_at(home, since=70).sweeps[0].states[RUNNING] == 0
+    write(home, *earlier, epoch(800, 0, 1, 0.2), launch(60), (50, "resume", {"trial": "sweep-0001"}))
     states = status_at(home, since=70).sweeps[0].states
     assert (states[RUNNING], states[WAITING]) == (1, 2)
     before_its_first_sweep = status_at(home, since=10).sweeps[0].states
