@@ -39,7 +39,12 @@ class Confirmation:
 
     @property
     def finding(self) -> str:
-        """Confirmed: the whole interval is above 0. Not confirmed: the winner is no better on average. Else nobody can tell."""
+        """Confirmed: the whole interval is above 0. Not confirmed: the winner is no better on average. Else nobody can tell.
+
+        One seed tells nothing about seeds.
+        """
+        if self.seeds < 2:
+            return UNDECIDED
         if self.low > 0:
             return CONFIRMED
         return NOT_CONFIRMED if self.difference <= 0 else UNDECIDED
@@ -47,12 +52,11 @@ class Confirmation:
     @property
     def verdict(self) -> str:
         """One plain line."""
-        numbers = (
-            f"{self.difference * 100:+.1f} points [{self.low * 100:+.1f}, {self.high * 100:+.1f}] over {self.seeds} fresh seeds "
-            f"and {self.clips} test clips"
-        ).replace("-", "−")
+        seeds = "1 seed" if self.seeds == 1 else f"{self.seeds} seeds"
+        interval = f" [{self.low * 100:+.1f}, {self.high * 100:+.1f}]" if self.seeds > 1 else ""
+        numbers = f"{self.difference * 100:+.1f} points{interval} over {seeds} and {self.clips} test clips".replace("-", "−")
         if self.finding == UNDECIDED:
-            return f"{UNDECIDED} with {self.seeds} seeds: {numbers}"
+            return f"{UNDECIDED} with {seeds}: {numbers}"
         return f"{self.finding}: {numbers}"
 
 

@@ -12,6 +12,18 @@ from rich.console import Console
 
 from study.data_cli import data_app
 from study.home import DEFAULT_HOME, Home
+from study.options import (
+    AddressOption,
+    CpusOption,
+    DataOption,
+    GpusOption,
+    HomeOption,
+    ProfileOption,
+    SetOption,
+    StoreOption,
+    given_resources,
+)
+from study.results_cli import results_app
 
 PROJECT_PACKAGES = ("acl", "study", "analysis")
 
@@ -23,21 +35,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(data_app, name="data")
+app.add_typer(results_app)
 console = Console(stderr=True, highlight=False)
-
-HomeOption = Annotated[Path, typer.Option("--home", envvar="ACL_STUDY_HOME", help="Folder of all results.")]
-SetOption = Annotated[list[str], typer.Option("--set", metavar="NAME=VALUE", help="A setting by its dotted name; repeatable.")]
-StoreOption = Annotated[
-    str | None, typer.Option("--store", help="MLflow tracking URI; default: the SQLite store in the home folder.")
-]
-DataOption = Annotated[Path | None, typer.Option("--data", help="Corpus folder; short for --set data.root=DIR.")]
-AddressOption = Annotated[str | None, typer.Option("--address", help="Ray cluster, e.g. auto; default: Ray on this machine alone.")]
-CpusOption = Annotated[float | None, typer.Option("--cpus", min=0.01, help="CPUs of each trial; default: the study's.")]
-GpusOption = Annotated[float | None, typer.Option("--gpus", min=0, help="GPUs of each trial, fractions share one.")]
-ProfileOption = Annotated[
-    str | None,
-    typer.Option("--profile", help="recipe; paper-ssl, paper-supervised: all published settings; mini: small, on a CPU."),
-]
 
 
 def main() -> None:
@@ -68,11 +67,6 @@ def _explain(error: Exception) -> int:
     first_line = (str(error).splitlines() or [""])[0]
     console.print(f"error: unexpected {type(error).__name__}: {first_line} (details in {log})", markup=False, soft_wrap=True)
     return 1
-
-
-def given_resources(cpus: float | None, gpus: float | None) -> dict[str, float]:
-    """Those of a trial's resources that the command line names."""
-    return {key: value for key, value in (("cpus", cpus), ("gpus", gpus)) if value is not None}
 
 
 @app.callback()
@@ -145,62 +139,6 @@ def resume(
     from study.launched import load_launched
 
     launch_study(load_launched(Home(home), name), Home(home), address, store)
-
-
-@app.command()
-def status(
-    name: Annotated[str | None, typer.Argument(help="Name of a launched study; none lists all.")] = None,
-    watch: Annotated[bool, typer.Option("--watch", help="Show it anew every few seconds, until Ctrl-C.")] = False,
-    home: HomeOption = DEFAULT_HOME,
-) -> None:
-    """Show how far studies are, while they run or afterwards.
-
-    Example: acl-study status table1-supervised --watch
-    """
-    from study.status_view import show_status
-
-    show_status(Home(home), name, watch=watch)
-
-
-@app.command()
-def best(
-    name: Annotated[str, typer.Argument(help="Name of a launched study.")],
-    store: StoreOption = None,
-    home: HomeOption = DEFAULT_HOME,
-) -> None:
-    """Print what validation has picked, and how it compares with the baseline on the test clips.
-
-    Example: acl-study best table1-supervised
-    """
-    from study.commands import existing_store
-    from study.launched import load_launched
-
-    places = Home(home)
-    study, kept = load_launched(places, name), existing_store(places, store, [name])
-
-    from study.best import print_best
-
-    print_best(study, places, kept)
-
-
-@app.command()
-def confirm(
-    name: Annotated[str, typer.Argument(help="Name of a study that has ended.")],
-    seeds: Annotated[int | None, typer.Option("--seeds", min=2, help="How many fresh seeds; default: 5.")] = None,
-    cpus: CpusOption = None,
-    gpus: GpusOption = None,
-    address: AddressOption = None,
-    home: HomeOption = DEFAULT_HOME,
-) -> None:
-    """Run the winners of a study and their baselines again, on seeds that it did not use, and say what holds.
-
-    Example: acl-study confirm table1-supervised --seeds 5
-    """
-    from study.commands import launch_study
-    from study.confirm import confirmation_study
-
-    study = confirmation_study(Home(home), name, seeds, given_resources(cpus, gpus))
-    launch_study(study, Home(home), address, None)
 
 
 @app.command()

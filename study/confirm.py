@@ -5,7 +5,7 @@ from typing import Any
 
 from analysis.confirmation import Confirmation, confirm
 from study.home import Home
-from study.launched import load_launched, records_of
+from study.launched import load_launched
 from study.results import StudyResults
 from study.selection import ALPHA, Candidate, Choice
 from study.spaces import Point
@@ -17,14 +17,15 @@ DEFAULT_SEEDS = 5
 WINNER, BASELINE = "-winner", "-baseline"  # ends of the names of the sweeps that make a pair
 
 
-def confirmation_study(home: Home, name: str, seeds: int | None, resources: Mapping[str, float]) -> Study:
-    """The study that runs the winners of study `name` and their baselines on fresh seeds: two sweeps of one setting for each.
+def confirmation_study(study: Study, home: Home, store_uri: str, seeds: int | None, resources: Mapping[str, float]) -> Study:
+    """The study that runs the winners of `study` and their baselines on fresh seeds: two sweeps of one setting for each.
 
     The seeds are the first above all that the study has used. A study without baseline gets one: the winner's setting with alpha 1.
 
     Args:
+        study: as launched; it has ended.
         home: folder of results.
-        name: of a study that has ended.
+        store_uri: where the study's records are.
         seeds: how many; None is as many as it was launched with before, else `DEFAULT_SEEDS`.
         resources: `cpus` and `gpus` of each trial, where they replace the study's.
 
@@ -32,14 +33,13 @@ def confirmation_study(home: Home, name: str, seeds: int | None, resources: Mapp
         StudyError: the study has not ended, it confirms another itself, it has no winner but the baseline, or it is being confirmed
             with another number of seeds.
     """
-    study = load_launched(home, name)
+    name = study.name
     if study.confirms is not None:
         raise StudyError(f"{name} confirms {study.confirms} itself; `best {name}` says what it found")
     status = study_status(home, name)
-    kept = records_of(home, name)
-    if status.over < status.total or kept is None:
+    if status.over < status.total:
         raise StudyError(f"{name} has {status.total - status.over} trials left, its winners may change; resume it first")
-    results = StudyResults(study, kept[0])
+    results = StudyResults(study, store_uri)
     seeds = _number_of_seeds(home, name, seeds)
     first = max(seed for sweep in study.sweeps for seed in sweep.seeds) + 1
     sweeps = [

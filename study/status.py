@@ -25,14 +25,6 @@ _CHECKPOINT_SUFFIX = ".pt"
 
 
 @dataclass(frozen=True)
-class Failure:
-    """One reason, and the trials that failed or were lost for it."""
-
-    reason: str
-    trials: list[str]
-
-
-@dataclass(frozen=True)
 class SweepStatus:
     """How far a sweep is.
 
@@ -45,7 +37,7 @@ class SweepStatus:
         window: seconds over which that was counted, the last of the last launch.
         epochs_left: until all trials are over; an upper bound where the scheduler stops trials.
         is_bound: whether it does.
-        failures: of failed and lost trials, by reason.
+        failures: reason -> trials that failed or are lost for it.
     """
 
     sweep: Sweep
@@ -55,7 +47,7 @@ class SweepStatus:
     window: float
     epochs_left: int
     is_bound: bool
-    failures: list[Failure]
+    failures: dict[str, list[str]]
 
     @property
     def over(self) -> int:
@@ -176,7 +168,7 @@ def sweep_status(sweep: Sweep, journal: Journal, *, is_running: bool, now: float
         window,
         left,
         sweep.scheduler.name not in _RUN_TO_THE_END,
-        [Failure(reason, those) for reason, those in failures.items()],
+        failures,
     )
 
 

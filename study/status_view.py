@@ -138,9 +138,9 @@ def _figure(sweep: Sweep, winner: Candidate) -> str:
 
 def _failures(sweep: SweepStatus) -> list[str]:
     lines = []
-    for failure in sweep.failures:
-        named = ", ".join(failure.trials[:_MOST_NAMED]) + (", …" if len(failure.trials) > _MOST_NAMED else "")
-        lines.append(f"{len(failure.trials)} × {failure.reason or 'no reason is known'} ({named})")
+    for reason, trials in sweep.failures.items():
+        named = ", ".join(trials[:_MOST_NAMED]) + (", …" if len(trials) > _MOST_NAMED else "")
+        lines.append(f"{len(trials)} × {reason or 'no reason is known'} ({named})")
     return lines
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from analysis.confirmation import CONFIRMED, NOT_CONFIRMED
+from analysis.confirmation import CONFIRMED, UNDECIDED
 from analysis.runs import load_predictions, load_trials
 from analysis.settings import comparable_settings, pick
 from command_line import acl_study
@@ -16,7 +16,7 @@ from study.confirm import confirmation_lines, confirmation_study, confirmations,
 from study.home import Home
 from study.launched import load_launched
 from study.results import StudyResults
-from study.spec import StudyError
+from study.spec import Study, StudyError
 from toy_study import end_study, study_of
 
 ALPHAS = {"space": {"loss.alpha": {"grid": [1.0, 0.5, 0.3]}}}
@@ -32,6 +32,10 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
 
 def by_alpha(settings: Mapping[str, Any]) -> tuple[int, int]:
     return VAL[settings["loss.alpha"]], TEST[settings["loss.alpha"]]
+
+
+def again(home: Home, name: str, seeds: int | None, resources: dict[str, float]) -> Study:
+    return confirmation_study(load_launched(home, name), home, home.store_uri, seeds, resources)
 
 
 def printed(home: Home, name: str, capsys: pytest.CaptureFixture[str]) -> str:
@@ -67,7 +71,7 @@ def test_a_baseline_that_wins_is_no_gain(home: Home, capsys: pytest.CaptureFixtu
         home, "lost", capsys
     )
     with pytest.raises(StudyError, match="no winner to confirm"):
-        confirmation_study(home, "lost", 3, {})
+        again(home, "lost", 3, {})
 
 
 def test_a_baseline_of_another_sweep_counts_where_the_protocol_is_the_same(home: Home) -> None:
@@ -91,19 +95,19 @@ def test_several_objectives_print_the_front(home: Home, capsys: pytest.CaptureFi
     assert "3 of 3 finished settings on the Pareto front" in text
     assert text.index("alpha 0.5") < text.index("alpha 0.3") < text.index("alpha 1\n")
     with pytest.raises(StudyError, match="no winner to confirm"):
-        confirmation_study(home, "front", 3, {})
+        again(home, "front", 3, {})
 
 
 def test_winner_and_baseline_run_again_on_fresh_seeds_and_only_they_decide(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
     end_study(home, study_of("first", {**ALPHAS, "seeds": [0, 4]}), by_alpha)
-    study = confirmation_study(home, "first", 3, {"cpus": 2})
+    study = again(home, "first", 3, {"cpus": 2})
     assert (study.name, study.confirms) == ("first-confirm", "first")
     assert [(sweep.name, sweep.base["loss.alpha"], sweep.seeds) for sweep in study.sweeps] == [
         ("sweep-winner", 0.5, [5, 6, 7]),
         ("sweep-baseline", 1.0, [5, 6, 7]),
     ]
     assert {sweep.resources.cpus for sweep in study.sweeps} == {2}
-    assert study == confirmation_study(home, "first", 3, {"cpus": 2})
+    assert study == again(home, "first", 3, {"cpus": 2})
     better = {5: 70, 6: 72, 7: 71}
     end_study(home, study, lambda settings: (20, better[settings["seed"]] if settings["loss.alpha"] < 1 else 45))
     found = confirmations(study, home.store_uri)["sweep"]
@@ -111,16 +115,16 @@ def test_winner_and_baseline_run_again_on_fresh_seeds_and_only_they_decide(home:
     assert (found.finding, found.seeds, found.difference) == (CONFIRMED, 3, pytest.approx(0.26))
     text = printed(home, "first-confirm", capsys)
     assert "confirmed: +26.0 points" in text
-    assert "over 3 fresh seeds and 100 test clips" in text
+    assert "over 3 seeds and 100 test clips" in text
     assert f"best first-confirm --home {home.root}" in printed(home, "first", capsys)
     launched = confirming(home, "first")
     assert launched is not None
     assert launched.name == "first-confirm"
     with pytest.raises(StudyError, match="second chance"):
-        confirmation_study(home, "first", 6, {})
-    assert len(confirmation_study(home, "first", None, {}).sweeps[0].seeds) == 3
+        again(home, "first", 6, {})
+    assert len(again(home, "first", None, {}).sweeps[0].seeds) == 3
     with pytest.raises(StudyError, match="confirms first itself"):
-        confirmation_study(home, "first-confirm", None, {})
+        again(home, "first-confirm", None, {})
 
 
 def test_a_study_without_baseline_gets_one_for_each_subset(home: Home) -> None:
@@ -128,36 +132,34 @@ def test_a_study_without_baseline_gets_one_for_each_subset(home: Home) -> None:
     drawn = {"space": space, "search": "random", "budget": {"trials": 6}, "base": {"loss.alpha": 0.5}}
     study = study_of("searched", drawn)
     end_study(home, study, lambda settings: (int(40 * settings["loss.margin"]), 60))
-    again = confirmation_study(home, "searched", 2, {})
+    repeated = again(home, "searched", 2, {})
     winners = {
         subset: max(p["loss.margin"] for p in study.sweeps[0].points if p["data.subset"] == subset)
         for subset in ("clean", "noisy_small")
     }
     assert {
-        sweep.name: (sweep.base["data.subset"], sweep.base["loss.margin"], sweep.base["loss.alpha"]) for sweep in again.sweeps
+        sweep.name: (sweep.base["data.subset"], sweep.base["loss.margin"], sweep.base["loss.alpha"]) for sweep in repeated.sweeps
     } == {
         f"sweep-{subset}{side}": (subset, margin, alpha)
         for subset, margin in winners.items()
         for side, alpha in (("-winner", 0.5), ("-baseline", 1.0))
     }
-    end_study(home, again, lambda settings: None if settings["seed"] == 2 else (20, 50))
-    assert {label: each and each.finding for label, each in confirmations(again, home.store_uri).items()} == {
-        "sweep-clean": NOT_CONFIRMED,
-        "sweep-noisy_small": NOT_CONFIRMED,
+    end_study(home, repeated, lambda settings: None if settings["seed"] == 2 else (20, 50))
+    assert {label: each and each.finding for label, each in confirmations(repeated, home.store_uri).items()} == {
+        "sweep-clean": UNDECIDED,
+        "sweep-noisy_small": UNDECIDED,
     }
-    assert "that all 2 hold at once is less certain" in confirmation_lines(again, home.store_uri)[-1]
+    assert "that all 2 hold at once is less certain" in confirmation_lines(repeated, home.store_uri)[-1]
 
 
 def test_a_study_that_has_not_ended_is_not_confirmed(home: Home) -> None:
     end_study(home, study_of("half", ALPHAS), by_alpha, trials=2)
     with pytest.raises(StudyError, match="has 1 trials left"):
-        confirmation_study(home, "half", 3, {})
-    process = acl_study("confirm", "nosuch", "--home", home.root)
-    assert process.returncode == 1
-    assert process.err.startswith("error: no study 'nosuch'")  # type: ignore[attr-defined]
+        again(home, "half", 3, {})
 
 
-def test_best_of_nothing_is_one_line(tmp_path: Path) -> None:
-    process = acl_study("best", "nosuch", "--home", tmp_path)
+@pytest.mark.parametrize("command", ["best", "confirm"])
+def test_an_unknown_study_is_one_line(tmp_path: Path, command: str) -> None:
+    process = acl_study(command, "nosuch", "--home", tmp_path)
     assert process.returncode == 1
     assert process.err.startswith("error: no study 'nosuch'")  # type: ignore[attr-defined]

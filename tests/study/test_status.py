@@ -132,10 +132,10 @@ def test_failures_are_grouped_and_lost_trials_are_lost_until_they_run_again(home
     write(home, launch(100), *begun, *failed, lost(40, 2))
     sweep = status_at(home, since=101).sweeps[0]
     assert (sweep.states[names.FAILED], sweep.states[LOST]) == (2, 1)
-    assert [(failure.reason, failure.trials) for failure in sweep.failures] == [
-        ("DivergedError: train.loss is nan", ["sweep-0000", "sweep-0001"]),
-        ("its worker process was killed or crashed", ["sweep-0002"]),
-    ]
+    assert sweep.failures == {
+        "DivergedError: train.loss is nan": ["sweep-0000", "sweep-0001"],
+        "its worker process was killed or crashed": ["sweep-0002"],
+    }
     write(home, launch(100), *begun, *failed, lost(40, 2), epoch(10, 2, 1, 0.3))
     states = status_at(home, since=101).sweeps[0].states
     assert (states[LOST], states[RUNNING]) == (0, 1)

@@ -1,0 +1,25 @@
+"""Options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+HomeOption = Annotated[Path, typer.Option("--home", envvar="ACL_STUDY_HOME", help="Folder of all results.")]
+SetOption = Annotated[list[str], typer.Option("--set", metavar="NAME=VALUE", help="A setting by its dotted name; repeatable.")]
+StoreOption = Annotated[
+    str | None, typer.Option("--store", help="MLflow tracking URI; default: the SQLite store in the home folder.")
+]
+DataOption = Annotated[Path | None, typer.Option("--data", help="Corpus folder; short for --set data.root=DIR.")]
+AddressOption = Annotated[str | None, typer.Option("--address", help="Ray cluster, e.g. auto; default: Ray on this machine alone.")]
+CpusOption = Annotated[float | None, typer.Option("--cpus", min=0.01, help="CPUs of each trial; default: the study's.")]
+GpusOption = Annotated[float | None, typer.Option("--gpus", min=0, help="GPUs of each trial, fractions share one.")]
+ProfileOption = Annotated[
+    str | None,
+    typer.Option("--profile", help="recipe; paper-ssl, paper-supervised: all published settings; mini: small, on a CPU."),
+]
+
+
+def given_resources(cpus: float | None, gpus: float | None) -> dict[str, float]:
+    """Those of a trial's resources that the command line names."""
+    return {key: value for key, value in (("cpus", cpus), ("gpus", gpus)) if value is not None}
