@@ -1,8 +1,10 @@
 """MLflow records as tidy frames. The only module of `analysis` that knows MLflow; names come from `study.record_names`."""
 
 import os
+import re
 import tempfile
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -149,6 +151,42 @@ def load_predictions(store_uri: str, run_ids: Iterable[str], evaluation: str = n
             frames.append(frame.assign(run_id=run_id))
     columns = ["run_id", *text, names.PREDICTION_PATCHES]
     return pd.concat(frames, ignore_index=True)[columns] if frames else pd.DataFrame(columns=columns)
+
+
+@dataclass(frozen=True)
+class FoundTrial:
+    """A trial's run, and how it ended."""
+
+    run_id: str
+    study: str
+    sweep: str
+    trial_id: str
+    outcome: str
+
+
+def find_trial(store_uri: str, reference: str) -> FoundTrial:
+    """The trial that `reference` names: an MLflow run id, the beginning of one (6 characters at least), or STUDY/TRIAL.
+
+    Raises:
+        AnalysisError: there is no store, no such trial, or several.
+    """
+    client, experiment = _open(store_uri)
+    study, slash, trial_id = reference.rpartition("/")
+    if slash and "'" not in reference:
+        condition = f"tags.`{names.STUDY}` = '{study}' and tags.`{names.TRIAL_ID}` = '{trial_id}'"
+    elif re.fullmatch(r"[0-9a-f]{6,32}", reference):
+        condition = f"attributes.run_id LIKE '{reference}%'"
+    else:
+        raise AnalysisError(f"{reference!r} names no trial; pass an MLflow run id or its first 6 characters, or STUDY/TRIAL")
+    found = _search(client, experiment, f"tags.`{names.KIND}` = '{names.KIND_TRIAL}' and {condition}")
+    if not found:
+        raise AnalysisError(f"no trial {reference!r} in {store_uri}; `acl-study ui` lists all trials with their run ids")
+    if len(found) > 1:
+        several = ", ".join(run.info.run_id for run in found[:3])
+        raise AnalysisError(f"{reference!r} names {len(found)} trials ({several}, …); pass a whole run id")
+    (run,), tags = found, found[0].data.tags
+    outcome = tags.get(names.OUTCOME, UNFINISHED)
+    return FoundTrial(run.info.run_id, tags[names.STUDY], tags[names.SWEEP], tags[names.TRIAL_ID], outcome)
 
 
 def parameter_names(trials: pd.DataFrame) -> list[str]:

@@ -12,7 +12,7 @@ from study.failures import failure_of
 from study.journal import Event, Journal
 from study.searcher import Search
 from study.spaces import Point
-from study.trial import EPOCH, IS_LAST, POINT, RUNG_EPOCH
+from study.trial import EPOCH, IS_LAST, RUNG_EPOCH
 
 MOST_LOSSES = 1  # a trial whose worker died runs once more, alone
 
@@ -47,6 +47,10 @@ class JournalKeeper(Callback):
         if self._search is not None:
             self._search.tell(name)
 
+    def change(self, name: str, point: Point, source: str) -> None:
+        """A trial takes over another one's weights and goes on with other settings."""
+        self._note(events.SETTINGS, trial=name, point=dict(point), source=source)
+
     def end_trained(self) -> None:
         """End trials whose last epoch was noted when the driver was killed."""
         for state in self.journal.unfinished():
@@ -56,8 +60,6 @@ class JournalKeeper(Callback):
     def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any) -> None:
         """Note the epoch; a trial that was paused reports its last one again."""
         name, epoch, state = trial.trial_id, result[EPOCH], self.journal.trials[trial.trial_id]
-        if trial.config[POINT] != state.point:
-            self._note(events.SETTINGS, trial=name, point=dict(trial.config[POINT]))
         if epoch <= state.epochs:
             return
         metrics = {key: value for key, value in result.items() if key.startswith(names.METRIC_PREFIXES)}

@@ -5,23 +5,25 @@ import tempfile
 import traceback
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from study.data_cli import data_app
 from study.home import DEFAULT_HOME, Home
+from study.model_cli import model_app
 from study.options import (
     AddressOption,
     CpusOption,
     DataOption,
     GpusOption,
     HomeOption,
+    NameOption,
     ProfileOption,
     SetOption,
     StoreOption,
-    given_resources,
+    StudyArgument,
 )
 from study.results_cli import results_app
 
@@ -36,6 +38,7 @@ app = typer.Typer(
 )
 app.add_typer(data_app, name="data")
 app.add_typer(results_app)
+app.add_typer(model_app)  # without a name: export and embed stand beside the other commands
 console = Console(stderr=True, highlight=False)
 
 
@@ -102,14 +105,53 @@ def studies() -> None:
 
 
 @app.command()
-def run(
-    study: Annotated[str, typer.Argument(help="Study file, or the name of a shipped study.")],
+def schema() -> None:
+    """Print the JSON schema of study files, for completion and checks in editors.
+
+    Begin a study file with: # yaml-language-server: $schema=study.schema.json
+
+    Example: acl-study schema > study.schema.json
+    """
+    from study.schema import schema_text
+
+    print(schema_text())
+
+
+@app.command()
+def plan(
+    study: StudyArgument,
     data: DataOption = None,
-    name: Annotated[str | None, typer.Option("--name", help="Name of the results; default: the study's.")] = None,
+    name: NameOption = None,
     profile: ProfileOption = None,
     settings: SetOption = [],  # noqa: B006 (typer copies it)
     cpus: CpusOption = None,
     gpus: GpusOption = None,
+    address: AddressOption = None,
+    home: HomeOption = DEFAULT_HOME,
+) -> None:
+    """Measure a few steps and print what a study would cost here, and which differences it could resolve.
+
+    Example: acl-study plan table1-supervised --data /data/FSDnoisy18k
+    """
+    from study.commands import choose_study, study_options
+    from study.planning import print_plan
+
+    chosen = choose_study(study, Home(home), **study_options(name, profile, settings, data, cpus, gpus))
+    print_plan(chosen, Home(home), knows_machine=address is None)
+
+
+@app.command()
+def run(
+    study: StudyArgument,
+    data: DataOption = None,
+    name: NameOption = None,
+    profile: ProfileOption = None,
+    settings: SetOption = [],  # noqa: B006
+    cpus: CpusOption = None,
+    gpus: GpusOption = None,
+    max_hours: Annotated[
+        float | None, typer.Option("--max-hours", help="Refuse a study that takes longer on this machine, as `plan` measures it.")
+    ] = None,
     address: AddressOption = None,
     store: StoreOption = None,
     home: HomeOption = DEFAULT_HOME,
@@ -118,10 +160,10 @@ def run(
 
     Example: acl-study run table1-supervised --data /data/FSDnoisy18k
     """
-    from study.commands import parse_settings, run_study
+    from study.commands import run_study, study_options
 
-    options: dict[str, Any] = {"name": name, "profile": profile, "overrides": parse_settings(settings, data)}
-    run_study(study, Home(home), **options, resources=given_resources(cpus, gpus), address=address, store=store)
+    options = study_options(name, profile, settings, data, cpus, gpus)
+    run_study(study, Home(home), address=address, store=store, max_hours=max_hours, **options)
 
 
 @app.command()

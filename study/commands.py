@@ -18,8 +18,12 @@ from acl.config import ConfigError
 from study.corpora import ensure_mini_corpus
 from study.home import Home, invocation
 from study.launched import records_of
+from study.options import given_resources
+from study.planning import keep_within
+from study.runnable import check_runnable
 from study.spec import Study, StudyError
-from study.study_files import read_study, resolve_study
+from study.study_files import read_study, replaced_searches, resolve_study
+from study.yaml_places import read_value
 
 LOOPBACK = "127.0.0.1"
 INCOMPLETE = 130  # exit status after Ctrl-C, SIGTERM, the end of a time budget or of the disk
@@ -29,14 +33,35 @@ def run_study(
     study_name: str,
     home: Home,
     *,
+    address: str | None = None,
+    store: str | None = None,
+    max_hours: float | None = None,
+    **options: Any,
+) -> None:
+    """Resolve a study, with the `options` of `choose_study`, and launch it.
+
+    Args:
+        max_hours: a study that this machine cannot run in so many hours is refused.
+
+    Raises:
+        StudyError: the study is wrong, there is no corpus for it, or it takes too long.
+    """
+    study = choose_study(study_name, home, **options)
+    if max_hours is not None:
+        keep_within(study, home, max_hours, knows_machine=address is None)
+    launch_study(study, home, address, store)
+
+
+def choose_study(
+    study_name: str,
+    home: Home,
+    *,
     name: str | None = None,
     profile: str | None = None,
     overrides: Mapping[str, Any] | None = None,
     resources: Mapping[str, float] | None = None,
-    address: str | None = None,
-    store: str | None = None,
-) -> None:
-    """Resolve a study and launch it, on the synthetic corpus where the mini profile names no other.
+) -> Study:
+    """Resolve a study, on the synthetic corpus where the mini profile names no other.
 
     Raises:
         StudyError: the study is wrong, or there is no corpus for it.
@@ -50,7 +75,9 @@ def run_study(
             raise StudyError("no corpus: pass --data DIR (a prepared corpus), or --profile mini for the synthetic one")
         corpus = {"data.root": str(ensure_mini_corpus(home))}
         study = resolve_study(content, profile, {**corpus, **(overrides or {})}, resources)
-    launch_study(study, home, address, store)
+    for line in replaced_searches(content, overrides or {}):
+        print(f"note: {line}", file=sys.stderr)
+    return study
 
 
 def launch_study(study: Study, home: Home, address: str | None, store: str | None) -> None:
@@ -64,6 +91,7 @@ def launch_study(study: Study, home: Home, address: str | None, store: str | Non
     from study.launch import launch
     from study.summary import print_summary
 
+    check_runnable(study, knows_machine=address is None)
     if store is not None:
         check_server(store)
     outcome = launch(study, home, store_uri=store, address=address)
@@ -92,6 +120,14 @@ def launch_study(study: Study, home: Home, address: str | None, store: str | Non
         raise typer.Exit(1)
 
 
+def study_options(
+    name: str | None, profile: str | None, settings: list[str], data: Path | None, cpus: float | None, gpus: float | None
+) -> dict[str, Any]:
+    """The options of `run` and `plan` as `choose_study` takes them; errors as `parse_settings`."""
+    resources = given_resources(cpus, gpus)
+    return {"name": name, "profile": profile, "overrides": parse_settings(settings, data), "resources": resources}
+
+
 def parse_settings(settings: list[str], data: Path | None) -> dict[str, Any]:
     """Dotted name -> value of `--set NAME=VALUE` options (values as in YAML) and of `--data`.
 
@@ -107,7 +143,7 @@ def parse_settings(settings: list[str], data: Path | None) -> dict[str, Any]:
         if not equals:
             raise ConfigError(f"--set takes NAME=VALUE, got {setting!r}; e.g. --set loss.alpha=0.3")
         try:
-            parsed[name.strip()] = _number(yaml.safe_load(value))
+            parsed[name.strip()] = read_value(value)
         except yaml.YAMLError:
             raise ConfigError(
                 f"--set {name.strip()}: {value!r} is no value; write a number, a text or a list such as [0.5, 0.9]"
@@ -176,13 +212,3 @@ def serve_records(store_uri: str, port: int) -> None:
     except KeyboardInterrupt:
         server.terminate()
         server.wait()
-
-
-def _number(value: Any) -> Any:
-    """YAML 1.1 reads 1e-3 as text; people mean a number."""
-    if isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            return value
-    return value

@@ -136,11 +136,10 @@ def _settings(study: Study, candidate: Candidate) -> dict[str, Any]:
 
 def _point(sweep: Sweep, candidate: Candidate) -> Point:
     """Values as the study lists them: the records have them as text."""
-    point = {}
-    for name, dimension in sweep.space.items():
-        value = candidate.rows[0][name]
-        point[name] = next((listed for listed in dimension.values or [] if listed == value), value)
-    return point
+    return {
+        name: next((listed for listed in sweep.space[name].values or [] if listed == value), value)
+        for name, value in candidate.setting.items()
+    }
 
 
 def _repeated(base: dict[str, Any], sweep: Sweep, name: str, seeds: list[int], resources: Mapping[str, float]) -> Sweep:

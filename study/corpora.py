@@ -17,13 +17,13 @@ MINI_SEED = 0
 
 def synthesise(folder: Path, size: str, seed: int) -> None:
     """Write a synthetic corpus; nothing is done where the same one lies already."""
-    with _progress_bar(f"synthesising {folder.name}") as progress:
+    with progress_bar(f"synthesising {folder.name}") as progress:
         write_synthetic_corpus(folder, size, seed, progress=progress)
 
 
 def prepare_features(folder: Path, workers: int | None = None) -> None:
     """Compute the features of both front ends; nothing is done where they are complete."""
-    with _progress_bar(f"features of {folder.name}") as progress:
+    with progress_bar(f"features of {folder.name}") as progress:
         prepare(folder, workers=workers, progress=progress)
 
 
@@ -36,10 +36,10 @@ def ensure_mini_corpus(home: Home) -> Path:
 
 
 @contextmanager
-def _progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
+def progress_bar(what: str, unit: str = "clips", console: Console | None = None) -> Iterator[Callable[[int, int], None]]:
     """A bar on standard error, fed with (done, total); it appears with the first call."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("clips"))
-    bar = Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=Console(stderr=True))
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn(unit))
+    bar = Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console or Console(stderr=True))
     task = bar.add_task(what, total=None)
 
     def show(done: int, total: int) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from acl.config import SELF_SUPERVISED, SUPERVISED, Config, build_config, flatten
 from acl.deviations import deviations
 from acl.provenance import describe_code, describe_hardware, describe_versions
-from study.study_files import modes_of_profile, profile_settings
+from study.profile_settings import modes_of_profile, profile_settings
 
 WIDTH = 110
 _PAPER: dict[str, str] = {SUPERVISED: "paper-supervised", SELF_SUPERVISED: "paper-ssl"}

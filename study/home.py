@@ -28,6 +28,10 @@ class Home:
         """State of a study."""
         return self.root.resolve() / "studies" / name
 
+    def trial_state(self, study: str, sweep: str, trial: str) -> Path:
+        """Checkpoints and provenance of a trial."""
+        return state_folder(self.study(study) / sweep, trial)
+
     def corpus(self, size: str, seed: int) -> Path:
         """A synthetic corpus."""
         return self.root.resolve() / "corpora" / f"synthetic-{size}-seed{seed}"
@@ -41,3 +45,8 @@ def invocation(action: str, home: Home) -> str:
     """The command line that does `action` in `home`, the way this process was called."""
     command = Path(sys.argv[0]).name if shutil.which(Path(sys.argv[0]).name) else sys.argv[0]
     return f"{command} {action}" + ("" if home.root == DEFAULT_HOME else f" --home {home.root}")
+
+
+def state_folder(sweep_folder: Path, trial: str) -> Path:
+    """Where a trial keeps its checkpoint, what its numbers came from and, from the last epoch of a stage on, its predictions."""
+    return sweep_folder / trial / "state"

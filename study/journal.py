@@ -7,7 +7,8 @@ opened, and MLflow mirrors it. A line is one JSON object with its `time` (Unix s
     trial     trial, number, point                a trial exists
     resume    trial                               a launch takes up one that an earlier launch left under way
     epoch     trial, epoch, is_last, metrics      an epoch of it has been trained, its checkpoint is written
-    settings  trial, point                        population-based training has changed the trial's settings
+    settings  trial, point, source                population-based training has given the trial other settings, and the weights of
+                                                  `source`, a copy of another trial's checkpoint
     lost      trial, reason                       its worker died or ran out of memory; it runs once more, alone
     end       trial, outcome, reason              it is over
 
@@ -38,6 +39,7 @@ class TrialState:
         trial: its name, e.g. "supervised-0003".
         number: its place in the sweep, from 0.
         point: the values of what the sweep varies, seed included.
+        source: copy of the checkpoint that it has last taken over, if any.
         epochs: last epoch that it has reported.
         is_trained: whether that was its run's last epoch.
         metrics: last value of every metric.
@@ -49,6 +51,7 @@ class TrialState:
     trial: str
     number: int
     point: Point
+    source: str | None = None
     epochs: int = 0
     is_trained: bool = False
     metrics: dict[str, float] = field(default_factory=dict)
@@ -62,7 +65,7 @@ class TrialState:
             self.epochs, self.is_trained = event["epoch"], event["is_last"]
             self.metrics |= event["metrics"]
         elif event["event"] == SETTINGS:
-            self.point = event["point"]
+            self.point, self.source = event["point"], event["source"]
         elif event["event"] == LOST:
             self.losses, self.reason = self.losses + 1, event["reason"]
         elif event["event"] == END:

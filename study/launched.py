@@ -1,6 +1,7 @@
 """What is kept of a launched study beside Ray's state: the study as launched, and where its records are."""
 
 import fcntl
+import hashlib
 import json
 import os
 import socket
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import ValidationError
 
 from study.home import Home
 from study.spec import Study, StudyError
@@ -53,23 +55,43 @@ def load_launched(home: Home, name: str) -> Study:
     if not path.exists():
         known = sorted(entry.parent.name for entry in home.root.glob(f"studies/*/{STUDY_FILE}"))
         raise StudyError(f"no study {name!r} in {home.root}; launched there: {', '.join(known) or 'none'}")
-    return Study.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    try:
+        return Study.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except (ValidationError, yaml.YAMLError) as error:
+        raise StudyError(
+            f"{path} is no study of this version ({str(error).splitlines()[0]}); run it anew under another --name"
+        ) from None
+
+
+def study_digest(study: Study) -> str:
+    """SHA-256 of all that makes it this study, in hexadecimal; people are shown the first 12 digits.
+
+    What a trial takes (`resources`) and how long a launch may last (`budget.hours`) change no result and are left out.
+    """
+    return _digest(_identity(_content(study)))
 
 
 def check_unchanged(home: Home, study: Study) -> None:
     """Results of two different studies never mix.
 
     Raises:
-        StudyError: another study was launched under this name.
+        StudyError: another study was launched under this name. Its first line is the rule, the others are the differences.
     """
     path = home.study(study.name) / STUDY_FILE
     if not path.exists():
         return
-    launched, now = (dict(_leaves(content)) for content in (yaml.safe_load(path.read_text(encoding="utf-8")), _content(study)))
-    for name in {**launched, **now}:
-        if launched.get(name) != now.get(name):
-            before, after = (f"{name} {values[name]}" if name in values else f"no {name}" for values in (launched, now))
-            raise StudyError(f"study {study.name!r} was launched with {before}, now it has {after}; give it another --name")
+    launched, now = (_identity(content) for content in (yaml.safe_load(path.read_text(encoding="utf-8")), _content(study)))
+    if _digest(launched) == _digest(now):
+        return
+    before, after = dict(_leaves(launched)), dict(_leaves(now))
+    lines = [
+        f"study {study.name!r} was launched as {_digest(launched)[:12]}, now it is {_digest(now)[:12]}: results of two studies "
+        "never mix; give it another --name, or undo what differs:"
+    ]
+    for name in sorted({**before, **after}):
+        if name not in before or name not in after or before[name] != after[name]:
+            lines += [f"{sign} {name} {leaves[name]}" for sign, leaves in (("-", before), ("+", after)) if name in leaves]
+    raise StudyError("\n".join(lines))
 
 
 @contextmanager
@@ -165,6 +187,21 @@ def _write(path: Path, text: str) -> None:
 
 def _content(study: Study) -> dict[str, Any]:
     return study.model_dump(mode="json", exclude_none=True)
+
+
+def _identity(content: dict[str, Any]) -> dict[str, Any]:
+    """The part of a study's content that decides its results."""
+    sweeps = []
+    for sweep in content["sweeps"]:
+        kept = {key: value for key, value in sweep.items() if key != "resources"}
+        kept["budget"] = {key: value for key, value in sweep.get("budget", {}).items() if key != "hours"}
+        sweeps.append({**kept, "searched": list(sweep.get("space", {}))})  # in this order; in another one, points differ
+    return {**content, "sweeps": sweeps}
+
+
+def _digest(identity: dict[str, Any]) -> str:
+    canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def _leaves(content: Any, name: str = "") -> Iterator[tuple[str, Any]]:

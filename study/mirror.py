@@ -10,6 +10,7 @@ from acl.config import build_config, flatten
 from acl.provenance import PROVENANCE_FILE
 from study import journal as events
 from study import record_names as names
+from study.home import state_folder
 from study.journal import Event, Journal
 from study.launched import keep_mirrored, mirrored
 from study.mlflow_store import RecordError, StoreUnavailableError
@@ -17,7 +18,6 @@ from study.records import StudyRecord
 from study.seeds import setting_of
 from study.spaces import Point
 from study.sweep import Sweep
-from study.trial import state_folder
 
 PATIENCE_SECONDS = 60.0  # how long the end of a launch waits for a store that does not answer
 _MOST_EVENTS = 500  # that are taken together

@@ -3,6 +3,7 @@
 import math
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ray.tune.experiment import Trial
@@ -14,12 +15,12 @@ from ray.tune.schedulers import (
     TrialScheduler,
 )
 
-from acl.config import build_config
 from study import journal as events
 from study import record_names as names
 from study.journal import Journal
-from study.scheduling import Asha, Hyperband, Median
-from study.spaces import edge_points
+from study.lengths import first_stage_epochs
+from study.population import Change, Population
+from study.scheduling import Asha, Hyperband, Median, Pbt
 from study.sweep import Sweep
 from study.trial import RUNG_EPOCH
 
@@ -27,12 +28,18 @@ _STATUS = {TrialScheduler.PAUSE: Trial.PAUSED, TrialScheduler.STOP: Trial.TERMIN
 _MAX_PENDING = "TUNE_MAX_PENDING_TRIALS_PG"
 
 
-def build_scheduler(sweep: Sweep) -> TrialScheduler:
-    """The sweep's scheduler; it sees the epochs of the first stage, before the last one, and the first objective."""
-    scheduler, epochs = sweep.scheduler, _first_stage_epochs(sweep)
+def build_scheduler(sweep: Sweep, folder: Path, change: Change) -> TrialScheduler:
+    """The sweep's scheduler; it sees the epochs of the first stage, before the last one, and the first objective.
+
+    Args:
+        sweep: to schedule.
+        folder: where its trials keep their state.
+        change: notes that a trial gets other settings, and whose weights.
+    """
+    scheduler, epochs = sweep.scheduler, first_stage_epochs(sweep)
     common: dict[str, Any] = {"time_attr": RUNG_EPOCH, "metric": sweep.objectives[0], "mode": "max"}
     # HyperBand fills its brackets with trials before any of them may go on; the others take trials as there is room.
-    os.environ[_MAX_PENDING] = str(sweep.runs) if isinstance(scheduler, Hyperband) else "1"
+    os.environ[_MAX_PENDING] = str(sweep.runs) if isinstance(scheduler, Hyperband | Pbt) else "1"
     if isinstance(scheduler, Asha):
         grace = max(1, math.floor(scheduler.grace * epochs))
         return AsyncHyperBandScheduler(**common, max_t=epochs, grace_period=grace, reduction_factor=scheduler.reduction_factor)
@@ -40,6 +47,8 @@ def build_scheduler(sweep: Sweep) -> TrialScheduler:
         return _Hyperband(**common, max_t=epochs, reduction_factor=scheduler.reduction_factor)
     if isinstance(scheduler, Median):
         return _Median(**common, grace_period=max(1, math.floor(scheduler.grace * epochs)))
+    if isinstance(scheduler, Pbt):
+        return Population(sweep, scheduler, folder, change, **common)
     return FIFOScheduler()
 
 
@@ -56,6 +65,9 @@ def replay(scheduler: TrialScheduler, journal: Journal, live: dict[str, Trial]) 
     Returns:
         Names of live trials that the scheduler had stopped when the driver was killed.
     """
+    if isinstance(scheduler, Population):
+        scheduler.take_up(journal, live)
+        return []
     controller = _Controller(scheduler)
     trials: dict[str, Any] = {}
     starts = {event["trial"]: place for place, event in enumerate(journal.events) if event["event"] == events.TRIAL}
@@ -122,7 +134,3 @@ class _Median(MedianStoppingRule):
 
     def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
         pass
-
-
-def _first_stage_epochs(sweep: Sweep) -> int:
-    return max(build_config({**sweep.common, **point}).optim.epochs for point in edge_points(sweep.space))

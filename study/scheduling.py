@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-# What can change within a run without making it another run: the loss and the optimiser's rates, no shapes, data or epochs.
-CHANGEABLE = ("loss.alpha", "loss.margin", "loss.temperature", "optim.lr", "optim.weight_decay")
+# What can change within a run: the loss. Shapes, data and epochs make another run; rates are part of the optimiser's saved state.
+CHANGEABLE = ("loss.alpha", "loss.margin", "loss.temperature")
 
 Grace = Annotated[float, Field(gt=0, le=1, description="share of its epochs that every trial runs")]
 ReductionFactor = Annotated[float, Field(gt=1, description="one in this many trials goes on at each rung")]

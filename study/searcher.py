@@ -19,7 +19,7 @@ from optuna.trial import FrozenTrial, TrialState
 from study import journal as events
 from study import record_names as names
 from study.journal import Journal, read_whole_lines
-from study.spaces import Dimension, Point, Scalar
+from study.spaces import Dimension, Point, Scalar, conditional_point
 from study.spec import StudyError, Sweep
 
 STORAGE_FILE = "optuna.journal"
@@ -75,7 +75,7 @@ class Search:
         known = set(self._numbers.values())
         asked = [trial for trial in self._trials() if trial.state == TrialState.RUNNING and trial.number not in known]
         trial = optuna.Trial(self._study, asked[0]._trial_id) if asked else self._study.ask()  # asked when the driver was killed
-        point = {name: _suggest(trial, name, dimension) for name, dimension in self._sweep.space.items()}
+        point = conditional_point(self._sweep.space, lambda name, dimension: _suggest(trial, name, dimension))
         name = self._sweep.trial_name(number)
         if trial.number != number:
             trial.set_user_attr(_OWNER, name)

@@ -4,12 +4,13 @@
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from study.objectives import pareto_front
 from study.seeds import SEED
+from study.spaces import conditional_point
 from study.spec import Sweep
 
 SUBSET = "data.subset"
@@ -64,18 +65,24 @@ def choices(sweep: Sweep, rows: Sequence[Row]) -> list[Choice]:
     settings: dict[tuple[Any, ...], dict[Any, Row]] = {}
     for row in rows:
         if all(math.isfinite(row.get(objective, math.nan)) for objective in sweep.objectives):
-            settings.setdefault(tuple(row[name] for name in sweep.space), {})[row.get(SEED)] = row
+            settings.setdefault(tuple(setting_of_row(sweep, row).items()), {})[row.get(SEED)] = row
     most = max(map(len, settings.values()), default=0)
     candidates = [as_candidate(sweep, list(trials.values())) for trials in settings.values() if len(trials) == most]
-    subsets = dict.fromkeys(candidate.setting[SUBSET] for candidate in candidates) if SUBSET in sweep.space else [None]
-    groups = {subset: [each for each in candidates if subset in (None, each.setting.get(SUBSET))] for subset in subsets}
-    return [Choice(subset, group, _winners(sweep, group)) for subset, group in groups.items() if group]
+    groups: dict[str | None, list[Candidate]] = {}
+    for candidate in candidates:
+        groups.setdefault(candidate.setting.get(SUBSET), []).append(candidate)
+    return [Choice(subset, group, _winners(sweep, group)) for subset, group in groups.items()]
 
 
 def as_candidate(sweep: Sweep, rows: list[Row]) -> Candidate:
     """The setting that `rows`, its finished trials, repeat, seen with the sweep's objectives."""
     means = tuple(statistics.fmean(row[objective] for row in rows) for objective in sweep.objectives)
-    return Candidate({name: rows[0][name] for name in sweep.space}, rows, means)
+    return Candidate(setting_of_row(sweep, rows[0]), rows, means)
+
+
+def setting_of_row(sweep: Sweep, row: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a trial's active dimensions."""
+    return conditional_point(sweep.space, lambda name, _: row[name])
 
 
 def rank(sweep: Sweep, candidate: Candidate) -> tuple[float, ...]:

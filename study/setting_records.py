@@ -11,6 +11,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME
 
 from study import record_names as names
 from study.seeds import SEED, setting_text
+from study.selection import setting_of_row
 from study.sweep import Sweep
 
 
@@ -40,8 +41,7 @@ class SettingRecords:
         if key in self._runs:
             client.update_run(self._runs[key], status=RunStatus.to_string(RunStatus.RUNNING))
             return self._runs[key]
-        varied = {name: settings[name] for name in sweep.space}
-        name = setting_text(varied) or sweep.name  # a sweep of nothing but seeds is one setting
+        name = setting_text(setting_of_row(sweep, settings)) or sweep.name  # a sweep of nothing but seeds is one setting
         own = {MLFLOW_RUN_NAME: name, names.KIND: names.KIND_SETTING, names.SETTING: key[1]}
         run_id: str = client.create_run(experiment, run_name=name, tags={**tags, **own}).info.run_id
         self._runs[key] = run_id
@@ -76,4 +76,4 @@ class SettingRecords:
 
 
 def _key(sweep: Sweep, settings: Mapping[str, Any]) -> tuple[str, str]:
-    return sweep.name, json.dumps({name: settings[name] for name in sweep.space})
+    return sweep.name, json.dumps(setting_of_row(sweep, settings))

@@ -1,35 +1,56 @@
 """Search spaces as data: what a study file says about one setting, and the points that grid and random search try."""
 
-import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Scalar = bool | int | float | str
 Point = dict[str, Any]  # dotted setting name -> value
+KINDS = ("grid", "choice", "uniform", "loguniform")
 MOST_COMBINATIONS = 4096  # of edges
+
+
+class FieldError(ValueError):
+    """A part of a sweep, or of a study, is wrong.
+
+    Attributes:
+        path: names and positions that lead from there to the part.
+    """
+
+    def __init__(self, message: str, *path: str | int) -> None:
+        super().__init__(message)
+        self.path = path
 
 
 class Dimension(BaseModel):
     """Values that one setting may take; exactly one of the four kinds.
 
     `grid` and `choice` list values (a grid tries each of them, a choice is drawn from); `uniform` and `loguniform` are
-    `[low, high]`, both inclusive.
+    `[low, high]`, both inclusive. `when` names other settings and the values that they must have for this one to vary: where
+    one has another value, or does not vary itself, this setting keeps the value that it has without a search.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     grid: list[Scalar] | None = Field(None, min_length=1)
     choice: list[Scalar] | None = Field(None, min_length=1)
     uniform: tuple[float, float] | None = None
     loguniform: tuple[float, float] | None = None
+    when: dict[str, list[Scalar]] | None = None
+
+    @field_validator("when", mode="before")
+    @classmethod
+    def _listed(cls, value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            return value
+        return {name: values if isinstance(values, list) else [values] for name, values in value.items()} or None
 
     @model_validator(mode="after")
     def _one_kind(self) -> "Dimension":
-        kinds = [name for name in type(self).model_fields if getattr(self, name) is not None]
+        kinds = [name for name in KINDS if getattr(self, name) is not None]
         if len(kinds) != 1:
             raise ValueError(f"a dimension is one of grid, choice, uniform, loguniform; got {', '.join(kinds) or 'none'}")
         if self.interval is not None and self.interval[0] >= self.interval[1]:
@@ -58,6 +79,10 @@ class Dimension(BaseModel):
         low, high = self.interval
         return [low, high, low + (high - low) / math.pi]
 
+    def is_active(self, point: Mapping[str, Any]) -> bool:
+        """Whether the setting varies in a trial of which `point` has the dimensions named before it."""
+        return all(name in point and point[name] in values for name, values in (self.when or {}).items())
+
     def contains(self, value: Scalar) -> bool:
         """Whether `value` is one of those that the setting may take."""
         if self.interval is None:
@@ -75,26 +100,40 @@ class Dimension(BaseModel):
         return values[int(generator.integers(len(values)))]
 
 
+def conditional_point(space: Mapping[str, Dimension], ask: Callable[[str, Dimension], Scalar]) -> Point:
+    """A point of `space`: `ask` is called for one dimension after the other, but for those inactive after the answers so far.
+
+    >>> space = {"a": Dimension(grid=[1, 2]), "b": Dimension(grid=["x", "y"], when={"a": [2]})}
+    >>> conditional_point(space, lambda name, dimension: dimension.edges[0])
+    {'a': 1}
+    """
+    point: Point = {}
+    for name, dimension in space.items():
+        if dimension.is_active(point):
+            point[name] = ask(name, dimension)
+    return point
+
+
 def grid_points(space: Mapping[str, Dimension]) -> list[Point]:
     """Every combination of the listed values, the last dimension varying fastest.
 
-    >>> grid_points({"a": Dimension(grid=[1, 2]), "b": Dimension(grid=["x", "y"])})
-    [{'a': 1, 'b': 'x'}, {'a': 1, 'b': 'y'}, {'a': 2, 'b': 'x'}, {'a': 2, 'b': 'y'}]
+    >>> grid_points({"a": Dimension(grid=[1, 2]), "b": Dimension(grid=["x", "y"], when={"a": [2]})})
+    [{'a': 1}, {'a': 2, 'b': 'x'}, {'a': 2, 'b': 'y'}]
 
     Raises:
-        ValueError: a dimension is continuous.
+        FieldError: a dimension is continuous.
     """
     for name, dimension in space.items():
         if dimension.values is None:
-            raise ValueError(f"search is grid but {name} is continuous; list its values with grid, or search with random or tpe")
-    combinations = itertools.product(*(dimension.values or [] for dimension in space.values()))
-    return [dict(zip(space, values, strict=True)) for values in combinations]
+            rule = f"search is grid but {name} is continuous; list its values with grid, or search with random or tpe"
+            raise FieldError(rule, "space", name)
+    return _combinations(space)
 
 
 def random_points(space: Mapping[str, Dimension], count: int, seed: int) -> list[Point]:
     """`count` independent draws; the first ones do not depend on `count`."""
     generator = np.random.default_rng(seed)
-    return [{name: dimension.draw(generator) for name, dimension in space.items()} for _ in range(count)]
+    return [conditional_point(space, lambda _, dimension: dimension.draw(generator)) for _ in range(count)]
 
 
 def edge_points(space: Mapping[str, Dimension]) -> list[Point]:
@@ -104,6 +143,54 @@ def edge_points(space: Mapping[str, Dimension]) -> list[Point]:
     [{'a': 1, 'b': 'x'}, {'a': 2, 'b': 'x'}]
     """
     if math.prod(len(dimension.edges) for dimension in space.values()) <= MOST_COMBINATIONS:
-        return [dict(zip(space, values, strict=True)) for values in itertools.product(*(d.edges for d in space.values()))]
-    first = {name: dimension.edges[0] for name, dimension in space.items()}
-    return [first] + [{**first, name: edge} for name, dimension in space.items() for edge in dimension.edges[1:]]
+        return _combinations(space)
+    points = [conditional_point(space, _choosing({}))]
+    for name, dimension in space.items():
+        others = {other: values[0] for other, values in _activating(space, name).items() if values}
+        points += [conditional_point(space, _choosing({**others, name: edge})) for edge in dimension.edges]
+    return [point for place, point in enumerate(points) if point not in points[:place]]
+
+
+def check_conditions(space: Mapping[str, Dimension]) -> None:
+    """Conditions name dimensions that are listed before, and values that these can take.
+
+    Raises:
+        FieldError: one does not.
+    """
+    before: dict[str, Dimension] = {}
+    for name, dimension in space.items():
+        for other, values in (dimension.when or {}).items():
+            path = ("space", name, "when", other)
+            if other not in before:
+                place = "is searched, but named after it; name it before" if other in space else "is not searched before it"
+                raise FieldError(f"{name} depends on {other}, which {place}", *path)
+            if before[other].values is None:
+                raise FieldError(f"{name} depends on {other}, which is continuous; list its values with grid or choice", *path)
+            if never := [value for value in values if not before[other].contains(value)]:
+                raise FieldError(f"{other} is never {never[0]}; its values are {before[other].values}", *path)
+        before[name] = dimension
+
+
+def _combinations(space: Mapping[str, Dimension]) -> list[Point]:
+    points: list[Point] = [{}]
+    for name, dimension in space.items():
+        points = [
+            {**point, name: edge} if edge is not None else point
+            for point in points
+            for edge in (dimension.edges if dimension.is_active(point) else [None])
+        ]
+    return points
+
+
+def _choosing(values: Point) -> Callable[[str, Dimension], Scalar]:
+    """Answers with `values`, and with the first edge of every other dimension."""
+    return lambda name, dimension: values[name] if name in values else dimension.edges[0]
+
+
+def _activating(space: Mapping[str, Dimension], name: str) -> dict[str, list[Scalar]]:
+    """Values of other dimensions at which `name` varies."""
+    allowed: dict[str, list[Scalar]] = {}
+    for other, values in (space[name].when or {}).items():
+        for setting, its in {**_activating(space, other), other: values}.items():
+            allowed[setting] = [value for value in allowed.get(setting, its) if value in its]
+    return allowed

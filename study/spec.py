@@ -1,12 +1,14 @@
 """What a study is: a question, and the sweeps that answer it."""
 
+import re
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from acl.config import build_config
-from study.spaces import edge_points
-from study.sweep import UNKNOWN_CORPUS, Sweep
+from acl.config import ConfigError, build_config
+from study.departures import UNKNOWN_CORPUS, departures
+from study.spaces import FieldError, edge_points
+from study.sweep import Sweep
 
 __all__ = ["Profile", "Study", "StudyError", "Sweep"]
 
@@ -34,9 +36,12 @@ class Study(BaseModel):
         sweep_names = [sweep.name for sweep in self.sweeps]
         if len(set(sweep_names)) < len(sweep_names):
             raise ValueError(f"sweeps need different names, got {', '.join(sweep_names)}")
-        for sweep in self.sweeps:
+        for number, sweep in enumerate(self.sweeps):
             for point in edge_points(sweep.space):
-                build_config({"data.root": UNKNOWN_CORPUS, **sweep.base, **point})
+                try:
+                    build_config({"data.root": UNKNOWN_CORPUS, **sweep.base, **point})
+                except ConfigError as error:
+                    raise FieldError(str(error), "sweeps", number, *_place_of(str(error), sweep)) from None
         return self
 
     @property
@@ -44,10 +49,17 @@ class Study(BaseModel):
         """Settings of any sweep that are not the published recipe's, by mode; empty where all are."""
         by_mode: dict[str, dict[str, None]] = {}
         for sweep in self.sweeps:
-            by_mode.setdefault(sweep.base["mode"], {}).update(dict.fromkeys(sweep.departures))
+            by_mode.setdefault(sweep.base["mode"], {}).update(dict.fromkeys(departures(sweep)))
         return "; ".join(f"{mode}: {', '.join(lines)}" for mode, lines in by_mode.items() if lines)
 
     @property
     def runs(self) -> int:
         """Trials of all sweeps."""
         return sum(sweep.runs for sweep in self.sweeps)
+
+
+def _place_of(message: str, sweep: Sweep) -> tuple[str, ...]:
+    """Where in a sweep the setting is with whose name a message about a configuration begins; the sweep itself for none."""
+    setting = re.match(r"[\w.]*\w", message)
+    parts = {"space": sweep.space, "base": sweep.base}
+    return next(((part, setting[0]) for part, settings in parts.items() if setting and setting[0] in settings), ())

@@ -13,8 +13,8 @@ from study import record_names as names
 from study.home import Home
 from study.journal import Journal, TrialState
 from study.launched import STUDY_FILE, LaunchProcess, launch_of, load_launched, mirrored
+from study.lengths import longest_epochs
 from study.selection import Choice, Row, choices
-from study.spaces import edge_points
 from study.spec import Sweep
 
 RATE_WINDOW = 1800.0  # seconds whose epochs give the rate
@@ -148,7 +148,7 @@ def sweep_status(sweep: Sweep, journal: Journal, *, is_running: bool, now: float
         is_running: whether a launch is at it.
         now: Unix seconds.
     """
-    longest, trials = sweep_epochs(sweep), list(journal.trials.values())
+    longest, trials = longest_epochs(sweep), list(journal.trials.values())
     active = _since_launch(journal) if is_running else set()
     kinds = {trial.trial: _state(trial, active) for trial in trials}
     states = {state: list(kinds.values()).count(state) for state in STATES}
@@ -170,11 +170,6 @@ def sweep_status(sweep: Sweep, journal: Journal, *, is_running: bool, now: float
         sweep.scheduler.name not in _RUN_TO_THE_END,
         failures,
     )
-
-
-def sweep_epochs(sweep: Sweep) -> int:
-    """Epochs of the sweep's longest trials."""
-    return max(build_config({**sweep.common, **point}).total_epochs for point in edge_points(sweep.space))
 
 
 def _at_work(journals: Sequence[Journal], process: LaunchProcess | None) -> Journal | None:

@@ -4,22 +4,22 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from acl.config import SELF_SUPERVISED, SUPERVISED, build_config, flatten
+from acl.config import SELF_SUPERVISED
 from study import record_names as names
 from study.objectives import DIRECTIONS, Direction, check_objective, exists, exists_each_epoch
 from study.scheduling import CHANGEABLE, NoScheduler, Pbt, Scheduler
-from study.spaces import Dimension, Point, Scalar, edge_points, grid_points, random_points
+from study.spaces import (
+    Dimension,
+    FieldError,
+    Point,
+    Scalar,
+    check_conditions,
+    conditional_point,
+    grid_points,
+    random_points,
+)
 
 SearchMethod = Literal["grid", "random", "tpe", "gp", "cmaes", "qmc"]
-# What studies vary as their question, which evaluations are made (both protocols are the recipe's), and what says only where a run
-# computes: no departure from the recipe.
-_QUESTIONS = ("seed", "loss.alpha", "loss.margin", "loss.temperature")
-_NO_DEPARTURE = {
-    SUPERVISED: (*_QUESTIONS, "data.root", "data.subset"),
-    SELF_SUPERVISED: (*_QUESTIONS, "data.root", "probe.protocol", "finetune.on"),
-}
-_PLACE = ("compute.device", "compute.threads", "compute.channels_last")
-UNKNOWN_CORPUS = "."  # stands for data.root while a study is checked before its corpus is named
 
 
 class _Part(BaseModel):
@@ -78,58 +78,70 @@ class Sweep(_Part):
     @model_validator(mode="after")
     def _settings_have_one_place(self) -> "Sweep":
         if "seed" in self.base:
-            raise ValueError(f"seed is in base; write seeds: [{self.base['seed']}]")
-        if both := sorted(set(self.space) & set(self.base)):
-            raise ValueError(f"{both[0]} is in base and in space; keep it in one")
+            raise FieldError(f"seed is in base; write seeds: [{self.base['seed']}]", "base", "seed")
+        # A conditional one may have a value in base, for the trials where it is inactive.
+        if both := sorted(name for name, dimension in self.space.items() if name in self.base and not dimension.when):
+            raise FieldError(f"{both[0]} is in base and in space; keep it in one", "space", both[0])
         if fixed := sorted(set(self.space) & {"mode", "seed"}):
-            raise ValueError(f"{fixed[0]} cannot be searched; modes are sweeps of their own, seeds go into seeds")
+            rule = f"{fixed[0]} cannot be searched; modes are sweeps of their own, seeds go into seeds"
+            raise FieldError(rule, "space", fixed[0])
         if len(set(self.seeds)) < len(self.seeds):
-            raise ValueError(f"seeds {self.seeds} repeat; list each seed once")
+            raise FieldError(f"seeds {self.seeds} repeat; list each seed once", "seeds")
+        check_conditions(self.space)
         return self
 
     @model_validator(mode="after")
     def _objectives_can_be_searched_for(self) -> "Sweep":
         for objective in self.objectives:
             if not exists(objective, self_supervised=self._self_supervised):
-                raise ValueError(f"objective {objective} exists in self-supervised runs only; use {names.VAL_ACCURACY}")
+                rule = f"objective {objective} exists in self-supervised runs only; use {names.VAL_ACCURACY}"
+                raise FieldError(rule, "objective")
         if len(self.objectives) > 1 and self.search == "cmaes":
-            raise ValueError("search cmaes takes one objective; several are searched with grid, random, tpe, gp or qmc")
+            raise FieldError("search cmaes takes one objective; several are searched with grid, random, tpe, gp or qmc", "search")
         return self
 
     @model_validator(mode="after")
     def _search_has_points(self) -> "Sweep":
-        if self.uses_optuna and not self.space:
-            raise ValueError(f"search {self.search} needs a space; one setting alone is a grid")
+        if self.search != "grid" and not self.space:
+            raise FieldError(f"search {self.search} needs a space; one setting alone is a grid", "search")
         if self.search == "grid":
             grid_points(self.space)
         elif self.budget.trials is None:
-            raise ValueError(f"search {self.search} needs budget.trials")
+            raise FieldError(f"search {self.search} needs budget.trials, e.g. budget: {{trials: 30}}", "search")
         if self.uses_optuna and len(self.seeds) > 1:
-            raise ValueError(f"search {self.search} takes one seed, got {self.seeds}; repeat its winner with a grid over seeds")
+            rule = f"search {self.search} takes one seed, got {self.seeds}; repeat its winner with a grid over seeds"
+            raise FieldError(rule, "seeds")
         return self
 
     @model_validator(mode="after")
     def _known_points_lie_in_the_space(self) -> "Sweep":
-        if not self.enqueue:
-            return self
-        if self.search == "grid":
-            raise ValueError(
-                "enqueue is for random search and Optuna's methods; a grid tries all its points anyway, add values there"
-            )
+        if self.enqueue and self.search == "grid":
+            rule = "enqueue is for random search and Optuna's methods; a grid tries all its points anyway, add values there"
+            raise FieldError(rule, "enqueue")
         if len(self.enqueue) > self.trials:
-            raise ValueError(f"enqueue has {len(self.enqueue)} points, budget.trials is {self.trials}; raise it or list fewer")
+            rule = f"enqueue has {len(self.enqueue)} points, budget.trials is {self.trials}; raise it or list fewer"
+            raise FieldError(rule, "enqueue")
         for number, point in enumerate(self.enqueue):
-            if wrong := sorted(set(self.space) ^ set(point)):
-                rule = "is missing" if wrong[0] in self.space else "is not in the space"
-                raise ValueError(
-                    f"enqueue.{number}: {wrong[0]} {rule}; a point names each searched setting: {', '.join(self.space)}"
-                )
-            for name, value in point.items():
-                if not self.space[name].contains(value):
-                    raise ValueError(f"enqueue.{number}: {name} {value} lies outside its dimension; correct it or widen the space")
+            self._check_known_point(number)
             if point in self.enqueue[:number]:
-                raise ValueError(f"enqueue.{number} repeats an earlier point; list each point once")
+                raise FieldError("repeats an earlier point; list each point once", "enqueue", number)
         return self
+
+    def _check_known_point(self, number: int) -> None:
+        given = self.enqueue[number]
+
+        def ask(name: str, dimension: Dimension) -> Scalar:
+            if name not in given:
+                raise FieldError(f"{name} is missing; a point names each setting that is searched at it", "enqueue", number)
+            if not dimension.contains(given[name]):
+                rule = f"{name} {given[name]} lies outside its dimension; correct it or widen the space"
+                raise FieldError(rule, "enqueue", number, name)
+            return given[name]
+
+        point = conditional_point(self.space, ask)
+        if extra := [name for name in given if name not in point]:
+            place = "is not searched at this point: see its when" if extra[0] in self.space else "is not in the space"
+            raise FieldError(f"{extra[0]} {place}; leave it out", "enqueue", number, extra[0])
 
     @model_validator(mode="after")
     def _scheduler_can_compare(self) -> "Sweep":
@@ -137,17 +149,21 @@ class Sweep(_Part):
         if scheduler == "none":
             return self
         if len(self.objectives) > 1:
-            raise ValueError(
+            rule = (
                 f"{scheduler} compares trials by one objective, of several none is the better; use scheduler: none or one objective"
             )
+            raise FieldError(rule, "scheduler")
         if not exists_each_epoch(objective, self_supervised=self._self_supervised):
-            raise ValueError(
-                f"{scheduler} compares epochs of pre-training, which have no {objective} yet; use {names.VAL_KNN_ACCURACY}"
-            )
+            rule = f"{scheduler} compares epochs of pre-training, which have no {objective} yet; use {names.VAL_KNN_ACCURACY}"
+            raise FieldError(rule, "objective")
+        if scheduler == "hyperband" and self.uses_optuna:
+            rule = "hyperband fills its brackets before results arrive, so a searcher learns nothing; use search: random, or asha"
+            raise FieldError(rule, "scheduler")
         if len(self.seeds) > 1:
-            raise ValueError(
+            raise FieldError(
                 f"{scheduler} takes one seed, got {self.seeds}: a setting of which only the lucky seeds run to the end "
-                "looks better than it is; use scheduler: none, or repeat the winner with a grid over seeds"
+                "looks better than it is; use scheduler: none, or repeat the winner with a grid over seeds",
+                "seeds",
             )
         return self
 
@@ -156,19 +172,20 @@ class Sweep(_Part):
         if not isinstance(self.scheduler, Pbt):
             return self
         if self.search != "random":
-            raise ValueError(
+            raise FieldError(
                 "pbt changes settings itself while trials run, a searcher would learn from settings that no trial kept; "
-                f"use search: random, got {self.search}"
+                f"use search: random, got {self.search}",
+                "search",
             )
-        if not self.space:
-            raise ValueError(f"pbt needs a space; what it can change is {', '.join(CHANGEABLE)}")
         if fixed := [name for name in self.space if name not in CHANGEABLE]:
-            raise ValueError(f"{fixed[0]} cannot change while a trial runs; with pbt the space may hold {', '.join(CHANGEABLE)}")
+            rule = f"{fixed[0]} cannot change while a trial runs; with pbt the space may hold {', '.join(CHANGEABLE)}"
+            raise FieldError(rule, "space", fixed[0])
+        if depending := [name for name, dimension in self.space.items() if dimension.when]:
+            rule = f"{depending[0]} depends on another setting, which pbt may change while a trial runs; leave its when out"
+            raise FieldError(rule, "space", depending[0], "when")
         if self.trials * self.scheduler.quantile < 1:
-            raise ValueError(
-                f"pbt with quantile {self.scheduler.quantile:g} of {self.trials} trials never replaces one; "
-                "raise budget.trials or scheduler.quantile"
-            )
+            rule = f"pbt with quantile {self.scheduler.quantile:g} of {self.trials} trials never replaces one"
+            raise FieldError(f"{rule}; raise budget.trials or scheduler.quantile", "scheduler")
         return self
 
     @property
@@ -205,24 +222,6 @@ class Sweep(_Part):
         else:
             drawn = [*self.enqueue, *random_points(self.space, self.trials - len(self.enqueue), self.seeds[0])]
         return [{**point, "seed": seed} for point in drawn for seed in self.seeds]
-
-    @property
-    def departures(self) -> list[str]:
-        """Settings that are not the published recipe's, one line each; what the paper varies itself is none."""
-        root = {"data.root": UNKNOWN_CORPUS}
-        recipe = flatten(build_config({**root, "mode": self.base["mode"]}))
-        own = flatten(build_config({**root, **self.base, **edge_points(self.space)[0]}))
-        lines = []
-        for name, value in recipe.items():
-            if name in _NO_DEPARTURE[self.base["mode"]] or name in _PLACE:
-                continue
-            if name.startswith("finetune.") and not own["finetune.on"]:
-                continue
-            if name in self.space:
-                lines.append(f"{name} searched (recipe: {value})")
-            elif own[name] != value:
-                lines.append(f"{name} {own[name]} (recipe: {value})")
-        return lines
 
     @property
     def trials(self) -> int:

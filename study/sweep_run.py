@@ -11,15 +11,17 @@ import ray
 from ray import tune
 from ray.tune import Stopper
 
+from acl.training.checkpoint import copy_file
 from study import journal as events
 from study import record_names as names
 from study.callbacks import JournalKeeper
 from study.interruption import Interruption
 from study.journal import Event, Journal, TrialState
+from study.lengths import longest_epochs
+from study.population import copy_each
 from study.progress import ProgressLine
 from study.schedulers import build_scheduler
 from study.searcher import Search
-from study.status import sweep_epochs
 from study.sweep import Resources, Sweep
 from study.trial import run_trial
 from study.trials import NextPoint, SweepTrials, listed_points, ray_folder
@@ -63,7 +65,7 @@ def run_sweep(
         announce: is called with each new event.
     """
     begun = journal.append(events.LAUNCH, resources=sweep.resources.model_dump())
-    progress = ProgressLine(sweep, journal, sweep_epochs(sweep))
+    progress = ProgressLine(sweep, journal, longest_epochs(sweep))
     announce(progress, begun)
 
     def show(event: Event) -> None:
@@ -79,6 +81,9 @@ def run_sweep(
         _pass(sweep, folder, sweep.resources, keeper, interruption, [state for state in again if not state.losses], next_point)
         if lost := [state for state in journal.unfinished() if state.losses]:
             _pass(sweep, folder, _alone(sweep.resources), keeper, interruption, lost, None)
+    if is_complete(sweep, journal):
+        for copy in folder.glob(f"*/state/{copy_file('*')}"):  # nobody goes on from them any more
+            copy.unlink(missing_ok=True)
     return outcome_of(sweep, journal)
 
 
@@ -95,9 +100,13 @@ def _pass(
         return
     threads = {"compute.threads": sweep.common.get("compute.threads") or max(1, math.floor(sweep.resources.cpus))}
     trainable = tune.with_parameters(
-        run_trial, common={**sweep.common, **threads}, sweep_folder=str(folder), gpu_share=resources.gpus
+        run_trial,
+        common={**sweep.common, **threads},
+        sweep_folder=str(folder),
+        gpu_share=resources.gpus,
+        copy_each=copy_each(sweep),
     )
-    scheduler = build_scheduler(sweep)
+    scheduler = build_scheduler(sweep, folder, keeper.change)
     shutil.rmtree(ray_folder(folder), ignore_errors=True)
     tune.run(
         trainable,

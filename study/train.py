@@ -9,7 +9,7 @@ from acl.training import EpochResult, fit
 from study import record_names as names
 from study.commands import parse_settings
 from study.predictions import predictions_csv
-from study.study_files import check_profile, modes_of_profile, profile_settings
+from study.profile_settings import check_profile, modes_of_profile, profile_settings
 
 _CLASS_WISE = "class_accuracy."
 

@@ -8,24 +8,24 @@ from typing import Any
 from ray import tune
 
 from acl.config import Config, build_config
-from acl.training import fit
+from acl.training import Population, fit
 from acl.training.device import limit_gpu_memory
 from study import record_names as names
+from study.home import state_folder
 from study.predictions import predictions_csv
+from study.scheduling import CHANGEABLE
 
 POINT = "point"  # key of a trial's Ray configuration: the values of what the sweep varies
 RECEIVED = "received"  # key of a trial's Ray configuration: the last epoch that the journal has
+SOURCE = "source"  # key of a trial's Ray configuration: whose weights it takes over, a copy of another trial's checkpoint
 EPOCH = "epoch"  # key of a result: number of the epoch
 RUNG_EPOCH = "rung_epoch"  # key of a result: the epoch at which the scheduler may stop the trial
 IS_LAST = "is_last"  # key of a result: whether the run is complete
 
 
-def state_folder(sweep_folder: Path, trial: str) -> Path:
-    """Where a trial keeps its checkpoint, what its numbers came from and, from the last epoch of a stage on, its predictions."""
-    return sweep_folder / trial / "state"
-
-
-def run_trial(ray_config: Mapping[str, Any], common: Mapping[str, Any], sweep_folder: str, gpu_share: float) -> None:
+def run_trial(
+    ray_config: Mapping[str, Any], common: Mapping[str, Any], sweep_folder: str, gpu_share: float, copy_each: int
+) -> None:
     """Train one trial and report each epoch; continues behind the last epoch that its state folder holds.
 
     The state is the trial's own, not Ray's: Ray deletes checkpoints before its snapshot of the experiment stops naming them, so a
@@ -36,12 +36,15 @@ def run_trial(ray_config: Mapping[str, Any], common: Mapping[str, Any], sweep_fo
         common: settings of all trials of the sweep.
         sweep_folder: where the sweep's trials keep their state.
         gpu_share: share of a GPU that is the trial's, 0..1; it cannot take more memory than that from others.
+        copy_each: epochs between two chances of other trials to go on from this one's weights; 0 is never.
     """
     config = build_config({**common, **ray_config[POINT]})
     folder = state_folder(Path(sweep_folder), tune.get_context().get_trial_id())
     limit_gpu_memory(gpu_share)
+    source = Path(ray_config[SOURCE]) if ray_config.get(SOURCE) else None
+    population = Population(copy_each, CHANGEABLE, source) if copy_each else None
     # Ray ends a trial by an exception inside report: closing() lets go of the state folder then.
-    with closing(fit(config, folder)) as results:
+    with closing(fit(config, folder, population)) as results:
         for result in results:
             if result.epoch <= ray_config[RECEIVED]:
                 continue

@@ -15,7 +15,7 @@ from study.journal import Journal, TrialState
 from study.schedulers import replay
 from study.spaces import Point
 from study.sweep import Resources, Sweep
-from study.trial import POINT, RECEIVED
+from study.trial import POINT, RECEIVED, SOURCE
 
 NextPoint = Callable[[], tuple[int, Point] | None]  # number and point of a new trial; None when there is no further one
 
@@ -65,7 +65,7 @@ class SweepTrials(SearchAlgorithm):
     def add_configurations(self, experiments: Any) -> None:
         """Take up what Ray runs, and make the trials that go on."""
         (self._experiment,) = experiments
-        self._queue = [self._trial(state.trial, state.point, state.epochs) for state in self._left]
+        self._queue = [self._trial(state.trial, state.point, state.epochs, state.source) for state in self._left]
         for name in replay(self._scheduler, self._keeper.journal, {trial.trial_id: trial for trial in self._queue}):
             self._keeper.end(name, names.STOPPED)
             self._queue = [trial for trial in self._queue if trial.trial_id != name]
@@ -91,14 +91,14 @@ class SweepTrials(SearchAlgorithm):
         number, point = new
         name = self._sweep.trial_name(number)
         self._keeper.start(name, number, point)
-        return self._trial(name, point, received=0)
+        return self._trial(name, point, received=0, source=None)
 
-    def _trial(self, name: str, point: Mapping[str, Any], received: int) -> Trial:
+    def _trial(self, name: str, point: Mapping[str, Any], received: int, source: str | None) -> Trial:
         assert self._experiment is not None
         spec = self._experiment.spec
         return Trial(
             spec["run"],
-            config={**spec.get("config", {}), POINT: dict(point), RECEIVED: received},
+            config={**spec.get("config", {}), POINT: dict(point), RECEIVED: received, SOURCE: source},
             trial_id=name,
             storage=spec["storage"],
             placement_group_factory=PlacementGroupFactory([{"CPU": self._resources.cpus, "GPU": self._resources.gpus}]),

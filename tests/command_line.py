@@ -6,8 +6,10 @@ import sys
 from pathlib import Path
 
 import mlflow
+import pytest
 from mlflow.entities import Run
 
+from study import cli
 from study import record_names as names
 
 SMOKE = Path(__file__).parent / "study" / "smoke.yaml"
@@ -27,6 +29,15 @@ def acl_study(*arguments: object, wait: bool = True) -> subprocess.Popen[str]:
     if wait:
         process.out, process.err = process.communicate(timeout=240)  # type: ignore[attr-defined]
     return process
+
+
+def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    """The command line in this process; returns its exit status."""
+    monkeypatch.setattr(sys, "argv", ["acl-study", *arguments])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert isinstance(stop.value.code, int)
+    return stop.value.code
 
 
 def store(home: Path) -> str:

@@ -1,7 +1,7 @@
 """Training: `fit(config)` yields one complete record per epoch."""
 
-from collections.abc import Generator
-from dataclasses import asdict
+from collections.abc import Collection, Generator, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from acl.config import Config
@@ -11,10 +11,27 @@ from acl.training.course import Course, FinishedStage
 from acl.training.epoch_result import ClipPrediction, EpochResult
 from acl.training.stage import DivergedError
 
-__all__ = ["ClipPrediction", "DivergedError", "EpochResult", "fit"]
+__all__ = ["ClipPrediction", "DivergedError", "EpochResult", "Population", "fit"]
 
 
-def fit(config: Config, checkpoints: Path | None = None) -> Generator[EpochResult, None, None]:
+@dataclass(frozen=True)
+class Population:
+    """A run's part in population-based training.
+
+    Attributes:
+        copy_each: the checkpoint is kept after every so many epochs, for others to go on from.
+        may_differ: settings that change within a run.
+        source: copy of another run's checkpoint that this run goes on from, if it has not done so already.
+    """
+
+    copy_each: int
+    may_differ: Collection[str]
+    source: Path | None = None
+
+
+def fit(
+    config: Config, checkpoints: Path | None = None, population: Population | None = None
+) -> Generator[EpochResult, None, None]:
     """Train as configured; yield a complete record after each epoch.
 
     With a folder for `checkpoints`, the state is saved there before each record is yielded, and a run that finds a checkpoint
@@ -24,11 +41,12 @@ def fit(config: Config, checkpoints: Path | None = None) -> Generator[EpochResul
     Args:
         config: from `acl.config.build_config`.
         checkpoints: folder of this run; None keeps nothing.
+        population: makes the run, which then needs that folder, one of a population.
 
     Raises:
         StoreError: the corpus has no complete feature store.
         SplitError: the corpus is too small for the split.
-        CheckpointError: a checkpoint is damaged or belongs to other settings or another corpus.
+        CheckpointError: a checkpoint is damaged or belongs to other settings or another corpus, or another process trains the run.
         DeviceError: the configured device is missing.
         DivergedError: the loss became infinite or NaN.
     """
@@ -38,13 +56,24 @@ def fit(config: Config, checkpoints: Path | None = None) -> Generator[EpochResul
             yield course.run_epoch()
         return
     files = Checkpoints(checkpoints, config, course.store.metadata["content_sha256"])
+    with files.held():
+        if population is not None and population.source is not None:
+            files.take_over(population.source, population.may_differ)
+        for result in _continued(course, files):
+            if population is not None and result.epoch % population.copy_each == 0:
+                files.keep_copy(result.epoch)
+            yield result
+
+
+def _continued(course: Course, files: Checkpoints) -> Iterator[EpochResult]:
+    """The records of a run that keeps its state, from the last one that it has."""
     if files.exists():
         state = files.load()
         yield EpochResult.from_dict(state["result"])
         if state["epoch"] == course.epochs:
             return
         course.load_state(state, lambda name: FinishedStage.from_dict(files.load(stage_file(name))))
-    append_provenance(checkpoints, {"from_epoch": course.epoch + 1, **describe_run(config, course.store, course.device)})
+    append_provenance(files.folder, {"from_epoch": course.epoch + 1, **describe_run(course.config, course.store, course.device)})
     while course.epoch < course.epochs:
         finished = len(course.finished)
         result = course.run_epoch()

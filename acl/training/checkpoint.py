@@ -2,11 +2,16 @@
 
 checkpoint.pt      the running stage, and the record of the last epoch
 stage-NAME.pt      selected weights, figures and predictions of a finished stage
+epoch-NUMBER.pt    copies of the checkpoint that other runs may go on from (population-based training)
+lock               held by the process that trains the run
 provenance.json    what trained it, launch by launch
 """
 
+import fcntl
 import os
-from collections.abc import Iterable
+import time
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +20,7 @@ import torch
 from acl.config import Config, flatten
 
 CHECKPOINT_FILE = "checkpoint.pt"
+_LOCK_FILE = "lock"
 _FORMAT = 2
 
 
@@ -25,6 +31,15 @@ class CheckpointError(ValueError):
 def stage_file(name: str) -> str:
     """Name of the file of a finished stage."""
     return f"stage-{name}.pt"
+
+
+def copy_file(epoch: int | str) -> str:
+    """Name of a copy of the checkpoint as it was after an epoch.
+
+    >>> copy_file(12)
+    'epoch-00012.pt'
+    """
+    return f"epoch-{epoch:05d}.pt" if isinstance(epoch, int) else f"epoch-{epoch}.pt"
 
 
 class Checkpoints:
@@ -41,6 +56,36 @@ class Checkpoints:
         self._settings = flatten(config)
         self._root = config.data.root
         self._corpus = corpus
+        self._taken_from = ""  # the copy of another run's checkpoint that this run went on from
+
+    @contextmanager
+    def held(self, patience: float = 20.0) -> Iterator[None]:
+        """Keep other processes from training the same run; the system lets go when this process ends, however it ends.
+
+        Args:
+            patience: seconds to wait for another process, such as the worker of a driver that was just killed.
+
+        Raises:
+            CheckpointError: another process trains the run, or the folder cannot be one.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock = (self.folder / _LOCK_FILE).open("w")
+        except OSError as error:
+            raise CheckpointError(f"{self.folder} cannot hold checkpoints ({error.strerror}); name another folder") from None
+        deadline = time.monotonic() + patience
+        with lock:
+            while True:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except OSError:
+                    if time.monotonic() > deadline:
+                        raise CheckpointError(
+                            f"{self.folder} belongs to a run that another process trains; wait for it, or use another folder"
+                        ) from None
+                    time.sleep(0.1)
+            yield
 
     def exists(self, file: str = CHECKPOINT_FILE) -> bool:
         """Whether there is such a file."""
@@ -51,10 +96,38 @@ class Checkpoints:
         self.folder.mkdir(parents=True, exist_ok=True)
         partial = self.folder / f"{file}.partial"
         with partial.open("wb") as opened:
-            torch.save({"format": _FORMAT, "config": self._settings, "corpus": self._corpus, **content}, opened)
+            common = {"format": _FORMAT, "config": self._settings, "corpus": self._corpus, "taken_from": self._taken_from}
+            torch.save({**content, **common}, opened)
             opened.flush()
             os.fsync(opened.fileno())
         partial.replace(self.folder / file)
+
+    def take_over(self, source: Path, may_differ: Collection[str]) -> None:
+        """Let the run go on from another run's checkpoint, with its own settings; nothing where it has done so already.
+
+        Args:
+            source: copy of the other run's checkpoint, of its first stage.
+            may_differ: settings in which the two may differ.
+
+        Raises:
+            CheckpointError: the copy is missing or damaged, or differs in other settings.
+        """
+        if self.exists() and self._load(self.folder / CHECKPOINT_FILE, may_differ).get("taken_from") == str(source):
+            return
+        content = self._load(source, may_differ)
+        self._taken_from = str(source)
+        self.save(content)
+
+    def keep_copy(self, epoch: int) -> None:
+        """Keep a copy of the checkpoint for `take_over` by another run; of earlier copies, the last one stays.
+
+        The checkpoint is replaced whole, never changed, so the copy is a second name of the same file.
+        """
+        copies = sorted(self.folder.glob(copy_file("*")))
+        for old in copies[:-1]:
+            old.unlink(missing_ok=True)
+        (self.folder / copy_file(epoch)).unlink(missing_ok=True)
+        os.link(self.folder / CHECKPOINT_FILE, self.folder / copy_file(epoch))
 
     def load(self, file: str = CHECKPOINT_FILE) -> dict[str, Any]:
         """Content of a file.
@@ -62,21 +135,37 @@ class Checkpoints:
         Raises:
             CheckpointError: it is missing or damaged, or belongs to a run with other settings or on another corpus.
         """
-        path = self.folder / file
-        try:
-            content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        except Exception as error:
-            raise CheckpointError(
-                f"{path} cannot be read ({type(error).__name__}); delete {self.folder} to train from the first epoch"
-            ) from error
-        if content.get("format") != _FORMAT:
-            raise CheckpointError(f"{path} was written by another version of acl-study; use another folder")
+        content = self._load(self.folder / file, may_differ=())
+        self._taken_from = content.get("taken_from", "")
+        return content
+
+    def _load(self, path: Path, may_differ: Collection[str]) -> dict[str, Any]:
+        content = read_file(path)
         for name in differing_settings(content["config"], self._settings):
             ours, theirs = self._settings.get(name), content["config"].get(name)
+            if name in may_differ:
+                continue
             raise CheckpointError(f"{path} belongs to a run with {name}={theirs!r}, not {ours!r}; use another folder")
         if content["corpus"] != self._corpus:
             raise CheckpointError(f"{path} belongs to a run on another corpus than {self._root}; use another folder")
         return content
+
+
+def read_file(path: Path) -> dict[str, Any]:
+    """Content of a file of any run, with its settings under `config` and the digest of its features under `corpus`.
+
+    Raises:
+        CheckpointError: it is missing, damaged, or of another version.
+    """
+    try:
+        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise CheckpointError(
+            f"{path} cannot be read ({type(error).__name__}); delete {path.parent} to train from the first epoch"
+        ) from error
+    if content.get("format") != _FORMAT:
+        raise CheckpointError(f"{path} was written by another version of acl-study; use another folder")
+    return content
 
 
 def differing_settings(one: dict[str, Any], other: dict[str, Any]) -> Iterable[str]:

@@ -1,5 +1,8 @@
 """A classifier trained through the pre-trained encoder: fine-tuning, and linear evaluation by the published protocol."""
 
+import math
+from collections.abc import Iterator
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -11,10 +14,11 @@ from acl.models.initialisation import weights_from
 from acl.optimisation import sgd_with_step_decay
 from acl.patches import PatchTable, RandomPatches
 from acl.training.device import place_model, precision
+from acl.training.pretraining import ENCODER_PREFIX
 from acl.training.randomness import stream
 from acl.training.scores import CLASSIFIER, Evaluation, accuracy_metrics, combined, metric_prefix, score
 from acl.training.self_supervised import SelfSupervisedSetup, splits_of_stage
-from acl.training.stage import Stage, Validation, Weights
+from acl.training.stage import Stage, Validation, Weights, weights_of
 
 
 class ClassifierStage(Stage):
@@ -42,8 +46,7 @@ class ClassifierStage(Stage):
         self.val_patches = setup.patches_of(self.splits.val)
         generator = stream(setup.config.seed, f"{name} weights")
         encoder = ResNet18(setup.config.model.width, generator=generator)
-        prefix = "encoder."
-        encoder.load_state_dict({key.removeprefix(prefix): w for key, w in pretrained.items() if key.startswith(prefix)})
+        encoder.load_state_dict(weights_of(pretrained, ENCODER_PREFIX))
         with weights_from(generator):
             self.classifier = nn.Linear(encoder.embedding_dim, len(self.store.classes)).to(self.device)
         self.encoder = place_model(encoder, self.device, setup.config.compute)
@@ -52,15 +55,15 @@ class ClassifierStage(Stage):
         self.optimiser, self.scheduler = sgd_with_step_decay(trained.parameters(), self.optim)
         self.epochs = self.optim.epochs
         self.train_clips = len(self.splits.train)
+        self.steps = math.ceil(self.train_clips / self.optim.batch_size)
 
-    def train_epoch(self) -> dict[str, float]:
-        """One pass over the training clips; mean cross-entropy."""
+    def train_steps(self) -> Iterator[tuple[int, Tensor]]:
+        """One pass over the training clips; cross-entropy."""
         config = self.setup.config
         order = torch.randperm(self.train_clips, generator=stream(config.seed, f"{self.name} clip order", self.epoch))
         generator = stream(config.seed, f"{self.name} patches", self.epoch)
         labels = self.setup.labels_of(self.splits.train)
         self.model.train()
-        total = torch.zeros((), device=self.device)
         for batch in order.split(self.optim.batch_size):
             patches = self.setup.standardise(self.patches.draw(batch, generator))
             with precision(self.device, config.compute):
@@ -71,8 +74,7 @@ class ClassifierStage(Stage):
             self.optimiser.zero_grad(set_to_none=True)
             loss.backward()
             self.optimiser.step()
-            total += len(batch) * loss.detach()
-        return {f"train.{self.prefix}loss": float(total / self.train_clips)}
+            yield len(batch), loss.detach()[None]
 
     def validate_epoch(self) -> Validation:
         """Accuracies on the validation clips; the recipe selects the epoch with the best macro one."""

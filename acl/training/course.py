@@ -1,7 +1,7 @@
 """The course of a run: its stages one after the other, as one sequence of epochs."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -109,11 +109,22 @@ class Course:
         assert self._stage is not None
         self._stage.load_state(state["stage"])
 
+    def untrained_stages(self) -> Iterator[Stage]:
+        """Each stage before its first epoch, the later ones on an encoder as it is initialised: what a step costs is the same."""
+        assert self._stage is not None
+        yield self._stage
+        pretrained = self._stage.copy_of_weights()
+        for name in self.stage_names[1:]:
+            yield self._build_stage(name, pretrained)
+
     def _next_stage(self) -> Stage:
-        name = self.stage_names[len(self.finished)]
+        pretrained = self.finished["pretraining"].weights if self.finished else {}
+        return self._build_stage(self.stage_names[len(self.finished)], pretrained)
+
+    def _build_stage(self, name: str, pretrained: Weights) -> Stage:
         if isinstance(self.config, SupervisedConfig):
             return SupervisedStage(self.config)
         assert self._setup is not None
         if name == "pretraining":
             return PretrainingStage(self._setup)
-        return ClassifierStage(self._setup, name, self.finished["pretraining"].weights)
+        return ClassifierStage(self._setup, name, pretrained)

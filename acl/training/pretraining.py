@@ -1,9 +1,12 @@
 """Pre-training of a ResNet-18 with ACL, selected by kNN, and what is evaluated on its frozen embeddings."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from acl.config import ProbeConfig
 from acl.embedding_quality import alignment, tolerance, uniformity
 from acl.evaluation import accuracies, clip_probabilities, knn_votes, top_accuracy
 from acl.losses import AngularContrastiveLoss
@@ -18,11 +21,15 @@ from acl.training.self_supervised import EVALUATION_BATCH, SelfSupervisedSetup
 from acl.training.stage import Stage, Validation
 from acl.views import ViewMaker
 
+ENCODER_PREFIX = "encoder."  # of the encoder's weights among those of the stage
+PROBE_PREFIX = "probe."  # of the linear probe's, which come with the stage's end
+
 
 class PretrainingStage(Stage):
     """Pre-training in progress."""
 
     name = "pretraining"
+    losses = ("loss", "nt_xent", "angular_margin")
 
     def __init__(self, setup: SelfSupervisedSetup) -> None:
         super().__init__()
@@ -41,20 +48,18 @@ class PretrainingStage(Stage):
         self.optimiser, self.scheduler = sgd_with_step_decay(self.model.parameters(), config.optim)
         self.epochs = config.optim.epochs
         self.train_clips = len(setup.pretraining_clips)
+        full, rest = divmod(self.train_clips, config.optim.batch_size)
+        self.steps = full + (rest > 1)  # a clip alone has no negatives
 
-    def train_epoch(self) -> dict[str, float]:
-        """One pass over the training clips, two views each; mean losses over the clips."""
+    def train_steps(self) -> Iterator[tuple[int, Tensor]]:
+        """One pass over the training clips, two views each."""
         config, clips = self.config, self.train_clips
         order = torch.randperm(clips, generator=stream(config.seed, "clip order", self.epoch)).numpy()
         patch_generator = stream(config.seed, "patches", self.epoch)
         augmentation_generator = stream(config.seed, "augmentations", self.epoch, self.device)
         self.model.train()
-        sums = torch.zeros(3, device=self.device)
-        seen = 0
-        for part in chunks(clips, config.optim.batch_size):
+        for part in list(chunks(clips, config.optim.batch_size))[: self.steps]:
             batch = order[part]
-            if len(batch) < 2:  # a clip alone has no negatives
-                continue
             first, second = self.views.pair(batch, patch_generator, augmentation_generator)
             with precision(self.device, config.compute):
                 # Two passes: BatchNorm sees each view by itself, as the recipe does.
@@ -64,15 +69,12 @@ class PretrainingStage(Stage):
             self.optimiser.zero_grad(set_to_none=True)
             parts.total.backward()
             self.optimiser.step()
-            sums += len(batch) * torch.stack([parts.total, parts.contrastive, parts.angular_margin]).detach()
-            seen += len(batch)
-        total, contrastive, angular_margin = (sums / seen).tolist()
-        return {"train.loss": total, "train.nt_xent": contrastive, "train.angular_margin": angular_margin}
+            yield len(batch), torch.stack([parts.total, parts.contrastive, parts.angular_margin]).detach()
 
     def validate_epoch(self) -> Validation:
         """kNN accuracies; the recipe selects the epoch with the best macro one."""
         self.scheduler.step()
-        predicted = self._knn_votes(self.splits.val, self.setup.val_patches).argmax(1)
+        predicted = self.knn_votes(self.embed(self.setup.val_patches), self.splits.val, self.setup.val_patches).argmax(1)
         selected = accuracy_metrics("val", KNN, self.store, self.splits.val, predicted, self.setup.val_patches)
         plain, macro = selected["val.knn_accuracy"], selected["val.knn_macro_accuracy"]
         return Validation({"val.epoch_knn_accuracy": plain, "val.epoch_knn_macro_accuracy": macro}, macro, selected)
@@ -81,10 +83,10 @@ class PretrainingStage(Stage):
         """kNN, linear evaluation by the cached protocol, and the quality of the embeddings, on validation and test clips."""
         evaluations = []
         for split, clips, table in self._evaluated():
-            votes = self._knn_votes(clips, table)
+            votes = self.knn_votes(self.embed(table), clips, table)
             evaluations.append(score(split, KNN, self.store, clips, votes / votes.sum(1, keepdim=True), table))
             top3 = {f"{split}.knn_top3_accuracy": top_accuracy(votes, self.setup.labels_of(clips))}
-            evaluations.append(Evaluation(self._embedding_quality(split, clips) | top3, []))
+            evaluations.append(Evaluation(self.embedding_quality(split, clips) | top3, []))
         if self.config.probe.protocol == "cached":
             evaluations += self._linear_evaluation()
         return combined(evaluations)
@@ -96,23 +98,9 @@ class PretrainingStage(Stage):
         embedded = [
             (split, clips, table, self.setup.forward(self.encoder, table).cpu()) for split, clips, table in self._evaluated()
         ]
-        _, val_clips, val_table, h_val = embedded[0]
-        val_clip_of_patch, val_labels = torch.from_numpy(val_table.clip), self.setup.labels_of(val_clips)
-        val_patches_per_clip = torch.from_numpy(val_table.patches_per_clip)
-
-        def macro_accuracy(probe: nn.Linear) -> float:
-            predicted = clip_probabilities(probe_probabilities(probe, h_val), val_clip_of_patch).argmax(1)
-            return accuracies(predicted, val_labels, val_patches_per_clip).macro
-
-        probe = train_linear_probe(
-            h_train,
-            torch.from_numpy(train.clip),
-            self.setup.labels_of(self.splits.train),
-            len(self.store.classes),
-            self.config.probe,
-            stream(self.config.seed, "probe"),
-            validate=macro_accuracy,
-        )
+        probe = self.train_probe(h_train, train, embedded[0][-1], self.config.probe)
+        # Kept with the encoder that it reads; nothing trains it further.
+        self.best_weights |= {f"{PROBE_PREFIX}{name}": weight for name, weight in probe.state_dict().items()}
         return [
             score(
                 split,
@@ -125,18 +113,41 @@ class PretrainingStage(Stage):
             for split, clips, table, h in embedded
         ]
 
+    def train_probe(self, h_train: Tensor, train: PatchTable, h_val: Tensor, config: ProbeConfig) -> nn.Linear:
+        """Linear probe on embeddings `[P, D]` of the patches of `train`, selected on those of the validation patches."""
+        val_patches = self.setup.val_patches
+        val_clip_of_patch, val_labels = torch.from_numpy(val_patches.clip), self.setup.labels_of(self.splits.val)
+        val_patches_per_clip = torch.from_numpy(val_patches.patches_per_clip)
+
+        def macro_accuracy(probe: nn.Linear) -> float:
+            predicted = clip_probabilities(probe_probabilities(probe, h_val), val_clip_of_patch).argmax(1)
+            return accuracies(predicted, val_labels, val_patches_per_clip).macro
+
+        return train_linear_probe(
+            h_train,
+            torch.from_numpy(train.clip),
+            self.setup.labels_of(self.splits.train),
+            len(self.store.classes),
+            config,
+            stream(self.config.seed, "probe"),
+            validate=macro_accuracy,
+        )
+
     def _evaluated(self) -> list[tuple[str, np.ndarray, PatchTable]]:
         return [("val", self.splits.val, self.setup.val_patches), ("test", self.splits.test, self.setup.test_patches)]
 
-    def _knn_votes(self, clips: np.ndarray, table: PatchTable) -> Tensor:
-        """Patch votes `[C, classes]` among the split's own patches (own clip excluded), of z."""
-        z = self.setup.forward(nn.Sequential(self.encoder, self.head), table)
+    def embed(self, table: PatchTable) -> Tensor:
+        """z `[P, D]` of patches, in evaluation mode."""
+        return self.setup.forward(nn.Sequential(self.encoder, self.head), table)
+
+    def knn_votes(self, z: Tensor, clips: np.ndarray, table: PatchTable) -> Tensor:
+        """Patch votes `[C, classes]` among the patches of `table`, of `clips` (own clip excluded), by their z."""
         clip_of_patch = torch.from_numpy(table.clip)
         patch_labels = self.setup.labels_of(clips)[clip_of_patch].to(self.device)
         return knn_votes(z, patch_labels, clip_of_patch.to(self.device), self.config.knn.k, len(self.store.classes)).cpu()
 
     @torch.no_grad()
-    def _embedding_quality(self, split: str, clips: np.ndarray) -> dict[str, float]:
+    def embedding_quality(self, split: str, clips: np.ndarray) -> dict[str, float]:
         """Uniformity (first view), tolerance (both views) and alignment of z over one augmented pair per clip, as in Fig. 3."""
         self.model.eval()
         views = ViewMaker(self.store, clips, self.config.views, self.device)

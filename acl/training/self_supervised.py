@@ -1,5 +1,6 @@
 """What the stages of a self-supervised run share: device, features, splits, normalisation."""
 
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ from torch import Tensor, nn
 
 from acl.config import SELF_SUPERVISED, SelfSupervisedConfig
 from acl.features import PATCH_FRAMES, training_patch_starts
-from acl.patches import PatchTable, chunks, read_patches, standardise_globally, tabulate_patches
+from acl.patches import PatchTable, Standardisation, chunks, read_patches, standardise_globally, tabulate_patches
 from acl.store import FeatureStore
 from acl.training.device import choose_device, precision
 from acl.training.splits import SplitError, Splits, finetuning_splits, pretraining_clips, split_clips
@@ -39,7 +40,11 @@ class SelfSupervisedSetup:
         self.val_patches = self.patches_of(self.splits.val)
         self.test_patches = self.patches_of(self.splits.test)
         self._check_size()
-        self.standardise = standardise_globally(self.store, self.pretraining_clips)
+
+    @cached_property
+    def standardise(self) -> Standardisation:
+        """Normalisation by the clips of pre-training; reads all their features when it is first used."""
+        return standardise_globally(self.store, self.pretraining_clips)
 
     def patches_of(self, clips: np.ndarray) -> PatchTable:
         """Patches of clips on which embeddings are evaluated, 50 frames apart."""

@@ -3,6 +3,7 @@
 import math
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,8 +13,14 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from acl.store import FeatureStore
 from acl.training.scores import Evaluation
+from acl.training.splits import Splits
 
 Weights = dict[str, Tensor]
+
+
+def weights_of(weights: Weights, prefix: str) -> Weights:
+    """Weights of one part of a model, under the names that they have within the part."""
+    return {name.removeprefix(prefix): weight for name, weight in weights.items() if name.startswith(prefix)}
 
 
 class DivergedError(RuntimeError):
@@ -36,13 +43,16 @@ class Validation:
 
 
 class Stage(ABC):
-    """A stage in progress. Subclasses set the attributes and say how an epoch trains, validates and is finally tested.
+    """A stage in progress. Subclasses set the attributes and say how a step trains, an epoch is validated and the end is tested.
 
     Attributes:
         name: of the stage; the first one's figures have no prefix.
+        losses: names of the training figures, in the order in which `train_steps` yields them; the first is the whole loss.
+        steps: optimiser steps of an epoch.
         prefix: between "train." and the name of a training figure.
         rate_setting: the setting to lower if the loss diverges.
         store: features of the corpus.
+        splits: its training, validation and test clips.
         device: where it trains.
         model: everything that is trained, and what it needs to be used.
         epochs: epochs that the stage has.
@@ -50,14 +60,17 @@ class Stage(ABC):
     """
 
     name: str
+    losses: tuple[str, ...] = ("loss",)
     prefix = ""
     rate_setting = "optim.lr"
     store: FeatureStore
+    splits: Splits
     device: torch.device
     model: nn.Module
     optimiser: torch.optim.Optimizer
     scheduler: LRScheduler
     epochs: int
+    steps: int
     train_clips: int
 
     def __init__(self) -> None:
@@ -68,8 +81,8 @@ class Stage(ABC):
         self.best_weights: Weights = {}
 
     @abstractmethod
-    def train_epoch(self) -> dict[str, float]:
-        """One pass over the training clips; mean losses."""
+    def train_steps(self) -> Iterator[tuple[int, Tensor]]:
+        """One pass over the training clips, a step of the optimiser at a time: the weight of the batch and its `losses` `[n]`."""
 
     @abstractmethod
     def validate_epoch(self) -> Validation:
@@ -88,7 +101,7 @@ class Stage(ABC):
         self.epoch += 1
         started = time.perf_counter()
         learning_rate = self.optimiser.param_groups[0]["lr"]
-        metrics = self.train_epoch()
+        metrics = self._train_epoch()
         metrics[f"train.{self.prefix}learning_rate"] = learning_rate
         metrics[f"train.{self.prefix}clips_per_second"] = self.train_clips / (time.perf_counter() - started)
         loss = f"train.{self.prefix}loss"
@@ -97,7 +110,7 @@ class Stage(ABC):
         validation = self.validate_epoch()
         if validation.score > self.best_score:
             self.best_epoch, self.best_score, self.best_metrics = self.epoch, validation.score, validation.selected_metrics
-            self.best_weights = self._copy_of_weights()
+            self.best_weights = self.copy_of_weights()
         return metrics | validation.metrics | self.best_metrics
 
     def finish(self) -> Evaluation:
@@ -137,5 +150,14 @@ class Stage(ABC):
         self.best_metrics = state["best_metrics"]
         self.best_weights = state["best_weights"]
 
-    def _copy_of_weights(self) -> Weights:
+    def _train_epoch(self) -> dict[str, float]:
+        """One pass over the training clips; mean losses."""
+        sums, seen = torch.zeros(len(self.losses), device=self.device), 0
+        for weight, losses in self.train_steps():
+            sums += weight * losses
+            seen += weight
+        return {f"train.{self.prefix}{name}": mean for name, mean in zip(self.losses, (sums / seen).tolist(), strict=True)}
+
+    def copy_of_weights(self) -> Weights:
+        """The present weights, as they are when training goes on."""
         return {name: weight.detach().clone() for name, weight in self.model.state_dict().items()}

@@ -1,5 +1,6 @@
 """Supervised run: the CNN with cross-entropy + angular margin, as in the recipe's Table 1."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ class SupervisedStage(Stage):
     """Supervised training in progress."""
 
     name = "supervised"
-
+    losses = ("loss", "cross_entropy", "angular_margin")
     scheduler: ReduceLROnPlateau
 
     def __init__(self, config: SupervisedConfig) -> None:
@@ -45,18 +46,17 @@ class SupervisedStage(Stage):
             self.optimiser, factor=config.optim.plateau_factor, patience=config.optim.plateau_patience
         )
         self.epochs = config.optim.epochs
+        self.batch_size = min(config.optim.batch_size, len(self.train))
+        self.steps = len(self.train) // self.batch_size  # the last incomplete batch is dropped (recipe)
         self.train_clips = len(self.splits.train)
 
-    def train_epoch(self) -> dict[str, float]:
-        """One pass over the training patches; mean losses."""
+    def train_steps(self) -> Iterator[tuple[int, Tensor]]:
+        """One pass over the training patches; all batches have the same size."""
         order = torch.randperm(len(self.train), generator=stream(self.config.seed, "patch order", self.epoch)).numpy()
-        batch_size = min(self.config.optim.batch_size, len(order))
         torch.manual_seed(stream_seed(self.config.seed, "dropout", self.epoch))  # dropout draws from torch's global generator
         self.model.train()
-        sums = torch.zeros(3, device=self.device)
-        steps = len(order) // batch_size  # the last incomplete batch is dropped (recipe)
-        for step in range(steps):
-            batch = order[step * batch_size : (step + 1) * batch_size]
+        for step in range(self.steps):
+            batch = order[step * self.batch_size : (step + 1) * self.batch_size]
             inputs, labels = self._batch(self.train, self.splits.train, batch)
             with precision(self.device, self.config.compute):
                 logits, embeddings = self.model(inputs)
@@ -64,9 +64,7 @@ class SupervisedStage(Stage):
             self.optimiser.zero_grad(set_to_none=True)
             parts.total.backward()
             self.optimiser.step()
-            sums += torch.stack([parts.total, parts.cross_entropy, parts.angular_margin]).detach()
-        total, cross_entropy, angular_margin = (sums / steps).tolist()
-        return {"train.loss": total, "train.cross_entropy": cross_entropy, "train.angular_margin": angular_margin}
+            yield 1, torch.stack([parts.total, parts.cross_entropy, parts.angular_margin]).detach()
 
     @torch.no_grad()
     def evaluate(self, table: PatchTable, clips: np.ndarray) -> tuple[Tensor, dict[str, float]]:

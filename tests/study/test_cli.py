@@ -9,19 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from study import cli
+from command_line import call
 from study.commands import parse_settings
 from study.record_names import PREDICTIONS_FILE, PROVENANCE_FILE
 
 README = Path(__file__).parents[2] / "README.md"
-
-
-def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
-    monkeypatch.setattr(sys, "argv", ["acl-study", *arguments])
-    with pytest.raises(SystemExit) as stop:
-        cli.main()
-    assert isinstance(stop.value.code, int)
-    return stop.value.code
 
 
 @pytest.mark.parametrize(

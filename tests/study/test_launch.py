@@ -126,8 +126,8 @@ def test_running_a_finished_study_again_adds_nothing_and_a_changed_one_is_refuse
     assert {run.info.run_id: run.info.end_time for run in runs(finished_home, names.KIND_TRIAL)} == before
     changed = acl_study("run", SMOKE, "--data", tiny_corpus, "--home", finished_home, "--set", "loss.margin=0.7")
     assert changed.returncode == 1
-    changes = "was launched with sweeps.search-ssl.space.loss.margin.uniform [0.1, 1.0], now it has no sweeps.search-ssl.space."
-    assert changes in changed.err  # type: ignore[attr-defined]
+    assert "\n- sweeps.search-ssl.space.loss.margin.uniform [0.1, 1.0]\n" in changed.err  # type: ignore[attr-defined]
+    assert "\n+ sweeps.search-ssl.base.loss.margin 0.7\n" in changed.err  # type: ignore[attr-defined]
     assert "give it another --name" in changed.err  # type: ignore[attr-defined]
     assert "Traceback" not in changed.err  # type: ignore[attr-defined]
 

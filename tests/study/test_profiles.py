@@ -10,7 +10,8 @@ from acl.config import build_config, flatten
 from acl.deviations import deviations
 from study import cli
 from study.doctor import profile_lines
-from study.study_files import profile_settings, resolve_study
+from study.profile_settings import profile_settings
+from study.study_files import resolve_study
 
 PLACE: dict[str, Any] = {"compute.device": "auto", "compute.channels_last": False, "compute.threads": 0}
 RECIPE: dict[str, dict[str, Any]] = {

@@ -59,3 +59,17 @@ def test_several_objectives_have_their_front_from_the_best_by_the_first_on() -> 
 
 def test_trials_without_the_objective_are_left_out() -> None:
     assert choices(sweep(), [{"loss.alpha": 0.5, "seed": 0}, row(0.3, float("nan"))]) == []
+
+
+def test_only_active_settings_make_a_setting() -> None:
+    space = {
+        "data.pretraining": {"choice": ["subset", "all"]},
+        "optim.lr": {"loguniform": [0.01, 0.1], "when": {"data.pretraining": "all"}},
+    }
+    fields = {"base": {"mode": "self-supervised"}, "space": space, "search": "random", "budget": {"trials": 4}}
+    rows = [row(0.5, 0.4, **{"data.pretraining": chosen, "optim.lr": lr}) for chosen, lr in (("subset", 0.03), ("all", 0.05))]
+    (choice,) = choices(Sweep.model_validate(fields), rows)
+    assert [candidate.setting for candidate in choice.candidates] == [
+        {"data.pretraining": "subset"},
+        {"data.pretraining": "all", "optim.lr": 0.05},
+    ]

@@ -110,7 +110,7 @@ def test_reading_refuses_missing_files_and_broken_yaml(tmp_path: Path) -> None:
         read_study("no-such-study")
     broken = tmp_path / "broken.yaml"
     broken.write_text("name: x\nspace: [")
-    with pytest.raises(StudyError, match="line 2"):
+    with pytest.raises(StudyError, match=r"broken\.yaml:2: "):
         read_study(str(broken))
     broken.write_text("- a list")
     with pytest.raises(StudyError, match="a study file is a mapping"):

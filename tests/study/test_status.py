@@ -221,10 +221,9 @@ def test_the_command_answers_without_torch_ray_or_mlflow(home: Home) -> None:
     (home.study("toy").parent / "broken" / "study.yaml").write_text("name: broken\n")
     listed = acl_study("status", "--home", home.root)
     assert listed.returncode == 0, listed.err  # type: ignore[attr-defined]
-    assert [line.split()[1:4] for line in listed.out.splitlines()[3:-1]] == [  # type: ignore[attr-defined]
-        ["broken", "│", "unreadable"],
-        ["toy", "│", "interrupted"],
-    ]
+    states = [line.split()[1:4:2] for line in listed.out.splitlines()]  # type: ignore[attr-defined]
+    assert ["broken", "unreadable"] in states
+    assert ["toy", "interrupted"] in states
 
 
 def test_watching_ends_with_ctrl_c_and_status_0(home: Home) -> None:

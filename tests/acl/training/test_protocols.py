@@ -121,7 +121,7 @@ def test_an_epoch_of_the_published_linear_evaluation_is_that_of_a_plain_loop(tin
     draw = stage.patches.draw
     stage.patches.draw = lambda positions, generator: drawn.append((positions, draw(positions, generator))) or drawn[-1][1]  # type: ignore
     stage.epoch = 1
-    stage.train_epoch()
+    list(stage.train_steps())
     assert sorted(torch.cat([positions for positions, _ in drawn]).tolist()) == list(range(len(of.splits.train)))
 
     classifier = nn.Linear(encoder.embedding_dim, 20)

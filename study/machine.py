@@ -1,0 +1,68 @@
+"""What this machine has, and how many trials run on it at once."""
+
+import math
+import os
+from dataclasses import dataclass
+
+import torch
+
+from acl.data.parallel import available_cores
+from study.sweep import Resources
+
+# Share of a GPU's memory beyond what torch reserved: CUDA's own context, and cuDNN workspaces of shapes that were not measured.
+MEMORY_MARGIN = 1.2
+
+
+@dataclass(frozen=True)
+class Machine:
+    """This machine as Ray sees it; `gpu_memory_bytes` is that of its smallest GPU."""
+
+    cores: int
+    memory_bytes: int
+    gpus: int
+    gpu_memory_bytes: int
+
+    @property
+    def words(self) -> str:
+        """Cores, memory and GPUs."""
+        gpus = f"{self.gpus} GPU{'s' if self.gpus > 1 else ''} of {_gib(self.gpu_memory_bytes)}" if self.gpus else "no GPU"
+        return f"{self.cores} cores, {_gib(self.memory_bytes)} of memory, {gpus}"
+
+    def trials_at_once(self, resources: Resources) -> int:
+        """How many trials Ray starts together; 0 where a single one does not fit."""
+        by_cpu = math.floor(self.cores / resources.cpus + 1e-9)
+        if resources.gpus == 0:
+            return by_cpu
+        by_gpu = (
+            self.gpus * math.floor(1 / resources.gpus + 1e-9) if resources.gpus <= 1 else self.gpus // math.ceil(resources.gpus)
+        )
+        return min(by_cpu, by_gpu)
+
+    def crowding(self, resources: Resources, at_once: int) -> tuple[float, float]:
+        """Factor by which trials that run together slow each other: least (shared cores), most (a shared GPU gains nothing)."""
+        threads = at_once * max(1, math.floor(resources.cpus))
+        cores = max(1.0, threads / self.cores)
+        on_one_gpu = math.ceil(at_once / self.gpus) if resources.gpus and self.gpus else 1
+        return cores, max(cores, float(on_one_gpu))
+
+    def proposed_gpus(self, reserved_bytes: int, cpus: float) -> float:
+        """Share of a GPU for each trial: as many as its memory and the cores allow."""
+        by_memory = math.floor(self.gpu_memory_bytes / (MEMORY_MARGIN * max(1, reserved_bytes)))
+        by_cores = math.floor(self.cores / cpus / max(1, self.gpus))
+        # Rounded down, so that the shares of a GPU's trials add up to no more than 1.
+        return math.floor(10_000 / max(1, min(by_memory, by_cores))) / 10_000
+
+
+def this_machine() -> Machine:
+    """The cores that this process may use, the memory, and the GPUs that torch sees."""
+    gpus = torch.cuda.device_count()
+    return Machine(
+        cores=available_cores(),
+        memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        gpus=gpus,
+        gpu_memory_bytes=min((torch.cuda.get_device_properties(index).total_memory for index in range(gpus)), default=0),
+    )
+
+
+def _gib(size: int) -> str:
+    return f"{size / 2**30:.0f} GiB"

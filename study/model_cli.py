@@ -1,0 +1,52 @@
+"""The commands about trained models. Heavy imports stay inside them, so that --help answers at once."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from study.home import DEFAULT_HOME, Home
+from study.options import HomeOption, StoreOption
+
+model_app = typer.Typer()
+
+
+@model_app.command()
+def export(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="MLflow run id of a trial or its first 6 characters, or STUDY/TRIAL.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="New folder for weights, settings, labels and model card.")],
+    store: StoreOption = None,
+    home: HomeOption = DEFAULT_HOME,
+) -> None:
+    """Write a trial's selected weights as safetensors, with a model card.
+
+    Example: acl-study export table2-ssl/0007 model
+    """
+    from study.commands import existing_store
+    from study.export import export_trial
+
+    places = Home(home)
+    study = run.rpartition("/")[0]
+    exported = export_trial(run, folder, places, existing_store(places, store, [study] if study else []))
+    if not exported.selected.is_tested:
+        print(f"the training is not complete: best weights after {exported.selected.epochs_trained} epochs, not tested")
+    print(f"model: {folder}; next: acl-study embed {folder} AUDIO…")
+
+
+@model_app.command()
+def embed(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder that `acl-study export` wrote.")],
+    audio: Annotated[list[Path], typer.Argument(metavar="AUDIO…", help="Audio files, or folders of them.")],
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Table to write, .npz or .csv.")] = Path("embeddings.npz"),
+) -> None:
+    """Embed audio files with an exported model, one row a file.
+
+    Example: acl-study embed model recordings/ --out recordings.csv
+    """
+    from acl.exported import load_exported
+    from study.embed import embed_files
+
+    failures = embed_files(load_exported(folder), audio, out)
+    print(f"embeddings: {out}")
+    if failures:
+        raise typer.Exit(1)

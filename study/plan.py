@@ -1,0 +1,250 @@
+"""What a study would cost on this machine, from a few measured steps of each kind of trial, and what it could find out."""
+
+import heapq
+import math
+import os
+import shutil
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from acl.config import build_config
+from acl.training.cost import RunCost, measure_run, settings_that_cost
+from analysis.power import Power
+from study.lengths import brackets
+from study.machine import Machine
+from study.spaces import edge_points
+from study.spec import Study, StudyError, Sweep
+
+SECONDS_OF_ALL_KINDS = 40.0  # measuring, shared by the kinds of trials; processes that start come on top
+SECONDS_OF_A_KIND = (2.0, 8.0)
+# Seconds of a launch that train nothing: estimates, not yet measured on an idle machine (benchmarks/plan_accuracy.py --run does).
+TRIAL_SECONDS = 0.3  # each trial of a worker that has run one before
+WORKER_SECONDS = 6.0  # each sweep: its workers start, and import
+LAUNCH_SECONDS = 6.0  # each launch: Ray and MLflow start
+PREDICTION_BYTES = (60, 11)  # of a row of predictions.csv, and of each class in it
+RECORD_BYTES = (150_000, 4_000)  # of a trial in MLflow, and of each of its epochs
+SUBSET = "data.subset"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Trials of a sweep that cost the same.
+
+    Attributes:
+        label: the settings that distinguish it from other kinds of the sweep; empty where there is one kind.
+        trials: how many are left to run (of a search that draws its settings: on average).
+        cost: of one.
+    """
+
+    label: str
+    trials: float
+    cost: RunCost
+
+
+@dataclass(frozen=True)
+class SweepPlan:
+    """Cost of what is left of a sweep.
+
+    Attributes:
+        sweep: the sweep.
+        kinds: of its trials.
+        at_once: trials that run together.
+        crowding: least and greatest factor by which they slow each other.
+    """
+
+    sweep: Sweep
+    kinds: tuple[Kind, ...]
+    at_once: int
+    crowding: tuple[float, float]
+
+    @property
+    def trials(self) -> int:
+        """Trials that are left."""
+        return round(sum(kind.trials for kind in self.kinds))
+
+    @property
+    def grace_epochs(self) -> int | None:
+        """Epochs after which a trial can be stopped; None where none is."""
+        epochs = max(kind.cost.stages[0].epochs for kind in self.kinds)
+        rungs = [bracket.first_rung for bracket in brackets(self.sweep.scheduler, epochs) if bracket.first_rung < epochs]
+        return min(rungs, default=None)
+
+    @property
+    def hours(self) -> tuple[float, float, float]:
+        """Shortest (everything stopped as early as can be), expected, and longest (nothing stopped, GPUs shared at a loss)."""
+        least, most = self.crowding
+        shortest, expected, longest = (self._makespan(seconds) for seconds in (_stopped, _expected, _full))
+        return shortest * least, expected * least, longest * most
+
+    @property
+    def trial_hours(self) -> tuple[float, float]:
+        """Hours of all trials one after the other, each alone: fewest and most."""
+        fewest, most = (sum(kind.trials * seconds(self, kind) for kind in self.kinds) / 3600 for seconds in (_stopped, _full))
+        return fewest, most
+
+    @property
+    def kept_bytes(self) -> int:
+        """What the sweep leaves on the disk: weights or states, predictions twice (with the trial, and in MLflow), records."""
+        total = 0.0
+        for kind in self.kinds:
+            cost = kind.cost
+            state = cost.kept_bytes if self.grace_epochs is None else max(cost.kept_bytes, cost.checkpoint_bytes)
+            predictions = cost.prediction_rows * (PREDICTION_BYTES[0] + PREDICTION_BYTES[1] * cost.classes)
+            epochs = sum(stage.epochs for stage in cost.stages if stage.name != "probe")
+            total += kind.trials * (state + 2 * predictions + RECORD_BYTES[0] + RECORD_BYTES[1] * epochs)
+        return round(total)
+
+    @property
+    def working_bytes(self) -> int:
+        """States of the running trials; one is written beside the last before it replaces it."""
+        return 2 * self.at_once * max(kind.cost.checkpoint_bytes for kind in self.kinds)
+
+    @property
+    def power(self) -> list[Power]:
+        """One for all kinds with the same clips."""
+        groups = dict.fromkeys((kind.cost.test_clips, kind.cost.val_clips) for kind in self.kinds)
+        subsets = len(self.sweep.space[SUBSET].values or [0]) if SUBSET in self.sweep.space else 1
+        candidates = max(1, self.sweep.trials // subsets)
+        return [Power(test, val, len(self.sweep.seeds), candidates) for test, val in groups]
+
+    def _makespan(self, seconds: Callable[["SweepPlan", Kind], float]) -> float:
+        """Hours until the last trial ends, each started as soon as one ends, in their order."""
+        ends = [WORKER_SECONDS] * self.at_once
+        for kind in self.kinds:
+            for _ in range(round(kind.trials)):
+                heapq.heapreplace(ends, ends[0] + seconds(self, kind))
+        return max(ends) / 3600 if self.trials else 0.0
+
+
+@dataclass(frozen=True)
+class StudyPlan:
+    """Cost of what is left of a study; its sweeps run one after the other."""
+
+    study: Study
+    machine: Machine
+    sweeps: tuple[SweepPlan, ...]
+    free_bytes: int
+    busy_cores: float = 0.0  # of this machine, when measuring began
+
+    @property
+    def hours(self) -> tuple[float, float, float]:
+        """Shortest, expected and longest, as of a sweep."""
+        launch = LAUNCH_SECONDS / 3600
+        shortest, expected, longest = (launch + sum(sweep.hours[course] for sweep in self.sweeps) for course in range(3))
+        return shortest, expected, longest
+
+    @property
+    def disk_bytes(self) -> int:
+        """Most that the study takes."""
+        return sum(sweep.kept_bytes for sweep in self.sweeps) + max((sweep.working_bytes for sweep in self.sweeps), default=0)
+
+
+def plan_study(
+    study: Study,
+    folder: Path,
+    machine: Machine,
+    *,
+    left: Mapping[str, int] | None = None,
+    knows_machine: bool = True,
+    progress: Callable[[str], None] = lambda line: None,
+) -> StudyPlan:
+    """Measure each kind of trial on this machine.
+
+    Args:
+        study: whose corpora are named and prepared.
+        folder: of the results; need not exist.
+        machine: this one.
+        left: trials that are left, by sweep; None: all.
+        knows_machine: whether the study runs here; a cluster may fit trials that this machine does not.
+        progress: told what is being measured.
+
+    Raises:
+        StudyError: a trial does not fit this machine.
+        CostError, StoreError, SplitError: a kind of trial cannot run.
+    """
+    busy_cores = os.getloadavg()[0]
+    pending = [sweep for sweep in study.sweeps if left is None or left.get(sweep.name, 0)]
+    at_once = {sweep.name: _at_once(sweep, machine, knows_machine) for sweep in pending}
+    kinds = {sweep.name: _kinds(sweep) for sweep in pending}
+    disk = next(parent for parent in (folder.resolve(), *folder.resolve().parents) if parent.exists())
+    to_measure: dict[str, tuple[Sweep, dict[str, Any]]] = {}
+    for sweep in pending:
+        for settings, _ in kinds[sweep.name]:
+            to_measure.setdefault(_key(sweep, settings), (sweep, settings))
+    fewest, most = SECONDS_OF_A_KIND
+    seconds = min(most, max(fewest, SECONDS_OF_ALL_KINDS / max(1, len(to_measure))))
+    costs = {}
+    for number, (key, (sweep, settings)) in enumerate(to_measure.items(), start=1):
+        label = _label(sweep, settings, kinds[sweep.name])
+        progress(f"measuring {number} of {len(to_measure)}: {sweep.name}{label and ', '}{label}")
+        cores, sees_gpu = sweep.resources.cpus, sweep.resources.gpus > 0
+        costs[key] = measure_run(settings, cores=cores, sees_gpu=sees_gpu, seconds=seconds, folder=disk)
+    plans = []
+    for sweep in pending:
+        share = 1.0 if left is None else left[sweep.name] / sweep.runs
+        own = tuple(
+            Kind(_label(sweep, settings, kinds[sweep.name]), share * count, costs[_key(sweep, settings)])
+            for settings, count in kinds[sweep.name]
+        )
+        together = min(at_once[sweep.name], max(1, round(sum(kind.trials for kind in own))))
+        plans.append(SweepPlan(sweep, own, together, machine.crowding(sweep.resources, together)))
+    return StudyPlan(study, machine, tuple(plans), shutil.disk_usage(disk).free, busy_cores)
+
+
+def _at_once(sweep: Sweep, machine: Machine, knows_machine: bool) -> int:
+    count = machine.trials_at_once(sweep.resources)
+    if count == 0 and knows_machine:
+        raise StudyError(
+            f"a trial of {sweep.name} takes {sweep.resources.cpus:g} CPUs and {sweep.resources.gpus:g} GPUs, this machine has "
+            f"{machine.cores} and {machine.gpus}; pass --cpus and --gpus, or --profile mini for a small study on CPUs"
+        )
+    return max(1, count)
+
+
+def _kinds(sweep: Sweep) -> list[tuple[dict[str, Any], float]]:
+    """Settings of one trial of each kind, and how many trials are of it; a search may draw any edge of its space as often."""
+    points = sweep.points or edge_points(sweep.space)
+    settings = [{**sweep.common, **point} for point in points]
+    counts = Counter(_key(sweep, entry) for entry in settings)
+    first = {key: entry for entry in reversed(settings) if (key := _key(sweep, entry))}
+    return [(first[key], sweep.runs * count / len(points)) for key, count in counts.items()]
+
+
+def _key(sweep: Sweep, settings: Mapping[str, Any]) -> str:
+    """Equal for trials that cost the same."""
+    return repr((settings_that_cost(build_config(settings)), sweep.resources))
+
+
+def _label(sweep: Sweep, settings: Mapping[str, Any], kinds: Sequence[tuple[Mapping[str, Any], float]]) -> str:
+    varied = [name for name in sweep.space if len({repr(of_kind[name]) for of_kind, _ in kinds}) > 1]
+    return ", ".join(f"{name} {settings[name]}" for name in varied) if len(kinds) > 1 else ""
+
+
+def _full(plan: SweepPlan, kind: Kind) -> float:
+    return TRIAL_SECONDS + kind.cost.seconds
+
+
+def _stopped(plan: SweepPlan, kind: Kind) -> float:
+    """Seconds of a trial that is stopped at the first chance."""
+    grace = plan.grace_epochs
+    return _full(plan, kind) if grace is None else TRIAL_SECONDS + kind.cost.seconds_stopped_after(grace)
+
+
+def _expected(plan: SweepPlan, kind: Kind) -> float:
+    """Mean seconds of a trial if at each rung of its bracket one in `factor` goes on, as successive halving means it."""
+    epochs = kind.cost.stages[0].epochs
+    parts = brackets(plan.sweep.scheduler, epochs)
+    if not parts:
+        return _full(plan, kind)
+    seconds = 0.0
+    for bracket in parts:
+        going, rung = bracket.share, float(bracket.first_rung)
+        while rung < epochs:
+            seconds += going * (1 - 1 / bracket.factor) * kind.cost.seconds_stopped_after(math.ceil(rung))
+            going /= bracket.factor
+            rung *= bracket.factor
+        seconds += going * kind.cost.seconds
+    return TRIAL_SECONDS + seconds

@@ -1,0 +1,157 @@
+"""A plan in words."""
+
+from collections.abc import Iterator
+
+from acl.training.cost import RunCost, StageCost
+from study.plan import Kind, StudyPlan, SweepPlan
+from study.sweep import Resources
+
+BUSY_SHARE = 0.3  # of the cores, from which on measured times are doubtful
+
+
+def plan_lines(plan: StudyPlan, *, knows_machine: bool = True) -> list[str]:
+    """All of it: each sweep, then the whole study against this machine."""
+    lines = [f"{plan.study.name} on this machine: {plan.machine.words}"]
+    if not knows_machine:
+        lines.append(
+            "The cluster is not known here: hours are those of trials measured on this machine, as many at once as it fits."
+        )
+    if busy := _busy(plan):
+        lines.append(f"{busy[0].upper()}{busy[1:]}.")
+    for sweep in plan.sweeps:
+        lines += ["", *_sweep_lines(plan, sweep)]
+    lines += ["", f"in all: {_range(plan.hours)}{_expected(plan.hours)}", f"disk: {disk_line(plan)}"]
+    return lines
+
+
+def disk_line(plan: StudyPlan) -> str:
+    """What the study takes beside what is free."""
+    fits = "" if fits_disk(plan) else "; it does not fit: free some space, or name another disk with --home"
+    return f"up to {size(plan.disk_bytes)}, {size(plan.free_bytes)} are free{fits}"
+
+
+def fits_disk(plan: StudyPlan) -> bool:
+    """Whether there is room for what the study leaves and writes meanwhile."""
+    return plan.disk_bytes <= plan.free_bytes
+
+
+def refusal(plan: StudyPlan, max_hours: float) -> str | None:
+    """Why a launch within `max_hours` is refused, with what would fit; None where it may fit."""
+    shortest, _, _ = plan.hours
+    if shortest <= max_hours:
+        return None
+    trials, at_once = sum(sweep.trials for sweep in plan.sweeps), max(sweep.at_once for sweep in plan.sweeps)
+    busy = _busy(plan)
+    fitting = int(trials * max_hours / shortest)
+    instead = f"about {fitting} of its {trials} trials fit" if fitting else "not one trial fits"
+    return (
+        f"{plan.study.name} needs at least {hours(shortest)} on this machine ({at_once} trial{'s' * (at_once > 1)} at once), "
+        f"--max-hours is {max_hours:g}: {instead}; take fewer with --set budget.trials=N or a smaller space, shorter runs with "
+        f"--profile mini or --set optim.epochs=N, or leave --max-hours out{'; ' * bool(busy)}{busy}"
+    )
+
+
+def _busy(plan: StudyPlan) -> str:
+    """A warning where other work slowed what was measured; else nothing."""
+    if plan.busy_cores < BUSY_SHARE * plan.machine.cores:
+        return ""
+    return f"other work kept about {plan.busy_cores:.1f} cores busy while this was measured, on an idle machine it takes less"
+
+
+def _sweep_lines(plan: StudyPlan, sweep: SweepPlan) -> Iterator[str]:
+    resources = sweep.sweep.resources
+    yield f"sweep {sweep.sweep.name}: {_count(sweep.trials, 'trial')}, {sweep.at_once} at once ({_resources(resources)} each)"
+    for kind in sweep.kinds:
+        yield from _kind_lines(kind, several=len(sweep.kinds) > 1)
+    fewest, most = sweep.trial_hours
+    unit, share = ("GPU", resources.gpus) if resources.gpus else ("core", resources.cpus)
+    spent = _range((fewest * share, most * share), unit=f" {unit}-hours")
+    yield f"  time: {_range(sweep.hours)}{_expected(sweep.hours)}; {spent}{_why_a_range(sweep)}"
+    yield f"  disk: {size(sweep.kept_bytes)} kept, {size(sweep.working_bytes)} more while it runs"
+    yield from (f"  {line}" for line in _memory_lines(plan, sweep))
+    yield from dict.fromkeys(f"  {sentence}" for power in sweep.power for sentence in power.sentences)
+
+
+def _kind_lines(kind: Kind, *, several: bool) -> Iterator[str]:
+    cost, epochs = kind.cost, sum(stage.epochs for stage in kind.cost.stages)
+    if several:
+        yield f"  {kind.label} ({kind.trials:.3g} trials)"
+    yield f"  {_count(epochs, 'epoch')} a trial, {epochs * kind.trials:.0f} in all; {_duration(cost.seconds)} a trial"
+    for stage in cost.stages:
+        yield f"    {stage.name:15} {_stage_words(stage)}"
+
+
+def _stage_words(stage: StageCost) -> str:
+    words = f"{_count(stage.epochs, 'epoch')} of {_duration(stage.epoch_seconds)}: "
+    words += f"{_count(stage.steps, 'step')} of {_duration(stage.step_seconds)}"
+    if stage.validation_seconds:
+        words += f", validation {_duration(stage.validation_seconds)}"
+    if stage.final_seconds:
+        words += f"; final test {_duration(stage.final_seconds)}"
+    return f"{words}; {_duration(stage.seconds)} a trial"
+
+
+def _memory_lines(plan: StudyPlan, sweep: SweepPlan) -> Iterator[str]:
+    largest = max((kind.cost for kind in sweep.kinds), key=lambda cost: cost.memory_bytes)
+    together = sweep.at_once * largest.memory_bytes
+    too_much = "; that is more than there is: give each trial more --cpus" if together > plan.machine.memory_bytes else ""
+    yield f"memory: {size(largest.memory_bytes)} a trial beside the features, which trials share{too_much}"
+    gpu = max((kind.cost for kind in sweep.kinds), key=lambda cost: cost.gpu_reserved_bytes)
+    if gpu.gpu_reserved_bytes:
+        yield _gpu_line(plan, sweep, gpu)
+
+
+def _gpu_line(plan: StudyPlan, sweep: SweepPlan, cost: RunCost) -> str:
+    resources = sweep.sweep.resources
+    proposed = plan.machine.proposed_gpus(cost.gpu_reserved_bytes, resources.cpus)
+    at_once = plan.machine.trials_at_once(resources.model_copy(update={"gpus": proposed}))
+    return (
+        f"GPU memory: {size(cost.gpu_allocated_bytes)} in tensors, {size(cost.gpu_reserved_bytes)} taken from the GPU; {at_once} "
+        f"trials run at once with --gpus {proposed:g}, {sweep.at_once} with {resources.gpus:g}; trials on one GPU slow each other"
+    )
+
+
+def _why_a_range(sweep: SweepPlan) -> str:
+    reasons = []
+    if sweep.grace_epochs is not None:
+        reasons.append(f"trials can stop from epoch {sweep.grace_epochs} on")
+    if sweep.crowding[1] > sweep.crowding[0]:
+        reasons.append("trials share a GPU, which gains something between nothing and everything")
+    return f" ({'; '.join(reasons)})" if reasons else ""
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
+
+
+def _resources(resources: Resources) -> str:
+    cpus = f"{resources.cpus:g} CPU{'s' * (resources.cpus != 1)}"
+    return f"{cpus}, {resources.gpus:g} GPU{'s' * (resources.gpus > 1)}" if resources.gpus else cpus
+
+
+def _range(ends: tuple[float, ...], unit: str = "") -> str:
+    low, high = ((f"{end:.2g}" if end < 100 else f"{end:.0f}") + unit if unit else hours(end) for end in (ends[0], ends[-1]))
+    return low if low == high else f"{low.removesuffix(unit) if unit else low} to {high}"
+
+
+def _expected(ends: tuple[float, float, float]) -> str:
+    shortest, expected, longest = ends
+    return f", about {hours(expected)} expected" if shortest < expected < longest else ""
+
+
+def hours(value: float) -> str:
+    """Hours, or minutes below two hours; at least one minute."""
+    if value < 2:
+        return f"{max(1, value * 60):.0f} min"
+    return f"{value:.1f} h" if value < 20 else f"{value:.0f} h"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 1:
+        return f"{seconds * 1000:.3g} ms"
+    return f"{seconds:.3g} s" if seconds < 600 else hours(seconds / 3600)
+
+
+def size(count: float) -> str:
+    """Bytes in MB or GB."""
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{max(1, count / 1e6):.0f} MB"

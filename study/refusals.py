@@ -1,0 +1,133 @@
+"""What is wrong with a study, in one line: file and line where it was written, field, rule and remedy."""
+
+import difflib
+from collections.abc import Mapping
+from typing import Any, get_args
+
+from pydantic import ValidationError
+
+from study.scheduling import Scheduler
+from study.spaces import KINDS, FieldError
+from study.spec import StudyError
+from study.sweep import Budget, Resources
+from study.yaml_places import Path, PlacedContent
+
+_SCHEDULERS = {
+    kind.model_fields["name"].default: [name for name in kind.model_fields if name != "name"] for kind in get_args(Scheduler)
+}
+_HOW_TO_WRITE = {
+    "base": "a mapping of settings, e.g. {mode: supervised, loss.alpha: 0.7}",
+    "space": "a mapping of settings to dimensions, e.g. {loss.alpha: {uniform: [0, 1]}}",
+    "dimension": "a mapping with one of grid, choice (a list of values), uniform, loguniform ([low, high]), e.g. {uniform: [0, 1]}",
+    "when": "a mapping of other settings to their values, e.g. {mode: self-supervised}",
+    "enqueue": "a list of points, e.g. [{loss.alpha: 0.7, loss.margin: 0.5}]",
+    "scheduler": f"one of {', '.join(_SCHEDULERS)}, or a mapping such as {{name: asha, grace: 0.2}}",
+    "objective": "the name of a validation metric, or a list of several",
+    "seeds": "a list of integers, e.g. [0, 1]",
+    "resources": "a mapping such as {cpus: 2, gpus: 0.25}",
+    "budget": "a mapping such as {trials: 30, hours: 12}",
+}
+_WRONG_SHAPE = ("model_type", "model_attributes_type", "dict_type", "list_type", "union_tag_not_found", "union_tag_invalid")
+
+
+def close_to(name: str, known: list[str]) -> str:
+    """The remedy for a misspelt name, empty where nothing is close to it."""
+    return "".join(f"did you mean {match}?" for match in difflib.get_close_matches(name, known, n=1))
+
+
+class Refusals:
+    """Errors of one study.
+
+    Args:
+        content: as read from its file.
+        overrides: what `--set` replaces, by dotted name.
+    """
+
+    def __init__(self, content: Mapping[str, Any], overrides: Mapping[str, Any]) -> None:
+        self.content = content
+        self.places = content.places if isinstance(content, PlacedContent) else {}
+        self.overrides = overrides
+
+    def of(self, error: ValidationError, resolved: Mapping[str, Any]) -> StudyError:
+        """The first thing that is wrong with a resolved study."""
+        first = error.errors()[0]
+        path, value = _existing(first["loc"], resolved)
+        cause = first.get("ctx", {}).get("error")
+        if isinstance(cause, FieldError):
+            return self.at((*path, *cause.path), str(cause))
+        if first["type"] == "missing":
+            return self.at((*path, first["loc"][-1]), f"is missing; every study has a {first['loc'][-1]}")
+        return self.at(path, _in_words(first["type"], first["msg"], path, value, resolved))
+
+    def at(self, path: Path, message: str) -> StudyError:
+        """A refusal of the part that `path`, in the resolved study, leads to."""
+        if message.startswith(f"{path[-1] if path else None}: "):
+            message = message.partition(": ")[2]
+        given = self._override(path)
+        if given is not None:
+            return StudyError(f"--set {given}: {message}")
+        place = self._place(path)
+        field = self._shown(path[:-1] if path and message.startswith(f"{path[-1]} ") else path)
+        return StudyError(f"{place or self.content.get('name', 'study')}: {field + ': ' if field else ''}{message}")
+
+    def _override(self, path: Path) -> str | None:
+        """Dotted name of the override that gave the part its value."""
+        names = {path[3]} if path[2:3] == ("base",) and len(path) > 3 else {".".join(map(str, path[2:end])) for end in (3, 4)}
+        return next((name for name in self.overrides if path[:1] == ("sweeps",) and name in names), None)
+
+    def _place(self, path: Path) -> Any:
+        """Where the part was written, else the narrowest part around it; a sweep's fields may be those shared above it."""
+        shared = path[2:] if path[:1] == ("sweeps",) else path
+        for outside in range(len(path) + 1):
+            for candidate in (path[: len(path) - outside], shared[: max(0, len(shared) - outside)]):
+                if candidate and candidate in self.places:
+                    return self.places[candidate]
+        return self.places.get(())
+
+    def _shown(self, path: Path) -> str:
+        """Dotted path, with sweeps by their names; none for the only sweep of a file without a list of them."""
+        if path[:1] == ("sweeps",) and len(path) > 1:
+            names: dict[str | int, Any] = {
+                number: entry.get("name", number) for number, entry in enumerate(self.content.get("sweeps") or [])
+            }
+            path = ("sweeps", names[path[1]], *path[2:]) if names else path[2:]
+        return ".".join(str(part) for part in path)
+
+
+def _existing(location: tuple[str | int, ...], resolved: Any) -> tuple[Path, Any]:
+    """The parts of a pydantic location that the file has (unions add names of their own), and what lies there."""
+    path: list[str | int] = []
+    value = resolved
+    for part in location:
+        inside = value if isinstance(value, dict) else dict(enumerate(value)) if isinstance(value, list) else {}
+        if part in inside:
+            value = inside[part]
+            path.append(part)
+    return tuple(path), value
+
+
+def _in_words(kind: str, message: str, path: Path, value: Any, resolved: Mapping[str, Any]) -> str:
+    """A message of pydantic in the words of a study file."""
+    inside = [str(part) for part in path[2:]] if path[:1] == ("sweeps",) else [str(part) for part in path]
+    field = (
+        "when" if inside[2:3] == ["when"] else "dimension" if inside[:1] == ["space"] and len(inside) > 1 else (inside or [""])[0]
+    )
+    if kind == "extra_forbidden":
+        if field == "scheduler":
+            chosen = _existing(path[:3], resolved)[1]["name"]
+            known = _SCHEDULERS[chosen]
+            return f"{inside[-1]} is not a field of scheduler {chosen}; it has {', '.join(known) or 'no others'}"
+        known = {"dimension": [*KINDS, "when"], "budget": [*Budget.model_fields], "resources": [*Resources.model_fields]}.get(
+            field, []
+        )
+        return f"{inside[-1]} is not a field of {'a dimension' if field == 'dimension' else field}; it has {', '.join(known)}"
+    if kind == "value_error":  # a rule of our own, which says what it got
+        return message.removeprefix("Value error, ")
+    got = f", got {value!r}"
+    if kind == "bool_type" and field in ("dimension", "enqueue"):  # of a union, pydantic names the first kind only
+        return f"must be a single value: a number, a text, true or false{got}"
+    if kind == "tuple_type":
+        return f"must be [low, high]{got}"
+    if kind in _WRONG_SHAPE and field in _HOW_TO_WRITE:
+        return f"must be {_HOW_TO_WRITE[field]}{got}"
+    return message.replace("Input should be", "must be").replace("a valid", "a") + got

@@ -1,0 +1,72 @@
+"""What each trial of a study would fail with, found before the launch."""
+
+from typing import Any
+
+import torch
+
+from acl.config import Config, SelfSupervisedConfig, build_config, flatten
+from acl.store import FeatureStore
+from acl.training.self_supervised import SelfSupervisedSetup
+from acl.training.splits import SplitError, split_clips
+from study.spaces import edge_points
+from study.spec import Study, StudyError, Sweep
+
+# What decides whether a run can start: which clips and patches there are, and how many the evaluations need.
+_DECIDING = ("data.", "knn.", "finetune.on", "compute.device")
+
+
+def check_runnable(study: Study, *, knows_machine: bool = True) -> None:
+    """Refuse corpora that are too small for a split, `knn.k` beyond the patches that can vote, and devices that are not there.
+
+    Args:
+        study: whose corpora are named.
+        knows_machine: whether the study runs on this machine, so that a GPU that is missing here is missing.
+
+    Raises:
+        StudyError: a trial of a sweep could not run; names the sweep.
+        StoreError: a corpus is not prepared.
+    """
+    for sweep in study.sweeps:
+        for config in _deciding_configs(sweep):
+            _check_device(sweep, config, knows_machine)
+            try:
+                _check_clips(config)
+            except SplitError as error:
+                raise StudyError(f"sweep {sweep.name}: {error}") from None
+
+
+def _deciding_configs(sweep: Sweep) -> list[Config]:
+    """One configuration for each combination of deciding settings."""
+    configs: dict[str, Config] = {}
+    for point in edge_points(sweep.space):
+        settings: dict[str, Any] = {**sweep.common, **point}
+        config = build_config(settings)
+        deciding = {name: value for name, value in flatten(config).items() if name.startswith(_DECIDING)}
+        configs.setdefault(repr(deciding), config)
+    return list(configs.values())
+
+
+def _check_device(sweep: Sweep, config: Config, knows_machine: bool) -> None:
+    if config.compute.device != "cuda":
+        return
+    if sweep.resources.gpus == 0:
+        raise StudyError(
+            f"sweep {sweep.name}: compute.device is cuda, but its trials take no GPU and see none; pass --gpus 1, or set "
+            "compute.device to auto"
+        )
+    if knows_machine and not torch.cuda.is_available():
+        raise StudyError(
+            f"sweep {sweep.name}: compute.device is cuda, but torch sees no GPU on this machine; set compute.device to auto and "
+            "pass --gpus 0, or run on a machine with a GPU"
+        )
+
+
+def _check_clips(config: Config) -> None:
+    """As the stages do when they start, without the features themselves and without this process's threads."""
+    if isinstance(config, SelfSupervisedConfig):
+        here = {**flatten(config), "compute.device": "cpu", "compute.threads": 0}
+        anywhere = build_config(here)
+        assert isinstance(anywhere, SelfSupervisedConfig)
+        SelfSupervisedSetup(anywhere)
+    else:
+        split_clips(FeatureStore.open(config.data.root, config.mode), config.data)

@@ -1,0 +1,82 @@
+"""When two studies are the same one."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from study.home import Home
+from study.launched import check_unchanged, keep_study, load_launched, study_digest
+from study.spec import Study, StudyError
+from study.study_files import resolve_study
+
+CONTENT: dict[str, Any] = {
+    "name": "mine",
+    "question": "Does it?",
+    "base": {"mode": "supervised", "optim.epochs": 3},
+    "space": {"loss.alpha": {"uniform": [0, 1]}, "loss.margin": {"choice": [0.3, 0.5]}},
+    "search": "random",
+    "budget": {"trials": 4},
+}
+
+
+def study(**fields: Any) -> Study:
+    return resolve_study({**CONTENT, **fields})
+
+
+def test_a_study_is_its_settings_whatever_the_order_and_the_machine() -> None:
+    digest = study_digest(study())
+    assert len(digest) == 64
+    assert study_digest(study(base={"optim.epochs": 3, "mode": "supervised"})) == digest
+    assert study_digest(study(resources={"cpus": 4, "gpus": 1}, budget={"trials": 4, "hours": 2})) == digest
+    others = [
+        study(budget={"trials": 5}),
+        study(question="Does it really?"),
+        study(seeds=[1]),
+        study(space={"loss.alpha": {"uniform": [0, 0.9]}, "loss.margin": {"choice": [0.3, 0.5]}}),
+        study(space=dict(reversed(CONTENT["space"].items()))),  # the same draws go to other settings
+    ]
+    assert len({digest, *map(study_digest, others)}) == 1 + len(others)
+
+
+def test_a_launched_study_continues_with_other_resources_and_keeps_the_new_ones(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    check_unchanged(home, study())
+    keep_study(home, study())
+    changed = study(resources={"cpus": 4}, budget={"trials": 4, "hours": 1})
+    check_unchanged(home, changed)
+    keep_study(home, changed)
+    assert load_launched(home, "mine") == changed
+
+
+def test_a_changed_study_is_refused_with_all_that_differs(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    keep_study(home, study())
+    space = {"loss.alpha": {"uniform": [0, 0.9]}, "loss.margin": {"choice": [0.3, 0.5]}}
+    changed = study(space=space, base={"mode": "supervised", "optim.lr": 0.1}, scheduler="asha")
+    with pytest.raises(StudyError) as caught:
+        check_unchanged(home, changed)
+    first, *differences = str(caught.value).splitlines()
+    assert "give it another --name" in first
+    assert study_digest(study())[:12] in first
+    assert study_digest(changed)[:12] in first
+    assert differences == [
+        "- sweeps.sweep.base.optim.epochs 3",
+        "+ sweeps.sweep.base.optim.lr 0.1",
+        "+ sweeps.sweep.scheduler.grace 0.1",
+        "- sweeps.sweep.scheduler.name none",
+        "+ sweeps.sweep.scheduler.name asha",
+        "+ sweeps.sweep.scheduler.reduction_factor 3.0",
+        "- sweeps.sweep.space.loss.alpha.uniform [0.0, 1.0]",
+        "+ sweeps.sweep.space.loss.alpha.uniform [0.0, 0.9]",
+    ]
+
+
+def test_a_folder_of_another_version_is_refused_in_one_line(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    keep_study(home, study())
+    path = home.study("mine") / "study.yaml"
+    path.write_text(path.read_text().replace("seeds:", "sedes:"))
+    with pytest.raises(StudyError, match="no study of this version") as caught:
+        load_launched(home, "mine")
+    assert "\n" not in str(caught.value)

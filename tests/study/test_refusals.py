@@ -1,0 +1,146 @@
+"""Errors of study files: each names file, line and field, and says what to write."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from study.commands import parse_settings
+from study.spec import StudyError
+from study.study_files import read_study, replaced_searches, resolve_study
+
+FILE = """\
+name: my
+question: Does it?
+base: {mode: supervised}
+search: random
+budget:
+  trials: 4
+sweeps:
+  - name: first
+    space:
+      loss.alpha: {uniform: [0, 1]}
+      loss.margin:
+        uniform: [0.1, 1.0]
+    enqueue:
+      - {loss.alpha: 0.5, loss.margin: 0.5}
+  - name: second
+    space:
+      loss.alpha: {choice: [0.5, 1.0]}
+    scheduler: {name: asha, grace: 0.2}
+"""
+
+
+def refusal(tmp_path: Path, text: str, **options: Any) -> str:
+    path = tmp_path / "my.yaml"
+    path.write_text(text)
+    with pytest.raises(StudyError) as caught:
+        resolve_study(read_study(str(path)), **options)
+    assert "\n" not in str(caught.value)
+    return str(caught.value).removeprefix(f"{tmp_path}/")
+
+
+def test_the_file_itself_is_right(tmp_path: Path) -> None:
+    path = tmp_path / "my.yaml"
+    path.write_text(FILE)
+    assert resolve_study(read_study(str(path))).runs == 8
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        (
+            "uniform: [0.1, 1.0]",
+            "uniform: [1.0, 0.1]",
+            "my.yaml:11: sweeps.first.space.loss.margin: uniform is [low, high] with low < high; got [1.0, 0.1]",
+        ),
+        ("uniform: [0.1, 1.0]", "uniform: [0.1, 4.0]", "my.yaml:11: sweeps.first.space.loss.margin: Input should be less than"),
+        ("uniform: [0.1, 1.0]", "uniform: [0.1, much]", "my.yaml:12: sweeps.first.space.loss.margin.uniform.1: must be a number"),
+        (
+            "uniform: [0.1, 1.0]",
+            "normal: [0, 1]",
+            "my.yaml:12: sweeps.first.space.loss.margin: normal is not a field of a dimension",
+        ),
+        ("{choice: [0.5, 1.0]}", "[0.5, 1.0]", "my.yaml:17: sweeps.second.space.loss.alpha: must be a mapping with one of grid"),
+        ("{choice: [0.5, 1.0]}", "0.5", "my.yaml:17: sweeps.second.space.loss.alpha: must be a mapping with one of grid"),
+        ("grace: 0.2", "grace: 2", "my.yaml:18: sweeps.second.scheduler.grace: must be less than or equal to 1, got 2"),
+        (
+            "grace: 0.2",
+            "interval: 0.2",
+            "my.yaml:18: sweeps.second.scheduler: interval is not a field of scheduler asha; it has grace",
+        ),
+        ("name: asha", "name: ashar", "my.yaml:18: sweeps.second.scheduler: must be one of none, asha, hyperband, median, pbt"),
+        ("{name: asha, grace", "{grace", "my.yaml:18: sweeps.second.scheduler: must be one of none, asha, hyperband, median, pbt"),
+        ("  trials: 4", "  trials: 0", "my.yaml:6: sweeps.first.budget.trials: must be greater than or equal to 1, got 0"),
+        ("budget:\n  trials: 4", "budget: 4", "my.yaml:5: budget is a mapping of names to values, got 4"),
+        ("  trials: 4", "  trails: 4", "my.yaml:6: sweeps.first.budget: trails is not a field of budget; it has trials, hours"),
+        ("loss.alpha: 0.5, loss", "loss.alpha: 5, loss", "my.yaml:14: sweeps.first.enqueue.0: loss.alpha 5 lies outside"),
+        ("loss.alpha: 0.5, ", "", "my.yaml:14: sweeps.first.enqueue.0: loss.alpha is missing"),
+        ("search: random", "serach: random", "my.yaml:4: serach is not a field of a study; did you mean search?"),
+        ("search: random", "search: bayes", "my.yaml:4: sweeps.first.search: must be 'grid', 'random', 'tpe'"),
+        (
+            "mode: supervised",
+            "mode: both",
+            "my.yaml:3: sweeps.first.base: mode must be one of supervised, self-supervised; write it",
+        ),
+        (
+            "mode: supervised",
+            "mode: supervised, optim.lr: -1",
+            "my.yaml:3: sweeps.first.base.optim.lr: Input should be greater than 0",
+        ),
+        (
+            "loss.alpha: {choice",
+            "loss.alhpa: {choice",
+            "my.yaml:17: sweeps.second.space: loss.alhpa is not a setting of supervised",
+        ),
+        ("question: Does it?\n", "", "my.yaml:1: question: is missing"),
+        ("  - name: second", "  - name: first", "my.yaml:1: sweeps need different names"),
+        ("  - name: second", "  - name: second\n    name: third", "my.yaml:16: name is written twice, first in line 15"),
+        ("  trials: 4", "  trials: 4\n  trials: 5", "my.yaml:7: trials is written twice, first in line 6"),
+        ("question: Does it?", "question: [", "my.yaml:4: expected"),
+        ("question: Does it?", "question: &a [*a]", "my.yaml:2: a part contains itself"),
+        ("question: Does it?", "? [a, b]\n: c", "my.yaml:2: a key is a name"),
+        ("question: Does it?", "question: !!python/object:os.system x", "my.yaml:2: could not determine a constructor"),
+    ],
+)
+def test_a_mistake_is_found_where_it_was_written(tmp_path: Path, old: str, new: str, expected: str) -> None:
+    assert old in FILE
+    message = refusal(tmp_path, FILE.replace(old, new, 1))
+    assert message.startswith(expected)
+    assert message.count(", got ") + message.count("; got ") <= 1
+
+
+def test_what_came_from_the_command_line_has_no_line(tmp_path: Path) -> None:
+    assert refusal(tmp_path, FILE, overrides={"loss.margin": 4}).startswith("--set loss.margin: Input should be less than or equal")
+    assert refusal(tmp_path, FILE, overrides={"budget.trials": 0}).startswith("--set budget.trials: must be greater than")
+    assert refusal(tmp_path, FILE, overrides={"search": "bayes"}).startswith("--set search: must be 'grid'")
+    assert refusal(tmp_path, FILE, overrides={"budget.trails": 3}).startswith("--set budget.trails: trails is not a field")
+    assert "did you mean scheduler?" in refusal(tmp_path, FILE, overrides={"sheduler": "asha"})
+
+
+def test_a_study_without_sweeps_has_short_fields(tmp_path: Path) -> None:
+    text = "name: my\nquestion: Does it?\nbase: {mode: supervised}\nspace:\n  loss.alpha:\n    grid: []\n"
+    assert refusal(tmp_path, text).startswith("my.yaml:6: space.loss.alpha.grid: List should have at least 1 item")
+
+
+def test_exponents_are_numbers_in_study_files(tmp_path: Path) -> None:
+    path = tmp_path / "my.yaml"
+    path.write_text("name: my\nquestion: Does it?\nbase: {mode: supervised}\nspace:\n  optim.lr: {grid: [1e-3, 1E-2, 5.e-4]}\n")
+    assert resolve_study(read_study(str(path))).sweeps[0].space["optim.lr"].values == [0.001, 0.01, 0.0005]
+
+
+def test_fields_of_sweeps_can_be_set_like_settings() -> None:
+    settings = ["search=random", "scheduler=median", "scheduler.grace=0.3", "budget.trials=7", "resources.cpus=3"]
+    settings += ["objective=val.macro_accuracy", "seeds=[5]", "optim.epochs=3"]
+    (sweep,) = resolve_study(read_study("search-supervised"), None, parse_settings(settings, None)).sweeps
+    assert (sweep.search, sweep.scheduler.model_dump()) == ("random", {"name": "median", "grace": 0.3})
+    assert (sweep.budget.trials, sweep.resources.cpus, sweep.resources.gpus) == (7, 3, 1)
+    assert (sweep.objectives, sweep.seeds, sweep.base["optim.epochs"]) == (("val.macro_accuracy",), [5], 3)
+
+
+def test_a_search_that_is_replaced_is_named() -> None:
+    lines = replaced_searches(read_study("quickstart"), {"loss.temperature": 0.3, "optim.epochs": 2})
+    assert lines == [
+        f"--set loss.temperature=0.3 replaces the search over it in sweep {name}" for name in ("temperatures", "search-ssl")
+    ]
+    assert replaced_searches(read_study("table2-ssl"), {"loss.alpha": 1.0}) == ["--set loss.alpha=1.0 replaces the search over it"]

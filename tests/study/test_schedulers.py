@@ -1,0 +1,171 @@
+"""Schedulers that learn from a journal what they would have seen, and whole sweeps under each of them."""
+
+import json
+import random
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from ray.tune.schedulers import HyperBandScheduler, TrialScheduler
+
+from acl.training.checkpoint import CHECKPOINT_FILE
+from command_line import acl_study, epochs_logged, runs
+from study import journal as events
+from study import record_names as names
+from study.journal import Journal
+from study.lengths import brackets
+from study.schedulers import _StandIn, build_scheduler, replay
+from study.scheduling import Hyperband
+from study.sweep import Sweep
+from study.trial import RUNG_EPOCH
+
+EPOCHS = 9
+
+
+def sweep(scheduler: str) -> Sweep:
+    base = {"mode": "supervised", "optim.epochs": EPOCHS}
+    space = {"loss.alpha": {"uniform": [0.1, 0.9]}}
+    return Sweep.model_validate(
+        {"base": base, "space": space, "search": "random", "budget": {"trials": 12}, "scheduler": scheduler}
+    )
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    with closing(Journal(tmp_path)) as opened:
+        yield opened
+
+
+class Controller:
+    def get_live_trials(self) -> list[Any]:
+        return []
+
+
+def no_change(trial: str, point: dict[str, Any], source: str) -> None:
+    raise AssertionError("only population-based training changes settings")
+
+
+def step(scheduler: TrialScheduler, trial: Any, epoch: int, value: float) -> str:
+    return str(scheduler.on_trial_result(Controller(), trial, {RUNG_EPOCH: epoch, names.VAL_ACCURACY: value}))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["asha", "median"])
+@pytest.mark.parametrize("seed", range(5))
+def test_a_scheduler_that_is_shown_the_journal_decides_as_the_one_that_was_there(
+    name: str, seed: int, tmp_path: Path, journal: Journal
+) -> None:
+    drawn = random.Random(seed)
+    seen = build_scheduler(sweep(name), tmp_path, no_change)
+    trials = {f"sweep-{number:04d}": _StandIn(f"sweep-{number:04d}") for number in range(12)}
+    epochs = dict.fromkeys(trials, 0)
+    for number, (key, trial) in enumerate(trials.items()):
+        journal.append(events.TRIAL, trial=key, number=number, point={})
+        seen.on_trial_add(Controller(), trial)  # type: ignore[arg-type]
+    running = list(trials)
+    for _ in range(25):
+        key = drawn.choice(running)
+        epochs[key] += 1
+        value = drawn.random()
+        decision = step(seen, trials[key], epochs[key], value)
+        metrics = {names.VAL_ACCURACY: value}
+        journal.append(events.EPOCH, trial=key, epoch=epochs[key], is_last=False, rung=True, metrics=metrics)
+        if decision == TrialScheduler.STOP or epochs[key] == EPOCHS - 1:
+            journal.append(events.END, trial=key, outcome=names.STOPPED, reason=None)
+            running.remove(key)
+    assert len(running) < 12, "nothing was stopped, so the test shows nothing"
+    shown = build_scheduler(sweep(name), tmp_path, no_change)
+    live = {key: _StandIn(key) for key in running}
+    assert replay(shown, Journal(tmp_path), live) == []  # type: ignore[arg-type]
+    for key in running:
+        for epoch in range(epochs[key] + 1, EPOCHS):
+            value = drawn.random()
+            decision = step(shown, live[key], epoch, value)
+            assert decision == step(seen, trials[key], epoch, value)
+            if decision == TrialScheduler.STOP:
+                break
+
+
+def test_a_trial_that_was_stopped_when_the_driver_was_killed_stays_stopped(tmp_path: Path, journal: Journal) -> None:
+    for number, value in enumerate([0.9, 0.8, 0.7, 0.1]):  # the last one is below the first rung's cutoff
+        journal.append(events.TRIAL, trial=f"sweep-{number:04d}", number=number, point={})
+        metrics = {names.VAL_ACCURACY: value}
+        journal.append(events.EPOCH, trial=f"sweep-{number:04d}", epoch=1, is_last=False, rung=True, metrics=metrics)
+    live = {name: _StandIn(name) for name in journal.trials}
+    assert "sweep-0003" in replay(build_scheduler(sweep("asha"), tmp_path, no_change), journal, live)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("epochs", "factor"), [(500, 3), (81, 3), (16, 2), (9, 4)])
+def test_plans_know_the_brackets_that_ray_fills(epochs: int, factor: float) -> None:
+    theirs = HyperBandScheduler(max_t=epochs, reduction_factor=factor, metric="m", mode="max")
+    rungs = [(theirs._get_n0(s), theirs._get_r0(s)) for s in range(theirs._s_max_1) if theirs._get_r0(s) > 0]
+    trials = sum(size for size, _ in rungs)
+    ours = brackets(Hyperband(reduction_factor=factor), epochs)
+    assert [(round(bracket.share * trials), bracket.first_rung) for bracket in ours] == rungs
+
+
+STUDY = {
+    "name": "schedulers",
+    "question": "Do schedulers stop, pause and change trials?",
+    "profile": "mini",
+    "base": {"mode": "supervised", "data.subset": "clean", "optim.epochs": 4},
+    "space": {"loss.alpha": {"uniform": [0.1, 0.9]}, "loss.margin": {"uniform": [0.1, 1.0]}},
+    "search": "random",
+    "objective": "val.accuracy",
+    "sweeps": [
+        # Two brackets: 2 trials that run through, and 3 of which 1 goes on after the first epoch.
+        {"name": "hyperband", "scheduler": {"name": "hyperband", "reduction_factor": 4}, "budget": {"trials": 5}},
+        {"name": "median", "scheduler": {"name": "median", "grace": 0.5}, "budget": {"trials": 5}},
+        {"name": "pbt", "scheduler": {"name": "pbt", "interval": 0.25}, "budget": {"trials": 4}},
+    ],
+}
+
+
+@pytest.mark.slow
+def test_sweeps_under_each_scheduler(tiny_corpus: Path, tmp_path: Path) -> None:
+    study, home = tmp_path / "study.yaml", tmp_path / "home"
+    study.write_text(yaml.safe_dump(STUDY))
+    process = acl_study("run", study, "--data", tiny_corpus, "--home", home)
+    assert process.returncode == 0, process.err  # type: ignore[attr-defined]
+    journals = {name: Journal(home / "studies" / "schedulers" / name) for name in ("hyperband", "median", "pbt")}
+    hyperband = [(state.epochs, state.outcome) for state in journals["hyperband"].trials.values()]
+    assert sorted(hyperband[2:]) == [(1, names.STOPPED), (1, names.STOPPED), (4, names.FINISHED)]
+    assert hyperband[:2] == [(4, names.FINISHED)] * 2
+    values = [list(journals["hyperband"].trials.values())[number] for number in (2, 3, 4)]
+    assert {state.outcome for state in journals["median"].trials.values()} <= {names.FINISHED, names.STOPPED}
+    first = {
+        event["trial"]: event["metrics"][names.VAL_ACCURACY]
+        for event in journals["hyperband"].events
+        if event["event"] == events.EPOCH and event["epoch"] == 1
+    }
+    (survivor,) = [state for state in values if state.outcome == names.FINISHED]
+    assert first[survivor.trial] == max(first[state.trial] for state in values)
+    for trial in runs(home, names.KIND_TRIAL):  # a trial that was paused logs no epoch twice
+        logged = epochs_logged(home, trial)
+        assert logged == list(range(1, len(logged) + 1))
+    _check_population(home / "studies" / "schedulers" / "pbt", journals["pbt"])
+    tagged = [json.loads(run.data.tags[names.CHANGED_SETTINGS]) for run in _changed(home)]
+    assert tagged == [state.point for state in journals["pbt"].trials.values() if state.source]
+
+
+def _changed(home: Path) -> list[Any]:
+    found = [run for run in runs(home, names.KIND_TRIAL) if names.CHANGED_SETTINGS in run.data.tags]
+    return sorted(found, key=lambda run: run.data.tags[names.TRIAL_ID])
+
+
+def _check_population(folder: Path, journal: Journal) -> None:
+    changes = [event for event in journal.events if event["event"] == events.SETTINGS]
+    assert len(changes) == 3  # after epochs 1, 2 and 3, one of four trials
+    for change in changes:
+        assert 0.1 <= change["point"]["loss.alpha"] <= 0.9
+        assert 0.1 <= change["point"]["loss.margin"] <= 1.0
+        assert Path(change["source"]).parent.parent.name != change["trial"]
+    for state in journal.trials.values():
+        assert state.epochs == 4
+        content = torch.load(folder / state.trial / "state" / CHECKPOINT_FILE, weights_only=True)
+        assert {name: content["config"][name] for name in state.point} == state.point
+        assert content["taken_from"] == (state.source or "")
+    assert not list(folder.glob("*/state/epoch-*.pt"))
