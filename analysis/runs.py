@@ -17,7 +17,6 @@ from study import record_names as names
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # else a bar for every predictions file
 
 UNFINISHED = "unfinished"  # outcome of a trial that is running, or was when its driver died
-_PARENT_RUN = "mlflow.parentRunId"
 _SQLITE = "sqlite:///"
 _PAGE = 1000
 _FIXED = ("run_id", "study", "corpus", "sweep", "trial_id", "outcome", "objective", "start_time")
@@ -76,7 +75,7 @@ def load_trials(store_uri: str, studies: Sequence[str]) -> pd.DataFrame:
     fixed, parameters, metrics = [], [], []
     for launch in launches.itertuples():
         kind = f"tags.`{names.KIND}` = '{names.KIND_TRIAL}'"
-        for run in _search(client, experiment, f"{kind} and tags.`{_PARENT_RUN}` = '{launch.run_id}'"):
+        for run in _search(client, experiment, f"{kind} and tags.`{names.STUDY_RUN}` = '{launch.run_id}'"):
             tags = run.data.tags
             fixed.append(
                 {

@@ -34,10 +34,12 @@ class JournalKeeper(Callback):
         self._show = show
 
     def start(self, name: str, number: int, point: Point) -> None:
-        """A trial begins, or is taken up again after a failure; nothing where it is under way."""
+        """A trial begins, or is taken up again: after a failure, or where it was left under way."""
         known = self.journal.trials.get(name)
         if known is None or known.outcome is not None:
             self._note(events.TRIAL, trial=name, number=number, point=dict(point))
+        else:
+            self._note(events.RESUME, trial=name)
 
     def end(self, name: str, outcome: str, reason: str | None = None) -> None:
         """A trial is over."""

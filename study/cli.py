@@ -25,6 +25,7 @@ from study.options import (
     StoreOption,
     StudyArgument,
 )
+from study.results_cli import results_app
 
 PROJECT_PACKAGES = ("acl", "study", "analysis")
 
@@ -36,6 +37,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(data_app, name="data")
+app.add_typer(results_app)
 app.add_typer(model_app)  # without a name: export and embed stand beside the other commands
 console = Console(stderr=True, highlight=False)
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -17,8 +16,9 @@ import yaml
 
 from acl.config import ConfigError
 from study.corpora import ensure_mini_corpus
-from study.home import DEFAULT_HOME, Home
+from study.home import Home, invocation
 from study.launched import records_of
+from study.options import given_resources
 from study.planning import keep_within
 from study.runnable import check_runnable
 from study.spec import Study, StudyError
@@ -87,6 +87,7 @@ def launch_study(study: Study, home: Home, address: str | None, store: str | Non
         typer.Exit: trials are left or failed.
     """
     from analysis.runs import AnalysisError
+    from study.confirm import confirmation_lines
     from study.launch import launch
     from study.summary import print_summary
 
@@ -96,9 +97,7 @@ def launch_study(study: Study, home: Home, address: str | None, store: str | Non
     outcome = launch(study, home, store_uri=store, address=address)
     if not outcome.sweeps:
         print(f"{study.name} is complete: nothing was left to run")
-    command = Path(sys.argv[0]).name if shutil.which(Path(sys.argv[0]).name) else sys.argv[0]
-    options = "" if home.root == DEFAULT_HOME else f" --home {home.root}"
-    resume = f"{command} resume {study.name}{options}" + ("" if address is None else f" --address {address}")
+    resume = invocation(f"resume {study.name}", home) + ("" if address is None else f" --address {address}")
     if not outcome.recorded:
         print(f"the MLflow store did not take all records; they are kept in {home.study(study.name)}, write them with: {resume}")
     else:
@@ -110,8 +109,11 @@ def launch_study(study: Study, home: Home, address: str | None, store: str | Non
         raise typer.Exit(INCOMPLETE)
     if outcome.recorded:
         kept = existing_store(home, store, [study.name])
-        browse = f"{command} ui{options}" + ("" if kept == home.store_uri else f" --store {kept}")
-        print(f"report with:       {command} report {study.name}{options}\nbrowse MLflow with: {browse}")
+        browse = invocation("ui", home) + ("" if kept == home.store_uri else f" --store {kept}")
+        if study.confirms is not None:
+            print("\n".join(confirmation_lines(study, kept)))
+        print(f"winners with:      {invocation(f'best {study.name}', home)}")
+        print(f"report with:       {invocation(f'report {study.name}', home)}\nbrowse MLflow with: {browse}")
     if outcome.failed:
         print(f"{outcome.failed} trials failed, for the reasons above; retry with: {resume}")
     if outcome.failed or not outcome.recorded:
@@ -122,7 +124,7 @@ def study_options(
     name: str | None, profile: str | None, settings: list[str], data: Path | None, cpus: float | None, gpus: float | None
 ) -> dict[str, Any]:
     """The options of `run` and `plan` as `choose_study` takes them; errors as `parse_settings`."""
-    resources = {key: value for key, value in (("cpus", cpus), ("gpus", gpus)) if value is not None}
+    resources = given_resources(cpus, gpus)
     return {"name": name, "profile": profile, "overrides": parse_settings(settings, data), "resources": resources}
 
 

@@ -1,5 +1,7 @@
 """Where results lie: one folder that holds everything a person may want to keep or delete."""
 
+import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +39,12 @@ class Home:
     def report(self, studies: list[str]) -> Path:
         """Report of one or several studies."""
         return self.root.resolve() / "reports" / "+".join(studies)
+
+
+def invocation(action: str, home: Home) -> str:
+    """The command line that does `action` in `home`, the way this process was called."""
+    command = Path(sys.argv[0]).name if shutil.which(Path(sys.argv[0]).name) else sys.argv[0]
+    return f"{command} {action}" + ("" if home.root == DEFAULT_HOME else f" --home {home.root}")
 
 
 def state_folder(sweep_folder: Path, trial: str) -> Path:

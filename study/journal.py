@@ -5,6 +5,7 @@ opened, and MLflow mirrors it. A line is one JSON object with its `time` (Unix s
 
     launch    resources                           a launch begins
     trial     trial, number, point                a trial exists
+    resume    trial                               a launch takes up one that an earlier launch left under way
     epoch     trial, epoch, is_last, metrics      an epoch of it has been trained, its checkpoint is written
     settings  trial, point, source                population-based training has given the trial other settings, and the weights of
                                                   `source`, a copy of another trial's checkpoint
@@ -26,7 +27,7 @@ from study.spec import StudyError
 
 JOURNAL_FILE = "journal.jsonl"
 
-LAUNCH, TRIAL, EPOCH, SETTINGS, LOST, END = "launch", "trial", "epoch", "settings", "lost", "end"
+LAUNCH, TRIAL, RESUME, EPOCH, SETTINGS, LOST, END = "launch", "trial", "resume", "epoch", "settings", "lost", "end"
 Event = dict[str, Any]
 
 

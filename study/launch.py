@@ -29,8 +29,8 @@ from study import record_names as names
 from study.home import Home
 from study.interruption import Interruption
 from study.journal import Event, Journal
-from study.launched import check_unchanged, keep_records, keep_study, only_launch, records_of, study_text
-from study.mirror import Mirror, mirrored
+from study.launched import check_unchanged, keep_records, keep_study, mirrored, only_launch, records_of, study_text
+from study.mirror import Mirror
 from study.progress import ProgressLine
 from study.records import StudyRecord
 from study.spec import Study, StudyError
@@ -155,6 +155,7 @@ def _study_tags(study: Study) -> dict[str, str]:
         names.DEPARTURES: study.departures,
         names.CORPUS: ", ".join(dict.fromkeys(store.metadata["corpus"] for store in stores)),
         names.CORPUS_IS_SYNTHETIC: str(any(store.metadata["is_synthetic"] for store in stores)).lower(),
+        **({} if study.confirms is None else {names.CONFIRMS: study.confirms}),
     }
 
 

@@ -3,8 +3,12 @@
 import fcntl
 import hashlib
 import json
-from collections.abc import Iterator
+import os
+import socket
+import time
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +20,23 @@ from study.spec import Study, StudyError
 
 STUDY_FILE = "study.yaml"
 RECORD_FILE = "record.json"
+MIRRORED_FILE = "mirrored.json"  # how many events of each journal the MLflow store has
+_LOCK_TRIES, _LOCK_WAIT = 5, 0.1  # seconds between two tries: `launch_of` may be looking
+
+
+@dataclass(frozen=True)
+class LaunchProcess:
+    """The process that runs a study.
+
+    Attributes:
+        host: name of its machine.
+        pid: its number there; None while it begins.
+        since: when the launch began, Unix seconds.
+    """
+
+    host: str
+    pid: int | None
+    since: float
 
 
 def study_text(study: Study) -> str:
@@ -80,14 +101,48 @@ def only_launch(home: Home, name: str) -> Iterator[None]:
     Raises:
         StudyError: another process runs the study.
     """
-    locks = home.root / "locks"
-    locks.mkdir(parents=True, exist_ok=True)
-    with (locks / name).open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise StudyError(f"study {name!r} is running already in {home.root}; wait for it, or stop it first") from None
+    path = _lock_file(home, name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+", encoding="utf-8") as lock:
+        for tries_left in reversed(range(_LOCK_TRIES)):
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError:
+                if not tries_left:
+                    raise StudyError(f"study {name!r} is running already in {home.root}; wait for it, or stop it first") from None
+            time.sleep(_LOCK_WAIT)
+        lock.truncate(0)
+        json.dump({"host": socket.gethostname(), "pid": os.getpid(), "since": time.time()}, lock)
+        lock.flush()
         yield
+
+
+def launch_of(home: Home, name: str) -> LaunchProcess | None:
+    """Who runs the study; None if nobody does.
+
+    It looks with a shared lock that it gives back at once; a launch that begins at that moment tries again.
+    """
+    try:
+        with _lock_file(home, name).open(encoding="utf-8") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except OSError:
+                return _read_launch(lock.read())
+    except FileNotFoundError:
+        pass
+    return None
+
+
+def _read_launch(text: str) -> LaunchProcess:
+    try:
+        return LaunchProcess(**json.loads(text))
+    except (ValueError, TypeError):  # it has the lock, and has not written yet
+        return LaunchProcess(host=socket.gethostname(), pid=None, since=time.time())
+
+
+def _lock_file(home: Home, name: str) -> Path:
+    return home.root / "locks" / name
 
 
 def keep_study(home: Home, study: Study) -> None:
@@ -108,6 +163,20 @@ def records_of(home: Home, name: str) -> tuple[str, str] | None:
 def keep_records(home: Home, name: str, store: str | None, run_id: str) -> None:
     """Note where the records of a study are; `store` None is the home's own."""
     _write(home.study(name) / RECORD_FILE, json.dumps({"store": store, "run": run_id}))
+
+
+def mirrored(folder: Path) -> dict[str, int]:
+    """How many events of each sweep's journal the MLflow store has, for the study in `folder`."""
+    path = folder / MIRRORED_FILE
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+    except ValueError:  # half written when the machine went down: everything is compared anew
+        return {}
+
+
+def keep_mirrored(folder: Path, written: Mapping[str, int]) -> None:
+    """Note how many events the store has."""
+    _write(folder / MIRRORED_FILE, json.dumps(written))
 
 
 def _write(path: Path, text: str) -> None:

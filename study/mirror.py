@@ -1,6 +1,5 @@
 """Keeps MLflow up to date with a study's journals, in a thread of its own: training never waits for the store."""
 
-import json
 import queue
 import threading
 from collections.abc import Callable, Mapping
@@ -13,10 +12,13 @@ from study import journal as events
 from study import record_names as names
 from study.home import state_folder
 from study.journal import Event, Journal
-from study.records import RecordError, StoreUnavailableError, StudyRecord
+from study.launched import keep_mirrored, mirrored
+from study.mlflow_store import RecordError, StoreUnavailableError
+from study.records import StudyRecord
+from study.seeds import setting_of
+from study.spaces import Point
 from study.sweep import Sweep
 
-MIRRORED_FILE = "mirrored.json"  # how many events of each journal the store has
 PATIENCE_SECONDS = 60.0  # how long the end of a launch waits for a store that does not answer
 _MOST_EVENTS = 500  # that are taken together
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 10.0  # seconds between two tries
@@ -40,7 +42,7 @@ class Mirror:
     ):
         self._record = record
         self._folder = folder
-        self._sweeps = {name: sweep for name, (sweep, _) in journals.items()}
+        self._journals = journals
         self._say = say
         self._queue: queue.SimpleQueue[tuple[str, Event] | None] = queue.SimpleQueue()
         self._written = mirrored(folder)
@@ -96,7 +98,7 @@ class Mirror:
                         return
                 for sweep, _ in taken:
                     self._written[sweep] = self._written.get(sweep, 0) + 1
-                _write(self._folder / MIRRORED_FILE, self._written)
+                keep_mirrored(self._folder, self._written)
                 if at_end:
                     self._stop.clear()
                     return
@@ -135,13 +137,12 @@ class Mirror:
                 return True
 
     def _write(self, sweep_name: str, batch: list[Event]) -> None:
-        sweep, event = self._sweeps[sweep_name], batch[0]
+        (sweep, journal), event = self._journals[sweep_name], batch[0]
         if event["event"] == events.LAUNCH:
             return
         trial, folder = event["trial"], state_folder(self._folder / sweep_name, event["trial"])
         if event["event"] == events.TRIAL:
-            settings = flatten(build_config({**sweep.common, **event["point"]}))
-            self._record.start_trial(trial, sweep, settings)
+            self._record.start_trial(trial, sweep, _all_settings(sweep, event["point"]))
             return
         if trial not in self._described and (launches := _text(folder / PROVENANCE_FILE)):
             self._record.log_provenance(trial, launches)
@@ -153,15 +154,18 @@ class Mirror:
         elif event["event"] == events.END:
             predictions = _text(folder / names.PREDICTIONS_FILE)
             self._record.finish_trial(trial, event["outcome"], predictions=predictions, reason=event["reason"])
+            if len(sweep.seeds) > 1:
+                self._write_setting(sweep, journal, trial)
+
+    def _write_setting(self, sweep: Sweep, journal: Journal, trial: str) -> None:
+        """What the seeds of the trial's setting have given, as the journal has it now: writing it again changes nothing."""
+        setting = setting_of(journal.trials[trial].point, list(journal.trials.values()))
+        figures = setting.figures(sweep.objectives)
+        self._record.log_setting(sweep, _all_settings(sweep, setting.point), figures, is_over=setting.is_over(sweep.seeds))
 
 
-def mirrored(folder: Path) -> dict[str, int]:
-    """How many events of each journal the store has."""
-    text = _text(folder / MIRRORED_FILE)
-    try:
-        return dict(json.loads(text)) if text else {}
-    except ValueError:  # half written when the machine went down: everything is compared anew
-        return {}
+def _all_settings(sweep: Sweep, point: Point) -> dict[str, Any]:
+    return flatten(build_config({**sweep.common, **point}))
 
 
 def _batches(taken: list[tuple[str, Event]]) -> list[tuple[str, list[Event]]]:
@@ -183,9 +187,3 @@ def _batches(taken: list[tuple[str, Event]]) -> list[tuple[str, list[Event]]]:
 
 def _text(path: Path) -> str | None:
     return path.read_text(encoding="utf-8") if path.exists() else None
-
-
-def _write(path: Path, content: Any) -> None:
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(content), encoding="utf-8")
-    partial.replace(path)

@@ -13,10 +13,15 @@ StoreOption = Annotated[
 DataOption = Annotated[Path | None, typer.Option("--data", help="Corpus folder; short for --set data.root=DIR.")]
 AddressOption = Annotated[str | None, typer.Option("--address", help="Ray cluster, e.g. auto; default: Ray on this machine alone.")]
 NameOption = Annotated[str | None, typer.Option("--name", help="Name of the results; default: the study's.")]
-CpusOption = Annotated[float | None, typer.Option("--cpus", help="CPUs of each trial; default: the study's.")]
-GpusOption = Annotated[float | None, typer.Option("--gpus", help="GPUs of each trial, fractions share one.")]
+CpusOption = Annotated[float | None, typer.Option("--cpus", min=0.01, help="CPUs of each trial; default: the study's.")]
+GpusOption = Annotated[float | None, typer.Option("--gpus", min=0, help="GPUs of each trial, fractions share one.")]
 StudyArgument = Annotated[str, typer.Argument(help="Study file, or the name of a shipped study.")]
 ProfileOption = Annotated[
     str | None,
     typer.Option("--profile", help="recipe; paper-ssl, paper-supervised: all published settings; mini: small, on a CPU."),
 ]
+
+
+def given_resources(cpus: float | None, gpus: float | None) -> dict[str, float]:
+    """Those of a trial's resources that the command line names."""
+    return {key: value for key, value in (("cpus", cpus), ("gpus", gpus)) if value is not None}

@@ -1,14 +1,17 @@
-"""Names in the MLflow records: written by `study.records`, read by `analysis.runs`. Strings only: imports nothing.
+"""Names in the MLflow records: written by `study.records`, read by `analysis.runs`. Imports nothing.
 
-A launch of a study is one parent run; each trial is a child run (`mlflow.parentRunId`). A trial's parameters are the dotted
-setting names of `acl.config`, plus nothing else; its metrics are those of `acl.training.EpochResult`, one step per epoch.
+A study is one run, above its trials (`mlflow.parentRunId`); where a sweep has several seeds, each of its settings is a run between
+the two. A trial's parameters are the dotted setting names of `acl.config`, plus nothing else; its metrics are those of
+`acl.training.EpochResult`, one step per epoch. A setting's parameters are those of its trials without the seed, its metrics the
+mean and the spread of theirs, one step per finished seed.
 """
 
 EXPERIMENT = "acl-study"
 
-# Tags of both kinds of run
+# Tags of every kind of run
 KIND = "acl_study.kind"
 KIND_STUDY = "study"
+KIND_SETTING = "setting"
 KIND_TRIAL = "trial"
 STUDY = "acl_study.study"  # the name under which the study was launched
 
@@ -20,10 +23,17 @@ CORPUS_IS_SYNTHETIC = "acl_study.corpus_is_synthetic"  # "true" or "false"
 PROFILE = "acl_study.profile"  # "recipe" or "mini"
 STUDY_DIGEST = "acl_study.study_sha256"  # of the resolved study, see study.launched
 DEPARTURES = "acl_study.departures"  # settings that are not the published recipe's, e.g. "optim.epochs 12 (recipe: 500)"
+CONFIRMS = "acl_study.confirms"  # name of the study whose winners this one runs again on fresh seeds; absent elsewhere
 
-# Tags of trial runs
+# Tags of setting and trial runs
+STUDY_RUN = "acl_study.study_run"  # id of the study's run
 SWEEP = "acl_study.sweep"  # which of the study's sweeps the trial belongs to
 OBJECTIVE = "acl_study.objective"  # the validation metric that the sweep searches for; several are separated by ", "
+
+# Tags of setting runs
+SETTING = "acl_study.setting"  # values of what the sweep varies, JSON by dotted name
+
+# Tags of trial runs
 TRIAL_ID = "acl_study.trial_id"
 OUTCOME = "acl_study.outcome"  # finished, stopped (by the scheduler) or failed
 REASON = "acl_study.reason"  # of a failure, one line
@@ -35,6 +45,7 @@ VERSIONS = "acl_study.versions"  # e.g. "python 3.11.2, torch 2.13.0"
 HARDWARE = "acl_study.hardware"  # e.g. "Intel Xeon, 2 cores, 24 GiB, no GPU"
 CORPUS_SHA256 = "acl_study.corpus_sha256"  # over labels, flags and audio bytes of every clip
 FEATURES_SHA256 = "acl_study.features_sha256"  # over log-mels and clip table, as the feature store states it
+MLFLOW_COMMIT = "mlflow.source.git.commit"  # MLflow's own page shows it
 
 FINISHED = "finished"
 STOPPED = "stopped"
@@ -105,3 +116,21 @@ TEST_KNN_ACCURACY = "test.knn_accuracy"  # self-supervised
 TEST_UNIFORMITY = "test.uniformity"  # self-supervised, of z; the paper's tables print its negative
 TEST_TOLERANCE = "test.tolerance"  # self-supervised, of z
 TEST_ALIGNMENT = "test.alignment"  # self-supervised, of z
+
+
+# Metrics of setting runs, over the seeds that have finished
+SEEDS = "seeds.n"
+
+
+def mean_of(metric: str) -> str:
+    """Name of a metric's mean over seeds.
+
+    >>> mean_of("val.accuracy")
+    'val.accuracy.mean'
+    """
+    return f"{metric}.mean"
+
+
+def spread_of(metric: str) -> str:
+    """Name of a metric's sample standard deviation over seeds, which needs two of them."""
+    return f"{metric}.sd"

@@ -1,79 +1,32 @@
-"""Writes a study's records to MLflow: one parent run per study, one child run per trial.
+"""Writes a study's records to MLflow: a run of the study, its trials below it, and between them a run of each setting with seeds.
 
 Trial runs are found again by their tag, and steps already logged are skipped, so a resumed study continues its own runs, and
 whatever is written twice is there once.
 """
 
 import json
-import logging
-import os
 import re
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import wraps
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar
-
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
-# A server that is gone is asked again by study.mirror, which says so meanwhile; MLflow itself would be silent for minutes.
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+from typing import Any
 
 import mlflow
-from mlflow.entities import Metric, Param, Run, RunStatus, RunTag
-from mlflow.exceptions import MlflowException
-from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE, MLFLOW_USER
-from sqlalchemy.exc import SQLAlchemyError
+from mlflow.entities import Metric, Param, RunStatus, RunTag
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE, MLFLOW_USER
 
 from study import record_names as names
+from study.mlflow_store import experiment_of, in_words, runs_of_study, user
+from study.provenance_tags import provenance_tags
+from study.seeds import SEED
+from study.setting_records import SettingRecords
 from study.spaces import Point
 from study.sweep import Sweep
 
-for _noisy in ("alembic", "mlflow.store.db.utils", "mlflow.tracking.fluent"):
-    logging.getLogger(_noisy).setLevel(logging.ERROR)
-
-SQLITE = "sqlite:///"
-_EXPERIMENT_KIND = "mlflow.experimentKind"  # without it MLflow's page opens on its views of language models
 _STATUS_OF_OUTCOME = {names.FINISHED: RunStatus.FINISHED, names.STOPPED: RunStatus.FINISHED, names.FAILED: RunStatus.FAILED}
-
-
 _MOST_METRICS = 1000  # of one batch, MLflow's limit
-# What MLflow answers when the request itself is wrong; anything else may be different in a moment.
-_REFUSALS = ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS", "BAD_REQUEST", "INVALID_STATE")
-
-_Arguments = ParamSpec("_Arguments")
-_Result = TypeVar("_Result")
-
-
-class RecordError(RuntimeError):
-    """MLflow refuses a record, and always will; the message is one line."""
-
-
-class StoreUnavailableError(RuntimeError):
-    """The store does not answer, or is locked; the same call may succeed later."""
-
-
-def _in_words(
-    call: "Callable[Concatenate[StudyRecord, _Arguments], _Result]",
-) -> "Callable[Concatenate[StudyRecord, _Arguments], _Result]":
-    """Turn what MLflow and the databases and file systems behind it raise into the two errors above."""
-
-    @wraps(call)
-    def calling(self: "StudyRecord", *args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Result:
-        try:
-            return call(self, *args, **kwargs)
-        except MlflowException as error:
-            first_line = (str(error).splitlines() or ["no message"])[0]
-            if error.error_code in _REFUSALS:
-                raise RecordError(first_line) from error
-            raise StoreUnavailableError(first_line[:200]) from error
-        except (OSError, SQLAlchemyError) as error:
-            raise StoreUnavailableError((str(error).splitlines() or [type(error).__name__])[0][:200]) from error
-
-    return calling
 
 
 @dataclass
@@ -91,63 +44,58 @@ class StudyRecord:
     _trial_runs: dict[str, str] = field(default_factory=dict, repr=False)
     _last_step: dict[str, int] = field(default_factory=dict, repr=False)  # of trials that this launch has touched
     _experiment: str = field(default="", repr=False)
+    _settings: SettingRecords = field(default_factory=SettingRecords, repr=False)
 
     @classmethod
     def create(cls, store_uri: str, study: str, tags: Mapping[str, str], study_file: str) -> "StudyRecord":
-        """New record of `study`, with `tags` and the text of its file as artifact.
-
-        In a SQLite store the artifacts lie beside the database; a tracking server has its own place for them.
-        """
+        """New record of `study`, with `tags` and the text of its file as artifact."""
         client = mlflow.MlflowClient(store_uri)
-        experiment = client.get_experiment_by_name(names.EXPERIMENT)
-        if experiment is None:
-            database = Path(store_uri.removeprefix(SQLITE)) if store_uri.startswith(SQLITE) else None
-            artifacts = (database.resolve().parent / "artifacts").as_uri() if database else None
-            kind = {_EXPERIMENT_KIND: "custom_model_development"}
-            experiment_id = client.create_experiment(names.EXPERIMENT, artifact_location=artifacts, tags=kind)
-        else:
-            experiment_id = experiment.experiment_id
-        own = {names.KIND: names.KIND_STUDY, names.STUDY: study, MLFLOW_RUN_NAME: study, MLFLOW_USER: _user()}
+        experiment = experiment_of(client, store_uri)
+        own = {names.KIND: names.KIND_STUDY, names.STUDY: study, MLFLOW_RUN_NAME: study, MLFLOW_USER: user()}
         own[MLFLOW_RUN_NOTE] = tags.get(names.QUESTION, "")  # MLflow's page shows it as the run's description
-        run = client.create_run(experiment_id, run_name=study, tags={**own, **tags})
+        run = client.create_run(experiment, run_name=study, tags={**own, **tags})
         client.log_text(run.info.run_id, study_file, names.STUDY_FILE)
-        return cls(store_uri, study, run.info.run_id, _experiment=experiment_id)
+        return cls(store_uri, study, run.info.run_id, _experiment=experiment)
 
-    @_in_words
+    @in_words
     def reopen(self) -> None:
         """Mark the study's run as running again, and find the runs of its trials."""
         client = self._client()
         client.update_run(self.parent_run_id, status=RunStatus.to_string(RunStatus.RUNNING))
         self._experiment = client.get_run(self.parent_run_id).info.experiment_id
-        for run in self._trials(client):
-            self._trial_runs[run.data.tags[names.TRIAL_ID]] = run.info.run_id
+        for run in runs_of_study(client, self._experiment, self.parent_run_id):
+            if run.data.tags[names.KIND] == names.KIND_SETTING:
+                self._settings.remember(run)
+            else:
+                self._trial_runs[run.data.tags[names.TRIAL_ID]] = run.info.run_id
 
-    @_in_words
+    @in_words
     def start_trial(self, trial: str, sweep: Sweep, settings: Mapping[str, Any]) -> None:
         """Create the trial's run, unless there is one."""
         client = self._client()
         known: Mapping[str, str] = {}
+        parent, name = self.parent_run_id, trial
+        if len(sweep.seeds) > 1:
+            name = f"seed {settings[SEED]}, {trial}"
+            parent = self._settings.start(client, self._experiment, self._common_tags(sweep), sweep, settings)
         if trial in self._trial_runs:
             known = client.get_run(self._trial_runs[trial]).data.params
         else:
             tags = {
-                MLFLOW_PARENT_RUN_ID: self.parent_run_id,
-                MLFLOW_RUN_NAME: trial,
-                MLFLOW_USER: _user(),
+                **self._common_tags(sweep),
+                MLFLOW_PARENT_RUN_ID: parent,
+                MLFLOW_RUN_NAME: name,
                 names.KIND: names.KIND_TRIAL,
-                names.STUDY: self.study,
-                names.SWEEP: sweep.name,
-                names.OBJECTIVE: sweep.objectives[0],
                 names.TRIAL_ID: trial,
             }
-            run = client.create_run(self._experiment, run_name=trial, tags=tags)
+            run = client.create_run(self._experiment, run_name=name, tags=tags)
             self._trial_runs[trial] = run.info.run_id
         self._go_on(client, trial)
         run_id = self._trial_runs[trial]
         client.log_batch(run_id, params=[Param(key, str(value)) for key, value in settings.items() if key not in known])
         client.log_dict(run_id, dict(settings), names.CONFIG_FILE)
 
-    @_in_words
+    @in_words
     def log_epochs(self, trial: str, epochs: Mapping[int, Mapping[str, float]]) -> None:
         """Log metrics by epoch, in as few batches as MLflow allows; epochs that are there are left as they are."""
         client = self._client()
@@ -159,20 +107,20 @@ class StudyRecord:
             client.log_batch(self._trial_runs[trial], metrics=metrics[start : start + _MOST_METRICS])
         self._last_step[trial] = max(self._last_step[trial], *epochs)
 
-    @_in_words
+    @in_words
     def log_settings(self, trial: str, point: Point) -> None:
         """Note settings that a trial has taken over while it runs; its parameters stay those that it began with."""
         tags = [RunTag(names.CHANGED_SETTINGS, json.dumps(point))]
         self._client().log_batch(self._trial_runs[trial], tags=tags)
 
-    @_in_words
+    @in_words
     def log_provenance(self, trial: str, launches: str) -> None:
         """Log what a trial's numbers come from, a JSON list of launches, as artifact and as tags."""
         client, run_id = self._client(), self._trial_runs[trial]
         client.log_text(run_id, launches, names.PROVENANCE_FILE)
         client.log_batch(run_id, tags=[RunTag(name, value) for name, value in provenance_tags(json.loads(launches)).items()])
 
-    @_in_words
+    @in_words
     def finish_trial(self, trial: str, outcome: str, *, predictions: str | None = None, reason: str | None = None) -> None:
         """Close the trial's run with its outcome, the predictions of its last epoch (CSV text) and the reason of a failure."""
         client, run_id = self._client(), self._trial_runs[trial]
@@ -185,11 +133,16 @@ class StudyRecord:
         client.log_batch(run_id, tags=tags)
         client.set_terminated(run_id, RunStatus.to_string(_STATUS_OF_OUTCOME[outcome]))
 
-    @_in_words
+    @in_words
+    def log_setting(self, sweep: Sweep, settings: Mapping[str, Any], figures: Mapping[str, float], *, is_over: bool) -> None:
+        """Log what the finished seeds of a setting have given, see `SettingRecords.update`."""
+        self._settings.update(self._client(), sweep, settings, figures, is_over=is_over)
+
+    @in_words
     def close(self, *, complete: bool) -> None:
         """End the study's run; an incomplete study, and its trials that have not ended, are KILLED until it is resumed."""
         client = self._client()
-        for run in self._trials(client, "attributes.status = 'RUNNING'"):
+        for run in runs_of_study(client, self._experiment, self.parent_run_id, "attributes.status = 'RUNNING'"):
             client.set_terminated(run.info.run_id, RunStatus.to_string(RunStatus.KILLED))
         client.set_terminated(self.parent_run_id, RunStatus.to_string(RunStatus.FINISHED if complete else RunStatus.KILLED))
 
@@ -206,41 +159,19 @@ class StudyRecord:
                 client.delete_tag(run_id, tag)
         self._last_step[trial] = max((metric.step for metric in history), default=0)
 
+    def _common_tags(self, sweep: Sweep) -> dict[str, str]:
+        """Tags of trials and of the settings that they repeat."""
+        return {
+            MLFLOW_PARENT_RUN_ID: self.parent_run_id,
+            MLFLOW_USER: user(),
+            names.STUDY: self.study,
+            names.STUDY_RUN: self.parent_run_id,
+            names.SWEEP: sweep.name,
+            names.OBJECTIVE: sweep.objectives[0],
+        }
+
     def _client(self) -> mlflow.MlflowClient:
         return mlflow.MlflowClient(self.store_uri)
-
-    def _trials(self, client: mlflow.MlflowClient, condition: str | None = None) -> list[Run]:
-        """The study's trial runs; with a condition, those that meet it."""
-        conditions = [f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{self.parent_run_id}'"] + ([condition] if condition else [])
-        page = client.search_runs([self._experiment], " and ".join(conditions), max_results=1000)
-        found = list(page)
-        while page.token:
-            page = client.search_runs([self._experiment], " and ".join(conditions), max_results=1000, page_token=page.token)
-            found += page
-        return found
-
-
-def provenance_tags(launches: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Tags of a trial; where launches differ, every value once, in their order."""
-    values: dict[str, dict[str, None]] = {}
-    for launch in launches:
-        if "code" not in launch:  # an entry that could not be read
-            continue
-        code, hardware = launch["code"], launch["hardware"]
-        gpu = f"{hardware['gpu']['name']} ({hardware['gpu']['memory_gib']} GiB)" if hardware["gpu"] else "no GPU"
-        tags = {
-            names.GIT_COMMIT: code["git_commit"] or f"none ({code['no_commit_because']})",
-            names.GIT_DIRTY: "unknown" if code["git_dirty"] is None else str(code["git_dirty"]).lower(),
-            names.VERSIONS: ", ".join(f"{name} {version}" for name, version in launch["versions"].items()),
-            names.HARDWARE: f"{hardware['cpu']}, {hardware['cores']} cores, {hardware['memory_gib']} GiB, {gpu}",
-            names.CORPUS_SHA256: launch["corpus_sha256"],
-            names.FEATURES_SHA256: launch["features_sha256"],
-        }
-        if code["git_commit"]:
-            tags[MLFLOW_GIT_COMMIT] = code["git_commit"]  # MLflow's own page shows it
-        for name, value in tags.items():
-            values.setdefault(name, {})[value] = None
-    return {name: "; ".join(each) for name, each in values.items()}
 
 
 def _metrics(values: Mapping[str, float], step: int) -> list[Metric]:
@@ -254,7 +185,3 @@ def _metrics(values: Mapping[str, float], step: int) -> list[Metric]:
             number += 1
         allowed[unique] = float(value)
     return [Metric(name, value, now, step) for name, value in allowed.items()]
-
-
-def _user() -> str:
-    return os.environ.get("USER") or os.environ.get("LOGNAME") or "unknown"

@@ -28,6 +28,7 @@ class Study(BaseModel):
     question: str = Field(min_length=1)
     paper_found: str = ""
     profile: Profile = "recipe"
+    confirms: str | None = Field(None, description="name of the study whose winners these runs repeat, see `acl-study confirm`")
     sweeps: list[Sweep] = Field(min_length=1)
 
     @model_validator(mode="after")

@@ -64,8 +64,9 @@ def run_sweep(
         interruption: ends it early.
         announce: is called with each new event.
     """
-    journal.append(events.LAUNCH, resources=sweep.resources.model_dump())
+    begun = journal.append(events.LAUNCH, resources=sweep.resources.model_dump())
     progress = ProgressLine(sweep, journal, longest_epochs(sweep))
+    announce(progress, begun)
 
     def show(event: Event) -> None:
         progress.take(event)

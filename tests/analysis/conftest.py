@@ -79,7 +79,7 @@ class FakeRecords:
         ssl = mode == "self-supervised"
         tags = {
             names.KIND: names.KIND_TRIAL,
-            "mlflow.parentRunId": parent,
+            names.STUDY_RUN: parent,
             names.SWEEP: sweep,
             names.TRIAL_ID: f"trial{self.runs:04d}",
             names.OBJECTIVE: names.VAL_KNN_ACCURACY if ssl else names.VAL_ACCURACY,

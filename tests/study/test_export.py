@@ -59,7 +59,7 @@ def recorded(tiny_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Rec
     ):
         settings = config(mode, tiny_corpus)
         tags = {names.KIND: names.KIND_TRIAL, names.STUDY: STUDY, names.SWEEP: SWEEP, names.TRIAL_ID: trial, names.OUTCOME: outcome}
-        runs[trial] = run_id = client.create_run(experiment, tags=tags | {"mlflow.parentRunId": study_run}).info.run_id
+        runs[trial] = run_id = client.create_run(experiment, tags=tags | {names.STUDY_RUN: study_run}).info.run_id
         client.log_batch(run_id, params=[Param(name, str(value)) for name, value in flatten(settings).items()])
         if trial == "lost":
             continue

@@ -1,0 +1,147 @@
+"""Runs a study's winners and their baselines again on fresh seeds: only those runs say what holds."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from analysis.confirmation import Confirmation, confirm
+from study.home import Home
+from study.launched import load_launched
+from study.results import StudyResults
+from study.selection import ALPHA, Candidate, Choice
+from study.spaces import Point
+from study.spec import Study, StudyError, Sweep
+from study.status import launched_studies, study_status
+
+SUFFIX = "-confirm"
+DEFAULT_SEEDS = 5
+WINNER, BASELINE = "-winner", "-baseline"  # ends of the names of the sweeps that make a pair
+
+
+def confirmation_study(study: Study, home: Home, store_uri: str, seeds: int | None, resources: Mapping[str, float]) -> Study:
+    """The study that runs the winners of `study` and their baselines on fresh seeds: two sweeps of one setting for each.
+
+    The seeds are the first above all that the study has used. A study without baseline gets one: the winner's setting with alpha 1.
+
+    Args:
+        study: as launched; it has ended.
+        home: folder of results.
+        store_uri: where the study's records are.
+        seeds: how many; None is as many as it was launched with before, else `DEFAULT_SEEDS`.
+        resources: `cpus` and `gpus` of each trial, where they replace the study's.
+
+    Raises:
+        StudyError: the study has not ended, it confirms another itself, it has no winner but the baseline, or it is being confirmed
+            with another number of seeds.
+    """
+    name = study.name
+    if study.confirms is not None:
+        raise StudyError(f"{name} confirms {study.confirms} itself; `best {name}` says what it found")
+    status = study_status(home, name)
+    if status.over < status.total:
+        raise StudyError(f"{name} has {status.total - status.over} trials left, its winners may change; resume it first")
+    results = StudyResults(study, store_uri)
+    seeds = _number_of_seeds(home, name, seeds)
+    first = max(seed for sweep in study.sweeps for seed in sweep.seeds) + 1
+    sweeps = [
+        _repeated(side, sweep, f"{_label(sweep, choice)}{end}", list(range(first, first + seeds)), resources)
+        for sweep in study.sweeps
+        for choice in results.choices[sweep.name]
+        if _can_be_confirmed(sweep, choice)
+        for end, side in ((WINNER, _settings(study, choice.winners[0])), (BASELINE, _baseline(results, sweep, choice)))
+    ]
+    if not sweeps:
+        raise StudyError(
+            f"{name} has no winner to confirm: the baseline itself is best on validation, or several objectives or pbt leave no "
+            f"single setting; `best {name}` shows which"
+        )
+    question = f"Do the winners of {name} hold on {seeds} seeds that it did not use? Only these runs feed the answer."
+    return Study(name=f"{name}{SUFFIX}", question=question, profile=study.profile, confirms=name, sweeps=sweeps)
+
+
+def confirming(home: Home, name: str) -> Study | None:
+    """The study that confirms study `name`; None where it was not launched."""
+    other = f"{name}{SUFFIX}"
+    study = load_launched(home, other) if other in launched_studies(home) else None
+    return study if study is not None and study.confirms == name else None
+
+
+def confirmation_lines(study: Study, store_uri: str) -> list[str]:
+    """What the runs of a confirming study say, a line for each winner.
+
+    Raises:
+        AnalysisError: it has no trials yet.
+    """
+    found = confirmations(study, store_uri)
+    lines = [f"{study.confirms} on fresh seeds, the winners by validation against their baselines:"]
+    lines += [
+        f"  {label}: {'no seed has finished on both sides' if each is None else each.verdict}" for label, each in found.items()
+    ]
+    if len(found) > 1:
+        lines.append(f"  Each interval is of 95 %; that all {len(found)} hold at once is less certain.")
+    return lines
+
+
+def confirmations(study: Study, store_uri: str) -> dict[str, Confirmation | None]:
+    """Comparison of each winner with its baseline over the seeds that have finished on both sides; None where none has."""
+    results = StudyResults(study, store_uri)
+    found: dict[str, Confirmation | None] = {}
+    for sweep in study.sweeps:
+        label = sweep.name.removesuffix(WINNER)
+        if label == sweep.name:
+            continue
+        sides = [results.choices.get(f"{label}{end}") for end in (BASELINE, WINNER)]
+        found[label] = None
+        if all(sides):
+            baseline, winner = (results.correct(side[0].winners[0]) for side in sides if side)
+            shared = sorted(set(baseline.columns) & set(winner.columns))
+            found[label] = confirm(baseline[shared], winner[shared]) if shared else None
+    return found
+
+
+def _number_of_seeds(home: Home, name: str, seeds: int | None) -> int:
+    launched = confirming(home, name)
+    if launched is None:
+        return seeds or DEFAULT_SEEDS
+    before = len(launched.sweeps[0].seeds)
+    if seeds not in (None, before):
+        raise StudyError(
+            f"{name}{SUFFIX} has {before} seeds; another number after a look at its result would be a second chance, so it keeps "
+            f"them: pass --seeds {before}, or leave it out"
+        )
+    return before
+
+
+def _can_be_confirmed(sweep: Sweep, choice: Choice) -> bool:
+    """Population-based training has no one setting to repeat, a Pareto front no one winner."""
+    return len(sweep.objectives) == 1 and sweep.scheduler.name != "pbt" and not choice.winners[0].is_baseline
+
+
+def _label(sweep: Sweep, choice: Choice) -> str:
+    return sweep.name if choice.subset is None else f"{sweep.name}-{choice.subset}"
+
+
+def _baseline(results: StudyResults, sweep: Sweep, choice: Choice) -> dict[str, Any]:
+    """Settings of the study's baseline; where it has none, the winner's with alpha 1."""
+    baseline = results.baseline(sweep, choice)
+    if baseline is None:
+        return {**_settings(results.study, choice.winners[0]), ALPHA: 1.0}
+    return _settings(results.study, baseline)
+
+
+def _settings(study: Study, candidate: Candidate) -> dict[str, Any]:
+    """Base settings and point of a candidate's trials, in the sweep that ran them."""
+    sweep = next(sweep for sweep in study.sweeps if sweep.name == candidate.rows[0]["sweep"])
+    return {**sweep.base, **_point(sweep, candidate)}
+
+
+def _point(sweep: Sweep, candidate: Candidate) -> Point:
+    """Values as the study lists them: the records have them as text."""
+    return {
+        name: next((listed for listed in sweep.space[name].values or [] if listed == value), value)
+        for name, value in candidate.setting.items()
+    }
+
+
+def _repeated(base: dict[str, Any], sweep: Sweep, name: str, seeds: list[int], resources: Mapping[str, float]) -> Sweep:
+    taken = sweep.resources.model_copy(update=dict(resources))
+    return Sweep(name=name, base=base, objective=sweep.objective, seeds=seeds, resources=taken)

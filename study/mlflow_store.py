@@ -1,0 +1,89 @@
+"""The MLflow store behind two errors: what it will never take, and what it may take later."""
+
+import logging
+import os
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+# A server that is gone is asked again by study.mirror, which says so meanwhile; MLflow itself would be silent for minutes.
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+
+import mlflow
+from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import SQLAlchemyError
+
+from study import record_names as names
+
+for _noisy in ("alembic", "mlflow.store.db.utils", "mlflow.tracking.fluent"):
+    logging.getLogger(_noisy).setLevel(logging.ERROR)
+
+_SQLITE = "sqlite:///"
+_EXPERIMENT_KIND = "mlflow.experimentKind"  # without it MLflow's page opens on its views of language models
+_PAGE = 1000
+# What MLflow answers when the request itself is wrong; anything else may be different in a moment.
+_REFUSALS = ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS", "BAD_REQUEST", "INVALID_STATE")
+
+_Arguments = ParamSpec("_Arguments")
+_Result = TypeVar("_Result")
+
+
+class RecordError(RuntimeError):
+    """MLflow refuses a record, and always will; the message is one line."""
+
+
+class StoreUnavailableError(RuntimeError):
+    """The store does not answer, or is locked; the same call may succeed later."""
+
+
+def in_words(call: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Result]:
+    """Turn what MLflow and the databases and file systems behind it raise into the two errors above."""
+
+    @wraps(call)
+    def calling(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Result:
+        try:
+            return call(*args, **kwargs)
+        except MlflowException as error:
+            first_line = (str(error).splitlines() or ["no message"])[0]
+            if error.error_code in _REFUSALS:
+                raise RecordError(first_line) from error
+            raise StoreUnavailableError(first_line[:200]) from error
+        except (OSError, SQLAlchemyError) as error:
+            raise StoreUnavailableError((str(error).splitlines() or [type(error).__name__])[0][:200]) from error
+
+    return calling
+
+
+def experiment_of(client: mlflow.MlflowClient, store_uri: str) -> str:
+    """The project's experiment, made where it is absent.
+
+    In a SQLite store the artifacts lie beside the database; a tracking server has its own place for them.
+    """
+    experiment = client.get_experiment_by_name(names.EXPERIMENT)
+    if experiment is not None:
+        return str(experiment.experiment_id)
+    database = Path(store_uri.removeprefix(_SQLITE)) if store_uri.startswith(_SQLITE) else None
+    artifacts = (database.resolve().parent / "artifacts").as_uri() if database else None
+    kind = {_EXPERIMENT_KIND: "custom_model_development"}
+    return str(client.create_experiment(names.EXPERIMENT, artifact_location=artifacts, tags=kind))
+
+
+def runs_of_study(client: mlflow.MlflowClient, experiment: str, study_run: str, *conditions: str) -> list[Run]:
+    """All runs that belong to a study's run, whoever their parent is; with conditions, those that meet them."""
+    condition = " and ".join([f"tags.`{names.STUDY_RUN}` = '{study_run}'", *conditions])
+    page = client.search_runs([experiment], condition, max_results=_PAGE)
+    found = list(page)
+    while page.token:
+        page = client.search_runs([experiment], condition, max_results=_PAGE, page_token=page.token)
+        found += page
+    return found
+
+
+def user() -> str:
+    """Who is shown as the author of a run."""
+    return os.environ.get("USER") or os.environ.get("LOGNAME") or "unknown"

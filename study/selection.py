@@ -1,0 +1,105 @@
+"""Which settings of a sweep its validation figures pick. The one place where they are picked: the summary of a launch, `status`,
+`best` and `confirm` all ask here.
+"""
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from study.objectives import pareto_front
+from study.seeds import SEED
+from study.spaces import conditional_point
+from study.spec import Sweep
+
+SUBSET = "data.subset"
+ALPHA = "loss.alpha"
+
+Row = dict[Any, Any]  # a trial: settings and last metrics by dotted name
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A setting, with the trials that repeat it.
+
+    Attributes:
+        setting: the values of what the sweep varies, without the seed.
+        rows: its trials, one per seed.
+        objectives: means over them, in the order of the sweep's.
+    """
+
+    setting: dict[str, Any]
+    rows: list[Row]
+    objectives: tuple[float, ...]
+
+    @property
+    def is_baseline(self) -> bool:
+        """Whether it trains without the margin term."""
+        return bool(self.rows[0][ALPHA] == 1)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What validation picks among settings that compare.
+
+    Attributes:
+        subset: of the training clips, where the sweep compares subsets: their validation clips differ, so their figures do not
+            compare.
+        candidates: all of them.
+        winners: the best; for several objectives the Pareto front, from the best by the first objective on.
+    """
+
+    subset: str | None
+    candidates: list[Candidate]
+    winners: list[Candidate]
+
+
+def choices(sweep: Sweep, rows: Sequence[Row]) -> list[Choice]:
+    """The winners among trials of a sweep that have its objectives, one choice for each subset that it compares.
+
+    Settings with several seeds are compared by their means over seeds; a setting that lacks some of the seeds that another has is
+    no candidate: the mean over fewer seeds is the more likely to be extreme. Ties go as in the report: to the larger alpha, then
+    to the smaller margin and temperature.
+    """
+    settings: dict[tuple[Any, ...], dict[Any, Row]] = {}
+    for row in rows:
+        if all(math.isfinite(row.get(objective, math.nan)) for objective in sweep.objectives):
+            settings.setdefault(tuple(setting_of_row(sweep, row).items()), {})[row.get(SEED)] = row
+    most = max(map(len, settings.values()), default=0)
+    candidates = [as_candidate(sweep, list(trials.values())) for trials in settings.values() if len(trials) == most]
+    groups: dict[str | None, list[Candidate]] = {}
+    for candidate in candidates:
+        groups.setdefault(candidate.setting.get(SUBSET), []).append(candidate)
+    return [Choice(subset, group, _winners(sweep, group)) for subset, group in groups.items()]
+
+
+def as_candidate(sweep: Sweep, rows: list[Row]) -> Candidate:
+    """The setting that `rows`, its finished trials, repeat, seen with the sweep's objectives."""
+    means = tuple(statistics.fmean(row[objective] for row in rows) for objective in sweep.objectives)
+    return Candidate(setting_of_row(sweep, rows[0]), rows, means)
+
+
+def setting_of_row(sweep: Sweep, row: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a trial's active dimensions."""
+    return conditional_point(sweep.space, lambda name, _: row[name])
+
+
+def rank(sweep: Sweep, candidate: Candidate) -> tuple[float, ...]:
+    """A candidate's place by the first objective; the largest is best."""
+    row, value = candidate.rows[0], candidate.objectives[0]
+    gain = value if sweep.directions[0] == "max" else -value
+    return gain, row[ALPHA], -_number(row, "loss.margin"), -_number(row, "loss.temperature")
+
+
+def _winners(sweep: Sweep, candidates: list[Candidate]) -> list[Candidate]:
+    ordered = sorted(candidates, key=lambda candidate: rank(sweep, candidate), reverse=True)
+    if len(sweep.objectives) == 1:
+        return ordered[:1]
+    return [ordered[place] for place in pareto_front([candidate.objectives for candidate in ordered], sweep.directions)]
+
+
+def _number(row: Row, name: str) -> float:
+    """A setting, 0 in runs of the mode that does not have it."""
+    value = row.get(name, 0.0)
+    return 0.0 if math.isnan(value) else float(value)

@@ -1,0 +1,104 @@
+"""A winner on fresh seeds: the interval by hand, and its coverage where seeds and clips both vary."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import norm
+from scipy.stats import t as student
+
+from analysis.confirmation import CONFIRMED, NOT_CONFIRMED, UNDECIDED, Confirmation, confirm
+from analysis.statistics import compare_paired
+
+SEEDS, CLIPS = 5, 200
+
+
+def table(right: np.ndarray) -> pd.DataFrame:
+    return pd.DataFrame(right, index=[f"{clip}.wav" for clip in range(len(right))], columns=range(7, 7 + right.shape[1]))
+
+
+def counts(*correct: int) -> pd.DataFrame:
+    """A column per seed, in which the first clips are right."""
+    return table(np.arange(CLIPS)[:, None] < np.array(correct))
+
+
+def simulated(generator: np.random.Generator, seed_sd: float, side_sd: float) -> tuple[pd.DataFrame, pd.DataFrame, float]:
+    """Baseline, winner and their true difference: a clip is right where the sum of normal effects stays below a bound.
+
+    The effects: how hard the clip is (shared by both sides), how hard for one side (`side_sd`), the seed's (`seed_sd`), chance.
+    """
+    clip = generator.normal(size=(CLIPS, 1))
+    total = math.sqrt(2 + seed_sd**2 + side_sd**2)
+    sides, truth = [], []
+    for bound in (0.3, 0.6):
+        effects = clip + side_sd * generator.normal(size=(CLIPS, 1)) + seed_sd * generator.normal(size=(1, SEEDS))
+        sides.append(table(effects + generator.normal(size=(CLIPS, SEEDS)) < bound))
+        truth.append(float(norm.cdf(bound / total)))
+    return sides[0], sides[1], truth[1] - truth[0]
+
+
+@pytest.mark.parametrize(("seed_sd", "side_sd"), [(0.0, 0.0), (0.4, 0.0), (0.05, 1.5), (0.3, 1.0)])
+def test_interval_covers_the_true_difference(seed_sd: float, side_sd: float) -> None:
+    generator = np.random.default_rng(0)
+    rounds = 200
+    hits = 0
+    for _ in range(rounds):
+        baseline, winner, truth = simulated(generator, seed_sd, side_sd)
+        result = confirm(baseline, winner)
+        hits += result.low <= truth <= result.high
+    assert hits / rounds > 0.95 - 2 * math.sqrt(0.95 * 0.05 / rounds)
+
+
+def test_neither_part_alone_covers_it() -> None:
+    """Why both are needed: seeds that differ break the interval over clips, clips that differ that over seeds."""
+    generator = np.random.default_rng(0)
+    of_seeds = [(confirm(first, second), truth) for first, second, truth in (simulated(generator, 0.4, 0.0) for _ in range(150))]
+    of_clips = [(confirm(first, second), truth) for first, second, truth in (simulated(generator, 0.05, 1.5) for _ in range(150))]
+    assert np.mean([low <= truth <= high for result, truth in of_seeds for low, high in [result.over_clips]]) < 0.85
+    assert np.mean([low <= truth <= high for result, truth in of_clips for low, high in [result.over_seeds]]) < 0.85
+
+
+def test_interval_equals_the_formula() -> None:
+    baseline, winner = counts(100, 104, 96), counts(120, 110, 118)
+    result = confirm(baseline, winner)
+    differences = [0.10, 0.03, 0.11]
+    half = student.ppf(0.975, 2) * np.std(differences, ddof=1) / math.sqrt(3)
+    clips = compare_paired(baseline, winner, candidates=1)
+    assert result.difference == pytest.approx(0.08)
+    assert (result.winner, result.baseline) == pytest.approx((0.58, 0.5))
+    assert result.over_seeds == pytest.approx((0.08 - half, 0.08 + half))
+    assert result.low == pytest.approx(0.08 - math.sqrt(half**2 + (0.08 - clips.low) ** 2))
+    assert result.high == pytest.approx(0.08 + math.sqrt(half**2 + (clips.high - 0.08) ** 2))
+    assert result.verdict == f"can't be told with 3 seeds: +8.0 points [−{-result.low * 100:.1f}, +{result.high * 100:.1f}] " + (
+        "over 3 seeds and 200 test clips"
+    )
+
+
+@pytest.mark.parametrize(
+    ("baseline", "winner", "finding"),
+    [
+        (counts(80, 82, 81, 79), counts(120, 121, 119, 122), CONFIRMED),
+        (counts(80, 82, 81, 79), counts(80, 81, 80, 79), NOT_CONFIRMED),
+        (counts(80, 82, 81, 79), counts(80, 83, 82, 80), UNDECIDED),
+        (counts(80, 80, 80, 80), counts(160, 80, 80, 80), UNDECIDED),  # one lucky seed
+        (counts(80), counts(160), UNDECIDED),  # one seed says nothing about seeds
+        (counts(80), counts(70), UNDECIDED),
+    ],
+)
+def test_finding_is_plain(baseline: pd.DataFrame, winner: pd.DataFrame, finding: str) -> None:
+    result = confirm(baseline, winner)
+    assert isinstance(result, Confirmation)
+    assert result.finding == finding
+    assert result.verdict.startswith(finding)
+
+
+def test_order_of_seeds_and_clips_is_no_matter() -> None:
+    generator = np.random.default_rng(1)
+    baseline, winner, _ = simulated(generator, 0.3, 0.5)
+    assert confirm(baseline, winner.iloc[::-1, ::-1]) == confirm(baseline, winner)
+
+
+def test_different_seeds_are_refused() -> None:
+    with pytest.raises(ValueError, match="different seeds"):
+        confirm(counts(80, 81), counts(80, 81).rename(columns={8: 9}))

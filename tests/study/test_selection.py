@@ -1,0 +1,75 @@
+"""Which settings validation picks."""
+
+from typing import Any
+
+from study import record_names as names
+from study.selection import Row, choices
+from study.spec import Sweep
+
+
+def sweep(**fields: Any) -> Sweep:
+    listed = {"base": {"mode": "supervised"}, "space": {"loss.alpha": {"grid": [1.0, 0.5, 0.3]}}, **fields}
+    return Sweep.model_validate(listed)
+
+
+def row(alpha: float, val: float, seed: int = 0, **more: Any) -> Row:
+    return {"loss.alpha": alpha, "seed": seed, names.VAL_ACCURACY: val, **more}
+
+
+def test_seeds_are_averaged_and_a_repeated_seed_counts_once() -> None:
+    rows = [row(1.0, 0.9), row(1.0, 0.1, 1), row(0.5, 0.6), row(0.5, 0.6, 1), row(1.0, 0.8, 0)]
+    (choice,) = choices(sweep(seeds=[0, 1]), rows)
+    assert [candidate.setting for candidate in choice.candidates] == [{"loss.alpha": 1.0}, {"loss.alpha": 0.5}]
+    assert choice.winners[0].setting == {"loss.alpha": 0.5}
+    assert [len(candidate.rows) for candidate in choice.candidates] == [2, 2]
+
+
+def test_a_setting_with_fewer_seeds_is_no_candidate() -> None:
+    rows = [row(1.0, 0.5), row(1.0, 0.5, 1), row(0.5, 0.9)]
+    (choice,) = choices(sweep(seeds=[0, 1]), rows)
+    assert [candidate.setting for candidate in choice.candidates] == [{"loss.alpha": 1.0}]
+
+
+def test_test_figures_pick_nothing() -> None:
+    rows = [row(1.0, 0.6, **{names.TEST_ACCURACY: 0.1}), row(0.5, 0.5, **{names.TEST_ACCURACY: 0.9})]
+    assert choices(sweep(), rows)[0].winners[0].setting == {"loss.alpha": 1.0}
+
+
+def test_ties_go_to_the_larger_alpha_then_the_smaller_margin() -> None:
+    space = {"loss.alpha": {"grid": [0.3, 0.5]}, "loss.margin": {"grid": [0.5, 0.2]}}
+    rows = [row(alpha, 0.5, **{"loss.margin": margin}) for alpha in (0.3, 0.5) for margin in (0.5, 0.2)]
+    assert choices(sweep(space=space), rows)[0].winners[0].setting == {"loss.alpha": 0.5, "loss.margin": 0.2}
+
+
+def test_each_subset_has_its_own_winner() -> None:
+    space = {"data.subset": {"grid": ["all", "clean"]}, "loss.alpha": {"grid": [1.0, 0.5]}}
+    values = {("all", 1.0): 0.9, ("all", 0.5): 0.8, ("clean", 1.0): 0.3, ("clean", 0.5): 0.4}
+    found = choices(sweep(space=space), [row(alpha, val, **{"data.subset": subset}) for (subset, alpha), val in values.items()])
+    assert [(choice.subset, choice.winners[0].setting["loss.alpha"]) for choice in found] == [("all", 1.0), ("clean", 0.5)]
+    assert [len(choice.candidates) for choice in found] == [2, 2]
+
+
+def test_several_objectives_have_their_front_from_the_best_by_the_first_on() -> None:
+    objective = [names.VAL_ACCURACY, names.VAL_MACRO_ACCURACY]
+    pairs = {1.0: (0.5, 0.9), 0.5: (0.7, 0.4), 0.3: (0.4, 0.8)}  # the last is beaten by the first
+    rows = [row(alpha, one, **{names.VAL_MACRO_ACCURACY: two}) for alpha, (one, two) in pairs.items()]
+    (choice,) = choices(sweep(objective=objective), rows)
+    assert [winner.setting["loss.alpha"] for winner in choice.winners] == [0.5, 1.0]
+
+
+def test_trials_without_the_objective_are_left_out() -> None:
+    assert choices(sweep(), [{"loss.alpha": 0.5, "seed": 0}, row(0.3, float("nan"))]) == []
+
+
+def test_only_active_settings_make_a_setting() -> None:
+    space = {
+        "data.pretraining": {"choice": ["subset", "all"]},
+        "optim.lr": {"loguniform": [0.01, 0.1], "when": {"data.pretraining": "all"}},
+    }
+    fields = {"base": {"mode": "self-supervised"}, "space": space, "search": "random", "budget": {"trials": 4}}
+    rows = [row(0.5, 0.4, **{"data.pretraining": chosen, "optim.lr": lr}) for chosen, lr in (("subset", 0.03), ("all", 0.05))]
+    (choice,) = choices(Sweep.model_validate(fields), rows)
+    assert [candidate.setting for candidate in choice.candidates] == [
+        {"data.pretraining": "subset"},
+        {"data.pretraining": "all", "optim.lr": 0.05},
+    ]
