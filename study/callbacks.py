@@ -27,11 +27,17 @@ class JournalKeeper(Callback):
         journal: of the sweep.
     """
 
-    def __init__(self, journal: Journal, search: Search | None, show: Callable[[Event], None]) -> None:
-        """Keep `journal`; tell Optuna too where there is a `search`, and `show` each new event."""
+    def __init__(
+        self, journal: Journal, search: Search | None, show: Callable[[Event], None], ray_is_gone: Callable[[], bool]
+    ) -> None:
+        """Keep `journal`; tell Optuna too where there is a `search`, and `show` each new event.
+
+        Workers that go down with Ray itself are no failures of their trials.
+        """
         self.journal = journal
         self._search = search
         self._show = show
+        self._ray_is_gone = ray_is_gone
 
     def start(self, name: str, number: int, point: Point) -> None:
         """A trial begins, or is taken up again after a failure; nothing where it is under way."""
@@ -72,6 +78,8 @@ class JournalKeeper(Callback):
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Note the failure with its reason; a trial whose worker was lost gets another chance."""
         failure = failure_of(trial)
+        if failure.worker_is_lost and self._ray_is_gone():
+            return
         if failure.disk_is_full:
             raise OSError(errno.ENOSPC, failure.reason)
         if failure.worker_is_lost and self.journal.trials[trial.trial_id].losses < MOST_LOSSES:

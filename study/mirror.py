@@ -1,11 +1,11 @@
 """Keeps MLflow up to date with a study's journals, in a thread of its own: training never waits for the store."""
 
+import contextlib
 import json
 import queue
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 from acl.config import build_config, flatten
 from acl.provenance import PROVENANCE_FILE
@@ -44,6 +44,9 @@ class Mirror:
         self._say = say
         self._queue: queue.SimpleQueue[tuple[str, Event] | None] = queue.SimpleQueue()
         self._written = mirrored(folder)
+        if any(self._written.get(name, 0) > len(journal.events) for name, (_, journal) in journals.items()):
+            self._written = {}  # the end of a journal is lost: everything is compared anew
+            self._note_written()
         self._stop = threading.Event()  # set: give up what the store does not take
         self._crash: BaseException | None = None
         self._described: set[str] = set()
@@ -96,12 +99,19 @@ class Mirror:
                         return
                 for sweep, _ in taken:
                     self._written[sweep] = self._written.get(sweep, 0) + 1
-                _write(self._folder / MIRRORED_FILE, self._written)
+                self._note_written()
                 if at_end:
                     self._stop.clear()
                     return
         except BaseException as error:
             self._crash = error
+
+    def _note_written(self) -> None:
+        path = self._folder / MIRRORED_FILE
+        partial = path.with_suffix(".partial")
+        with contextlib.suppress(OSError):  # of a full disk: the next launch compares more than it must
+            partial.write_text(json.dumps(self._written), encoding="utf-8")
+            partial.replace(path)
 
     def _take(self) -> tuple[list[tuple[str, Event]], bool]:
         """What is in the queue, at least one event; and whether the end was."""
@@ -143,6 +153,9 @@ class Mirror:
             settings = flatten(build_config({**sweep.common, **event["point"]}))
             self._record.start_trial(trial, sweep, settings)
             return
+        if event["event"] == events.LOST:
+            self._described.discard(trial)  # another worker goes on
+            return
         if trial not in self._described and (launches := _text(folder / PROVENANCE_FILE)):
             self._record.log_provenance(trial, launches)
             self._described.add(trial)
@@ -157,10 +170,10 @@ class Mirror:
 
 def mirrored(folder: Path) -> dict[str, int]:
     """How many events of each journal the store has."""
-    text = _text(folder / MIRRORED_FILE)
     try:
-        return dict(json.loads(text)) if text else {}
-    except ValueError:  # half written when the machine went down: everything is compared anew
+        written = json.loads((folder / MIRRORED_FILE).read_text(encoding="utf-8"))
+        return {name: int(count) for name, count in written.items()}
+    except (OSError, ValueError, TypeError, AttributeError):  # none, or damaged: everything is compared anew
         return {}
 
 
@@ -183,9 +196,3 @@ def _batches(taken: list[tuple[str, Event]]) -> list[tuple[str, list[Event]]]:
 
 def _text(path: Path) -> str | None:
     return path.read_text(encoding="utf-8") if path.exists() else None
-
-
-def _write(path: Path, content: Any) -> None:
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(content), encoding="utf-8")
-    partial.replace(path)

@@ -14,12 +14,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import wraps
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
-# A server that is gone is asked again by study.mirror, which says so meanwhile; MLflow itself would be silent for minutes.
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+# A server that is gone is asked again by study.mirror, which says so meanwhile and does not write twice what was written although
+# the answer is lost; MLflow itself would be silent for minutes, and repeat the request as it is.
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
 
 import mlflow
@@ -56,15 +57,13 @@ class StoreUnavailableError(RuntimeError):
     """The store does not answer, or is locked; the same call may succeed later."""
 
 
-def _in_words(
-    call: "Callable[Concatenate[StudyRecord, _Arguments], _Result]",
-) -> "Callable[Concatenate[StudyRecord, _Arguments], _Result]":
+def _in_words(call: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Result]:
     """Turn what MLflow and the databases and file systems behind it raise into the two errors above."""
 
     @wraps(call)
-    def calling(self: "StudyRecord", *args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Result:
+    def calling(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Result:
         try:
-            return call(self, *args, **kwargs)
+            return call(*args, **kwargs)
         except MlflowException as error:
             first_line = (str(error).splitlines() or ["no message"])[0]
             if error.error_code in _REFUSALS:
@@ -91,8 +90,10 @@ class StudyRecord:
     _trial_runs: dict[str, str] = field(default_factory=dict, repr=False)
     _last_step: dict[str, int] = field(default_factory=dict, repr=False)  # of trials that this launch has touched
     _experiment: str = field(default="", repr=False)
+    _in_doubt: bool = field(default=False, repr=False)  # a server may have created a run although its answer is lost
 
     @classmethod
+    @_in_words
     def create(cls, store_uri: str, study: str, tags: Mapping[str, str], study_file: str) -> "StudyRecord":
         """New record of `study`, with `tags` and the text of its file as artifact.
 
@@ -119,14 +120,15 @@ class StudyRecord:
         client = self._client()
         client.update_run(self.parent_run_id, status=RunStatus.to_string(RunStatus.RUNNING))
         self._experiment = client.get_run(self.parent_run_id).info.experiment_id
-        for run in self._trials(client):
-            self._trial_runs[run.data.tags[names.TRIAL_ID]] = run.info.run_id
+        self._find_trials(client)
 
     @_in_words
     def start_trial(self, trial: str, sweep: Sweep, settings: Mapping[str, Any]) -> None:
         """Create the trial's run, unless there is one."""
         client = self._client()
         known: Mapping[str, str] = {}
+        if self._in_doubt:
+            self._find_trials(client)
         if trial in self._trial_runs:
             known = client.get_run(self._trial_runs[trial]).data.params
         else:
@@ -140,8 +142,9 @@ class StudyRecord:
                 names.OBJECTIVE: sweep.objectives[0],
                 names.TRIAL_ID: trial,
             }
-            run = client.create_run(self._experiment, run_name=trial, tags=tags)
-            self._trial_runs[trial] = run.info.run_id
+            self._in_doubt = True
+            self._trial_runs[trial] = client.create_run(self._experiment, run_name=trial, tags=tags).info.run_id
+            self._in_doubt = False
         self._go_on(client, trial)
         run_id = self._trial_runs[trial]
         client.log_batch(run_id, params=[Param(key, str(value)) for key, value in settings.items() if key not in known])
@@ -152,12 +155,16 @@ class StudyRecord:
         """Log metrics by epoch, in as few batches as MLflow allows; epochs that are there are left as they are."""
         client = self._client()
         self._go_on(client, trial)
-        metrics = [
-            metric for epoch, values in epochs.items() if epoch > self._last_step[trial] for metric in _metrics(values, epoch)
-        ]
-        for start in range(0, len(metrics), _MOST_METRICS):
-            client.log_batch(self._trial_runs[trial], metrics=metrics[start : start + _MOST_METRICS])
-        self._last_step[trial] = max(self._last_step[trial], *epochs)
+        last_step = self._last_step.pop(trial)  # read anew after an error: a server may have written what it did not answer
+        batch: list[Metric] = []
+        for epoch in sorted(epochs):
+            metrics = _metrics(epochs[epoch], epoch) if epoch > last_step else []
+            if len(batch) + len(metrics) > _MOST_METRICS:  # an epoch's metrics come together, of which one tells that it is there
+                client.log_batch(self._trial_runs[trial], metrics=batch)
+                batch = []
+            batch += metrics
+        client.log_batch(self._trial_runs[trial], metrics=batch)
+        self._last_step[trial] = max(last_step, *epochs)
 
     @_in_words
     def log_settings(self, trial: str, point: Point) -> None:
@@ -205,6 +212,10 @@ class StudyRecord:
             if tag in tags:
                 client.delete_tag(run_id, tag)
         self._last_step[trial] = max((metric.step for metric in history), default=0)
+
+    def _find_trials(self, client: mlflow.MlflowClient) -> None:
+        self._trial_runs = {run.data.tags[names.TRIAL_ID]: run.info.run_id for run in self._trials(client)}
+        self._in_doubt = False
 
     def _client(self) -> mlflow.MlflowClient:
         return mlflow.MlflowClient(self.store_uri)

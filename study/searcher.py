@@ -7,11 +7,12 @@ disagree about after a crash is settled when the search is opened.
 import math
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
-from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, QMCSampler, TPESampler
+from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, QMCSampler, RandomSampler, TPESampler
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
@@ -58,9 +59,9 @@ class Search:
                 sampler=_sampler(sweep, 0),
                 load_if_exists=True,
             )
-            for point in sweep.enqueue:
-                self._study.enqueue_trial(point, skip_if_exists=True)
             self._numbers = self._settle()
+            for point in sweep.enqueue:  # those that the journal has are there by now
+                self._study.enqueue_trial(point, skip_if_exists=True)
         except (ValueError, KeyError) as error:  # of Optuna, when it reads a line that it cannot
             raise StudyError(
                 f"{path} is damaged ({error}); delete it, and `resume` writes it anew from {journal.path.name}"
@@ -71,16 +72,38 @@ class Search:
         number = len(self._journal.trials)
         if number >= self._sweep.trials:
             return None
-        self._study.sampler = _sampler(self._sweep, number)
-        known = set(self._numbers.values())
-        asked = [trial for trial in self._trials() if trial.state == TrialState.RUNNING and trial.number not in known]
-        trial = optuna.Trial(self._study, asked[0]._trial_id) if asked else self._study.ask()  # asked when the driver was killed
-        point = {name: _suggest(trial, name, dimension) for name, dimension in self._sweep.space.items()}
         name = self._sweep.trial_name(number)
+        self._study.sampler = _sampler(self._sweep, number)
+        frozen = self._asked(name)  # when the driver was killed, or before the end of the journal was lost
+        if frozen is not None and frozen.state.is_finished():
+            self._numbers[name] = frozen.number
+            return number, dict(frozen.params)
+        trial = self._study.ask() if frozen is None else optuna.Trial(self._study, frozen._trial_id)
+        point = self._draw(trial, number)
         if trial.number != number:
             trial.set_user_attr(_OWNER, name)
         self._numbers[name] = trial.number
         return number, point
+
+    def _asked(self, name: str) -> FrozenTrial | None:
+        """Optuna's trial of this name, or one that nobody owns: what the journal does not know."""
+        known = set(self._numbers.values())
+        unknown = [trial for trial in self._trials() if trial.number not in known and trial.state != TrialState.WAITING]
+        own = [trial for trial in unknown if self._owner(trial) == name and set(trial.params) == set(self._sweep.space)]
+        return next(iter([*own, *(trial for trial in unknown if trial.state == TrialState.RUNNING)]), None)
+
+    def _draw(self, trial: optuna.Trial, number: int) -> Point:
+        """The trial's values; each has a stream of its own, so that it does not matter which of them a killed driver had drawn."""
+        if not set(self._sweep.space) <= set(trial.system_attrs.get("fixed_params", {})):
+            trial.relative_params  # noqa: B018 (values that are drawn together, before the others change the sampler)
+        point: Point = {}
+        for place, (name, dimension) in enumerate(self._sweep.space.items()):
+            self._study.sampler = _sampler(self._sweep, number, place)
+            point[name] = _suggest(trial, name, dimension)
+        return point
+
+    def _owner(self, frozen: FrozenTrial) -> str:
+        return str(frozen.user_attrs.get(_OWNER) or self._sweep.trial_name(frozen.number))
 
     def report(self, name: str, epoch: int, metrics: Mapping[str, float]) -> None:
         """An epoch's objective, where there is one and it is the only one."""
@@ -111,8 +134,7 @@ class Search:
 
     def _settle(self) -> dict[str, int]:
         """Tell Optuna what it missed; returns the number that each of our trials has there."""
-        self._numbers = {self._sweep.trial_name(frozen.number): frozen.number for frozen in self._trials()}
-        self._numbers |= {frozen.user_attrs[_OWNER]: frozen.number for frozen in self._trials() if _OWNER in frozen.user_attrs}
+        self._numbers = {self._owner(frozen): frozen.number for frozen in self._trials()}
         self._numbers = {name: number for name, number in self._numbers.items() if name in self._journal.trials}
         for name, trial in self._journal.trials.items():
             if name not in self._numbers:  # the end of Optuna's file is lost
@@ -157,15 +179,27 @@ def _mend(path: Path) -> None:
     path.with_name(path.name + _LOCK_SUFFIX).unlink(missing_ok=True)
 
 
-def _sampler(sweep: Sweep, number: int) -> BaseSampler:
-    seed = int(np.random.SeedSequence([sweep.seeds[0], number]).generate_state(1)[0])
+def _sampler(sweep: Sweep, number: int, place: int = 0) -> BaseSampler:
+    """Sampler of the trial with this number, for the value at `place` of those that are drawn one by one."""
+    seed = int(np.random.SeedSequence([sweep.seeds[0], number, place]).generate_state(1)[0])
     if sweep.search == "tpe":
         return TPESampler(seed=seed)
     if sweep.search == "gp":
         return GPSampler(seed=seed)
     if sweep.search == "cmaes":
         return CmaEsSampler(seed=seed)
-    return QMCSampler(seed=sweep.seeds[0], warn_independent_sampling=False)  # one sequence, of which the storage counts the points
+    return _Sequence(number, seed=sweep.seeds[0], independent_sampler=RandomSampler(seed), warn_independent_sampling=False)
+
+
+class _Sequence(QMCSampler):
+    """One quasi-random sequence, of which a trial's number is the place: Optuna's own counter skips a point at a crash."""
+
+    def __init__(self, number: int, **options: Any) -> None:
+        super().__init__(**options)
+        self._number = number
+
+    def _find_sample_id(self, study: optuna.Study, search_space: dict[str, BaseDistribution]) -> int:
+        return max(0, self._number - 1)  # the first trial's values are drawn independently
 
 
 def _suggest(trial: optuna.Trial, name: str, dimension: Dimension) -> Scalar:

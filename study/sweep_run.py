@@ -4,6 +4,7 @@ import math
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from study.callbacks import JournalKeeper
 from study.interruption import Interruption
 from study.journal import Event, Journal, TrialState
 from study.progress import ProgressLine
+from study.ray_session import ray_is_gone
 from study.schedulers import build_scheduler
 from study.searcher import Search
 from study.spaces import edge_points
@@ -68,15 +70,16 @@ def run_sweep(
         interruption: ends it early.
         announce: is called with each new event.
     """
-    journal.append(events.LAUNCH, resources=sweep.resources.model_dump())
+    launched = journal.append(events.LAUNCH, resources=sweep.resources.model_dump())
     progress = ProgressLine(sweep, journal, sweep_epochs(sweep))
+    announce(progress, launched)
 
     def show(event: Event) -> None:
         progress.take(event)
         announce(progress, event)
 
     search = Search(sweep, folder, journal) if sweep.uses_optuna else None
-    keeper = JournalKeeper(journal, search, show)
+    keeper = JournalKeeper(journal, search, show, partial(ray_is_gone, interruption))
     next_point = search.next_point if search is not None else listed_points(sweep, journal)
     again = [state for state in journal.trials.values() if state.outcome in (None, names.FAILED)]
     with progress.shown(), interruption.after(sweep.budget.hours):
