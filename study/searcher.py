@@ -5,6 +5,7 @@ disagree about after a crash is settled when the search is opened.
 """
 
 import math
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -94,7 +95,7 @@ class Search:
 
     def _draw(self, trial: optuna.Trial, number: int) -> Point:
         """The trial's values; each has a stream of its own, so that it does not matter which of them a killed driver had drawn."""
-        if not set(self._sweep.space) <= set(trial.system_attrs.get("fixed_params", {})):
+        if "fixed_params" not in self._trials()[trial.number].system_attrs:  # a known point has nothing to draw
             trial.relative_params  # noqa: B018 (values that are drawn together, before the others change the sampler)
         point: Point = {}
         for place, (name, dimension) in enumerate(self._sweep.space.items()):
@@ -195,7 +196,9 @@ class _Sequence(QMCSampler):
     """One quasi-random sequence, of which a trial's number is the place: Optuna's own counter skips a point at a crash."""
 
     def __init__(self, number: int, **options: Any) -> None:
-        super().__init__(**options)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            super().__init__(**options)
         self._number = number
 
     def _find_sample_id(self, study: optuna.Study, search_space: dict[str, BaseDistribution]) -> int:
