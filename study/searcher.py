@@ -140,9 +140,29 @@ class Search:
         for name, trial in self._journal.trials.items():
             if name not in self._numbers:  # the end of Optuna's file is lost
                 self._add(name, *(self._result(name) if trial.outcome else (TrialState.RUNNING, None)))
-            elif trial.outcome is not None:
+                continue
+            self._complete(name)
+            if trial.outcome is not None:
                 self.tell(name)
         return self._numbers
+
+    def _complete(self, name: str) -> None:
+        """Write what is lost of a trial that is not told yet: values, reports."""
+        frozen = self._trials()[self._numbers[name]]
+        if frozen.state.is_finished():
+            return
+        if frozen.state == TrialState.WAITING:  # a known point that the journal says has been asked for
+            self._study._storage.set_trial_state_values(frozen._trial_id, TrialState.RUNNING)
+        for key, dimension in self._sweep.space.items():
+            if key not in frozen.params:
+                distribution = _distribution(dimension)
+                value = distribution.to_internal_repr(self._journal.trials[name].point[key])
+                self._study._storage.set_trial_param(frozen._trial_id, key, value, distribution)
+        if len(self._sweep.objectives) == 1:
+            trial = optuna.Trial(self._study, frozen._trial_id)
+            for epoch, value in self._reported(name).items():
+                if epoch not in frozen.intermediate_values:
+                    trial.report(value, epoch)
 
     def _add(self, name: str, state: TrialState, values: list[float] | None) -> None:
         point = {key: value for key, value in self._journal.trials[name].point.items() if key in self._sweep.space}
@@ -161,11 +181,9 @@ class Search:
 
     def _reported(self, name: str) -> dict[int, float]:
         objective = self._sweep.objectives[0]
-        return {
-            event["epoch"]: event["metrics"][objective]
-            for event in self._journal.events
-            if event["event"] == events.EPOCH and event["trial"] == name and objective in event["metrics"]
-        }
+        own = [event for event in self._journal.events if event["event"] == events.EPOCH and event["trial"] == name]
+        values = {event["epoch"]: event["metrics"].get(objective, math.nan) for event in own}
+        return {epoch: value for epoch, value in values.items() if math.isfinite(value)}
 
     def _trials(self) -> list[FrozenTrial]:
         return self._study.get_trials(deepcopy=False)

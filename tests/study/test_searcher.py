@@ -233,16 +233,18 @@ def test_several_objectives_are_told_together(tmp_path: Path) -> None:
     assert [trial.values for trial in told(tmp_path)] == [[0.5, 0.25], [0.25, 0.5], None, None]
 
 
-@pytest.mark.parametrize("lost", [False, True], ids=["resumed", "resumed without what Optuna has written"])
-def test_known_points_come_first_and_once(lost: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize("lost", ["nothing", "everything", "all but that they are known"])
+def test_known_points_come_first_and_once(lost: str, tmp_path: Path) -> None:
     other = {**KNOWN, "loss.alpha": 0.75}
-    points = []
+    points, storage = [], tmp_path / STORAGE_FILE
     for _ in range(4):
         launch = Launch(tmp_path, enqueue=[KNOWN, other])
+        if not points:
+            enqueued = storage.read_bytes()
         points += [launch.begin()[1]]
         launch.end(f"s-{len(points) - 1:04d}", names.FAILED)
-        if lost:
-            (tmp_path / STORAGE_FILE).unlink()
+        if lost != "nothing":
+            storage.write_bytes(enqueued if lost.startswith("all") else b"")
     assert points[:2] == [KNOWN, other]
     assert KNOWN not in points[2:]
     assert other not in points[2:]
