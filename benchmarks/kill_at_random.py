@@ -15,10 +15,9 @@ import time
 import traceback
 from pathlib import Path
 
+from command_line import acl_study
 from kills import WAYS, strike, wait_until_gone
 from whole import Results, assert_whole, results
-
-from command_line import acl_study
 
 STUDY = """
 name: crash

@@ -2,6 +2,7 @@
 
 import errno
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from ray.tune import Callback
@@ -12,7 +13,7 @@ from study.failures import failure_of
 from study.journal import Event, Journal
 from study.searcher import Search
 from study.spaces import Point
-from study.trial import EPOCH, IS_LAST, POINT, RUNG_EPOCH
+from study.trial import EPOCH, IS_LAST, POINT, RUNG_EPOCH, state_folder
 
 MOST_LOSSES = 1  # a trial whose worker died runs once more, alone
 
@@ -51,10 +52,10 @@ class JournalKeeper(Callback):
         if self._search is not None:
             self._search.tell(name)
 
-    def end_trained(self) -> None:
-        """End trials whose last epoch was noted when the driver was killed."""
+    def end_trained(self, sweep_folder: Path) -> None:
+        """End trials whose last epoch was noted when the driver was killed; one without predictions is run, to write them."""
         for state in self.journal.unfinished():
-            if state.is_trained:
+            if state.is_trained and (state_folder(sweep_folder, state.trial) / names.PREDICTIONS_FILE).exists():
                 self.end(state.trial, names.FINISHED)
 
     def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any) -> None:

@@ -22,9 +22,11 @@ os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")  # study.interruption 
 os.environ.setdefault("TUNE_FORCE_TRIAL_CLEANUP_S", "10")  # a worker that does not end its epoch soon is ended
 
 import ray
+from ray._private import utils as ray_utils
 from ray._private import worker as ray_worker
 
 from study.interruption import EXIT_STATUS, Interruption
+from study.spec import StudyError
 
 _ESSENTIAL = ("gcs_server", "raylet")  # processes of Ray without which no trial can run
 _LOOK_SECONDS = 1.0
@@ -48,22 +50,21 @@ def ray_session(address: str | None, interruption: Interruption) -> Iterator[Non
     """A Ray session: of this process alone, or on the cluster at `address`.
 
     When Ray is gone, the launch is interrupted; should it hang in Ray, the process ends.
+
+    Raises:
+        StudyError: Ray does not start, or there is no cluster.
     """
-    if address is None:
-        ray.init(
-            address="local",
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            _system_config={"gcs_rpc_server_reconnect_timeout_s": 5},  # else agents outlive a killed driver by a minute
-        )
-    else:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+    ray_utils.set_sigterm_handler = lambda handler: None  # SIGTERM is study.interruption's, also while Ray starts
+    # What Ray pushes to its driver, e.g. twenty lines of log when its raylet dies, it prints past logging.
+    ray_worker.print_to_stdstream = lambda data, ignore_prefix: None
+    try:
+        _start(address)
+    except Exception as error:  # of many kinds, and long
+        first_line = (str(error).splitlines() or [type(error).__name__])[0]
+        raise StudyError(f"Ray does not start: {first_line}; try again, or look into /tmp/ray/session_latest/logs") from error
     # Failures of trials are shown in one line each; Ray's own loggers have their levels set by init.
     for name in ("ray", *(name for name in logging.root.manager.loggerDict if name.startswith("ray."))):
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    # What Ray pushes to its driver, e.g. twenty lines of log when its raylet dies, it prints past logging.
-    ray_worker.print_to_stdstream = lambda data, ignore_prefix: None
     over, left = threading.Event(), threading.Event()
 
     def watch() -> None:
@@ -85,6 +86,19 @@ def ray_session(address: str | None, interruption: Interruption) -> Iterator[Non
         else:
             over.set()
             ray.shutdown()
+
+
+def _start(address: str | None) -> None:
+    if address is not None:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        return
+    ray.init(
+        address="local",
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+        _system_config={"gcs_rpc_server_reconnect_timeout_s": 15},  # else agents may outlive a killed driver by a minute
+    )
 
 
 def _end_at_once() -> None:

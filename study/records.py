@@ -10,7 +10,7 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import wraps
 from pathlib import Path
@@ -26,10 +26,11 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
 import mlflow
 from mlflow.entities import Metric, Param, Run, RunStatus, RunTag
 from mlflow.exceptions import MlflowException
-from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE, MLFLOW_USER
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE, MLFLOW_USER
 from sqlalchemy.exc import SQLAlchemyError
 
 from study import record_names as names
+from study.provenance_tags import provenance_tags
 from study.spaces import Point
 from study.sweep import Sweep
 
@@ -99,6 +100,7 @@ class StudyRecord:
 
         In a SQLite store the artifacts lie beside the database; a tracking server has its own place for them.
         """
+        _make_database(store_uri)
         client = mlflow.MlflowClient(store_uri)
         experiment = client.get_experiment_by_name(names.EXPERIMENT)
         if experiment is None:
@@ -231,27 +233,15 @@ class StudyRecord:
         return found
 
 
-def provenance_tags(launches: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Tags of a trial; where launches differ, every value once, in their order."""
-    values: dict[str, dict[str, None]] = {}
-    for launch in launches:
-        if "code" not in launch:  # an entry that could not be read
-            continue
-        code, hardware = launch["code"], launch["hardware"]
-        gpu = f"{hardware['gpu']['name']} ({hardware['gpu']['memory_gib']} GiB)" if hardware["gpu"] else "no GPU"
-        tags = {
-            names.GIT_COMMIT: code["git_commit"] or f"none ({code['no_commit_because']})",
-            names.GIT_DIRTY: "unknown" if code["git_dirty"] is None else str(code["git_dirty"]).lower(),
-            names.VERSIONS: ", ".join(f"{name} {version}" for name, version in launch["versions"].items()),
-            names.HARDWARE: f"{hardware['cpu']}, {hardware['cores']} cores, {hardware['memory_gib']} GiB, {gpu}",
-            names.CORPUS_SHA256: launch["corpus_sha256"],
-            names.FEATURES_SHA256: launch["features_sha256"],
-        }
-        if code["git_commit"]:
-            tags[MLFLOW_GIT_COMMIT] = code["git_commit"]  # MLflow's own page shows it
-        for name, value in tags.items():
-            values.setdefault(name, {})[value] = None
-    return {name: "; ".join(each) for name, each in values.items()}
+def _make_database(store_uri: str) -> None:
+    """Make MLflow's tables in a file that becomes the store when it is whole: a half-made one MLflow can neither use nor mend."""
+    path = Path(store_uri.removeprefix(SQLITE))
+    if not store_uri.startswith(SQLITE) or path.exists():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    mlflow.MlflowClient(f"{SQLITE}{partial}").search_experiments()
+    partial.replace(path)
 
 
 def _metrics(values: Mapping[str, float], step: int) -> list[Metric]:

@@ -81,10 +81,11 @@ def run_sweep(
     search = Search(sweep, folder, journal) if sweep.uses_optuna else None
     keeper = JournalKeeper(journal, search, show, partial(ray_is_gone, interruption))
     next_point = search.next_point if search is not None else listed_points(sweep, journal)
-    again = [state for state in journal.trials.values() if state.outcome in (None, names.FAILED)]
     with progress.shown(), interruption.after(sweep.budget.hours):
-        keeper.end_trained()
-        _pass(sweep, folder, sweep.resources, keeper, interruption, [state for state in again if not state.losses], next_point)
+        keeper.end_trained(folder)
+        failed = [state for state in journal.trials.values() if state.outcome == names.FAILED]
+        left = sorted([*failed, *(state for state in journal.unfinished() if not state.losses)], key=lambda state: state.number)
+        _pass(sweep, folder, sweep.resources, keeper, interruption, left, next_point)
         if lost := [state for state in journal.unfinished() if state.losses]:
             _pass(sweep, folder, _alone(sweep.resources), keeper, interruption, lost, None)
     return outcome_of(sweep, journal)

@@ -257,5 +257,5 @@ def test_a_storage_that_is_damaged_is_refused_with_its_remedy(tmp_path: Path) ->
     path = tmp_path / STORAGE_FILE
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join([*lines[:2], b"not json\n", *lines[3:]]))
-    with pytest.raises(StudyError, match="is damaged .*delete it, and `resume` writes it anew"):
+    with pytest.raises(StudyError, match=r"is damaged .*delete it, and `resume` writes it anew"):
         Launch(tmp_path)

@@ -1,0 +1,205 @@
+"""Studies that really die, in every way there is, and are resumed: nothing is lost, doubled or different."""
+
+import contextlib
+import json
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from command_line import acl_study
+from kills import strike, wait_until_gone
+from study.journal import JOURNAL_FILE
+from study.mirror import MIRRORED_FILE
+from study.searcher import STORAGE_FILE
+from study.trials import ray_folder
+from whole import Results, assert_whole, results
+
+pytestmark = pytest.mark.slow
+
+STUDY = """
+name: crash
+question: Does a study survive?
+profile: mini
+sweeps:
+  - name: grid
+    base: {mode: supervised, data.subset: clean, optim.epochs: 8}
+    space: {loss.alpha: {grid: [1.0, 0.5]}}
+  - name: tpe
+    base: {mode: supervised, data.subset: clean, optim.epochs: 6}
+    space: {loss.alpha: {uniform: [0.1, 0.9]}, optim.lr: {loguniform: [1.0e-4, 1.0e-1]}}
+    search: tpe
+    budget: {trials: 4}
+    scheduler: {name: asha, grace: 0.34, reduction_factor: 2}
+    objective: val.accuracy
+"""
+
+
+@pytest.fixture(scope="module")
+def command(tiny_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[object, ...]:
+    """Runs the study, or resumes it, one trial at a time; the home folder is to be added."""
+    study = tmp_path_factory.mktemp("study") / "study.yaml"
+    study.write_text(STUDY)
+    return ("run", study, "--data", tiny_corpus, "--cpus", 2, "--home")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(command: tuple[object, ...], tmp_path_factory: pytest.TempPathFactory) -> Results:
+    """What comes out of the study if nobody disturbs it."""
+    home = tmp_path_factory.mktemp("undisturbed")
+    process = acl_study(*command, home)
+    assert process.returncode == 0, process.err  # type: ignore[attr-defined]
+    found = results(home, "crash")
+    assert_whole(home, "crash", found)
+    return found
+
+
+def epochs(home: Path, sweep: str = "*") -> int:
+    """Epochs that the journals have."""
+    return sum(path.read_text().count('"event": "epoch"') for path in home.glob(f"studies/crash/{sweep}/{JOURNAL_FILE}"))
+
+
+def wait_for_epochs(process: "subprocess.Popen[str]", home: Path, sweep: str, more: int = 2) -> None:
+    """Wait until a launch has trained further epochs of a sweep."""
+    before, deadline = epochs(home, sweep), time.monotonic() + 120
+    while epochs(home, sweep) < before + more:
+        assert time.monotonic() < deadline
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+
+
+def reboot(home: Path, pid: int) -> None:
+    """Ray's files of a session are gone, as after a reboot."""
+    for session in Path("/tmp/ray").glob(f"session_*_{pid}"):
+        shutil.rmtree(session)
+
+
+def lose_ray_folders(home: Path, pid: int) -> None:
+    for journal in home.glob(f"studies/crash/*/{JOURNAL_FILE}"):
+        shutil.rmtree(ray_folder(journal.parent))
+        ray_folder(journal.parent).write_text("no folder")
+
+
+def break_mirrored(home: Path, pid: int) -> None:
+    (home / "studies" / "crash" / MIRRORED_FILE).write_text('{"grid": ')
+
+
+def cut(home: Path, pid: int) -> None:
+    """The last lines of everything that is written line by line are half there, and so is what trained the last trial."""
+    for path in home.glob(f"studies/crash/*/{JOURNAL_FILE}"):
+        path.write_bytes(path.read_bytes()[:-9])
+    for path in home.glob(f"studies/crash/*/{STORAGE_FILE}"):
+        path.write_bytes(path.read_bytes()[:-9])
+
+
+def lose_storage(home: Path, pid: int) -> None:
+    (home / "studies" / "crash" / "tpe" / STORAGE_FILE).unlink()
+
+
+def lose_predictions(home: Path, pid: int) -> None:
+    """The last epoch of a trial was noted, its end was not, and its predictions are lost."""
+    folder = home / "studies" / "crash" / "grid"
+    path = folder / JOURNAL_FILE
+    lines = path.read_text().splitlines(keepends=True)
+    last = next(place for place, line in enumerate(lines) if json.loads(line).get("is_last"))
+    path.write_text("".join(lines[: last + 1]))
+    (folder / json.loads(lines[last])["trial"] / "state" / "predictions.csv").unlink()
+
+
+def test_a_study_survives_one_death_after_the_other(command: tuple[object, ...], undisturbed: Results, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    strikes: list[tuple[str, str, int, str, Callable[[Path, int], None] | None]] = [
+        ("driver", "grid", -signal.SIGKILL, "", reboot),
+        ("gcs", "grid", 130, "Ray's process gcs_server was killed or crashed", lose_ray_folders),
+        ("ctrl-c", "grid", 130, "Ctrl-C: incomplete, ", cut),
+        ("raylet", "grid", 130, "Ray's process raylet was killed or crashed", break_mirrored),
+        ("ctrl-c twice", "tpe", 130, "", lose_storage),
+        ("group", "tpe", -signal.SIGKILL, "", cut),
+        ("sigterm", "tpe", 130, "SIGTERM: incomplete, ", None),
+    ]
+    for way, sweep, status, line, damage in strikes:
+        process = acl_study(*command, home, wait=False)
+        wait_for_epochs(process, home, sweep)
+        if way == "driver":
+            second = acl_study("resume", "crash", "--home", home)
+            assert second.returncode == 1
+            assert "is running already" in second.err  # type: ignore[attr-defined]
+        struck = time.monotonic()
+        assert strike(process, way)
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == status, (way, out, err)
+        assert time.monotonic() - struck < 30
+        assert line in out + err
+        assert "Traceback" not in err
+        assert len(err.splitlines()) < 20, err
+        wait_until_gone(process.pid)
+        if damage is not None:
+            damage(home, process.pid)
+    process = acl_study(*command, home, wait=False)
+    wait_for_epochs(process, home, "tpe", more=1)
+    assert strike(process, "worker")
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, (out, err)
+    assert "its worker process was killed or crashed; it runs once more, alone" in err
+    assert_whole(home, "crash", undisturbed)
+
+
+@contextlib.contextmanager
+def small_disk(folder: Path) -> Iterator[None]:
+    """A file system of a few MiB in memory."""
+    folder.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", folder], check=False, capture_output=True).returncode:
+        pytest.skip("a file system can only be mounted by the administrator")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def fill(path: Path) -> None:
+    """Take the room that is left."""
+    with contextlib.suppress(OSError), path.open("wb", buffering=0) as filler:
+        while filler.write(bytes(4096)):
+            pass
+
+
+def test_a_study_whose_disk_is_full_ends_with_a_line_and_goes_on_when_there_is_room(
+    command: tuple[object, ...], undisturbed: Results, tmp_path: Path
+) -> None:
+    home = tmp_path / "disk"
+    with small_disk(home):
+        process = acl_study(*command, home, wait=False)
+        wait_for_epochs(process, home, "grid", more=3)
+        fill(home / "filler")
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == 130, (out, err)
+        assert "the disk is full" in out
+        assert "Traceback" not in err
+        assert len((out + err).splitlines()) < 20, (out, err)
+        assert not list(home.glob("studies/**/*.partial"))
+        wait_until_gone(process.pid)
+        again = acl_study(*command, home)  # still full
+        assert again.returncode != 0
+        assert "Traceback" not in again.err  # type: ignore[attr-defined]
+        assert "unexpected" not in again.err  # type: ignore[attr-defined]
+        (home / "filler").unlink()
+        resumed = acl_study("resume", "crash", "--home", home)
+        assert resumed.returncode == 0, resumed.err  # type: ignore[attr-defined]
+        assert_whole(home, "crash", undisturbed)
+
+
+def test_a_trial_whose_predictions_are_lost_before_its_end_is_noted_writes_them_again(
+    command: tuple[object, ...], undisturbed: Results, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    process = acl_study(*command, home, wait=False)
+    wait_for_epochs(process, home, "grid", more=9)
+    strike(process, "group")
+    process.communicate()
+    lose_predictions(home, process.pid)
+    assert acl_study(*command, home).returncode == 0
+    assert_whole(home, "crash", undisturbed)
