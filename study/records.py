@@ -100,7 +100,6 @@ class StudyRecord:
 
         In a SQLite store the artifacts lie beside the database; a tracking server has its own place for them.
         """
-        _make_database(store_uri)
         client = mlflow.MlflowClient(store_uri)
         experiment = client.get_experiment_by_name(names.EXPERIMENT)
         if experiment is None:
@@ -231,17 +230,6 @@ class StudyRecord:
             page = client.search_runs([self._experiment], " and ".join(conditions), max_results=1000, page_token=page.token)
             found += page
         return found
-
-
-def _make_database(store_uri: str) -> None:
-    """Make MLflow's tables in a file that becomes the store when it is whole: a half-made one MLflow can neither use nor mend."""
-    path = Path(store_uri.removeprefix(SQLITE))
-    if not store_uri.startswith(SQLITE) or path.exists():
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    mlflow.MlflowClient(f"{SQLITE}{partial}").search_experiments()
-    partial.replace(path)
 
 
 def _metrics(values: Mapping[str, float], step: int) -> list[Metric]:

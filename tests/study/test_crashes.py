@@ -1,18 +1,18 @@
 """Studies that really die, in every way there is, and are resumed: nothing is lost, doubled or different."""
 
-import contextlib
 import json
 import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from command_line import acl_study
 from kills import strike, wait_until_gone
+from small_disk import fill, small_disk
 from study.journal import JOURNAL_FILE
 from study.mirror import MIRRORED_FILE
 from study.searcher import STORAGE_FILE
@@ -148,30 +148,10 @@ def test_a_study_survives_one_death_after_the_other(command: tuple[object, ...],
     assert_whole(home, "crash", undisturbed)
 
 
-@contextlib.contextmanager
-def small_disk(folder: Path) -> Iterator[None]:
-    """A file system of a few MiB in memory."""
-    folder.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", folder], check=False, capture_output=True).returncode:
-        pytest.skip("a file system can only be mounted by the administrator")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "--lazy", folder], check=True)
-
-
-def fill(path: Path) -> None:
-    """Take the room that is left."""
-    with contextlib.suppress(OSError), path.open("wb", buffering=0) as filler:
-        while filler.write(bytes(4096)):
-            pass
-
-
 def test_a_study_whose_disk_is_full_ends_with_a_line_and_goes_on_when_there_is_room(
     command: tuple[object, ...], undisturbed: Results, tmp_path: Path
 ) -> None:
-    home = tmp_path / "disk"
-    with small_disk(home):
+    with small_disk(tmp_path / "disk", "64m") as home:
         process = acl_study(*command, home, wait=False)
         wait_for_epochs(process, home, "grid", more=3)
         fill(home / "filler")
@@ -180,7 +160,7 @@ def test_a_study_whose_disk_is_full_ends_with_a_line_and_goes_on_when_there_is_r
         assert "the disk is full" in out
         assert "Traceback" not in err
         assert len((out + err).splitlines()) < 20, (out, err)
-        assert not list(home.glob("studies/**/*.partial"))
+        assert not list(home.glob("studies/*/*/*/state/*.partial"))
         wait_until_gone(process.pid)
         again = acl_study(*command, home)  # still full
         assert again.returncode != 0

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from small_disk import small_disk
 from study import journal as events
 from study import record_names as names
 from study.journal import JOURNAL_FILE, Journal
@@ -91,12 +92,7 @@ def test_a_file_that_cannot_grow_keeps_its_whole_lines_and_goes_on_when_there_is
 
 
 def test_a_full_disk_is_an_error_that_names_it_and_leaves_no_half_line(tmp_path: Path) -> None:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk], check=False, capture_output=True)
-    if mounted.returncode:
-        pytest.skip("a file system can only be mounted by the administrator")
-    try:
+    with small_disk(tmp_path / "disk", "64k") as disk:
         journal = Journal(disk)
         journal.append(events.TRIAL, trial="a", number=0, point={})
         (disk / "other").write_bytes(bytes(40_000))
@@ -113,5 +109,3 @@ def test_a_full_disk_is_an_error_that_names_it_and_leaves_no_half_line(tmp_path:
         journal.append(events.END, trial="a", outcome=names.STOPPED, reason=None)
         journal.close()
         assert Journal(disk).trials["a"].outcome == names.STOPPED
-    finally:
-        subprocess.run(["umount", disk], check=True)
