@@ -7,8 +7,20 @@ import yaml
 
 from command_line import SMOKE, acl_study, epochs_logged, runs
 from study import record_names as names
+from study.home import Home
+from study.launched import only_launch
+from study.spec import StudyError
 
 pytestmark = pytest.mark.slow
+
+
+def test_a_study_that_is_running_is_not_launched_a_second_time(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    running = pytest.raises(StudyError, match="'one' is running already")
+    with only_launch(home, "one"), only_launch(home, "other"), running, only_launch(home, "one"):
+        pass
+    with only_launch(home, "one"):
+        pass
 
 
 @pytest.mark.parametrize(
