@@ -92,13 +92,7 @@ def _start(address: str | None) -> None:
     if address is not None:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
         return
-    ray.init(
-        address="local",
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-        _system_config={"gcs_rpc_server_reconnect_timeout_s": 15},  # else agents may outlive a killed driver by a minute
-    )
+    ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
 
 
 def _end_at_once() -> None:
