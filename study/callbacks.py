@@ -2,6 +2,7 @@
 
 import errno
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from ray.tune import Callback
@@ -9,6 +10,7 @@ from ray.tune import Callback
 from study import journal as events
 from study import record_names as names
 from study.failures import failure_of
+from study.home import state_folder
 from study.journal import Event, Journal
 from study.searcher import Search
 from study.spaces import Point
@@ -27,11 +29,17 @@ class JournalKeeper(Callback):
         journal: of the sweep.
     """
 
-    def __init__(self, journal: Journal, search: Search | None, show: Callable[[Event], None]) -> None:
-        """Keep `journal`; tell Optuna too where there is a `search`, and `show` each new event."""
+    def __init__(
+        self, journal: Journal, search: Search | None, show: Callable[[Event], None], ray_is_gone: Callable[[], bool]
+    ) -> None:
+        """Keep `journal`; tell Optuna too where there is a `search`, and `show` each new event.
+
+        Workers that go down with Ray itself are no failures of their trials.
+        """
         self.journal = journal
         self._search = search
         self._show = show
+        self._ray_is_gone = ray_is_gone
 
     def start(self, name: str, number: int, point: Point) -> None:
         """A trial begins, or is taken up again: after a failure, or where it was left under way."""
@@ -51,10 +59,10 @@ class JournalKeeper(Callback):
         """A trial takes over another one's weights and goes on with other settings."""
         self._note(events.SETTINGS, trial=name, point=dict(point), source=source)
 
-    def end_trained(self) -> None:
-        """End trials whose last epoch was noted when the driver was killed."""
+    def end_trained(self, sweep_folder: Path) -> None:
+        """End trials whose last epoch was noted when the driver was killed; one without predictions is run, to write them."""
         for state in self.journal.unfinished():
-            if state.is_trained:
+            if state.is_trained and (state_folder(sweep_folder, state.trial) / names.PREDICTIONS_FILE).exists():
                 self.end(state.trial, names.FINISHED)
 
     def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any) -> None:
@@ -76,6 +84,8 @@ class JournalKeeper(Callback):
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Note the failure with its reason; a trial whose worker was lost gets another chance."""
         failure = failure_of(trial)
+        if failure.worker_is_lost and self._ray_is_gone():
+            return
         if failure.disk_is_full:
             raise OSError(errno.ENOSPC, failure.reason)
         if failure.worker_is_lost and self.journal.trials[trial.trial_id].losses < MOST_LOSSES:

@@ -1,26 +1,10 @@
 """Runs a study's sweeps with Ray Tune, from the beginning or from where they stopped."""
 
 import errno
-import logging
-import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-
-# Ray reads these when it is imported.
-os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "1")  # a trial that asks for no GPU sees none
-os.environ.setdefault("RAY_CHDIR_TO_TRIAL_DIR", "0")
-# The banner of Ray's newer output cannot be turned off; progress is shown by our own callback.
-os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
-# Records go to MLflow; Ray's CSV and JSON copies of them cost a second a trial.
-os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
-os.environ.setdefault("TUNE_DISABLE_STRICT_METRIC_CHECKING", "1")  # probe accuracies come with the last epoch only
-os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "86400")  # the journal is what a sweep is resumed from
-os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")  # study.interruption has its own
-os.environ.setdefault("TUNE_FORCE_TRIAL_CLEANUP_S", "10")  # a worker that does not end its epoch soon is ended
 
 import ray
 
@@ -30,8 +14,9 @@ from study.home import Home
 from study.interruption import Interruption
 from study.journal import Event, Journal
 from study.launched import check_unchanged, keep_records, keep_study, mirrored, only_launch, records_of, study_text
-from study.mirror import Mirror
+from study.mirror import PATIENCE_SECONDS, Mirror
 from study.progress import ProgressLine
+from study.ray_session import ray_session
 from study.records import StudyRecord
 from study.spec import Study, StudyError
 from study.sweep import Sweep
@@ -87,7 +72,7 @@ def launch(study: Study, home: Home, *, store_uri: str | None = None, address: s
         pending = [sweep for sweep in study.sweeps if not is_complete(sweep, journals[sweep.name])]
         if not pending and all(mirrored(folder).get(name) == len(journal.events) for name, journal in journals.items()):
             return Outcome([])
-        with _ray(address) if pending else nullcontext():
+        with ray_session(address, interruption) if pending else nullcontext():
             _check_resources(pending)
             keep_study(home, study)
             record = _open_record(study, home, store_uri, tags)
@@ -110,6 +95,7 @@ def _run(
         else:
             print(line, file=sys.stderr, flush=True)
 
+    patience = PATIENCE_SECONDS
     mirror = Mirror(record, folder, {sweep.name: (sweep, journals[sweep.name]) for sweep in study.sweeps}, say)
     try:
         for sweep in pending:
@@ -125,9 +111,10 @@ def _run(
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         interruption.request(f"the disk is full ({error.strerror or error}); make room first")
+        patience = 0.0  # the store may lie on it
     finally:
         outcomes = [outcome_of(sweep, journals[sweep.name]) for sweep in pending]
-        recorded = mirror.close(complete=not any(outcome.left for outcome in outcomes))
+        recorded = mirror.close(complete=not any(outcome.left for outcome in outcomes), patience=patience)
         for journal in journals.values():
             journal.close()
     return Outcome(outcomes, interruption.reason, recorded)
@@ -157,22 +144,6 @@ def _study_tags(study: Study) -> dict[str, str]:
         names.CORPUS_IS_SYNTHETIC: str(any(store.metadata["is_synthetic"] for store in stores)).lower(),
         **({} if study.confirms is None else {names.CONFIRMS: study.confirms}),
     }
-
-
-@contextmanager
-def _ray(address: str | None) -> Iterator[None]:
-    """A Ray session: of this process alone, or on the cluster at `address`."""
-    if address is None:
-        ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
-    else:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    # Failures of trials are shown in one line each; Ray's own loggers have their levels set by init.
-    for name in ("ray", *(name for name in logging.root.manager.loggerDict if name.startswith("ray."))):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        ray.shutdown()
 
 
 def _check_resources(sweeps: list[Sweep]) -> None:

@@ -167,10 +167,10 @@ def keep_records(home: Home, name: str, store: str | None, run_id: str) -> None:
 
 def mirrored(folder: Path) -> dict[str, int]:
     """How many events of each sweep's journal the MLflow store has, for the study in `folder`."""
-    path = folder / MIRRORED_FILE
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
-    except ValueError:  # half written when the machine went down: everything is compared anew
+        written = json.loads((folder / MIRRORED_FILE).read_text(encoding="utf-8"))
+        return {name: int(count) for name, count in written.items()}
+    except (OSError, ValueError, TypeError, AttributeError):  # none, or damaged: everything is compared anew
         return {}
 
 

@@ -1,5 +1,6 @@
 """Keeps MLflow up to date with a study's journals, in a thread of its own: training never waits for the store."""
 
+import contextlib
 import queue
 import threading
 from collections.abc import Callable, Mapping
@@ -46,6 +47,9 @@ class Mirror:
         self._say = say
         self._queue: queue.SimpleQueue[tuple[str, Event] | None] = queue.SimpleQueue()
         self._written = mirrored(folder)
+        if any(self._written.get(name, 0) > len(journal.events) for name, (_, journal) in journals.items()):
+            self._written = {}  # the end of a journal is lost: everything is compared anew
+            self._note_written()
         self._stop = threading.Event()  # set: give up what the store does not take
         self._crash: BaseException | None = None
         self._described: set[str] = set()
@@ -98,12 +102,16 @@ class Mirror:
                         return
                 for sweep, _ in taken:
                     self._written[sweep] = self._written.get(sweep, 0) + 1
-                keep_mirrored(self._folder, self._written)
+                self._note_written()
                 if at_end:
                     self._stop.clear()
                     return
         except BaseException as error:
             self._crash = error
+
+    def _note_written(self) -> None:
+        with contextlib.suppress(OSError):  # of a full disk: the next launch compares more than it must
+            keep_mirrored(self._folder, self._written)
 
     def _take(self) -> tuple[list[tuple[str, Event]], bool]:
         """What is in the queue, at least one event; and whether the end was."""
@@ -143,6 +151,9 @@ class Mirror:
         trial, folder = event["trial"], state_folder(self._folder / sweep_name, event["trial"])
         if event["event"] == events.TRIAL:
             self._record.start_trial(trial, sweep, _all_settings(sweep, event["point"]))
+            return
+        if event["event"] == events.LOST:
+            self._described.discard(trial)  # another worker goes on
             return
         if trial not in self._described and (launches := _text(folder / PROVENANCE_FILE)):
             self._record.log_provenance(trial, launches)

@@ -9,8 +9,9 @@ from typing import ParamSpec, TypeVar
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
-# A server that is gone is asked again by study.mirror, which says so meanwhile; MLflow itself would be silent for minutes.
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+# A server that is gone is asked again by study.mirror, which says so meanwhile and does not write twice what was written although
+# the answer is lost; MLflow itself would be silent for minutes, and repeat the request as it is.
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
 
 import mlflow

@@ -45,8 +45,10 @@ class StudyRecord:
     _last_step: dict[str, int] = field(default_factory=dict, repr=False)  # of trials that this launch has touched
     _experiment: str = field(default="", repr=False)
     _settings: SettingRecords = field(default_factory=SettingRecords, repr=False)
+    _in_doubt: bool = field(default=False, repr=False)  # a server may have created a run although its answer is lost
 
     @classmethod
+    @in_words
     def create(cls, store_uri: str, study: str, tags: Mapping[str, str], study_file: str) -> "StudyRecord":
         """New record of `study`, with `tags` and the text of its file as artifact."""
         client = mlflow.MlflowClient(store_uri)
@@ -63,20 +65,19 @@ class StudyRecord:
         client = self._client()
         client.update_run(self.parent_run_id, status=RunStatus.to_string(RunStatus.RUNNING))
         self._experiment = client.get_run(self.parent_run_id).info.experiment_id
-        for run in runs_of_study(client, self._experiment, self.parent_run_id):
-            if run.data.tags[names.KIND] == names.KIND_SETTING:
-                self._settings.remember(run)
-            else:
-                self._trial_runs[run.data.tags[names.TRIAL_ID]] = run.info.run_id
+        self._find_runs(client)
 
     @in_words
     def start_trial(self, trial: str, sweep: Sweep, settings: Mapping[str, Any]) -> None:
         """Create the trial's run, unless there is one."""
         client = self._client()
         known: Mapping[str, str] = {}
+        if self._in_doubt:
+            self._find_runs(client)
         parent, name = self.parent_run_id, trial
         if len(sweep.seeds) > 1:
             name = f"seed {settings[SEED]}, {trial}"
+            self._in_doubt = True
             parent = self._settings.start(client, self._experiment, self._common_tags(sweep), sweep, settings)
         if trial in self._trial_runs:
             known = client.get_run(self._trial_runs[trial]).data.params
@@ -88,8 +89,9 @@ class StudyRecord:
                 names.KIND: names.KIND_TRIAL,
                 names.TRIAL_ID: trial,
             }
-            run = client.create_run(self._experiment, run_name=name, tags=tags)
-            self._trial_runs[trial] = run.info.run_id
+            self._in_doubt = True
+            self._trial_runs[trial] = client.create_run(self._experiment, run_name=name, tags=tags).info.run_id
+            self._in_doubt = False
         self._go_on(client, trial)
         run_id = self._trial_runs[trial]
         client.log_batch(run_id, params=[Param(key, str(value)) for key, value in settings.items() if key not in known])
@@ -100,12 +102,16 @@ class StudyRecord:
         """Log metrics by epoch, in as few batches as MLflow allows; epochs that are there are left as they are."""
         client = self._client()
         self._go_on(client, trial)
-        metrics = [
-            metric for epoch, values in epochs.items() if epoch > self._last_step[trial] for metric in _metrics(values, epoch)
-        ]
-        for start in range(0, len(metrics), _MOST_METRICS):
-            client.log_batch(self._trial_runs[trial], metrics=metrics[start : start + _MOST_METRICS])
-        self._last_step[trial] = max(self._last_step[trial], *epochs)
+        last_step = self._last_step.pop(trial)  # read anew after an error: a server may have written what it did not answer
+        batch: list[Metric] = []
+        for epoch in sorted(epochs):
+            metrics = _metrics(epochs[epoch], epoch) if epoch > last_step else []
+            if len(batch) + len(metrics) > _MOST_METRICS:  # an epoch's metrics come together, of which one tells that it is there
+                client.log_batch(self._trial_runs[trial], metrics=batch)
+                batch = []
+            batch += metrics
+        client.log_batch(self._trial_runs[trial], metrics=batch)
+        self._last_step[trial] = max(last_step, *epochs)
 
     @in_words
     def log_settings(self, trial: str, point: Point) -> None:
@@ -169,6 +175,14 @@ class StudyRecord:
             names.SWEEP: sweep.name,
             names.OBJECTIVE: sweep.objectives[0],
         }
+
+    def _find_runs(self, client: mlflow.MlflowClient) -> None:
+        for run in runs_of_study(client, self._experiment, self.parent_run_id):
+            if run.data.tags[names.KIND] == names.KIND_SETTING:
+                self._settings.remember(run)
+            else:
+                self._trial_runs[run.data.tags[names.TRIAL_ID]] = run.info.run_id
+        self._in_doubt = False
 
     def _client(self) -> mlflow.MlflowClient:
         return mlflow.MlflowClient(self.store_uri)

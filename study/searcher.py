@@ -5,13 +5,15 @@ disagree about after a crash is settled when the search is opened.
 """
 
 import math
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
-from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, QMCSampler, TPESampler
+from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, QMCSampler, RandomSampler, TPESampler
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
@@ -58,9 +60,9 @@ class Search:
                 sampler=_sampler(sweep, 0),
                 load_if_exists=True,
             )
-            for point in sweep.enqueue:
-                self._study.enqueue_trial(point, skip_if_exists=True)
             self._numbers = self._settle()
+            for point in sweep.enqueue:  # those that the journal has are there by now
+                self._study.enqueue_trial(point, skip_if_exists=True)
         except (ValueError, KeyError) as error:  # of Optuna, when it reads a line that it cannot
             raise StudyError(
                 f"{path} is damaged ({error}); delete it, and `resume` writes it anew from {journal.path.name}"
@@ -71,16 +73,45 @@ class Search:
         number = len(self._journal.trials)
         if number >= self._sweep.trials:
             return None
-        self._study.sampler = _sampler(self._sweep, number)
-        known = set(self._numbers.values())
-        asked = [trial for trial in self._trials() if trial.state == TrialState.RUNNING and trial.number not in known]
-        trial = optuna.Trial(self._study, asked[0]._trial_id) if asked else self._study.ask()  # asked when the driver was killed
-        point = conditional_point(self._sweep.space, lambda name, dimension: _suggest(trial, name, dimension))
         name = self._sweep.trial_name(number)
+        self._study.sampler = _sampler(self._sweep, number)
+        frozen = self._asked(name)  # when the driver was killed, or before the end of the journal was lost
+        if frozen is not None and frozen.state.is_finished():
+            self._numbers[name] = frozen.number
+            return number, dict(frozen.params)
+        trial = self._study.ask() if frozen is None else optuna.Trial(self._study, frozen._trial_id)
+        point = self._draw(trial, number)
         if trial.number != number:
             trial.set_user_attr(_OWNER, name)
         self._numbers[name] = trial.number
         return number, point
+
+    def _asked(self, name: str) -> FrozenTrial | None:
+        """Optuna's trial of this name, or one that nobody owns: what the journal does not know."""
+        known = set(self._numbers.values())
+        unknown = [trial for trial in self._trials() if trial.number not in known and trial.state != TrialState.WAITING]
+        own = [trial for trial in unknown if self._owner(trial) == name and self._is_drawn(trial.params)]
+        return next(iter([*own, *(trial for trial in unknown if trial.state == TrialState.RUNNING)]), None)
+
+    def _draw(self, trial: optuna.Trial, number: int) -> Point:
+        """The trial's values; each has a stream of its own, so that it does not matter which of them a killed driver had drawn."""
+        if "fixed_params" not in self._trials()[trial.number].system_attrs:  # a known point has nothing to draw
+            trial.relative_params  # noqa: B018 (values that are drawn together, before the others change the sampler)
+
+        def draw(name: str, dimension: Dimension) -> Scalar:
+            self._study.sampler = _sampler(self._sweep, number, list(self._sweep.space).index(name))
+            return _suggest(trial, name, dimension)
+
+        return conditional_point(self._sweep.space, draw)
+
+    def _is_drawn(self, params: Point) -> bool:
+        try:
+            return conditional_point(self._sweep.space, lambda name, dimension: params[name]) == params
+        except KeyError:
+            return False
+
+    def _owner(self, frozen: FrozenTrial) -> str:
+        return str(frozen.user_attrs.get(_OWNER) or self._sweep.trial_name(frozen.number))
 
     def report(self, name: str, epoch: int, metrics: Mapping[str, float]) -> None:
         """An epoch's objective, where there is one and it is the only one."""
@@ -111,15 +142,34 @@ class Search:
 
     def _settle(self) -> dict[str, int]:
         """Tell Optuna what it missed; returns the number that each of our trials has there."""
-        self._numbers = {self._sweep.trial_name(frozen.number): frozen.number for frozen in self._trials()}
-        self._numbers |= {frozen.user_attrs[_OWNER]: frozen.number for frozen in self._trials() if _OWNER in frozen.user_attrs}
+        self._numbers = {self._owner(frozen): frozen.number for frozen in self._trials()}
         self._numbers = {name: number for name, number in self._numbers.items() if name in self._journal.trials}
         for name, trial in self._journal.trials.items():
             if name not in self._numbers:  # the end of Optuna's file is lost
                 self._add(name, *(self._result(name) if trial.outcome else (TrialState.RUNNING, None)))
-            elif trial.outcome is not None:
+                continue
+            self._complete(name)
+            if trial.outcome is not None:
                 self.tell(name)
         return self._numbers
+
+    def _complete(self, name: str) -> None:
+        """Write what is lost of a trial that is not told yet: values, reports."""
+        frozen = self._trials()[self._numbers[name]]
+        if frozen.state.is_finished():
+            return
+        if frozen.state == TrialState.WAITING:  # a known point that the journal says has been asked for
+            self._study._storage.set_trial_state_values(frozen._trial_id, TrialState.RUNNING)
+        for key, dimension in self._sweep.space.items():
+            if key not in frozen.params:
+                distribution = _distribution(dimension)
+                value = distribution.to_internal_repr(self._journal.trials[name].point[key])
+                self._study._storage.set_trial_param(frozen._trial_id, key, value, distribution)
+        if len(self._sweep.objectives) == 1:
+            trial = optuna.Trial(self._study, frozen._trial_id)
+            for epoch, value in self._reported(name).items():
+                if epoch not in frozen.intermediate_values:
+                    trial.report(value, epoch)
 
     def _add(self, name: str, state: TrialState, values: list[float] | None) -> None:
         point = {key: value for key, value in self._journal.trials[name].point.items() if key in self._sweep.space}
@@ -138,11 +188,9 @@ class Search:
 
     def _reported(self, name: str) -> dict[int, float]:
         objective = self._sweep.objectives[0]
-        return {
-            event["epoch"]: event["metrics"][objective]
-            for event in self._journal.events
-            if event["event"] == events.EPOCH and event["trial"] == name and objective in event["metrics"]
-        }
+        own = [event for event in self._journal.events if event["event"] == events.EPOCH and event["trial"] == name]
+        values = {event["epoch"]: event["metrics"].get(objective, math.nan) for event in own}
+        return {epoch: value for epoch, value in values.items() if math.isfinite(value)}
 
     def _trials(self) -> list[FrozenTrial]:
         return self._study.get_trials(deepcopy=False)
@@ -157,15 +205,29 @@ def _mend(path: Path) -> None:
     path.with_name(path.name + _LOCK_SUFFIX).unlink(missing_ok=True)
 
 
-def _sampler(sweep: Sweep, number: int) -> BaseSampler:
-    seed = int(np.random.SeedSequence([sweep.seeds[0], number]).generate_state(1)[0])
+def _sampler(sweep: Sweep, number: int, place: int = 0) -> BaseSampler:
+    """Sampler of the trial with this number, for the value at `place` of those that are drawn one by one."""
+    seed = int(np.random.SeedSequence([sweep.seeds[0], number, place]).generate_state(1)[0])
     if sweep.search == "tpe":
         return TPESampler(seed=seed)
     if sweep.search == "gp":
         return GPSampler(seed=seed)
     if sweep.search == "cmaes":
         return CmaEsSampler(seed=seed)
-    return QMCSampler(seed=sweep.seeds[0], warn_independent_sampling=False)  # one sequence, of which the storage counts the points
+    return _Sequence(number, seed=sweep.seeds[0], independent_sampler=RandomSampler(seed), warn_independent_sampling=False)
+
+
+class _Sequence(QMCSampler):
+    """One quasi-random sequence, of which a trial's number is the place: Optuna's own counter skips a point at a crash."""
+
+    def __init__(self, number: int, **options: Any) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            super().__init__(**options)
+        self._number = number
+
+    def _find_sample_id(self, study: optuna.Study, search_space: dict[str, BaseDistribution]) -> int:
+        return max(0, self._number - 1)  # the first trial's values are drawn independently
 
 
 def _suggest(trial: optuna.Trial, name: str, dimension: Dimension) -> Scalar:

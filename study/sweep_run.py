@@ -4,6 +4,7 @@ import math
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from study.journal import Event, Journal, TrialState
 from study.lengths import longest_epochs
 from study.population import copy_each
 from study.progress import ProgressLine
+from study.ray_session import ray_is_gone
 from study.schedulers import build_scheduler
 from study.searcher import Search
 from study.sweep import Resources, Sweep
@@ -73,12 +75,13 @@ def run_sweep(
         announce(progress, event)
 
     search = Search(sweep, folder, journal) if sweep.uses_optuna else None
-    keeper = JournalKeeper(journal, search, show)
+    keeper = JournalKeeper(journal, search, show, partial(ray_is_gone, interruption))
     next_point = search.next_point if search is not None else listed_points(sweep, journal)
-    again = [state for state in journal.trials.values() if state.outcome in (None, names.FAILED)]
     with progress.shown(), interruption.after(sweep.budget.hours):
-        keeper.end_trained()
-        _pass(sweep, folder, sweep.resources, keeper, interruption, [state for state in again if not state.losses], next_point)
+        keeper.end_trained(folder)
+        failed = [state for state in journal.trials.values() if state.outcome == names.FAILED]
+        left = sorted([*failed, *(state for state in journal.unfinished() if not state.losses)], key=lambda state: state.number)
+        _pass(sweep, folder, sweep.resources, keeper, interruption, left, next_point)
         if lost := [state for state in journal.unfinished() if state.losses]:
             _pass(sweep, folder, _alone(sweep.resources), keeper, interruption, lost, None)
     if is_complete(sweep, journal):

@@ -46,10 +46,10 @@ def run_trial(
     # Ray ends a trial by an exception inside report: closing() lets go of the state folder then.
     with closing(fit(config, folder, population)) as results:
         for result in results:
+            if result.predictions:  # also where the epoch was received: the file may be lost
+                (folder / names.PREDICTIONS_FILE).write_text(predictions_csv(result), encoding="utf-8")
             if result.epoch <= ray_config[RECEIVED]:
                 continue
-            if result.predictions:
-                (folder / names.PREDICTIONS_FILE).write_text(predictions_csv(result), encoding="utf-8")
             tune.report({**result.metrics, EPOCH: result.epoch, IS_LAST: result.is_last, **rung_epoch(config, result.epoch)})
 
 

@@ -44,9 +44,9 @@ def store(home: Path) -> str:
     return f"sqlite:///{home / 'mlflow.db'}"
 
 
-def runs(home: Path, kind: str) -> list[Run]:
-    """All runs of one kind in the records of `home`."""
-    client = mlflow.MlflowClient(store(home))
+def runs(home: Path, kind: str, store_uri: str | None = None) -> list[Run]:
+    """All runs of one kind in the records of `home`, or in another store."""
+    client = mlflow.MlflowClient(store_uri or store(home))
     experiment = client.get_experiment_by_name(names.EXPERIMENT)
     if experiment is None:
         return []

@@ -92,15 +92,26 @@ class Checkpoints:
         return (self.folder / file).exists()
 
     def save(self, content: dict[str, Any], file: str = CHECKPOINT_FILE) -> None:
-        """Write a file; a crash while writing leaves the previous one as it was."""
+        """Write a file; a crash or a full disk while writing leaves the previous one as it was.
+
+        Raises:
+            OSError: the file cannot be written, e.g. ENOSPC; what there was of it is removed.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         partial = self.folder / f"{file}.partial"
-        with partial.open("wb") as opened:
-            common = {"format": _FORMAT, "config": self._settings, "corpus": self._corpus, "taken_from": self._taken_from}
-            torch.save({**content, **common}, opened)
-            opened.flush()
-            os.fsync(opened.fileno())
-        partial.replace(self.folder / file)
+        try:
+            with partial.open("wb") as opened:
+                common = {"format": _FORMAT, "config": self._settings, "corpus": self._corpus, "taken_from": self._taken_from}
+                torch.save({**content, **common}, opened)
+                opened.flush()
+                os.fsync(opened.fileno())
+            partial.replace(self.folder / file)
+        except (OSError, RuntimeError) as error:
+            partial.unlink(missing_ok=True)
+            cause = error.__context__ if isinstance(error, RuntimeError) else error  # torch's writer hides the file's own error
+            if isinstance(cause, OSError):
+                raise OSError(cause.errno, cause.strerror, str(partial)) from error
+            raise
 
     def take_over(self, source: Path, may_differ: Collection[str]) -> None:
         """Let the run go on from another run's checkpoint, with its own settings; nothing where it has done so already.

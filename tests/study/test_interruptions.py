@@ -1,57 +1,26 @@
-"""Studies that are killed, stopped or out of time, and resumed."""
+"""Studies whose time is over, and that are resumed."""
 
-import contextlib
-import os
-import signal
-import time
 from pathlib import Path
 
 import pytest
-import torch
 import yaml
 
-from acl.training.checkpoint import CHECKPOINT_FILE
 from command_line import SMOKE, acl_study, epochs_logged, runs
 from study import record_names as names
+from study.home import Home
+from study.launched import only_launch
+from study.spec import StudyError
 
 pytestmark = pytest.mark.slow
 
 
-@pytest.mark.parametrize("how", ["kill -9", "ctrl-c", "sigterm"])
-def test_an_interrupted_study_resumes_without_duplicates_or_losses(how: str, tiny_corpus: Path, tmp_path: Path) -> None:
-    home = tmp_path / "home"
-    content = yaml.safe_load(SMOKE.read_text())
-    content["sweeps"] = [content["sweeps"][0]]
-    content["sweeps"][0]["base"]["optim.epochs"] = 60
-    study = tmp_path / "study.yaml"
-    study.write_text(yaml.safe_dump(content))
-    process = acl_study("run", study, "--data", tiny_corpus, "--home", home, wait=False)
-    deadline = time.monotonic() + 90
-    while not any(
-        torch.load(path, weights_only=True)["epoch"] >= 2
-        for path in home.glob(f"studies/smoke/supervised/*/state/{CHECKPOINT_FILE}")
-    ):
-        assert time.monotonic() < deadline
-        assert process.poll() is None
-        time.sleep(0.1)
-    second = acl_study("resume", "smoke", "--home", home)
-    assert second.returncode == 1
-    assert "is running already" in second.err  # type: ignore[attr-defined]
-    if how == "kill -9":
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-    else:
-        process.send_signal(signal.SIGINT if how == "ctrl-c" else signal.SIGTERM)
-    out, err = process.communicate(timeout=120)
-    if how != "kill -9":
-        assert process.returncode == 130, (out, err)
-        assert "resume smoke" in out
-    resumed = acl_study("resume", "smoke", "--home", home)
-    assert resumed.returncode == 0, resumed.err  # type: ignore[attr-defined]
-    trials = runs(home, names.KIND_TRIAL)
-    assert [epochs_logged(home, trial) for trial in trials] == [list(range(1, 61))] * 2
-    assert {trial.data.tags[names.OUTCOME] for trial in trials} == {names.FINISHED}
-    assert {trial.info.status for trial in trials} == {"FINISHED"}
+def test_a_study_that_is_running_is_not_launched_a_second_time(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    running = pytest.raises(StudyError, match="'one' is running already")
+    with only_launch(home, "one"), only_launch(home, "other"), running, only_launch(home, "one"):
+        pass
+    with only_launch(home, "one"):
+        pass
 
 
 @pytest.mark.parametrize(

@@ -1,19 +1,23 @@
 """Records in a real SQLite store: complete, never doubled, found again by another process, and honest about how a trial ended."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import pytest
 import torch
-from mlflow.entities import Run
+from mlflow.entities import Metric, Run
 
 from acl.config import build_config
 from acl.provenance import describe_run
 from acl.store import FeatureStore
 from study import record_names as names
-from study.records import StudyRecord
+from study.records import RecordError, StoreUnavailableError, StudyRecord
+from study.sweep import Sweep
 
+SWEEP = Sweep.model_validate({"name": "sweep", "base": {"mode": "supervised"}, "space": {"loss.alpha": {"grid": [0.5]}}})
 SETTINGS = {"mode": "supervised", "loss.alpha": 0.5, "seed": 0}
 PREDICTIONS = "split,clip,label,predicted,patches\nval,1.wav,Rain,Wind,3\n"
 
@@ -33,12 +37,14 @@ def record(home: Path, request: pytest.FixtureRequest) -> StudyRecord:
 
 def another_process(record: StudyRecord) -> StudyRecord:
     """The record as a resumed launch opens it, with nothing remembered."""
-    return StudyRecord(record.store_uri, record.study, record.parent_run_id)
+    resumed = StudyRecord(record.store_uri, record.study, record.parent_run_id)
+    resumed.reopen()
+    return resumed
 
 
-def start(record: StudyRecord, *trial_ids: str, sweep: str = "sweep") -> None:
+def start(record: StudyRecord, *trial_ids: str) -> None:
     for trial_id in trial_ids:
-        record.start_trial(trial_id, sweep, names.VAL_ACCURACY, SETTINGS)
+        record.start_trial(trial_id, SWEEP, SETTINGS)
 
 
 def trial_runs(record: StudyRecord) -> dict[str, Run]:
@@ -77,8 +83,8 @@ def test_a_study_run_holds_its_tags_and_its_file(record: StudyRecord, home: Path
 def test_a_trial_run_holds_its_settings_epochs_outcome_and_predictions(record: StudyRecord) -> None:
     start(record, "a")
     assert trial_runs(record)["a"].info.status == "RUNNING"
-    record.log_epoch("a", 1, {names.TRAIN_LOSS: 2.0, names.VAL_ACCURACY: 0.25})
-    record.log_epoch("a", 2, {names.TRAIN_LOSS: 1.0, names.VAL_ACCURACY: 0.5})
+    record.log_epochs("a", {1: {names.TRAIN_LOSS: 2.0, names.VAL_ACCURACY: 0.25}})
+    record.log_epochs("a", {2: {names.TRAIN_LOSS: 1.0, names.VAL_ACCURACY: 0.5}})
     record.finish_trial("a", names.FINISHED, predictions=PREDICTIONS)
     run = trial_runs(record)["a"]
     assert run.info.status == "FINISHED"
@@ -118,28 +124,63 @@ def test_every_outcome_has_its_status_and_a_failure_its_reason(
 
 def test_a_resumed_trial_continues_its_own_run_and_repeats_no_epoch(record: StudyRecord) -> None:
     start(record, "a", "b")
-    for epoch in (1, 2):
-        record.log_epoch("a", epoch, {names.TRAIN_LOSS: float(epoch), names.EPOCH_SECONDS: 1.0})
-    record.log_epoch("a", 2, {names.TRAIN_LOSS: 20.0, names.EPOCH_SECONDS: 1.0})
+    for epoch in (1, 2, 2):
+        record.log_epochs("a", {epoch: {names.TRAIN_LOSS: float(epoch), names.EPOCH_SECONDS: 1.0}})
     run_id = trial_runs(record)["a"].info.run_id
 
     resumed = another_process(record)
-    assert not resumed.knows("a")
     start(resumed, "a")
-    assert resumed.knows("a")
-    assert not resumed.knows("b")
-    for epoch in (1, 2, 3):  # Ray goes back to its last checkpoint
-        resumed.log_epoch("a", epoch, {names.TRAIN_LOSS: 10.0 * epoch, names.EPOCH_SECONDS: 1.0})
+    resumed.log_epochs("a", {epoch: {names.TRAIN_LOSS: 10.0 * epoch, names.EPOCH_SECONDS: 1.0} for epoch in (3, 1, 2)})
     assert losses(record, "a") == [(1, 1.0), (2, 2.0), (3, 30.0)]
     runs = trial_runs(record)
     assert runs.keys() == {"a", "b"}
     assert runs["a"].info.run_id == run_id
 
 
+def test_more_epochs_than_one_request_takes_are_logged_whole_epoch_by_epoch(record: StudyRecord) -> None:
+    start(record, "a")
+    values = {f"test.class_accuracy.{number}": 0.5 for number in range(300)} | {names.EPOCH_SECONDS: 1.0}
+    sizes: list[int] = []
+    log_batch = mlflow.MlflowClient.log_batch
+
+    def counted(client: mlflow.MlflowClient, run_id: str, metrics: Sequence[Metric] = (), **others: Any) -> None:
+        sizes.append(len(metrics))
+        log_batch(client, run_id, metrics=metrics, **others)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mlflow.MlflowClient, "log_batch", counted)
+        record.log_epochs("a", dict.fromkeys(range(1, 6), values))
+    assert sizes == [903, 602]
+    run_id, client = trial_runs(record)["a"].info.run_id, mlflow.MlflowClient(record.store_uri)
+    for name in (names.EPOCH_SECONDS, "test.class_accuracy.299"):
+        assert [metric.step for metric in client.get_metric_history(run_id, name)] == [1, 2, 3, 4, 5]
+
+
+def test_a_run_and_epochs_whose_answer_was_lost_are_not_written_again(record: StudyRecord) -> None:
+    def lost_once(call: Any) -> Any:
+        def calling(*args: Any, **kwargs: Any) -> Any:
+            call(*args, **kwargs)
+            patch.undo()
+            raise OSError("connection reset")
+
+        return calling
+
+    for name, write in (
+        ("create_run", lambda: start(record, "a")),
+        ("log_batch", lambda: record.log_epochs("a", {1: {names.TRAIN_LOSS: 1.0, names.EPOCH_SECONDS: 1.0}})),
+    ):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(mlflow.MlflowClient, name, lost_once(getattr(mlflow.MlflowClient, name)))
+            with pytest.raises(StoreUnavailableError, match="connection reset"):
+                write()
+        write()
+    assert losses(record, "a") == [(1, 1.0)]
+
+
 def test_names_that_mlflow_refuses_are_logged_without_what_it_refuses(record: StudyRecord) -> None:
     start(record, "a")
     shares = {"Coin_(dropping)": 0.5, "Hi-hat": 0.25, "R&B": 0.1, "RB": 0.2, "a//b/../c/": 0.3, "Vögel": 0.4}
-    record.log_epoch("a", 1, {f"test.class_accuracy.{name}": share for name, share in shares.items()})
+    record.log_epochs("a", {1: {f"test.class_accuracy.{name}": share for name, share in shares.items()}})
     logged = {name.removeprefix("test.class_accuracy."): value for name, value in trial_runs(record)["a"].data.metrics.items()}
     assert logged == {"Coin_dropping": 0.5, "Hi-hat": 0.25, "RB": 0.1, "RB 2": 0.2, "ab..c": 0.3, "Vögel": 0.4}
 
@@ -153,9 +194,7 @@ def test_what_a_trial_comes_from_is_an_artifact_and_its_last_launch_the_tags(rec
     record.log_provenance("a", json.dumps([launch]))
     resumed = another_process(record)
     start(resumed, "a")
-    assert not resumed.has_provenance("a")
     resumed.log_provenance("a", json.dumps([{"unreadable": "x"}, launch, elsewhere]))
-    assert resumed.has_provenance("a")
     run = trial_runs(record)["a"]
     assert json.loads(artifact(record, run.info.run_id, names.PROVENANCE_FILE))[1:] == [launch, elsewhere]
     here, there = run.data.tags[names.HARDWARE].split("; ")
@@ -177,21 +216,15 @@ def test_trials_of_another_study_with_the_same_id_are_left_alone(record: StudyRe
     other = StudyRecord.create(record.store_uri, f"{record.study}-other", {}, "")
     for each in (record, other):
         start(each, "a")
-    record.log_epoch("a", 1, {names.TRAIN_LOSS: 1.0})
+    record.log_epochs("a", {1: {names.TRAIN_LOSS: 1.0}})
     record.close(complete=False)
     assert losses(other, "a") == []
     assert trial_runs(other)["a"].info.status == "RUNNING"
 
 
-def test_outcomes_are_those_of_one_sweep(record: StudyRecord) -> None:
-    start(record, "a", "b", "c", "d", sweep="first")
-    start(record, "e", sweep="second")
-    record.finish_trial("a", names.FINISHED)
-    record.finish_trial("b", names.STOPPED)
-    record.finish_trial("c", names.FAILED, reason="x")
-    assert sorted(map(str, another_process(record).outcomes("first"))) == ["None", "failed", "finished", "stopped"]
-    assert record.outcomes("second") == [None]
-    assert record.outcomes("third") == []
+def test_a_record_whose_run_is_gone_is_refused(record: StudyRecord) -> None:
+    with pytest.raises(RecordError, match="not found"):
+        StudyRecord(record.store_uri, record.study, "0" * 32).reopen()
 
 
 @pytest.mark.parametrize(("complete", "status"), [(True, "FINISHED"), (False, "KILLED")])
@@ -206,8 +239,6 @@ def test_closing_kills_what_still_runs_until_it_is_resumed(record: StudyRecord, 
     assert client.get_run(record.parent_run_id).info.status == status
 
     resumed = another_process(record)
-    resumed.reopen()
     start(resumed, "running")
     assert client.get_run(record.parent_run_id).info.status == "RUNNING"
     assert trial_runs(record)["running"].info.status == "RUNNING"
-    assert None in resumed.outcomes("sweep")

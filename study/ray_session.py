@@ -1,0 +1,101 @@
+"""A Ray session: started, watched and ended."""
+
+import atexit
+import logging
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+# Ray reads these when it is imported.
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "1")  # a trial that asks for no GPU sees none
+os.environ.setdefault("RAY_CHDIR_TO_TRIAL_DIR", "0")
+# The banner of Ray's newer output cannot be turned off; progress is shown by our own callback.
+os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
+# Records go to MLflow; Ray's CSV and JSON copies of them cost a second a trial.
+os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
+os.environ.setdefault("TUNE_DISABLE_STRICT_METRIC_CHECKING", "1")  # probe accuracies come with the last epoch only
+os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "86400")  # the journal is what a sweep is resumed from
+os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")  # study.interruption has its own
+os.environ.setdefault("TUNE_FORCE_TRIAL_CLEANUP_S", "10")  # a worker that does not end its epoch soon is ended
+
+import ray
+from ray._private import utils as ray_utils
+from ray._private import worker as ray_worker
+
+from study.interruption import EXIT_STATUS, Interruption
+from study.spec import StudyError
+
+_ESSENTIAL = ("gcs_server", "raylet")  # processes of Ray without which no trial can run
+_LOOK_SECONDS = 1.0
+_GRACE_SECONDS = 8.0  # for the launch to end by itself, of which Ray may be in the way
+
+
+def ray_is_gone(interruption: Interruption) -> bool:
+    """Whether one of Ray's own processes has ended, if this process started them; the launch is interrupted then.
+
+    Without its head, Ray itself waits a minute and then ends the process in its own words.
+    """
+    node = ray_worker._global_node
+    ended = [name for name, _ in node.dead_processes() if name in _ESSENTIAL] if node is not None else []
+    if ended:
+        interruption.request(f"Ray's process {ended[0]} was killed or crashed")
+    return bool(ended)
+
+
+@contextmanager
+def ray_session(address: str | None, interruption: Interruption) -> Iterator[None]:
+    """A Ray session: of this process alone, or on the cluster at `address`.
+
+    When Ray is gone, the launch is interrupted; should it hang in Ray, the process ends.
+
+    Raises:
+        StudyError: Ray does not start, or there is no cluster.
+    """
+    ray_utils.set_sigterm_handler = lambda handler: None  # SIGTERM is study.interruption's, also while Ray starts
+    # What Ray pushes to its driver, e.g. twenty lines of log when its raylet dies, it prints past logging.
+    ray_worker.print_to_stdstream = lambda data, ignore_prefix: None
+    try:
+        _start(address)
+    except Exception as error:  # of many kinds, and long
+        first_line = (str(error).splitlines() or [type(error).__name__])[0]
+        raise StudyError(f"Ray does not start: {first_line}; try again, or look into /tmp/ray/session_latest/logs") from error
+    # Failures of trials are shown in one line each; Ray's own loggers have their levels set by init.
+    for name in ("ray", *(name for name in logging.root.manager.loggerDict if name.startswith("ray."))):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    over, left = threading.Event(), threading.Event()
+
+    def watch() -> None:
+        while not over.wait(_LOOK_SECONDS):
+            if ray_is_gone(interruption):
+                if not left.wait(_GRACE_SECONDS):
+                    print(f"\n{interruption.reason}: ended at once; `acl-study resume` continues", file=sys.stderr, flush=True)
+                    os._exit(EXIT_STATUS)
+                return
+
+    threading.Thread(target=watch, name="ray-watch", daemon=True).start()
+    try:
+        yield
+    finally:
+        left.set()
+        if ray_is_gone(interruption):  # nobody would answer a shutdown, of which the interpreter's end is one, too
+            ray_worker._global_node.kill_all_processes(check_alive=False, allow_graceful=False)
+            atexit.register(_end_at_once)
+        else:
+            over.set()
+            ray.shutdown()
+
+
+def _start(address: str | None) -> None:
+    if address is not None:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        return
+    ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+
+
+def _end_at_once() -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(EXIT_STATUS)

@@ -1,0 +1,62 @@
+"""Ways in which a launch can die, each done to real processes."""
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+_AGENTS = ("ray::DashboardAgent", "ray::RuntimeEnvAgent")  # idle helpers of Ray, which look for its head for a minute first
+WAYS = ("driver", "group", "worker", "gcs", "raylet", "sigterm", "ctrl-c", "ctrl-c twice")
+
+
+def processes_of(session: int) -> dict[int, str]:
+    """Living processes of a session that the command line began, with their names."""
+    found: dict[int, str] = {}
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            state, _, _, of_session = (entry / "stat").read_text().rpartition(")")[2].split()[:4]
+            command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+        except OSError:  # it has just ended
+            continue
+        if int(of_session) == session and state not in "ZX":
+            found[int(entry.name)] = command.strip()
+    return found
+
+
+def strike(process: "subprocess.Popen[str]", way: str) -> bool:
+    """End a launch in one of the WAYS; False where what would be killed does not run."""
+    if process.poll() is not None:
+        return False
+    if way == "driver":
+        process.kill()
+    elif way == "group":
+        os.killpg(process.pid, signal.SIGKILL)
+    elif way in ("worker", "gcs", "raylet"):
+        mark = {"worker": "ray::ImplicitFunc", "gcs": "gcs/gcs_server", "raylet": "raylet/raylet"}[way]
+        victims = [pid for pid, command in processes_of(process.pid).items() if mark in command.partition(" ")[0]]
+        for pid in victims:
+            os.kill(pid, signal.SIGKILL)
+        return bool(victims)
+    elif way == "sigterm":
+        process.terminate()
+    else:  # a terminal sends Ctrl-C to the whole group
+        os.killpg(process.pid, signal.SIGINT)
+        if way == "ctrl-c twice":
+            time.sleep(0.5)
+            os.killpg(process.pid, signal.SIGINT)
+    return True
+
+
+def wait_until_gone(session: int, seconds: float = 30) -> None:
+    """Wait until nothing of a session is left, but for Ray's agents.
+
+    Raises:
+        AssertionError: something outlives it.
+    """
+    deadline = time.monotonic() + seconds
+    while left := [command for command in processes_of(session).values() if command not in _AGENTS]:
+        assert time.monotonic() < deadline, f"left after {seconds:g} s: {left}"
+        time.sleep(0.1)

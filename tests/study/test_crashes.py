@@ -1,0 +1,182 @@
+"""Studies that really die, in every way there is, and are resumed: nothing is lost, doubled or different."""
+
+import json
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from command_line import acl_study
+from kills import strike, wait_until_gone
+from small_disk import fill, small_disk
+from study.journal import JOURNAL_FILE
+from study.mirror import MIRRORED_FILE
+from study.searcher import STORAGE_FILE
+from whole import Results, assert_whole, results
+
+pytestmark = pytest.mark.slow
+
+STUDY = """
+name: crash
+question: Does a study survive?
+profile: mini
+sweeps:
+  - name: grid
+    base: {mode: supervised, data.subset: clean, optim.epochs: 8}
+    space: {loss.alpha: {grid: [1.0, 0.5]}}
+  - name: tpe
+    base: {mode: supervised, data.subset: clean, optim.epochs: 6}
+    space: {loss.alpha: {uniform: [0.1, 0.9]}, optim.lr: {loguniform: [1.0e-4, 1.0e-1]}}
+    search: tpe
+    budget: {trials: 4}
+    scheduler: {name: asha, grace: 0.34, reduction_factor: 2}
+    objective: val.accuracy
+"""
+
+
+@pytest.fixture(scope="module")
+def command(tiny_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[object, ...]:
+    """Runs the study, or resumes it, one trial at a time; the home folder is to be added."""
+    study = tmp_path_factory.mktemp("study") / "study.yaml"
+    study.write_text(STUDY)
+    return ("run", study, "--data", tiny_corpus, "--cpus", 2, "--home")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(command: tuple[object, ...], tmp_path_factory: pytest.TempPathFactory) -> Results:
+    """What comes out of the study if nobody disturbs it."""
+    home = tmp_path_factory.mktemp("undisturbed")
+    process = acl_study(*command, home)
+    assert process.returncode == 0, process.err  # type: ignore[attr-defined]
+    found = results(home, "crash")
+    assert_whole(home, "crash", found)
+    return found
+
+
+def epochs(home: Path) -> int:
+    """Epochs that the journals have."""
+    return sum(path.read_text().count('"event": "epoch"') for path in home.glob(f"studies/crash/*/{JOURNAL_FILE}"))
+
+
+def wait_for_epochs(process: "subprocess.Popen[str]", home: Path, more: int = 2) -> None:
+    """Wait until a launch has trained further epochs."""
+    before, deadline = epochs(home), time.monotonic() + 120
+    while epochs(home) < before + more:
+        assert time.monotonic() < deadline
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+
+
+def reboot(home: Path, pid: int) -> None:
+    """Ray's files of a session and of the sweeps are gone."""
+    for folder in (*Path("/tmp/ray").glob(f"session_*_{pid}"), *home.glob("studies/crash/*/ray")):
+        shutil.rmtree(folder)
+
+
+def empty_ray_folders(home: Path, pid: int) -> None:
+    """What Ray has written of the sweeps has never reached the disk."""
+    for path in home.glob("studies/crash/*/ray/**/*.*"):
+        if path.is_file():
+            path.write_bytes(b"")
+
+
+def break_mirrored(home: Path, pid: int) -> None:
+    (home / "studies" / "crash" / MIRRORED_FILE).write_text('{"grid": ')
+
+
+def cut(home: Path, pid: int) -> None:
+    """The last lines of everything that is written line by line are half there, and so is what trained the last trial."""
+    for path in home.glob(f"studies/crash/*/{JOURNAL_FILE}"):
+        path.write_bytes(path.read_bytes()[:-9])
+    for path in home.glob(f"studies/crash/*/{STORAGE_FILE}"):
+        path.write_bytes(path.read_bytes()[:-9])
+
+
+def lose_storage(home: Path, pid: int) -> None:
+    (home / "studies" / "crash" / "tpe" / STORAGE_FILE).unlink(missing_ok=True)
+
+
+def lose_predictions(home: Path, pid: int) -> None:
+    """The last epoch of a trial was noted, its end was not, and its predictions are lost."""
+    folder = home / "studies" / "crash" / "grid"
+    path = folder / JOURNAL_FILE
+    lines = path.read_text().splitlines(keepends=True)
+    last = next(place for place, line in enumerate(lines) if json.loads(line).get("is_last"))
+    path.write_text("".join(lines[: last + 1]))
+    (folder / json.loads(lines[last])["trial"] / "state" / "predictions.csv").unlink()
+
+
+@pytest.mark.timeout(600)
+def test_a_study_survives_one_death_after_the_other(command: tuple[object, ...], undisturbed: Results, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    strikes: list[tuple[str, int, str, Callable[[Path, int], None] | None]] = [
+        ("driver", -signal.SIGKILL, "", reboot),
+        ("gcs", 130, "Ray's process gcs_server was killed or crashed", empty_ray_folders),
+        ("ctrl-c", 130, "Ctrl-C: incomplete, ", cut),
+        ("raylet", 130, "Ray's process raylet was killed or crashed", break_mirrored),
+        ("ctrl-c twice", 130, "", lose_storage),
+        ("group", -signal.SIGKILL, "", cut),
+        ("sigterm", 130, "SIGTERM: incomplete, ", None),
+    ]
+    for way, status, line, damage in strikes:
+        process = acl_study(*command, home, wait=False)
+        wait_for_epochs(process, home)
+        struck = time.monotonic()
+        assert strike(process, way)
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == status, (way, out, err)
+        assert time.monotonic() - struck < 30
+        assert line in out + err
+        assert "Traceback" not in err
+        assert len(err.splitlines()) < 20, err
+        wait_until_gone(process.pid)
+        if damage is not None:
+            damage(home, process.pid)
+    process = acl_study(*command, home, wait=False)
+    wait_for_epochs(process, home, more=1)
+    assert strike(process, "worker")
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, (out, err)
+    assert "its worker process was killed or crashed; it runs once more, alone" in err
+    assert_whole(home, "crash", undisturbed)
+
+
+def test_a_study_whose_disk_is_full_ends_with_a_line_and_goes_on_when_there_is_room(
+    command: tuple[object, ...], undisturbed: Results, tmp_path: Path
+) -> None:
+    with small_disk(tmp_path / "disk", "64m") as home:
+        process = acl_study(*command, home, wait=False)
+        wait_for_epochs(process, home, more=3)
+        fill(home / "filler")
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == 130, (out, err)
+        assert "the disk is full" in out
+        assert "Traceback" not in err
+        assert len((out + err).splitlines()) < 20, (out, err)
+        assert not list(home.glob("studies/*/*/*/state/*.partial"))
+        wait_until_gone(process.pid)
+        again = acl_study(*command, home)  # still full
+        assert again.returncode != 0
+        assert "Traceback" not in again.err  # type: ignore[attr-defined]
+        assert "unexpected" not in again.err  # type: ignore[attr-defined]
+        (home / "filler").unlink()
+        resumed = acl_study("resume", "crash", "--home", home)
+        assert resumed.returncode == 0, resumed.err  # type: ignore[attr-defined]
+        assert_whole(home, "crash", undisturbed)
+
+
+def test_a_trial_whose_predictions_are_lost_before_its_end_is_noted_writes_them_again(
+    command: tuple[object, ...], undisturbed: Results, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    process = acl_study(*command, home, wait=False)
+    wait_for_epochs(process, home, more=9)
+    strike(process, "group")
+    process.communicate()
+    lose_predictions(home, process.pid)
+    assert acl_study(*command, home).returncode == 0
+    assert_whole(home, "crash", undisturbed)
