@@ -19,7 +19,7 @@ os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # else a
 UNFINISHED = "unfinished"  # outcome of a trial that is running, or was when its driver died
 _SQLITE = "sqlite:///"
 _PAGE = 1000
-_FIXED = ("run_id", "study", "corpus", "sweep", "trial_id", "outcome", "objective", "start_time")
+_FIXED = ("run_id", "study", "confirms", "corpus", "sweep", "trial_id", "outcome", "objective", "changed_settings", "start_time")
 
 
 class AnalysisError(ValueError):
@@ -29,7 +29,8 @@ class AnalysisError(ValueError):
 def load_studies(store_uri: str, studies: Sequence[str]) -> pd.DataFrame:
     """One row per launch (parent run) of the named studies, oldest first.
 
-    Columns: run_id, study, question, paper_found, corpus, corpus_is_synthetic (bool), profile, departures, start_time (UTC).
+    Columns: run_id, study, question, paper_found, corpus, corpus_is_synthetic (bool), profile, departures, confirms,
+    start_time (UTC).
 
     Raises:
         AnalysisError: there is no store, or no study of that name in it.
@@ -52,6 +53,7 @@ def load_studies(store_uri: str, studies: Sequence[str]) -> pd.DataFrame:
             "corpus_is_synthetic": run.data.tags.get(names.CORPUS_IS_SYNTHETIC) == "true",
             "profile": run.data.tags.get(names.PROFILE, ""),
             "departures": run.data.tags.get(names.DEPARTURES, ""),
+            "confirms": run.data.tags.get(names.CONFIRMS, ""),
             "start_time": pd.Timestamp(run.info.start_time, unit="ms", tz="UTC"),
         }
         for run in launches
@@ -63,8 +65,9 @@ def load_studies(store_uri: str, studies: Sequence[str]) -> pd.DataFrame:
 def load_trials(store_uri: str, studies: Sequence[str]) -> pd.DataFrame:
     """One row per trial of all launches of the named studies, oldest first.
 
-    Columns: run_id, study, corpus, sweep, trial_id, outcome, objective, start_time (UTC), every parameter under its dotted name
-    (numbers and booleans parsed), and the last value of every metric under its dotted name. Trials that were stopped or failed
+    Columns: run_id, study, confirms (the study whose winners it repeats, or empty), corpus, sweep, trial_id, outcome, objective (of
+    several, the first), changed_settings (whether they changed while it ran), start_time (UTC), every parameter under its dotted
+    name (numbers and booleans parsed), and the last value of every metric under its dotted name. Trials that were stopped or failed
     are kept; they have no test metrics.
 
     Raises:
@@ -81,11 +84,13 @@ def load_trials(store_uri: str, studies: Sequence[str]) -> pd.DataFrame:
                 {
                     "run_id": run.info.run_id,
                     "study": launch.study,
+                    "confirms": launch.confirms,
                     "corpus": launch.corpus,
                     "sweep": tags.get(names.SWEEP, ""),
                     "trial_id": tags.get(names.TRIAL_ID, ""),
                     "outcome": tags.get(names.OUTCOME, UNFINISHED),
                     "objective": tags.get(names.OBJECTIVE, ""),
+                    "changed_settings": names.CHANGED_SETTINGS in tags,
                     "start_time": pd.Timestamp(run.info.start_time, unit="ms", tz="UTC"),
                 }
             )

@@ -40,16 +40,32 @@ def comparable_settings(trials: pd.DataFrame, predictions: pd.DataFrame) -> tupl
         trials: of `analysis.runs.load_trials`.
         predictions: of `analysis.runs.load_predictions`, of the finished trials at least.
     """
+    trials, notes = _of_fixed_settings(trials)
     columns = [*trials.columns, *[name for name in [*_SETTING, *_MEANS] if name not in trials.columns]]
     finished = trials.reindex(columns=columns)[trials["outcome"] == names.FINISHED].rename(columns=_SETTING)
     finished = finished.dropna(subset=[names.VAL_ACCURACY, names.TEST_ACCURACY])
     finished["margin"] = finished["margin"].where(finished["alpha"] < 1)
-    kept, notes = [], []
+    kept = []
     for mode in (SUPERVISED, SELF_SUPERVISED):
         one_protocol, mode_notes = _one_protocol(finished[finished["mode"] == mode], mode)
         kept.append(one_protocol)
         notes += mode_notes
     return _means_over_seeds(pd.concat(kept), predictions), notes
+
+
+def _of_fixed_settings(trials: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Trials whose settings are what they were picked as, and notes on the others."""
+    changed, repeats = trials["changed_settings"].astype(bool), trials["confirms"].isin(trials["study"])
+    why = {
+        "changed their settings while they ran (population-based training) and are left out of tables that compare settings": changed,
+        "repeat winners of another study on this page on fresh seeds and are left out of its tables: see `acl-study best`": repeats,
+    }
+    notes = [
+        f"{left_out.sum()} trials ({', '.join(sorted(trials.loc[left_out, 'study'].unique()))}) {reason}."
+        for reason, left_out in why.items()
+        if left_out.any()
+    ]
+    return trials[~changed & ~repeats], notes
 
 
 def _one_protocol(trials: pd.DataFrame, mode: str) -> tuple[pd.DataFrame, list[str]]:

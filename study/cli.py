@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from study.about_cli import about_app
 from study.data_cli import data_app
 from study.home import DEFAULT_HOME, Home
 from study.model_cli import model_app
@@ -24,6 +25,7 @@ from study.options import (
     SetOption,
     StoreOption,
     StudyArgument,
+    given_resources,
 )
 from study.results_cli import results_app
 
@@ -37,6 +39,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(data_app, name="data")
+app.add_typer(about_app)
 app.add_typer(results_app)
 app.add_typer(model_app)  # without a name: export and embed stand beside the other commands
 console = Console(stderr=True, highlight=False)
@@ -92,32 +95,6 @@ def quickstart(home: HomeOption = DEFAULT_HOME) -> None:
 
 
 @app.command()
-def studies() -> None:
-    """List the shipped studies with their questions.
-
-    Example: acl-study studies
-    """
-    from study.study_files import read_study, resolve_study, shipped_studies
-
-    for name in shipped_studies():
-        study = resolve_study(read_study(name))
-        print(f"{name:20} {study.runs:4} trials  {study.question.strip()}")
-
-
-@app.command()
-def schema() -> None:
-    """Print the JSON schema of study files, for completion and checks in editors.
-
-    Begin a study file with: # yaml-language-server: $schema=study.schema.json
-
-    Example: acl-study schema > study.schema.json
-    """
-    from study.schema import schema_text
-
-    print(schema_text())
-
-
-@app.command()
 def plan(
     study: StudyArgument,
     data: DataOption = None,
@@ -169,18 +146,21 @@ def run(
 @app.command()
 def resume(
     name: Annotated[str, typer.Argument(help="Name under which the study was launched.")],
+    cpus: CpusOption = None,
+    gpus: GpusOption = None,
     address: AddressOption = None,
     store: StoreOption = None,
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
-    """Continue a study after Ctrl-C or a crash.
+    """Continue a study after Ctrl-C or a crash, if need be with other resources.
 
-    Example: acl-study resume table1-supervised
+    Example: acl-study resume table1-supervised --gpus 0.5
     """
     from study.commands import launch_study
-    from study.launched import load_launched
+    from study.launched import load_launched, with_resources
 
-    launch_study(load_launched(Home(home), name), Home(home), address, store)
+    study = with_resources(load_launched(Home(home), name), given_resources(cpus, gpus))
+    launch_study(study, Home(home), address, store)
 
 
 @app.command()
@@ -243,17 +223,6 @@ def train(
         print("\n".join(list_lines(chosen)))
     else:
         train_one(chosen, checkpoints)
-
-
-@app.command()
-def doctor(profile: ProfileOption = None) -> None:
-    """Show this installation; with --profile, its settings and every deviation from the published code.
-
-    Example: acl-study doctor --profile paper-ssl
-    """
-    from study.doctor import installation_lines, profile_lines
-
-    print("\n".join(installation_lines() + ([] if profile is None else profile_lines(profile))))
 
 
 if __name__ == "__main__":

@@ -90,6 +90,7 @@ def launch_study(study: Study, home: Home, address: str | None, store: str | Non
     from study.confirm import confirmation_lines
     from study.launch import launch
     from study.summary import print_summary
+    from study.winners import log_winners
 
     check_runnable(study, knows_machine=address is None)
     if store is not None:
@@ -109,6 +110,8 @@ def launch_study(study: Study, home: Home, address: str | None, store: str | Non
         raise typer.Exit(INCOMPLETE)
     if outcome.recorded:
         kept = existing_store(home, store, [study.name])
+        for line in log_winners(study, home, kept):
+            print(line)
         browse = invocation("ui", home) + ("" if kept == home.store_uri else f" --store {kept}")
         if study.confirms is not None:
             print("\n".join(confirmation_lines(study, kept)))

@@ -13,7 +13,7 @@ from study import record_names as names
 from study.home import Home
 from study.interruption import Interruption
 from study.journal import Event, Journal
-from study.launched import check_unchanged, keep_records, keep_study, mirrored, only_launch, records_of, study_text
+from study.launched import check_unchanged, keep_records, keep_study, mirrored, only_launch, records_of, study_digest, study_text
 from study.mirror import PATIENCE_SECONDS, Mirror
 from study.progress import ProgressLine
 from study.ray_session import ray_session
@@ -139,6 +139,7 @@ def _study_tags(study: Study) -> dict[str, str]:
         names.QUESTION: study.question.strip(),
         names.PAPER_FOUND: study.paper_found.strip(),
         names.PROFILE: study.profile,
+        names.STUDY_DIGEST: study_digest(study),
         names.DEPARTURES: study.departures,
         names.CORPUS: ", ".join(dict.fromkeys(store.metadata["corpus"] for store in stores)),
         names.CORPUS_IS_SYNTHETIC: str(any(store.metadata["is_synthetic"] for store in stores)).lower(),

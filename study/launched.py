@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from study.home import Home
 from study.spec import Study, StudyError
+from study.sweep import Resources
 
 STUDY_FILE = "study.yaml"
 RECORD_FILE = "record.json"
@@ -61,6 +62,14 @@ def load_launched(home: Home, name: str) -> Study:
         raise StudyError(
             f"{path} is no study of this version ({str(error).splitlines()[0]}); run it anew under another --name"
         ) from None
+
+
+def with_resources(study: Study, resources: Mapping[str, float]) -> Study:
+    """The study with other `cpus` and `gpus` of each trial."""
+    taken = [
+        sweep.model_copy(update={"resources": Resources(**sweep.resources.model_dump() | resources)}) for sweep in study.sweeps
+    ]
+    return study.model_copy(update={"sweeps": taken})
 
 
 def study_digest(study: Study) -> str:
