@@ -57,7 +57,7 @@ def _of_fixed_settings(trials: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """Trials whose settings are what they were picked as, and notes on the others."""
     changed, repeats = trials["changed_settings"].astype(bool), trials["confirms"].isin(trials["study"])
     why = {
-        "changed their settings while they ran (population-based training) and are left out of tables that compare settings": changed,
+        "changed their settings while they ran (population-based training) and are left out where settings are compared": changed,
         "repeat winners of another study on this page on fresh seeds and are left out of its tables: see `acl-study best`": repeats,
     }
     notes = [

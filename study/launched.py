@@ -67,7 +67,7 @@ def load_launched(home: Home, name: str) -> Study:
 def with_resources(study: Study, resources: Mapping[str, float]) -> Study:
     """The study with other `cpus` and `gpus` of each trial."""
     taken = [
-        sweep.model_copy(update={"resources": Resources(**sweep.resources.model_dump() | resources)}) for sweep in study.sweeps
+        sweep.model_copy(update={"resources": Resources(**{**sweep.resources.model_dump(), **resources})}) for sweep in study.sweeps
     ]
     return study.model_copy(update={"sweeps": taken})
 

@@ -179,6 +179,8 @@ class FakeTrials:
             "sweep": "grid",
             "trial_id": run_id,
             "outcome": names.FINISHED,
+            "confirms": "",
+            "changed_settings": False,
             "objective": names.VAL_ACCURACY,
             "start_time": len(self._trials),
             "mode": mode,
