@@ -35,7 +35,7 @@ from study.spaces import Point
 from study.sweep import Sweep
 
 for _noisy in ("alembic", "mlflow.store.db.utils", "mlflow.tracking.fluent"):
-    logging.getLogger(_noisy).setLevel(logging.ERROR)
+    logging.getLogger(_noisy).setLevel(logging.CRITICAL)  # what fails is said in a line of ours
 
 SQLITE = "sqlite:///"
 _EXPERIMENT_KIND = "mlflow.experimentKind"  # without it MLflow's page opens on its views of language models
