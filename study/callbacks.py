@@ -27,6 +27,7 @@ class JournalKeeper(Callback):
 
     Attributes:
         journal: of the sweep.
+        error: what ended the launch; Ray hides it in one of its own.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class JournalKeeper(Callback):
         self._search = search
         self._show = show
         self._ray_is_gone = ray_is_gone
+        self.error: OSError | None = None
 
     def start(self, name: str, number: int, point: Point) -> None:
         """A trial begins, or is taken up again: after a failure, or where it was left under way."""
@@ -87,11 +89,17 @@ class JournalKeeper(Callback):
         if failure.worker_is_lost and self._ray_is_gone():
             return
         if failure.disk_is_full:
-            raise OSError(errno.ENOSPC, failure.reason)
+            self.error = OSError(errno.ENOSPC, failure.reason)
+            raise self.error
         if failure.worker_is_lost and self.journal.trials[trial.trial_id].losses < MOST_LOSSES:
             self._note(events.LOST, trial=trial.trial_id, reason=failure.reason)
         else:
             self.end(trial.trial_id, names.FAILED, failure.reason)
 
     def _note(self, event: str, **content: Any) -> None:
-        self._show(self.journal.append(event, **content))
+        try:
+            entry = self.journal.append(event, **content)
+        except OSError as error:
+            self.error = error
+            raise
+        self._show(entry)

@@ -22,7 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from study import record_names as names
 
 for _noisy in ("alembic", "mlflow.store.db.utils", "mlflow.tracking.fluent"):
-    logging.getLogger(_noisy).setLevel(logging.ERROR)
+    logging.getLogger(_noisy).setLevel(logging.CRITICAL)  # what fails is said in a line of ours
 
 _SQLITE = "sqlite:///"
 _EXPERIMENT_KIND = "mlflow.experimentKind"  # without it MLflow's page opens on its views of language models

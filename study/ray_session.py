@@ -3,6 +3,7 @@
 import atexit
 import logging
 import os
+import signal
 import sys
 import threading
 from collections.abc import Iterator
@@ -62,6 +63,7 @@ def ray_session(address: str | None, interruption: Interruption) -> Iterator[Non
     except Exception as error:  # of many kinds, and long
         first_line = (str(error).splitlines() or [type(error).__name__])[0]
         raise StudyError(f"Ray does not start: {first_line}; try again, or look into /tmp/ray/session_latest/logs") from error
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))  # Ray's C++ part has put its own handler, which aborts, over it
     # Failures of trials are shown in one line each; Ray's own loggers have their levels set by init.
     for name in ("ray", *(name for name in logging.root.manager.loggerDict if name.startswith("ray."))):
         logging.getLogger(name).setLevel(logging.CRITICAL)

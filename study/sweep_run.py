@@ -10,7 +10,7 @@ from typing import Any
 
 import ray
 from ray import tune
-from ray.tune import Stopper
+from ray.tune import Stopper, TuneError
 
 from acl.training.checkpoint import copy_file
 from study import journal as events
@@ -111,18 +111,23 @@ def _pass(
     )
     scheduler = build_scheduler(sweep, folder, keeper.change)
     shutil.rmtree(ray_folder(folder), ignore_errors=True)
-    tune.run(
-        trainable,
-        name=ray_folder(folder).name,
-        storage_path=str(folder),
-        search_alg=SweepTrials(sweep, keeper, resources, left, next_point, scheduler),
-        scheduler=scheduler,
-        stop=_UntilInterrupted(interruption),
-        callbacks=[keeper],
-        reuse_actors=True,
-        raise_on_failed_trial=False,
-        verbose=0,
-    )
+    try:
+        tune.run(
+            trainable,
+            name=ray_folder(folder).name,
+            storage_path=str(folder),
+            search_alg=SweepTrials(sweep, keeper, resources, left, next_point, scheduler),
+            scheduler=scheduler,
+            stop=_UntilInterrupted(interruption),
+            callbacks=[keeper],
+            reuse_actors=True,
+            raise_on_failed_trial=False,
+            verbose=0,
+        )
+    except TuneError:
+        if keeper.error is None:
+            raise
+        raise keeper.error from None
 
 
 def _alone(resources: Resources) -> Resources:

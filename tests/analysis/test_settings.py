@@ -117,3 +117,15 @@ def test_the_self_supervised_pair_shares_one_temperature(fakes, temperatures, ex
     fakes.add(0.3, val=0.99, correct=50, mode="self-supervised", loss__temperature=0.05)  # has no baseline
     pair = pick_self_supervised(fakes.settings())
     assert pair.baseline["temperature"] == pair.acl["temperature"] == expected
+
+
+def test_trials_that_changed_their_settings_or_repeat_winners_on_the_page_are_left_out_with_a_note(fakes):
+    fakes.add(1.0, val=0.50, correct=50)
+    fakes.add(0.5, val=0.60, correct=55)
+    fakes.add(0.3, val=0.90, correct=95, changed_settings=True)
+    fakes.add(0.5, val=0.95, correct=99, seed=1, study="mine-confirm", confirms="mine")
+    settings, notes = comparable_settings(fakes.trials, fakes.predictions)
+    assert settings["seeds"].tolist() == [1, 1]
+    assert pick(settings).acl["accuracy"] == 0.55
+    assert any("population-based training" in note for note in notes)
+    assert any("1 trials (mine-confirm) repeat winners" in note for note in notes)

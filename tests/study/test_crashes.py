@@ -105,9 +105,9 @@ def lose_predictions(home: Path, pid: int) -> None:
     folder = home / "studies" / "crash" / "grid"
     path = folder / JOURNAL_FILE
     lines = path.read_text().splitlines(keepends=True)
-    last = next(place for place, line in enumerate(lines) if json.loads(line).get("is_last"))
-    path.write_text("".join(lines[: last + 1]))
-    (folder / json.loads(lines[last])["trial"] / "state" / "predictions.csv").unlink()
+    end = next(place for place, line in enumerate(lines) if json.loads(line)["event"] == "end")
+    path.write_text("".join(lines[:end] + lines[end + 1 :]))
+    (folder / json.loads(lines[end])["trial"] / "state" / "predictions.csv").unlink()
 
 
 @pytest.mark.timeout(600)
