@@ -21,6 +21,7 @@ from acl.data.synthesis import write_synthetic_corpus
 from acl.store import prepare
 from study.commands import resolve_study
 from study.home import Home
+from study.journal import Journal
 from study.launch import launch
 from study.mirror import Mirror
 
@@ -96,7 +97,12 @@ def main() -> None:
             content = {**study_of("random", 4), "profile": "mini"}
             content["base"] = {"mode": "supervised", "data.subset": "clean"}
             seconds, _, busy = run(content, corpus, Path(folder, "real"))
-            print(f"real trials: {seconds:.1f} s, MLflow busy {busy:.2f} s = {100 * busy / seconds:.1f} %")
+            journal = Journal(Path(folder, "real", "studies", content["name"], "sweep"))
+            trained = sum(event["metrics"]["train.epoch_seconds"] for event in journal.events if event["event"] == "epoch")
+            print(
+                f"4 real trials: {seconds:.1f} s, {trained:.1f} s of training; MLflow busy {busy:.2f} s, "
+                f"{100 * busy / trained:.1f} % of the training"
+            )
         real, study.sweep_run.run_trial = study.sweep_run.run_trial, trivial
         start, _, _ = run(study_of(options.search, 2), corpus, Path(folder, "start"))
         seconds, grown, busy = run(study_of(options.search, options.trials), corpus, Path(folder, "home"))

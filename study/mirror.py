@@ -3,6 +3,7 @@
 import contextlib
 import queue
 import threading
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from study.sweep import Sweep
 
 PATIENCE_SECONDS = 60.0  # how long the end of a launch waits for a store that does not answer
 _MOST_EVENTS = 500  # that are taken together
+_GATHER_SECONDS = 1.0  # short epochs come in one batch
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 10.0  # seconds between two tries
 
 
@@ -114,14 +116,18 @@ class Mirror:
             keep_mirrored(self._folder, self._written)
 
     def _take(self) -> tuple[list[tuple[str, Event]], bool]:
-        """What is in the queue, at least one event; and whether the end was."""
+        """What comes within a moment, at least one event; and whether the end did."""
         taken: list[tuple[str, Event]] = []
         entry = self._queue.get()
+        until = time.monotonic() + _GATHER_SECONDS
         while entry is not None:
             taken.append(entry)
-            if self._queue.empty() or len(taken) >= _MOST_EVENTS:
+            if len(taken) >= _MOST_EVENTS:
                 return taken, False
-            entry = self._queue.get()
+            try:
+                entry = self._queue.get(timeout=max(0.0, until - time.monotonic()))
+            except queue.Empty:
+                return taken, False
         return taken, True
 
     def _insist(self, sweep: str, batch: list[Event]) -> bool:
