@@ -14,7 +14,7 @@ from command_line import acl_study
 from kills import strike, wait_until_gone
 from small_disk import fill, small_disk
 from study.journal import JOURNAL_FILE
-from study.mirror import MIRRORED_FILE
+from study.launched import MIRRORED_FILE
 from study.searcher import STORAGE_FILE
 from whole import Results, assert_whole, results
 

@@ -20,7 +20,8 @@ from mlflow.entities import Run
 from study import journal as events
 from study import record_names as names
 from study.journal import Journal
-from study.mirror import MIRRORED_FILE, Mirror, mirrored
+from study.launched import MIRRORED_FILE, mirrored
+from study.mirror import Mirror
 from study.records import StudyRecord
 from study.sweep import Sweep
 from study.trial import state_folder
@@ -88,7 +89,8 @@ class Sides:
         found = {}
         for run in self.runs():
             history = client.get_metric_history(run.info.run_id, names.TRAIN_LOSS)
-            tags = {key: value for key, value in run.data.tags.items() if key.startswith("acl_study.") and key != names.STUDY}
+            of_study = (names.STUDY, names.STUDY_RUN)
+            tags = {key: value for key, value in run.data.tags.items() if key.startswith("acl_study.") and key not in of_study}
             name = run.data.tags[names.TRIAL_ID]
             assert name not in found, f"{name} is there twice"
             steps = sorted((metric.step, metric.value) for metric in history)

@@ -14,7 +14,8 @@ from acl.config import build_config
 from acl.provenance import describe_run
 from acl.store import FeatureStore
 from study import record_names as names
-from study.records import RecordError, StoreUnavailableError, StudyRecord
+from study.mlflow_store import RecordError, StoreUnavailableError
+from study.records import StudyRecord
 from study.sweep import Sweep
 
 SWEEP = Sweep.model_validate({"name": "sweep", "base": {"mode": "supervised"}, "space": {"loss.alpha": {"grid": [0.5]}}})
