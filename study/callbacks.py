@@ -57,9 +57,9 @@ class JournalKeeper(Callback):
         if self._search is not None:
             self._search.tell(name)
 
-    def change(self, name: str, point: Point, source: str) -> None:
-        """A trial takes over another one's weights and goes on with other settings."""
-        self._note(events.SETTINGS, trial=name, point=dict(point), source=source)
+    def change(self, name: str, epoch: int, point: Point, source: str) -> None:
+        """After an epoch, a trial takes over another one's weights and goes on with other settings."""
+        self._note(events.SETTINGS, trial=name, epoch=epoch, point=dict(point), source=source)
 
     def end_trained(self, sweep_folder: Path) -> None:
         """End trials whose last epoch was noted when the driver was killed; one without predictions is run, to write them."""

@@ -29,7 +29,7 @@ class Failure:
 def failure_of(trial: Any) -> Failure:
     """The failure of one of Ray's trials."""
     error = _error(trial)
-    if isinstance(error, RayActorError):
+    if isinstance(error, RayActorError) and not error.actor_init_failed:
         return Failure("its worker process was killed or crashed", worker_is_lost=True)
     cause = error.cause if isinstance(error, RayTaskError) else error
     reason = _last_line(trial) or "the worker ended without an error message"

@@ -7,8 +7,8 @@ opened, and MLflow mirrors it. A line is one JSON object with its `time` (Unix s
     trial     trial, number, point                a trial exists
     resume    trial                               a launch takes up one that an earlier launch left under way
     epoch     trial, epoch, is_last, metrics      an epoch of it has been trained, its checkpoint is written
-    settings  trial, point, source                population-based training has given the trial other settings, and the weights of
-                                                  `source`, a copy of another trial's checkpoint
+    settings  trial, epoch, point, source         population-based training has given the trial other settings after that epoch,
+                                                  and the weights of `source`, a copy of another trial's checkpoint
     lost      trial, reason                       its worker died or ran out of memory; it runs once more, alone
     end       trial, outcome, reason              it is over
 
@@ -58,14 +58,17 @@ class TrialState:
     losses: int = 0
     outcome: str | None = None
     reason: str | None = None
+    _next: Event | None = None
 
     def apply(self, event: Event) -> None:
         """Take an event in."""
         if event["event"] == EPOCH:
             self.epochs, self.is_trained = event["epoch"], event["is_last"]
             self.metrics |= event["metrics"]
+            self._change()
         elif event["event"] == SETTINGS:
-            self.point, self.source = event["point"], event["source"]
+            self._next = event
+            self._change()
         elif event["event"] == LOST:
             self.losses, self.reason = self.losses + 1, event["reason"]
         elif event["event"] == END:
@@ -73,6 +76,11 @@ class TrialState:
         elif event["event"] == TRIAL:  # taken up again after a failure
             self.outcome = self.reason = None
             self.losses = 0
+
+    def _change(self) -> None:
+        """Take over settings once the epoch is noted after which they hold: that of the trial that decides comes after them."""
+        if self._next is not None and self.epochs >= self._next["epoch"]:
+            self.point, self.source, self._next = self._next["point"], self._next["source"], None
 
 
 class Journal:

@@ -6,14 +6,14 @@ at each interval, so that they are compared at the same epoch, whatever runs at 
 
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import PopulationBasedTraining
 
-from acl.training.checkpoint import copy_file
+from acl.training.checkpoint import hand_over
 from study.home import state_folder
 from study.journal import Journal, TrialState
 from study.lengths import first_stage_epochs
@@ -22,7 +22,7 @@ from study.spaces import Dimension, Point
 from study.sweep import Sweep
 from study.trial import POINT, SOURCE
 
-Change = Callable[[str, Point, str], None]  # trial, its new point, the copy of a checkpoint that it takes over
+Change = Callable[[str, int, Point, str], None]  # trial, epoch, its new point, the copy of a checkpoint that it takes over
 
 
 def copy_each(sweep: Sweep) -> int:
@@ -66,8 +66,24 @@ class Population(PopulationBasedTraining):
         state.last_perturbation_time = self._done * self._perturbation_interval
         known = self._known.get(trial.trial_id)
         if known is not None and known.epochs >= self._next_perturbation_sync:  # it waits there for the others
-            self._save_trial_state(state, known.epochs, known.metrics, trial)
+            self._save_trial_state(state, self._next_perturbation_sync, known.metrics, trial)
             trial.status = Trial.PAUSED  # Ray would start a pending one
+
+    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
+        return str(super().on_trial_result(_Members(tune_controller, self._trial_state), trial, result))
+
+    def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
+        """Go on without a trial that failed; the others may have waited for it alone."""
+        self._trial_state.pop(trial, None)
+        waiting = _Members(tune_controller, self._trial_state).get_trials()
+        times = [self._trial_state[other].last_train_time for other in waiting]
+        if waiting and all(time >= self._next_perturbation_sync for time in times):
+            last = self._trial_state[waiting[0]]
+            self.on_trial_result(tune_controller, waiting[0], {**(last.last_result or {}), self._time_attr: last.last_train_time})
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
+        chosen: Trial | None = super().choose_trial_to_run(_Members(tune_controller, self._trial_state))
+        return chosen
 
     def _checkpoint_or_exploit(self, trial: Trial, tune_controller: Any, upper_quantile: Any, lower_quantile: Any) -> None:
         """Give a trial of the lower quantile the weights of one of the upper, and settings near that one's.
@@ -76,17 +92,33 @@ class Population(PopulationBasedTraining):
         """
         if trial not in lower_quantile:
             return
-        state = self._trial_state[trial]
+        epoch = self._trial_state[trial].last_train_time
         # One stream for each decision: a resumed population decides as an uninterrupted one does.
-        random.seed(f"{self._seed} {trial.trial_id} {state.last_train_time}")
+        random.seed(f"{self._seed} {trial.trial_id} {epoch}")
         donor = random.choice(sorted(upper_quantile, key=lambda other: str(other.trial_id)))
         config, _ = self._get_new_config(trial, donor)
-        source = state_folder(self._folder, donor.trial_id) / copy_file(self._trial_state[donor].last_train_time)
-        self._change(trial.trial_id, config[POINT], str(source))
+        source = hand_over(state_folder(self._folder, donor.trial_id), epoch, state_folder(self._folder, trial.trial_id))
+        self._change(trial.trial_id, epoch, config[POINT], str(source))
         if trial.status != Trial.PAUSED:
             tune_controller.pause_trial(trial, should_checkpoint=False)
         trial.set_config({**trial.config, POINT: config[POINT], SOURCE: str(source)})
         self._num_perturbations += 1
+
+
+class _Members:
+    """Ray's controller with those trials only that are still of the population: Ray counts failed ones as alive."""
+
+    def __init__(self, controller: Any, members: Collection[Trial]) -> None:
+        self._controller = controller
+        self._members = members
+
+    def get_trials(self) -> list[Trial]:
+        return [trial for trial in self._controller.get_trials() if trial in self._members and not trial.is_finished()]
+
+    get_live_trials = get_trials
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._controller, name)
 
 
 def _fresh(dimension: Dimension) -> Any:

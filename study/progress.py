@@ -23,7 +23,7 @@ class ProgressLine:
         self._sweep = sweep
         self._journal = journal
         self._epochs = epochs
-        self._done = sum(epochs if state.outcome else state.epochs for state in journal.trials.values())
+        self._done = {name: epochs if state.outcome else state.epochs for name, state in journal.trials.items()}
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=12),
@@ -34,7 +34,7 @@ class ProgressLine:
             TextColumn("{task.fields[state]}", table_column=Column(no_wrap=False)),  # what a narrow terminal wraps
             console=Console(file=sys.stderr),
         )
-        self._task = self._bar.add_task(sweep.name, total=sweep.runs * epochs, completed=self._done, state="")
+        self._task = self._bar.add_task(sweep.name, total=sweep.runs * epochs, completed=sum(self._done.values()), state="")
 
     @contextmanager
     def shown(self) -> Iterator[None]:
@@ -46,12 +46,14 @@ class ProgressLine:
     def take(self, event: Event) -> None:
         """Show what an event of the sweep changes."""
         trial = event["trial"]
-        if event["event"] == events.EPOCH:
-            self._done += 1
+        if event["event"] == events.TRIAL:
+            self._count(trial, self._journal.trials[trial].epochs)
+        elif event["event"] == events.EPOCH:
+            self._count(trial, event["epoch"])
         elif event["event"] == events.LOST:
             self.say(f"{trial}: {event['reason']}; it runs once more, alone, when the others are through")
         elif event["event"] == events.END:
-            self._done += max(0, self._epochs - self._journal.trials[trial].epochs)  # one that was stopped early counts as done
+            self._count(trial, self._epochs)  # one that was stopped early counts as done
             if event["outcome"] == names.FAILED:
                 self.say(f"{trial} failed: {event['reason']}")
             elif not self._bar.console.is_terminal:
@@ -62,6 +64,9 @@ class ProgressLine:
         """A line above the bar."""
         self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
+    def _count(self, trial: str, epochs: int) -> None:
+        self._done[trial] = epochs
+
     def _show(self) -> None:
         ended = self._journal.outcomes()
         counts = [f"{ended.count(outcome)} {outcome}" for outcome in _OUTCOMES if outcome in ended]
@@ -71,4 +76,4 @@ class ProgressLine:
         if found:
             best = max(found) if self._sweep.directions[0] == "max" else min(found)
             state += f", best {objective} {best:.3f}"
-        self._bar.update(self._task, completed=self._done, state=state)
+        self._bar.update(self._task, completed=sum(self._done.values()), state=state)

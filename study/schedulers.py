@@ -55,7 +55,8 @@ def build_scheduler(sweep: Sweep, folder: Path, change: Change) -> TrialSchedule
 def replay(scheduler: TrialScheduler, journal: Journal, live: dict[str, Trial]) -> list[str]:
     """Show a new scheduler everything that earlier launches reported, in the order in which they did.
 
-    What it decides now it decided then, so its decisions are not carried out again.
+    What it decides now it decided then, so its decisions are not carried out again. A trial that lost its worker has left the
+    scheduler, as one that failed; when it goes on it is a new one to it.
 
     Args:
         scheduler: as `build_scheduler` made it.
@@ -70,28 +71,46 @@ def replay(scheduler: TrialScheduler, journal: Journal, live: dict[str, Trial]) 
         return []
     controller = _Controller(scheduler)
     trials: dict[str, Any] = {}
-    starts = {event["trial"]: place for place, event in enumerate(journal.events) if event["event"] == events.TRIAL}
+    begins, over = _attempts(journal)
     for place, event in enumerate(journal.events):
         name = event.get("trial", "")
-        if event["event"] == events.TRIAL:  # one that failed and was taken up again has several
-            trials[name] = live[name] if name in live and starts[name] == place else _StandIn(name)
+        if place in begins:  # an attempt that failed or lost its worker stays a stand-in; Ray adds a trial that goes on anew
+            goes_on = name in live and name not in over and begins[place]
+            trials[name] = live[name] if goes_on else _StandIn(name)
             scheduler.on_trial_add(controller, trials[name])
         elif event["event"] == events.EPOCH and event["rung"]:
             trials[name].status = Trial.RUNNING
             result = {**event["metrics"], RUNG_EPOCH: event["epoch"]}
             decision = scheduler.on_trial_result(controller, trials[name], result)
             trials[name].status = _STATUS.get(decision, Trial.RUNNING)
-        elif event["event"] == events.END and trials[name].status not in (Trial.TERMINATED, Trial.ERROR):
-            trials[name].status = Trial.ERROR if event["outcome"] == names.FAILED else Trial.TERMINATED
-            if event["outcome"] == names.FAILED:
+        elif event["event"] in (events.END, events.LOST) and trials[name].status not in (Trial.TERMINATED, Trial.ERROR):
+            if event["event"] == events.LOST or event["outcome"] == names.FAILED:
+                trials[name].status = Trial.ERROR
                 scheduler.on_trial_error(controller, trials[name])
             else:
+                trials[name].status = Trial.TERMINATED
                 scheduler.on_trial_complete(controller, trials[name], {})
     stopped = [name for name, trial in live.items() if trial.status == Trial.TERMINATED]
     for trial in live.values():
         if trial.status != Trial.PAUSED:  # Ray leaves a paused trial to its scheduler, a pending one it starts
             trial.status = Trial.PENDING
     return stopped
+
+
+def _attempts(journal: Journal) -> tuple[dict[int, bool], set[str]]:
+    """Where in the journal an attempt at a trial begins, and whether it is its last one; and the trials without one under way."""
+    over: set[str] = set()
+    last: dict[str, int] = {}
+    begins: list[tuple[int, str]] = []
+    for place, event in enumerate(journal.events):
+        name = event.get("trial", "")
+        if event["event"] == events.TRIAL or (event["event"] == events.RESUME and name in over):
+            begins.append((place, name))
+            last[name] = place
+            over.discard(name)
+        elif event["event"] in (events.END, events.LOST):
+            over.add(name)
+    return {place: last[name] == place for place, name in begins}, over
 
 
 @dataclass(eq=False)

@@ -60,13 +60,13 @@ class Search:
                 sampler=_sampler(sweep, 0),
                 load_if_exists=True,
             )
-            self._numbers = self._settle()
-            for point in sweep.enqueue:  # those that the journal has are there by now
-                self._study.enqueue_trial(point, skip_if_exists=True)
         except (ValueError, KeyError) as error:  # of Optuna, when it reads a line that it cannot
             raise StudyError(
                 f"{path} is damaged ({error}); delete it, and `resume` writes it anew from {journal.path.name}"
             ) from None
+        self._numbers = self._settle()
+        for point in sweep.enqueue:  # those that the journal has are there by now
+            self._study.enqueue_trial(point, skip_if_exists=True)
 
     def next_point(self) -> tuple[int, Point] | None:
         """Number and point of a new trial; None when there are as many as the sweep has."""
@@ -153,6 +153,10 @@ class Search:
                 self.tell(name)
         return self._numbers
 
+    def _point_of(self, name: str) -> Point:
+        """The values that were drawn for a trial of ours."""
+        return {key: value for key, value in self._journal.trials[name].point.items() if key in self._sweep.space}
+
     def _complete(self, name: str) -> None:
         """Write what is lost of a trial that is not told yet: values, reports."""
         frozen = self._trials()[self._numbers[name]]
@@ -160,11 +164,11 @@ class Search:
             return
         if frozen.state == TrialState.WAITING:  # a known point that the journal says has been asked for
             self._study._storage.set_trial_state_values(frozen._trial_id, TrialState.RUNNING)
-        for key, dimension in self._sweep.space.items():
+        for key, value in self._point_of(name).items():
             if key not in frozen.params:
-                distribution = _distribution(dimension)
-                value = distribution.to_internal_repr(self._journal.trials[name].point[key])
-                self._study._storage.set_trial_param(frozen._trial_id, key, value, distribution)
+                distribution = _distribution(self._sweep.space[key])
+                internal = distribution.to_internal_repr(value)
+                self._study._storage.set_trial_param(frozen._trial_id, key, internal, distribution)
         if len(self._sweep.objectives) == 1:
             trial = optuna.Trial(self._study, frozen._trial_id)
             for epoch, value in self._reported(name).items():
@@ -172,7 +176,7 @@ class Search:
                     trial.report(value, epoch)
 
     def _add(self, name: str, state: TrialState, values: list[float] | None) -> None:
-        point = {key: value for key, value in self._journal.trials[name].point.items() if key in self._sweep.space}
+        point = self._point_of(name)
         reported = self._reported(name) if len(self._sweep.objectives) == 1 else {}
         self._study.add_trial(
             optuna.trial.create_trial(

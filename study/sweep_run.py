@@ -12,10 +12,11 @@ import ray
 from ray import tune
 from ray.tune import Stopper, TuneError
 
-from acl.training.checkpoint import copy_file
+from acl.training.checkpoint import drop_copies
 from study import journal as events
 from study import record_names as names
 from study.callbacks import JournalKeeper
+from study.home import state_folder
 from study.interruption import Interruption
 from study.journal import Event, Journal, TrialState
 from study.lengths import longest_epochs
@@ -82,11 +83,12 @@ def run_sweep(
         failed = [state for state in journal.trials.values() if state.outcome == names.FAILED]
         left = sorted([*failed, *(state for state in journal.unfinished() if not state.losses)], key=lambda state: state.number)
         _pass(sweep, folder, sweep.resources, keeper, interruption, left, next_point)
-        if lost := [state for state in journal.unfinished() if state.losses]:
-            _pass(sweep, folder, _alone(sweep.resources), keeper, interruption, lost, None)
+        for lost in [state for state in journal.unfinished() if state.losses]:
+            if interruption.reason is None:
+                _pass(sweep, folder, _alone(sweep.resources), keeper, interruption, [lost], None)
     if is_complete(sweep, journal):
-        for copy in folder.glob(f"*/state/{copy_file('*')}"):  # nobody goes on from them any more
-            copy.unlink(missing_ok=True)
+        for name in journal.trials:
+            drop_copies(state_folder(folder, name))
     return outcome_of(sweep, journal)
 
 

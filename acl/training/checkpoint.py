@@ -3,6 +3,7 @@
 checkpoint.pt      the running stage, and the record of the last epoch
 stage-NAME.pt      selected weights, figures and predictions of a finished stage
 epoch-NUMBER.pt    copies of the checkpoint that other runs may go on from (population-based training)
+from-….pt          such a copy of another run that this one takes over
 lock               held by the process that trains the run
 provenance.json    what trained it, launch by launch
 """
@@ -40,6 +41,30 @@ def copy_file(epoch: int | str) -> str:
     'epoch-00012.pt'
     """
     return f"epoch-{epoch:05d}.pt" if isinstance(epoch, int) else f"epoch-{epoch}.pt"
+
+
+def hand_over(donor: Path, epoch: int, taker: Path) -> Path:
+    """Give a run another run's checkpoint of an epoch, which it will `take_over`; the donor may drop its own copy then.
+
+    Args:
+        donor: folder of the other run, which has kept a copy of that epoch.
+        epoch: of the copy.
+        taker: folder of the run that takes over; what it was given before is removed.
+    """
+    given = taker / f"from-{donor.parent.name}-{copy_file(epoch)}"
+    for old in taker.glob("from-*.pt"):
+        if old != given:
+            old.unlink(missing_ok=True)
+    if not given.exists():
+        os.link(donor / copy_file(epoch), given)
+    return given
+
+
+def drop_copies(folder: Path) -> None:
+    """Remove a run's copies of checkpoints: nobody goes on from them any more."""
+    for pattern in (copy_file("*"), "from-*.pt"):
+        for copy in folder.glob(pattern):
+            copy.unlink(missing_ok=True)
 
 
 class Checkpoints:

@@ -2,6 +2,7 @@
 
 import json
 import random
+import types
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -12,21 +13,22 @@ import torch
 import yaml
 from ray.tune.schedulers import HyperBandScheduler, TrialScheduler
 
-from acl.training.checkpoint import CHECKPOINT_FILE
+from acl.training.checkpoint import CHECKPOINT_FILE, copy_file
 from command_line import acl_study, epochs_logged, runs
 from study import journal as events
 from study import record_names as names
+from study.home import state_folder
 from study.journal import Journal
 from study.lengths import brackets
-from study.schedulers import _StandIn, build_scheduler, replay
+from study.schedulers import _Controller, _StandIn, build_scheduler, replay
 from study.scheduling import Hyperband
 from study.sweep import Sweep
-from study.trial import RUNG_EPOCH
+from study.trial import POINT, RUNG_EPOCH
 
 EPOCHS = 9
 
 
-def sweep(scheduler: str) -> Sweep:
+def sweep(scheduler: str | dict[str, Any]) -> Sweep:
     base = {"mode": "supervised", "optim.epochs": EPOCHS}
     space = {"loss.alpha": {"uniform": [0.1, 0.9]}}
     return Sweep.model_validate(
@@ -45,7 +47,7 @@ class Controller:
         return []
 
 
-def no_change(trial: str, point: dict[str, Any], source: str) -> None:
+def no_change(trial: str, epoch: int, point: dict[str, Any], source: str) -> None:
     raise AssertionError("only population-based training changes settings")
 
 
@@ -96,6 +98,85 @@ def test_a_trial_that_was_stopped_when_the_driver_was_killed_stays_stopped(tmp_p
         journal.append(events.EPOCH, trial=f"sweep-{number:04d}", epoch=1, is_last=False, rung=True, metrics=metrics)
     live = {name: _StandIn(name) for name in journal.trials}
     assert "sweep-0003" in replay(build_scheduler(sweep("asha"), tmp_path, no_change), journal, live)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("end", [events.LOST, events.END])
+def test_hyperband_goes_on_without_a_trial_that_lost_its_worker_and_takes_up_one_that_failed(
+    end: str, tmp_path: Path, journal: Journal
+) -> None:
+    hyperband = build_scheduler(sweep({"name": "hyperband", "reduction_factor": 3}), tmp_path, no_change)
+    for number in range(6):  # the first three fill the bracket of full length, the others share one that is halved after 3 epochs
+        journal.append(events.TRIAL, trial=f"sweep-{number:04d}", number=number, point={})
+    gone = "sweep-0005"
+    journal.append(end, trial=gone, outcome=names.FAILED, reason="killed")
+    live = {name: _StandIn(name) for name in journal.trials if end == events.END or name != gone}
+    assert replay(hyperband, journal, live) == []  # type: ignore[arg-type]
+    if gone in live:  # Ray adds it as a new one
+        hyperband.on_trial_add(Controller(), live[gone])  # type: ignore[arg-type]
+    assert hyperband.choose_trial_to_run(Controller()) in live.values()  # type: ignore[arg-type]
+    others = [live[name] for name in ("sweep-0003", "sweep-0004", gone) if name in live]
+    for epoch in (1, 2, 3):
+        for value, trial in enumerate(others):
+            trial.status = "RUNNING"
+            if hyperband.on_trial_result(_Controller(hyperband), trial, {RUNG_EPOCH: epoch, names.VAL_ACCURACY: value}) == "PAUSE":  # type: ignore[arg-type]
+                trial.status = "PAUSED"
+    assert [trial.status for trial in others] == ["TERMINATED"] * (len(others) - 2) + ["PAUSED", "RUNNING"]
+    assert hyperband.choose_trial_to_run(Controller()) in live.values()  # type: ignore[arg-type]
+
+
+class Member(_StandIn):
+    """A trial as population-based training looks at it."""
+
+    def __init__(self, trial_id: str, point: dict[str, Any]) -> None:
+        super().__init__(trial_id)
+        self.config: dict[str, Any] = {POINT: point}
+        self.experiment_tag = trial_id
+        self.evaluated_params: dict[str, Any] = {}
+        keep = types.SimpleNamespace(num_to_keep=None)
+        self.run_metadata = types.SimpleNamespace(checkpoint_manager=types.SimpleNamespace(checkpoint_config=keep))
+
+    def is_finished(self) -> bool:
+        return self.status in ("TERMINATED", "ERROR")
+
+    def set_config(self, config: dict[str, Any]) -> None:
+        self.config = config
+
+
+@pytest.mark.parametrize("fails", ["before the others wait", "while the others wait"])
+def test_a_population_does_not_wait_for_a_trial_that_failed(fails: str, tmp_path: Path) -> None:
+    members = [Member(f"sweep-{number:04d}", {"loss.alpha": 0.2 + 0.1 * number}) for number in range(4)]
+    controller = types.SimpleNamespace(
+        search_alg=None, get_trials=lambda: members, get_live_trials=lambda: members, pause_trial=lambda *_, **__: None
+    )
+    changes: list[str] = []
+    population = build_scheduler(sweep({"name": "pbt", "interval": 0.25}), tmp_path, lambda trial, *_: changes.append(trial))
+    for member in members:
+        population.on_trial_add(controller, member)  # type: ignore[arg-type]
+        folder = state_folder(tmp_path, member.trial_id)
+        folder.mkdir(parents=True)
+        (folder / copy_file(2)).touch()
+
+    def report(number: int, epoch: int) -> None:
+        members[number].status = "RUNNING"
+        result = {RUNG_EPOCH: epoch, names.VAL_ACCURACY: 0.1 * number}
+        decision = population.on_trial_result(controller, members[number], result)  # type: ignore[arg-type]
+        members[number].status = "PAUSED" if decision in ("PAUSE", "NOOP") else "RUNNING"
+
+    def fail() -> None:
+        population.on_trial_error(controller, members[0])  # type: ignore[arg-type]
+        members[0].status = "ERROR"
+
+    report(0, 1)
+    if fails == "before the others wait":
+        fail()
+    for number in (1, 2, 3):
+        report(number, 1)
+        report(number, 2)
+    if fails == "while the others wait":
+        assert population.choose_trial_to_run(controller) in (None, members[0])  # type: ignore[arg-type]
+        fail()
+    assert population.choose_trial_to_run(controller) in members[1:]  # type: ignore[arg-type]
+    assert changes == ["sweep-0001"]  # the worst that is left takes over
 
 
 @pytest.mark.parametrize(("epochs", "factor"), [(500, 3), (81, 3), (16, 2), (9, 4)])
@@ -162,10 +243,10 @@ def _check_population(folder: Path, journal: Journal) -> None:
     for change in changes:
         assert 0.1 <= change["point"]["loss.alpha"] <= 0.9
         assert 0.1 <= change["point"]["loss.margin"] <= 1.0
-        assert Path(change["source"]).parent.parent.name != change["trial"]
+        assert not Path(change["source"]).name.startswith(f"from-{change['trial']}")
     for state in journal.trials.values():
         assert state.epochs == 4
         content = torch.load(folder / state.trial / "state" / CHECKPOINT_FILE, weights_only=True)
         assert {name: content["config"][name] for name in state.point} == state.point
         assert content["taken_from"] == (state.source or "")
-    assert not list(folder.glob("*/state/epoch-*.pt"))
+    assert not list(folder.glob("*/state/epoch-*.pt")) + list(folder.glob("*/state/from-*.pt"))
