@@ -17,6 +17,7 @@ import yaml
 from acl.config import ConfigError
 from study.corpora import ensure_mini_corpus
 from study.home import Home, invocation
+from study.last_words import last_words
 from study.launched import records_of
 from study.options import given_resources
 from study.planning import keep_within
@@ -95,10 +96,11 @@ def launch_study(study: Study, home: Home, address: str | None, store: str | Non
     check_runnable(study, knows_machine=address is None)
     if store is not None:
         check_server(store)
-    outcome = launch(study, home, store_uri=store, address=address)
+    resume = invocation(f"resume {study.name}", home) + ("" if address is None else f" --address {address}")
+    with last_words(f"the launch was killed, or ended by Ray without a word; continue with: {resume}"):
+        outcome = launch(study, home, store_uri=store, address=address)
     if not outcome.sweeps:
         print(f"{study.name} is complete: nothing was left to run")
-    resume = invocation(f"resume {study.name}", home) + ("" if address is None else f" --address {address}")
     if not outcome.recorded:
         print(f"the MLflow store did not take all records; they are kept in {home.study(study.name)}, write them with: {resume}")
     else:

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from study.last_words import not_needed
+
 EXIT_STATUS = 130
 
 
@@ -36,6 +38,7 @@ class Interruption:
             word = "Ctrl-C" if number == signal.SIGINT else "SIGTERM"
             if self.reason is not None:
                 os.write(2, f"\n{word} again: ended at once; `acl-study resume` continues\n".encode())
+                not_needed()
                 os._exit(EXIT_STATUS)
             self.request(word)
             os.write(2, f"\n{word}: stopping, epochs in progress are given up; {word} again ends at once\n".encode())

@@ -27,6 +27,7 @@ from ray._private import utils as ray_utils
 from ray._private import worker as ray_worker
 
 from study.interruption import EXIT_STATUS, Interruption
+from study.last_words import not_needed
 from study.spec import StudyError
 
 _ESSENTIAL = ("gcs_server", "raylet")  # processes of Ray without which no trial can run
@@ -74,6 +75,7 @@ def ray_session(address: str | None, interruption: Interruption) -> Iterator[Non
             if ray_is_gone(interruption):
                 if not left.wait(_GRACE_SECONDS):
                     print(f"\n{interruption.reason}: ended at once; `acl-study resume` continues", file=sys.stderr, flush=True)
+                    not_needed()
                     os._exit(EXIT_STATUS)
                 return
 
@@ -100,4 +102,5 @@ def _start(address: str | None) -> None:
 def _end_at_once() -> None:
     sys.stdout.flush()
     sys.stderr.flush()
+    not_needed()
     os._exit(EXIT_STATUS)

@@ -114,10 +114,10 @@ def lose_predictions(home: Path, pid: int) -> None:
 def test_a_study_survives_one_death_after_the_other(command: tuple[object, ...], undisturbed: Results, tmp_path: Path) -> None:
     home = tmp_path / "home"
     strikes: list[tuple[str, int, str, Callable[[Path, int], None] | None]] = [
-        ("driver", -signal.SIGKILL, "", reboot),
+        ("driver", -signal.SIGKILL, "the launch was killed", reboot),
         ("gcs", 130, "Ray's process gcs_server was killed or crashed", empty_ray_folders),
         ("ctrl-c", 130, "Ctrl-C: incomplete, ", cut),
-        ("raylet", 130, "Ray's process raylet was killed or crashed", break_mirrored),
+        ("raylet", 130, "resume crash", break_mirrored),  # or Ray ends the process itself, with status 1
         ("ctrl-c twice", 130, "", lose_storage),
         ("group", -signal.SIGKILL, "", cut),
         ("sigterm", 130, "SIGTERM: incomplete, ", None),
@@ -131,7 +131,7 @@ def test_a_study_survives_one_death_after_the_other(command: tuple[object, ...],
         struck = time.monotonic()
         assert strike(process, way)
         out, err = process.communicate(timeout=60)
-        assert process.returncode == status, (way, out, err)
+        assert process.returncode == status or (way, process.returncode) == ("raylet", 1), (way, out, err)
         assert time.monotonic() - struck < 30
         assert line in out + err
         assert "Traceback" not in err
