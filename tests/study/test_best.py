@@ -88,6 +88,42 @@ def test_a_baseline_of_another_sweep_counts_where_the_protocol_is_the_same(home:
     assert results.verdict(other.sweeps[0], results.choices["search"][0]) == "no baseline (alpha 1) in this study"
 
 
+def test_a_setting_that_lacks_seeds_is_no_candidate_in_words_and_neither_in_the_report(
+    home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    better = {1.0: 20, 0.5: 28, 0.3: 39}
+    study = study_of("lacking", {**ALPHAS, "seeds": [0, 1]})
+
+    def right(settings: Mapping[str, Any]) -> tuple[int, int] | None:
+        failed = (settings["loss.alpha"], settings["seed"]) == (0.3, 1)
+        return None if failed else (better[settings["loss.alpha"]], 60)
+
+    end_study(home, study, right)
+    text = printed(home, "lacking", capsys)
+    assert "best of 2 finished settings" in text
+    assert "sweep: loss.alpha 0.3 is no candidate: it has finished with 1 seed, others with 2" in text
+    trials = load_trials(home.store_uri, ["lacking"])
+    settings, notes = comparable_settings(trials, load_predictions(home.store_uri, trials.query("outcome == 'finished'")["run_id"]))
+    pair = pick(settings)
+    assert pair.acl is not None
+    assert (pair.acl["alpha"], pair.candidates, len(settings)) == (0.5, 1, 3)
+    assert set(pair.acl["run_ids"]) == {
+        row["run_id"] for row in StudyResults(study, home.store_uri).choices["sweep"][0].winners[0].rows
+    }
+    assert notes == [
+        "1 supervised settings (lacking) have finished with fewer seeds than others of their sweep: they are shown, and no "
+        "candidates where validation picks."
+    ]
+
+
+def test_a_baseline_that_lacks_seeds_is_not_called_absent(home: Home) -> None:
+    study = study_of("short", {**ALPHAS, "seeds": [0, 1]})
+    end_study(home, study, lambda settings: None if settings["loss.alpha"] == settings["seed"] else by_alpha(settings))
+    results = StudyResults(study, home.store_uri)
+    verdict = results.verdict(study.sweeps[0], results.choices["sweep"][0])
+    assert verdict == "no comparison: the baseline (alpha 1) has finished with fewer seeds than the winner"
+
+
 def test_several_objectives_print_the_front(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
     objective = [names.VAL_ACCURACY, names.VAL_MACRO_ACCURACY]  # the toy's second falls as the first rises
     end_study(home, study_of("front", {**ALPHAS, "objective": objective}), by_alpha)
