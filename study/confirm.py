@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from analysis.confirmation import Confirmation, confirm
+from analysis.confirmation import Confirmation, confirm, seeds_text
+from study import record_names as names
 from study.home import Home
 from study.launched import load_launched
 from study.results import StudyResults
+from study.seeds import SEED
 from study.selection import ALPHA, Candidate, Choice
 from study.spaces import Point
 from study.spec import Study, StudyError, Sweep
@@ -71,11 +73,12 @@ def confirmation_lines(study: Study, store_uri: str) -> list[str]:
     Raises:
         AnalysisError: it has no trials yet.
     """
-    found = confirmations(study, store_uri)
+    results = StudyResults(study, store_uri)
+    found = _confirmations(results)
     lines = [f"{study.confirms} on fresh seeds, the winners by validation against their baselines:"]
-    lines += [
-        f"  {label}: {'no seed has finished on both sides' if each is None else each.verdict}" for label, each in found.items()
-    ]
+    for label, each in found.items():
+        none = f"no seed has finished on both sides ({', '.join(_missing(results, label))})"
+        lines.append(f"  {label}: {none if each is None else each.verdict}")
     if len(found) > 1:
         lines.append(f"  Each interval is of 95 %; that all {len(found)} hold at once is less certain.")
     return lines
@@ -83,9 +86,12 @@ def confirmation_lines(study: Study, store_uri: str) -> list[str]:
 
 def confirmations(study: Study, store_uri: str) -> dict[str, Confirmation | None]:
     """Comparison of each winner with its baseline over the seeds that have finished on both sides; None where none has."""
-    results = StudyResults(study, store_uri)
+    return _confirmations(StudyResults(study, store_uri))
+
+
+def _confirmations(results: StudyResults) -> dict[str, Confirmation | None]:
     found: dict[str, Confirmation | None] = {}
-    for sweep in study.sweeps:
+    for sweep in results.study.sweeps:
         label = sweep.name.removesuffix(WINNER)
         if label == sweep.name:
             continue
@@ -94,8 +100,23 @@ def confirmations(study: Study, store_uri: str) -> dict[str, Confirmation | None
         if all(sides):
             baseline, winner = (results.correct(side[0].winners[0]) for side in sides if side)
             shared = sorted(set(baseline.columns) & set(winner.columns))
-            found[label] = confirm(baseline[shared], winner[shared]) if shared else None
+            if shared:
+                found[label] = confirm(baseline[shared], winner[shared], len(sweep.seeds), _missing(results, label))
     return found
+
+
+def _missing(results: StudyResults, label: str) -> list[str]:
+    """Which seeds of a pair have no result, a few words for each side and reason."""
+    words = []
+    for end in (WINNER, BASELINE):
+        (sweep,) = (sweep for sweep in results.study.sweeps if sweep.name == f"{label}{end}")
+        choice = next(iter(results.choices[sweep.name]), None)
+        finished = set() if choice is None else {int(row[SEED]) for row in choice.winners[0].rows}
+        failed = results.seeds(sweep, names.FAILED) - finished
+        left = set(sweep.seeds) - finished - failed
+        reasons = {"failed": failed, "not finished": left}
+        words += [f"{seeds_text(len(seeds))} {reason} on the {end[1:]}'s side" for reason, seeds in reasons.items() if seeds]
+    return words
 
 
 def _number_of_seeds(home: Home, name: str, seeds: int | None) -> int:

@@ -59,6 +59,11 @@ class StudyResults:
         """Trials that are not over."""
         return max(0, self.study.runs - int((self.trials["outcome"] != UNFINISHED).sum()))
 
+    def seeds(self, sweep: Sweep, outcome: str) -> set[int]:
+        """Seeds of the sweep's trials that ended so."""
+        own = self.trials[(self.trials["sweep"] == sweep.name) & (self.trials["outcome"] == outcome)]
+        return {int(seed) for seed in own[SEED]}
+
     def figure(self, candidate: Candidate, metric: str) -> Figure:
         """Mean of a metric over the candidate's seeds."""
         value = float(pd.Series([row[metric] for row in candidate.rows]).mean())

@@ -188,6 +188,28 @@ def test_a_study_without_baseline_gets_one_for_each_subset(home: Home) -> None:
     assert "that all 2 hold at once is less certain" in confirmation_lines(repeated, home.store_uri)[-1]
 
 
+def test_seeds_on_which_a_winner_diverges_are_counted_in_words(home: Home) -> None:
+    end_study(home, study_of("fragile", ALPHAS), by_alpha)
+    study = again(home, "fragile", 5, {})
+
+    def right(settings: Mapping[str, Any]) -> tuple[int, int] | None:
+        winner = settings["loss.alpha"] < 1
+        return None if winner and settings["seed"] in (2, 4) else (20, (90 if winner else 45) + settings["seed"] % 2)
+
+    end_study(home, study, right)
+    line = confirmation_lines(study, home.store_uri)[1]
+    assert line.startswith("  sweep: can't be told with 3 of 5 seeds (2 seeds failed on the winner's side): +45.0 points")
+
+
+def test_a_winner_that_fails_on_all_seeds_says_so(home: Home) -> None:
+    end_study(home, study_of("broken", ALPHAS), by_alpha)
+    study = again(home, "broken", 2, {})
+    end_study(home, study, lambda settings: (20, 45) if settings["loss.alpha"] == 1 else None)
+    assert confirmation_lines(study, home.store_uri)[1] == (
+        "  sweep: no seed has finished on both sides (2 seeds failed on the winner's side)"
+    )
+
+
 def test_a_study_that_has_not_ended_is_not_confirmed(home: Home) -> None:
     end_study(home, study_of("half", ALPHAS), by_alpha, trials=2)
     with pytest.raises(StudyError, match="has 1 trials left"):
