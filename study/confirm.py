@@ -5,8 +5,8 @@ from typing import Any
 
 from analysis.confirmation import Confirmation, confirm, seeds_text
 from study import record_names as names
-from study.home import Home
-from study.launched import load_launched
+from study.home import Home, invocation
+from study.launched import load_launched, study_digest
 from study.results import StudyResults
 from study.seeds import SEED
 from study.selection import ALPHA, Candidate, Choice
@@ -33,7 +33,7 @@ def confirmation_study(study: Study, home: Home, store_uri: str, seeds: int | No
 
     Raises:
         StudyError: the study has not ended, it confirms another itself, it has no winner but the baseline, or it is being confirmed
-            with another number of seeds.
+            with another number of seeds or other winners.
     """
     name = study.name
     if study.confirms is not None:
@@ -57,7 +57,15 @@ def confirmation_study(study: Study, home: Home, store_uri: str, seeds: int | No
             f"single setting; `best {name}` shows which"
         )
     question = f"Do the winners of {name} hold on {seeds} seeds that it did not use? Only these runs feed the answer."
-    return Study(name=f"{name}{SUFFIX}", question=question, profile=study.profile, confirms=name, sweeps=sweeps)
+    again = Study(name=f"{name}{SUFFIX}", question=question, profile=study.profile, confirms=name, sweeps=sweeps)
+    launched = confirming(home, name)
+    if launched is not None and study_digest(launched) != study_digest(again):
+        raise StudyError(
+            f"the winners or the baselines of {name} have changed since {again.name} was launched, for instance because failed "
+            f"trials were tried again; {invocation(f'best {again.name}', home)} says what held of the earlier ones. To confirm "
+            f"the new ones, move {home.study(again.name)} out of this folder, delete its runs in MLflow, and confirm again"
+        )
+    return again
 
 
 def confirming(home: Home, name: str) -> Study | None:

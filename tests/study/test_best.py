@@ -1,5 +1,6 @@
 """`acl-study best` and `confirm` on records with known numbers."""
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from study import record_names as names
 from study.best import print_best
 from study.confirm import confirmation_lines, confirmation_study, confirmations, confirming
 from study.home import Home
-from study.launched import load_launched
+from study.launched import keep_study, load_launched
 from study.results import StudyResults
 from study.spec import Study, StudyError
 from toy_study import end_study, study_of
@@ -208,6 +209,19 @@ def test_a_winner_that_fails_on_all_seeds_says_so(home: Home) -> None:
     assert confirmation_lines(study, home.store_uri)[1] == (
         "  sweep: no seed has finished on both sides (2 seeds failed on the winner's side)"
     )
+
+
+def test_winners_that_changed_since_they_were_confirmed_are_one_clear_line(home: Home, tmp_path: Path) -> None:
+    end_study(home, study_of("changed", ALPHAS), by_alpha)
+    now = again(home, "changed", 3, {})
+    winner, baseline = now.sweeps
+    before = winner.model_copy(update={"base": {**winner.base, "loss.alpha": 0.3}})  # 0.5 had failed when it was confirmed
+    keep_study(home, now.model_copy(update={"sweeps": [before, baseline]}))
+    with pytest.raises(StudyError, match=r"have changed since changed-confirm was launched.*move .*/changed-confirm out") as caught:
+        again(home, "changed", None, {})
+    assert "\n" not in str(caught.value)
+    shutil.move(home.study("changed-confirm"), tmp_path)
+    assert again(home, "changed", 3, {}) == now
 
 
 def test_a_study_that_has_not_ended_is_not_confirmed(home: Home) -> None:
