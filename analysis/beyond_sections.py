@@ -47,9 +47,14 @@ def _margin_text(table: pd.DataFrame) -> str:
         "curve: picking its highest point is picking on test."
     ]
     for _, group in table.groupby(["mode", "subset"], sort=False) if len(table) else ():
-        winner: dict[Any, Any] = group[group["picked"]].iloc[0].to_dict()
-        label = f"{capitalised(place(winner))}, α {plain(winner['alpha'])}"
-        if winner["verdict"]:
+        shown: dict[Any, Any] = group.iloc[0].to_dict()  # the first margin
+        label = f"{capitalised(place(shown))}, α {plain(shown['alpha'])}"
+        winner: dict[Any, Any] = next(iter(group[group["picked"]].to_dict("records")), {})
+        if not winner:
+            paragraphs.append(
+                f"{label}: each margin has finished with fewer seeds than other settings of its sweep; none is picked."
+            )
+        elif winner["verdict"]:
             finding, _, reservation = winner["verdict"].partition("; ")
             paragraphs.append(
                 f"{label}: margin {plain(winner['margin'])} rad is {finding} ({reservation}); difference in test accuracy "

@@ -1,6 +1,7 @@
 """Whether a winner holds on fresh seeds: a paired comparison that contains what seeds and what test clips change."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -25,6 +26,8 @@ class Confirmation:
         high: upper bound.
         over_seeds: the 95 % interval of other seeds on the same clips.
         over_clips: that of other clips with the same seeds.
+        planned: how many seeds there were to be.
+        missing: why there are fewer, in words.
     """
 
     seeds: int
@@ -36,14 +39,17 @@ class Confirmation:
     high: float
     over_seeds: tuple[float, float]
     over_clips: tuple[float, float]
+    planned: int
+    missing: Sequence[str] = ()
 
     @property
     def finding(self) -> str:
         """Confirmed: the whole interval is above 0. Not confirmed: the winner is no better on average. Else nobody can tell.
 
-        One seed tells nothing about seeds.
+        One seed tells nothing about seeds, and neither do those that are left where others failed: the seeds on which a winner
+        diverges may be just those that speak against it.
         """
-        if self.seeds < 2:
+        if self.seeds < max(2, self.planned):
             return UNDECIDED
         if self.low > 0:
             return CONFIRMED
@@ -52,15 +58,22 @@ class Confirmation:
     @property
     def verdict(self) -> str:
         """One plain line."""
-        seeds = "1 seed" if self.seeds == 1 else f"{self.seeds} seeds"
+        seeds = seeds_text(self.seeds)
         interval = f" [{self.low * 100:+.1f}, {self.high * 100:+.1f}]" if self.seeds > 1 else ""
         numbers = f"{self.difference * 100:+.1f} points{interval} over {seeds} and {self.clips} test clips".replace("-", "−")
         if self.finding == UNDECIDED:
-            return f"{UNDECIDED} with {seeds}: {numbers}"
+            share = seeds if self.seeds == self.planned else f"{self.seeds} of {seeds_text(self.planned)}"
+            why = f" ({', '.join(self.missing)})" if self.missing else ""
+            return f"{UNDECIDED} with {share}{why}: {numbers}"
         return f"{self.finding}: {numbers}"
 
 
-def confirm(baseline: pd.DataFrame, winner: pd.DataFrame) -> Confirmation:
+def seeds_text(number: int) -> str:
+    """A number of seeds in words."""
+    return "1 seed" if number == 1 else f"{number} seeds"
+
+
+def confirm(baseline: pd.DataFrame, winner: pd.DataFrame, planned: int | None = None, missing: Sequence[str] = ()) -> Confirmation:
     """Compare a winner with its baseline on fresh seeds.
 
     Seed s gives a difference d_s of the two accuracies on the same clips. Two things would change their mean d: other seeds, for
@@ -77,6 +90,8 @@ def confirm(baseline: pd.DataFrame, winner: pd.DataFrame) -> Confirmation:
     Args:
         baseline: correct (bool) by test clip (index) and seed (columns).
         winner: the same of the winner.
+        planned: how many seeds there were to be; None: as many as there are.
+        missing: why there are fewer, in words.
 
     Raises:
         ValueError: the two sides have different seeds or clips.
@@ -99,4 +114,6 @@ def confirm(baseline: pd.DataFrame, winner: pd.DataFrame) -> Confirmation:
         high=difference + math.hypot(clips.high - difference, half),
         over_seeds=(difference - half, difference + half),
         over_clips=(clips.low, clips.high),
+        planned=seeds if planned is None else planned,
+        missing=tuple(missing),
     )

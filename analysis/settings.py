@@ -2,6 +2,10 @@
 
 A setting is (mode, subset, alpha, margin, temperature). Everything else but the seed is the protocol (epochs, width, corpus, …),
 and settings of different protocols are never pooled: the protocol with the most trials is used, the others are named in a note.
+
+Where validation picks, a setting that has finished with fewer seeds than another of its sweep and subset is no candidate: the mean
+over fewer is the more likely to be extreme. `study.selection` has the same rule. It asks what a sweep has lost, and not how many
+seeds another study on the page has added.
 """
 
 from typing import NamedTuple
@@ -31,10 +35,11 @@ _MEANS = {
 def comparable_settings(trials: pd.DataFrame, predictions: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """Settings with test results, and a note on each group of trials that was left out.
 
-    Columns: mode, subset, alpha, margin (rad; empty at alpha 1, where it has no effect), temperature, seeds, run_ids (tuple),
-    test_clips, linear_evaluation (self-supervised: by which protocol), val_accuracy with val_low and val_high (95 %, validation
-    clips), accuracy with low and high (95 %, test clips), seed_sd, macro_accuracy, patch_weighted with patch_weighted_low and
-    _high, uniformity, tolerance. Accuracies are those of the test set unless their name says val.
+    Columns: mode, subset, alpha, margin (rad; empty at alpha 1, where it has no effect), temperature, seeds, candidate (bool: it
+    lacks no seeds, so that validation may pick it), run_ids (tuple), test_clips, linear_evaluation (self-supervised: by which
+    protocol), val_accuracy with val_low and val_high (95 %, validation clips), accuracy with low and high (95 %,
+    test clips), seed_sd, macro_accuracy, patch_weighted with patch_weighted_low and _high, uniformity, tolerance. Accuracies are
+    those of the test set unless their name says val.
 
     Args:
         trials: of `analysis.runs.load_trials`.
@@ -86,10 +91,26 @@ def _one_protocol(trials: pd.DataFrame, mode: str) -> tuple[pd.DataFrame, list[s
             f"{len(left_out)} {mode} trials ({', '.join(sorted(left_out['study'].unique()))}) of another protocol are left out of "
             f"the tables; those shown, the largest group, have {values}."
         )
+    trials = trials.assign(candidate=_has_all_seeds(trials))
+    if len(trials) and not trials["candidate"].all():
+        lacking = trials[~trials["candidate"]]
+        notes.append(
+            f"{lacking.groupby(list(_SETTING.values()), dropna=False).ngroups} {mode} settings "
+            f"({', '.join(sorted(lacking['study'].unique()))}) have finished with fewer seeds than others of their sweep: they are "
+            "shown, and no candidates where validation picks."
+        )
     unique = trials.drop_duplicates(["subset", "alpha", "margin", "temperature", "seed"], keep="last")
     if len(unique) < len(trials):
         notes.append(f"{len(trials) - len(unique)} {mode} trials repeat a setting with the same seed; the latest of each counts.")
     return unique, notes
+
+
+def _has_all_seeds(trials: pd.DataFrame) -> pd.Series:
+    """Whether the setting of each trial has finished with as many seeds as any other, in each sweep (and subset) that it is in."""
+    setting, sweep = ["mode", *_SETTING.values()], ["mode", "study", "sweep", "subset"]
+    own = trials.groupby([*setting, "study", "sweep"], dropna=False)["seed"].transform("nunique")
+    most = own.groupby([trials[name] for name in sweep], dropna=False).transform("max")
+    return (own == most).groupby([trials[name] for name in setting], dropna=False).transform("all")
 
 
 def _means_over_seeds(trials: pd.DataFrame, predictions: pd.DataFrame) -> pd.DataFrame:
@@ -107,6 +128,7 @@ def _means_over_seeds(trials: pd.DataFrame, predictions: pd.DataFrame) -> pd.Dat
             {
                 **group.iloc[0][["mode", *_SETTING.values()]].to_dict(),
                 "seeds": len(group),
+                "candidate": bool(group["candidate"].all()),
                 "run_ids": tuple(group["run_id"]),
                 "test_clips": int(clips),
                 "linear_evaluation": group.iloc[0].get("probe.protocol"),
@@ -121,12 +143,12 @@ def _means_over_seeds(trials: pd.DataFrame, predictions: pd.DataFrame) -> pd.Dat
             }
         )
     if not rows:
-        return pd.DataFrame(columns=["mode", *_SETTING.values()])
+        return pd.DataFrame(columns=["mode", *_SETTING.values(), "candidate"])
     return pd.DataFrame(rows)
 
 
 class Pair(NamedTuple):
-    """A baseline (alpha 1) and the setting with margin that validation picked; None where no trial of that kind finished."""
+    """A baseline (alpha 1) and the setting with margin that validation picked; None where there is no candidate of that kind."""
 
     baseline: pd.Series | None
     acl: pd.Series | None
@@ -142,11 +164,13 @@ class Pair(NamedTuple):
 
 
 def pick(settings: pd.DataFrame) -> Pair:
-    """Best baseline and best setting with alpha < 1 among `settings`, both by validation accuracy, never by test.
+    """Best baseline and best setting with alpha < 1 among the candidates of `settings`, both by validation accuracy, never by test.
 
     Ties go to the larger alpha, then to the smaller margin and temperature.
     """
-    order = settings.sort_values(["alpha", "margin", "temperature"], ascending=[False, True, True])
+    order = settings[settings["candidate"].astype(bool)].sort_values(
+        ["alpha", "margin", "temperature"], ascending=[False, True, True]
+    )
     baselines, others = order[order["alpha"] == 1], order[order["alpha"] < 1]
     return Pair(_best(baselines), _best(others), len(others))
 

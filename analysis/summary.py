@@ -44,8 +44,7 @@ def margin_lines(table: pd.DataFrame | None) -> list[SummaryLine]:
     """A line for each complete comparison of a sweep of the margin."""
     lines = []
     for _, group in table.groupby(["mode", "subset"], sort=False) if table is not None else ():
-        winner = group[group["picked"]].iloc[0].to_dict()
-        if winner["verdict"]:
+        for winner in group[group["picked"] & group["verdict"].ne("")].to_dict("records"):  # one, or none
             baseline = group[group["baseline"]].iloc[0].to_dict()
             label = capitalised(f"{place(winner)}, by margin")
             lines.append(_line(label, winner["verdict"], _setting(winner), _accuracy(winner, ""), _accuracy(baseline, "")))

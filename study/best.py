@@ -9,7 +9,7 @@ from study.results import StudyResults
 from study.seeds import setting_text
 from study.selection import Candidate, Choice
 from study.spec import Study, Sweep
-from study.summary import figure_text, objectives_text
+from study.summary import figure_text, lacking_lines, objectives_text
 
 
 def print_best(study: Study, home: Home, store_uri: str) -> None:
@@ -41,6 +41,7 @@ def _sweep_lines(results: StudyResults, sweep: Sweep) -> Iterator[str]:
         else:
             yield f"{where}: best of {number} by {sweep.objectives[0]}"
             yield from (f"  {line}" for line in _winner_lines(results, sweep, choice))
+        yield from lacking_lines(sweep, choice)
         yield ""
 
 

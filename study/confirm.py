@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from analysis.confirmation import Confirmation, confirm
-from study.home import Home
-from study.launched import load_launched
+from analysis.confirmation import Confirmation, confirm, seeds_text
+from study import record_names as names
+from study.home import Home, invocation
+from study.launched import load_launched, study_digest
 from study.results import StudyResults
+from study.seeds import SEED
 from study.selection import ALPHA, Candidate, Choice
 from study.spaces import Point
 from study.spec import Study, StudyError, Sweep
@@ -31,7 +33,7 @@ def confirmation_study(study: Study, home: Home, store_uri: str, seeds: int | No
 
     Raises:
         StudyError: the study has not ended, it confirms another itself, it has no winner but the baseline, or it is being confirmed
-            with another number of seeds.
+            with another number of seeds or other winners.
     """
     name = study.name
     if study.confirms is not None:
@@ -55,7 +57,15 @@ def confirmation_study(study: Study, home: Home, store_uri: str, seeds: int | No
             f"single setting; `best {name}` shows which"
         )
     question = f"Do the winners of {name} hold on {seeds} seeds that it did not use? Only these runs feed the answer."
-    return Study(name=f"{name}{SUFFIX}", question=question, profile=study.profile, confirms=name, sweeps=sweeps)
+    again = Study(name=f"{name}{SUFFIX}", question=question, profile=study.profile, confirms=name, sweeps=sweeps)
+    launched = confirming(home, name)
+    if launched is not None and study_digest(launched) != study_digest(again):
+        raise StudyError(
+            f"the winners or the baselines of {name} have changed since {again.name} was launched, for instance because failed "
+            f"trials were tried again; {invocation(f'best {again.name}', home)} says what held of the earlier ones. To confirm "
+            f"the new ones, move {home.study(again.name)} out of this folder, delete its runs in MLflow, and confirm again"
+        )
+    return again
 
 
 def confirming(home: Home, name: str) -> Study | None:
@@ -71,11 +81,12 @@ def confirmation_lines(study: Study, store_uri: str) -> list[str]:
     Raises:
         AnalysisError: it has no trials yet.
     """
-    found = confirmations(study, store_uri)
+    results = StudyResults(study, store_uri)
+    found = _confirmations(results)
     lines = [f"{study.confirms} on fresh seeds, the winners by validation against their baselines:"]
-    lines += [
-        f"  {label}: {'no seed has finished on both sides' if each is None else each.verdict}" for label, each in found.items()
-    ]
+    for label, each in found.items():
+        none = f"no seed has finished on both sides ({', '.join(_missing(results, label))})"
+        lines.append(f"  {label}: {none if each is None else each.verdict}")
     if len(found) > 1:
         lines.append(f"  Each interval is of 95 %; that all {len(found)} hold at once is less certain.")
     return lines
@@ -83,9 +94,12 @@ def confirmation_lines(study: Study, store_uri: str) -> list[str]:
 
 def confirmations(study: Study, store_uri: str) -> dict[str, Confirmation | None]:
     """Comparison of each winner with its baseline over the seeds that have finished on both sides; None where none has."""
-    results = StudyResults(study, store_uri)
+    return _confirmations(StudyResults(study, store_uri))
+
+
+def _confirmations(results: StudyResults) -> dict[str, Confirmation | None]:
     found: dict[str, Confirmation | None] = {}
-    for sweep in study.sweeps:
+    for sweep in results.study.sweeps:
         label = sweep.name.removesuffix(WINNER)
         if label == sweep.name:
             continue
@@ -94,8 +108,23 @@ def confirmations(study: Study, store_uri: str) -> dict[str, Confirmation | None
         if all(sides):
             baseline, winner = (results.correct(side[0].winners[0]) for side in sides if side)
             shared = sorted(set(baseline.columns) & set(winner.columns))
-            found[label] = confirm(baseline[shared], winner[shared]) if shared else None
+            if shared:
+                found[label] = confirm(baseline[shared], winner[shared], len(sweep.seeds), _missing(results, label))
     return found
+
+
+def _missing(results: StudyResults, label: str) -> list[str]:
+    """Which seeds of a pair have no result, a few words for each side and reason."""
+    words = []
+    for end in (WINNER, BASELINE):
+        (sweep,) = (sweep for sweep in results.study.sweeps if sweep.name == f"{label}{end}")
+        choice = next(iter(results.choices[sweep.name]), None)
+        finished = set() if choice is None else {int(row[SEED]) for row in choice.winners[0].rows}
+        failed = results.seeds(sweep, names.FAILED) - finished
+        left = set(sweep.seeds) - finished - failed
+        reasons = {"failed": failed, "not finished": left}
+        words += [f"{seeds_text(len(seeds))} {reason} on the {end[1:]}'s side" for reason, seeds in reasons.items() if seeds]
+    return words
 
 
 def _number_of_seeds(home: Home, name: str, seeds: int | None) -> int:

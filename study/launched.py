@@ -75,7 +75,7 @@ def with_resources(study: Study, resources: Mapping[str, float]) -> Study:
 def study_digest(study: Study) -> str:
     """SHA-256 of all that makes it this study, in hexadecimal; people are shown the first 12 digits.
 
-    What a trial takes (`resources`) and how long a launch may last (`budget.hours`) change no result and are left out.
+    What a trial takes (`resources`) and how long a launch may last (`budget.hours`) say how it is run, and are left out.
     """
     return _digest(_identity(_content(study)))
 

@@ -59,6 +59,11 @@ class StudyResults:
         """Trials that are not over."""
         return max(0, self.study.runs - int((self.trials["outcome"] != UNFINISHED).sum()))
 
+    def seeds(self, sweep: Sweep, outcome: str) -> set[int]:
+        """Seeds of the sweep's trials that ended so."""
+        own = self.trials[(self.trials["sweep"] == sweep.name) & (self.trials["outcome"] == outcome)]
+        return {int(seed) for seed in own[SEED]}
+
     def figure(self, candidate: Candidate, metric: str) -> Figure:
         """Mean of a metric over the candidate's seeds."""
         value = float(pd.Series([row[metric] for row in candidate.rows]).mean())
@@ -97,10 +102,14 @@ class StudyResults:
         others = sum(not candidate.is_baseline for candidate in choice.candidates)
         if choice.winners[0].is_baseline:
             if not others:
-                return "only the baseline (alpha 1) has finished"
+                return f"only the baseline (alpha 1) has finished{' with so many seeds' if choice.lacking else ''}"
             return f"no gain: no setting with alpha < 1 beats the baseline (alpha 1) on validation, of {others} tried"
         baseline = self.baseline(sweep, choice)
-        return "no baseline (alpha 1) in this study" if baseline is None else self.comparison(choice, baseline).verdict
+        if baseline is not None:
+            return self.comparison(choice, baseline).verdict
+        if any(setting.is_baseline for setting in choice.lacking):
+            return "no comparison: the baseline (alpha 1) has finished with fewer seeds than the winner"
+        return "no baseline (alpha 1) in this study"
 
     def _rows_of(self, sweep: Sweep) -> list[Row]:
         return [row for row in self._rows if row["sweep"] == sweep.name]

@@ -48,30 +48,36 @@ class Choice:
             compare.
         candidates: all of them.
         winners: the best; for several objectives the Pareto front, from the best by the first objective on.
+        lacking: settings that are no candidates, since others have finished with more seeds.
     """
 
     subset: str | None
     candidates: list[Candidate]
     winners: list[Candidate]
+    lacking: list[Candidate]
+
+    @property
+    def seeds(self) -> int:
+        """With how many each candidate has finished."""
+        return len(self.candidates[0].rows)
 
 
 def choices(sweep: Sweep, rows: Sequence[Row]) -> list[Choice]:
     """The winners among trials of a sweep that have its objectives, one choice for each subset that it compares.
 
-    Settings with several seeds are compared by their means over seeds; a setting that lacks some of the seeds that another has is
-    no candidate: the mean over fewer seeds is the more likely to be extreme. Ties go as in the report: to the larger alpha, then
-    to the smaller margin and temperature.
+    Settings with several seeds are compared by their means over seeds; one that has finished with fewer seeds than another of its
+    subset is no candidate: the mean over fewer is the more likely to be extreme. This rule and the ties are those of the report
+    (`analysis.settings.pick`): ties go to the larger alpha, then to the smaller margin and temperature.
     """
     settings: dict[tuple[Any, ...], dict[Any, Row]] = {}
     for row in rows:
         if all(math.isfinite(row.get(objective, math.nan)) for objective in sweep.objectives):
             settings.setdefault(tuple(setting_of_row(sweep, row).items()), {})[row.get(SEED)] = row
-    most = max(map(len, settings.values()), default=0)
-    candidates = [as_candidate(sweep, list(trials.values())) for trials in settings.values() if len(trials) == most]
     groups: dict[str | None, list[Candidate]] = {}
-    for candidate in candidates:
+    for trials in settings.values():
+        candidate = as_candidate(sweep, list(trials.values()))
         groups.setdefault(candidate.setting.get(SUBSET), []).append(candidate)
-    return [Choice(subset, group, _winners(sweep, group)) for subset, group in groups.items()]
+    return [_choice(sweep, subset, group) for subset, group in groups.items()]
 
 
 def as_candidate(sweep: Sweep, rows: list[Row]) -> Candidate:
@@ -90,6 +96,12 @@ def rank(sweep: Sweep, candidate: Candidate) -> tuple[float, ...]:
     row, value = candidate.rows[0], candidate.objectives[0]
     gain = value if sweep.directions[0] == "max" else -value
     return gain, row[ALPHA], -_number(row, "loss.margin"), -_number(row, "loss.temperature")
+
+
+def _choice(sweep: Sweep, subset: str | None, settings: list[Candidate]) -> Choice:
+    most = max(len(setting.rows) for setting in settings)
+    candidates = [setting for setting in settings if len(setting.rows) == most]
+    return Choice(subset, candidates, _winners(sweep, candidates), [setting for setting in settings if len(setting.rows) < most])
 
 
 def _winners(sweep: Sweep, candidates: list[Candidate]) -> list[Candidate]:

@@ -1,5 +1,7 @@
 """What validation has picked, on the screen: a table at the end of a launch."""
 
+from collections.abc import Iterator
+
 from rich.console import Console
 from rich.table import Table
 
@@ -7,7 +9,7 @@ from analysis.page_tables import percent
 from study import record_names as names
 from study.results import Figure, StudyResults
 from study.seeds import setting_text
-from study.selection import Candidate
+from study.selection import Candidate, Choice
 from study.spec import Study, Sweep
 
 OUTCOMES = (names.FINISHED, names.STOPPED, names.FAILED)
@@ -32,8 +34,11 @@ def print_summary(study: Study, store_uri: str) -> None:
         for best, setting in texts or [("–", "–")]:
             table.add_row(*head, best, setting)
             head = [""] * len(head)
+    lacking = [line for sweep in study.sweeps for choice in results.choices[sweep.name] for line in lacking_lines(sweep, choice)]
     console = Console()
     (console if console.is_terminal else Console(width=140)).print(table)  # a log file has no width of its own
+    for line in lacking:
+        print(line)
 
 
 def objectives_text(results: StudyResults, sweep: Sweep, candidate: Candidate) -> str:
@@ -49,6 +54,15 @@ def figure_text(figure: Figure, metric: str) -> str:
         return f"{percent(figure.value)} %"
     low, high = figure.interval
     return f"{percent(figure.value)} [{percent(low)}, {percent(high)}] %"
+
+
+def lacking_lines(sweep: Sweep, choice: Choice) -> Iterator[str]:
+    """Which settings are no candidates for lack of seeds."""
+    where = sweep.name if choice.subset is None else f"{sweep.name}, {choice.subset}"
+    for setting in choice.lacking:
+        seeds = "1 seed" if len(setting.rows) == 1 else f"{len(setting.rows)} seeds"
+        text = setting_text(setting.setting)
+        yield f"{where}: {text} is no candidate: it has finished with {seeds}, others with {choice.seeds}"
 
 
 def candidate_text(sweep: Sweep, candidate: Candidate) -> str:

@@ -6,6 +6,7 @@ from analysis.beyond_figures import margin_figure, null_figure
 from analysis.beyond_sections import beyond_sections
 from analysis.figures import ACL, BASELINE
 from analysis.report import write_report
+from analysis.settings import comparable_settings
 from analysis.summary import control_lines, margin_lines
 
 SSL = "self-supervised"
@@ -44,6 +45,20 @@ def test_the_control_is_explained_with_its_numbers(ten_seeds):
         "two differ “significantly” (McNemar, 5 %, unadjusted)."
     )
     assert "exact" in second
+
+
+def test_margins_that_all_lack_a_seed_pick_nothing_in_words(fakes):
+    for margin in (0.3, 0.5, 0.9):
+        fakes.add(0.7, val=0.5, correct=70, loss__margin=margin)
+    for seed in (0, 1):
+        fakes.add(1.0, val=0.5, correct=50, seed=seed)
+    settings, _ = comparable_settings(fakes.trials, fakes.predictions)
+    (section,) = beyond_sections(settings, fakes.trials, fakes.predictions)
+    assert section.text.splitlines()[1] == (
+        "Supervised, all, α 0.7: each margin has finished with fewer seeds than other settings of its sweep; none is picked."
+    )
+    assert section.figure
+    assert margin_lines(section.frame) == []
 
 
 @pytest.mark.parametrize(("last", "words"), [(50, "none differs"), (60, "one differs")])

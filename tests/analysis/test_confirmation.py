@@ -93,6 +93,15 @@ def test_finding_is_plain(baseline: pd.DataFrame, winner: pd.DataFrame, finding:
     assert result.verdict.startswith(finding)
 
 
+def test_seeds_that_are_missing_leave_nothing_confirmed() -> None:
+    baseline, winner = counts(80, 82, 81), counts(120, 121, 119)
+    assert confirm(baseline, winner).finding == CONFIRMED
+    result = confirm(baseline, winner, planned=5, missing=["2 seeds failed on the winner's side"])
+    assert result.finding == UNDECIDED
+    assert result.verdict.startswith("can't be told with 3 of 5 seeds (2 seeds failed on the winner's side): +19.5 points [")
+    assert confirm(winner, baseline, planned=5).finding == UNDECIDED
+
+
 def test_order_of_seeds_and_clips_is_no_matter() -> None:
     generator = np.random.default_rng(1)
     baseline, winner, _ = simulated(generator, 0.3, 0.5)

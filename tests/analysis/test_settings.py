@@ -26,6 +26,30 @@ def test_seeds_are_averaged_before_picking(fakes):
     assert pick(settings).baseline is None
 
 
+def test_a_setting_that_lost_a_seed_is_shown_and_no_candidate(fakes):
+    for seed in (0, 1):
+        for alpha, val in ((1.0, 0.5), (0.5, 0.6), (0.3, 0.9)):
+            if (alpha, seed) != (0.3, 1):
+                fakes.add(alpha, val=val, correct=50, seed=seed)
+    fakes.add(0.4, val=0.7, correct=50, sweep="other")  # of a sweep with one seed: it has lost nothing
+    fakes.add(0.1, val=0.2, correct=50, data__subset="clean")  # another subset, which as a whole has one seed
+    settings, notes = comparable_settings(fakes.trials, fakes.predictions)
+    assert settings.set_index("alpha")["candidate"].to_dict() == {1.0: True, 0.5: True, 0.3: False, 0.4: True, 0.1: True}
+    pair = pick(settings[settings["subset"] == "all"])
+    assert (pair.acl["alpha"], pair.candidates) == (0.4, 2)
+    assert notes[0].startswith("1 supervised settings (mine) have finished with fewer seeds than others of their sweep")
+
+
+def test_a_seed_that_another_study_has_too_is_not_lost(fakes):
+    for alpha in (1.0, 0.5):
+        fakes.add(alpha, val=0.5, correct=50)
+    fakes.add(1.0, val=0.5, correct=50, study="control")  # the same trial again, of which the latest counts
+    for seed in range(1, 4):
+        fakes.add(1.0, val=0.5, correct=50, seed=seed, study="control")
+    settings, _ = comparable_settings(fakes.trials, fakes.predictions)
+    assert settings["candidate"].all()
+
+
 def test_a_tie_goes_to_the_larger_alpha(fakes):
     for alpha in (0.2, 0.7, 0.4):
         fakes.add(alpha, val=0.6, correct=50)

@@ -1,5 +1,6 @@
 """`acl-study best` and `confirm` on records with known numbers."""
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from study import record_names as names
 from study.best import print_best
 from study.confirm import confirmation_lines, confirmation_study, confirmations, confirming
 from study.home import Home
-from study.launched import load_launched
+from study.launched import keep_study, load_launched
 from study.results import StudyResults
 from study.spec import Study, StudyError
 from toy_study import end_study, study_of
@@ -88,6 +89,42 @@ def test_a_baseline_of_another_sweep_counts_where_the_protocol_is_the_same(home:
     assert results.verdict(other.sweeps[0], results.choices["search"][0]) == "no baseline (alpha 1) in this study"
 
 
+def test_a_setting_that_lacks_seeds_is_no_candidate_in_words_and_neither_in_the_report(
+    home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    better = {1.0: 20, 0.5: 28, 0.3: 39}
+    study = study_of("lacking", {**ALPHAS, "seeds": [0, 1]})
+
+    def right(settings: Mapping[str, Any]) -> tuple[int, int] | None:
+        failed = (settings["loss.alpha"], settings["seed"]) == (0.3, 1)
+        return None if failed else (better[settings["loss.alpha"]], 60)
+
+    end_study(home, study, right)
+    text = printed(home, "lacking", capsys)
+    assert "best of 2 finished settings" in text
+    assert "sweep: loss.alpha 0.3 is no candidate: it has finished with 1 seed, others with 2" in text
+    trials = load_trials(home.store_uri, ["lacking"])
+    settings, notes = comparable_settings(trials, load_predictions(home.store_uri, trials.query("outcome == 'finished'")["run_id"]))
+    pair = pick(settings)
+    assert pair.acl is not None
+    assert (pair.acl["alpha"], pair.candidates, len(settings)) == (0.5, 1, 3)
+    assert set(pair.acl["run_ids"]) == {
+        row["run_id"] for row in StudyResults(study, home.store_uri).choices["sweep"][0].winners[0].rows
+    }
+    assert notes == [
+        "1 supervised settings (lacking) have finished with fewer seeds than others of their sweep: they are shown, and no "
+        "candidates where validation picks."
+    ]
+
+
+def test_a_baseline_that_lacks_seeds_is_not_called_absent(home: Home) -> None:
+    study = study_of("short", {**ALPHAS, "seeds": [0, 1]})
+    end_study(home, study, lambda settings: None if settings["loss.alpha"] == settings["seed"] else by_alpha(settings))
+    results = StudyResults(study, home.store_uri)
+    verdict = results.verdict(study.sweeps[0], results.choices["sweep"][0])
+    assert verdict == "no comparison: the baseline (alpha 1) has finished with fewer seeds than the winner"
+
+
 def test_several_objectives_print_the_front(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
     objective = [names.VAL_ACCURACY, names.VAL_MACRO_ACCURACY]  # the toy's second falls as the first rises
     end_study(home, study_of("front", {**ALPHAS, "objective": objective}), by_alpha)
@@ -150,6 +187,41 @@ def test_a_study_without_baseline_gets_one_for_each_subset(home: Home) -> None:
         "sweep-noisy_small": UNDECIDED,
     }
     assert "that all 2 hold at once is less certain" in confirmation_lines(repeated, home.store_uri)[-1]
+
+
+def test_seeds_on_which_a_winner_diverges_are_counted_in_words(home: Home) -> None:
+    end_study(home, study_of("fragile", ALPHAS), by_alpha)
+    study = again(home, "fragile", 5, {})
+
+    def right(settings: Mapping[str, Any]) -> tuple[int, int] | None:
+        winner = settings["loss.alpha"] < 1
+        return None if winner and settings["seed"] in (2, 4) else (20, (90 if winner else 45) + settings["seed"] % 2)
+
+    end_study(home, study, right)
+    line = confirmation_lines(study, home.store_uri)[1]
+    assert line.startswith("  sweep: can't be told with 3 of 5 seeds (2 seeds failed on the winner's side): +45.0 points")
+
+
+def test_a_winner_that_fails_on_all_seeds_says_so(home: Home) -> None:
+    end_study(home, study_of("broken", ALPHAS), by_alpha)
+    study = again(home, "broken", 2, {})
+    end_study(home, study, lambda settings: (20, 45) if settings["loss.alpha"] == 1 else None)
+    assert confirmation_lines(study, home.store_uri)[1] == (
+        "  sweep: no seed has finished on both sides (2 seeds failed on the winner's side)"
+    )
+
+
+def test_winners_that_changed_since_they_were_confirmed_are_one_clear_line(home: Home, tmp_path: Path) -> None:
+    end_study(home, study_of("changed", ALPHAS), by_alpha)
+    now = again(home, "changed", 3, {})
+    winner, baseline = now.sweeps
+    before = winner.model_copy(update={"base": {**winner.base, "loss.alpha": 0.3}})  # 0.5 had failed when it was confirmed
+    keep_study(home, now.model_copy(update={"sweeps": [before, baseline]}))
+    with pytest.raises(StudyError, match=r"have changed since changed-confirm was launched.*move .*/changed-confirm out") as caught:
+        again(home, "changed", None, {})
+    assert "\n" not in str(caught.value)
+    shutil.move(home.study("changed-confirm"), tmp_path)
+    assert again(home, "changed", 3, {}) == now
 
 
 def test_a_study_that_has_not_ended_is_not_confirmed(home: Home) -> None:

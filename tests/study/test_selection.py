@@ -28,6 +28,19 @@ def test_a_setting_with_fewer_seeds_is_no_candidate() -> None:
     rows = [row(1.0, 0.5), row(1.0, 0.5, 1), row(0.5, 0.9)]
     (choice,) = choices(sweep(seeds=[0, 1]), rows)
     assert [candidate.setting for candidate in choice.candidates] == [{"loss.alpha": 1.0}]
+    assert [(setting.setting, len(setting.rows), choice.seeds) for setting in choice.lacking] == [({"loss.alpha": 0.5}, 1, 2)]
+
+
+def test_seeds_that_a_subset_lacks_as_a_whole_take_no_winner_from_it() -> None:
+    space = {"data.subset": {"grid": ["noisy", "clean"]}, "loss.alpha": {"grid": [1.0, 0.5]}}
+    rows = [row(alpha, 0.5, seed, **{"data.subset": "noisy"}) for alpha in (1.0, 0.5) for seed in (0, 1)]
+    rows += [row(alpha, 1 - alpha / 2, 0, **{"data.subset": "clean"}) for alpha in (1.0, 0.5)]
+    found = choices(sweep(space=space, seeds=[0, 1]), rows)
+    assert [(choice.subset, choice.winners[0].setting["loss.alpha"], choice.seeds) for choice in found] == [
+        ("noisy", 1.0, 2),
+        ("clean", 0.5, 1),
+    ]
+    assert [choice.lacking for choice in found] == [[], []]
 
 
 def test_test_figures_pick_nothing() -> None:
