@@ -89,9 +89,10 @@ def break_mirrored(home: Path, pid: int) -> None:
 
 
 def cut(home: Path, pid: int) -> None:
-    """The last lines of everything that is written line by line are half there, and so is what trained the last trial."""
+    """Journals end in half a line, and what Optuna has last written, which it does not need to be there, is half gone."""
     for path in home.glob(f"studies/crash/*/{JOURNAL_FILE}"):
-        path.write_bytes(path.read_bytes()[:-9])
+        content = path.read_bytes()
+        path.write_bytes(content + content.splitlines()[-1][:-9])
     for path in home.glob(f"studies/crash/*/{STORAGE_FILE}"):
         path.write_bytes(path.read_bytes()[:-9])
 
