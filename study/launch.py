@@ -73,7 +73,8 @@ def launch(study: Study, home: Home, *, store_uri: str | None = None, address: s
         if not pending and all(mirrored(folder).get(name) == len(journal.events) for name, journal in journals.items()):
             return Outcome([])
         with ray_session(address, interruption) if pending else nullcontext():
-            _check_resources(pending)
+            if pending:
+                _check_resources(pending)
             keep_study(home, study)
             record = _open_record(study, home, store_uri, tags)
             return _run(study, pending, folder, journals, record, interruption)

@@ -138,6 +138,7 @@ class StudyRecord:
         tags = [RunTag(names.OUTCOME, outcome)] + ([RunTag(names.REASON, reason)] if reason else [])
         client.log_batch(run_id, tags=tags)
         client.set_terminated(run_id, RunStatus.to_string(_STATUS_OF_OUTCOME[outcome]))
+        self._last_step.pop(trial, None)  # should it be tried again, its run is to say so
 
     @in_words
     def log_setting(self, sweep: Sweep, settings: Mapping[str, Any], figures: Mapping[str, float], *, is_over: bool) -> None:

@@ -1,6 +1,7 @@
 """Records in a real SQLite store: complete, never doubled, found again by another process, and honest about how a trial ended."""
 
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -211,6 +212,30 @@ def test_a_failed_trial_that_is_resumed_is_running_without_outcome(record: Study
     run = trial_runs(record)["a"]
     assert run.info.status == "RUNNING"
     assert not {names.OUTCOME, names.REASON} & run.data.tags.keys()
+
+
+def test_a_trial_that_finishes_at_a_later_try_does_not_keep_the_reason_of_the_first(record: StudyRecord) -> None:
+    epochs = {1: {names.TRAIN_LOSS: 1.0, names.EPOCH_SECONDS: 1.0}}
+    for outcome, reason in ((names.FAILED, "OSError: disk full"), (names.FINISHED, None)):  # replayed by one launch
+        start(record, "a")
+        record.log_epochs("a", epochs)
+        record.finish_trial("a", outcome, reason=reason)
+    run = trial_runs(record)["a"]
+    assert (run.info.status, run.data.tags[names.OUTCOME]) == ("FINISHED", names.FINISHED)
+    assert names.REASON not in run.data.tags
+    assert losses(record, "a") == [(1, 1.0)]
+
+
+def test_a_damaged_database_is_no_refusal_of_the_record(record: StudyRecord, home: Path, tmp_path: Path) -> None:
+    path = tmp_path / "mlflow.db"
+    shutil.copy(home / "mlflow.db", path)
+    damaged = StudyRecord.create(f"sqlite:///{path}", "damaged", {}, "")
+    with path.open("r+b") as database:
+        size = path.stat().st_size
+        database.seek(size // 8)
+        database.write(b"\xff" * (size - size // 8))
+    with pytest.raises(StoreUnavailableError, match="malformed"):
+        start(damaged, "a")
 
 
 def test_trials_of_another_study_with_the_same_id_are_left_alone(record: StudyRecord) -> None:
