@@ -1,4 +1,4 @@
-"""What is kept of a launched study beside Ray's state: the study as launched, and where its records are."""
+"""What is kept of a launched study beside its journals: the study as launched, and where its records are."""
 
 import fcntl
 import hashlib
@@ -161,31 +161,44 @@ def keep_study(home: Home, study: Study) -> None:
 
 
 def records_of(home: Home, name: str) -> tuple[str, str] | None:
-    """MLflow store and run of a launched study; None if it was not launched in this home."""
+    """MLflow store of a launched study, and the key of its record there; None if it was not launched in this home.
+
+    Raises:
+        StudyError: the file that says so is damaged.
+    """
     path = home.study(name) / RECORD_FILE
     if not path.exists():
         return None
-    kept = json.loads(path.read_text(encoding="utf-8"))
-    return kept["store"] or home.store_uri, kept["run"]
-
-
-def keep_records(home: Home, name: str, store: str | None, run_id: str) -> None:
-    """Note where the records of a study are; `store` None is the home's own."""
-    _write(home.study(name) / RECORD_FILE, json.dumps({"store": store, "run": run_id}))
-
-
-def mirrored(folder: Path) -> dict[str, int]:
-    """How many events of each sweep's journal the MLflow store has, for the study in `folder`."""
     try:
-        written = json.loads((folder / MIRRORED_FILE).read_text(encoding="utf-8"))
-        return {name: int(count) for name, count in written.items()}
-    except (OSError, ValueError, TypeError, AttributeError):  # none, or damaged: everything is compared anew
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        return kept["store"] or home.store_uri, kept["key"]
+    except (ValueError, KeyError, TypeError):
+        raise StudyError(
+            f"{path} is damaged; restore it, or delete it and the study's run in MLflow: `resume {name}` then writes new records "
+            "from the journals"
+        ) from None
+
+
+def keep_records(home: Home, name: str, store: str | None, key: str) -> None:
+    """Note where the records of a study are; `store` None is the home's own, `key` that of its `StudyRecord`."""
+    _write(home.study(name) / RECORD_FILE, json.dumps({"store": store, "key": key}))
+
+
+def mirrored(folder: Path, run_id: str | None = None) -> dict[str, int]:
+    """How many events of each sweep's journal the MLflow store has, for the study in `folder`.
+
+    With a `run_id` none, if that is not the study's run into which they were written.
+    """
+    try:
+        kept = json.loads((folder / MIRRORED_FILE).read_text(encoding="utf-8"))
+        return {name: int(count) for name, count in kept["events"].items()} if run_id in (None, kept["run"]) else {}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):  # none, or damaged: everything is compared anew
         return {}
 
 
-def keep_mirrored(folder: Path, written: Mapping[str, int]) -> None:
+def keep_mirrored(folder: Path, run_id: str, written: Mapping[str, int]) -> None:
     """Note how many events the store has."""
-    _write(folder / MIRRORED_FILE, json.dumps(written))
+    _write(folder / MIRRORED_FILE, json.dumps({"run": run_id, "events": written}))
 
 
 def _write(path: Path, text: str) -> None:

@@ -81,6 +81,12 @@ def experiment_of(client: mlflow.MlflowClient, store_uri: str) -> str:
     return str(client.create_experiment(names.EXPERIMENT, artifact_location=artifacts, tags=kind))
 
 
+@in_words
+def begin_store(store_uri: str) -> None:
+    """Have the store ready for a first record."""
+    experiment_of(mlflow.MlflowClient(store_uri), store_uri)
+
+
 def runs_of_study(client: mlflow.MlflowClient, experiment: str, study_run: str, *conditions: str) -> list[Run]:
     """All runs that belong to a study's run, whoever their parent is; with conditions, those that meet them."""
     condition = " and ".join([f"tags.`{names.STUDY_RUN}` = '{study_run}'", *conditions])
