@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from acl.config import Config
+from acl.durable import write_durably
 from acl.store import FeatureStore
 
 PROJECT = "acl-study"
@@ -96,9 +97,7 @@ def append_provenance(folder: Path, launch: dict[str, Any]) -> None:
         except ValueError:
             launches = [{"unreadable": path.name}]  # better a gap that shows than a run that cannot go on
     folder.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(json.dumps([*launches, launch], indent=2) + "\n", encoding="utf-8")
-    partial.replace(path)
+    write_durably(path, json.dumps([*launches, launch], indent=2) + "\n")
 
 
 def _git(root: Path, *arguments: str) -> str:

@@ -3,7 +3,7 @@
 import errno
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from ray.tune import Callback
 
@@ -16,14 +16,16 @@ from study.searcher import Search
 from study.spaces import Point
 from study.trial import EPOCH, IS_LAST, RUNG_EPOCH
 
+_Arguments = ParamSpec("_Arguments")
+_Result = TypeVar("_Result")
 MOST_LOSSES = 1  # a trial whose worker died runs once more, alone
 
 
 class JournalKeeper(Callback):
     """Writes what happens to trials into the journal.
 
-    An error of the journal, such as a full disk, ends the launch before the trial goes on: what it reported is in its checkpoint,
-    and it reports that again.
+    An error of the journal or of Optuna's, such as a full disk, ends the launch before the trial goes on: what it reported is in
+    its checkpoint, and it reports that again.
 
     Attributes:
         journal: of the sweep.
@@ -55,7 +57,7 @@ class JournalKeeper(Callback):
         """A trial is over."""
         self._note(events.END, trial=name, outcome=outcome, reason=reason)
         if self._search is not None:
-            self._search.tell(name)
+            self._kept(self._search.tell, name)
 
     def change(self, name: str, epoch: int, point: Point, source: str) -> None:
         """After an epoch, a trial takes over another one's weights and goes on with other settings."""
@@ -76,7 +78,7 @@ class JournalKeeper(Callback):
         is_last, rung = bool(result[IS_LAST]), RUNG_EPOCH in result
         self._note(events.EPOCH, trial=name, epoch=epoch, is_last=is_last, rung=rung, metrics=metrics)
         if self._search is not None:
-            self._search.report(name, epoch, metrics)
+            self._kept(self._search.report, name, epoch, metrics)
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Note the end: finished, or stopped by the scheduler."""
@@ -97,9 +99,11 @@ class JournalKeeper(Callback):
             self.end(trial.trial_id, names.FAILED, failure.reason)
 
     def _note(self, event: str, **content: Any) -> None:
+        self._show(self._kept(self.journal.append, event, **content))
+
+    def _kept(self, write: Callable[_Arguments, _Result], *args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Result:
         try:
-            entry = self.journal.append(event, **content)
+            return write(*args, **kwargs)
         except OSError as error:
             self.error = error
             raise
-        self._show(entry)

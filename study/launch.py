@@ -5,6 +5,7 @@ import sys
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 import ray
 
@@ -13,8 +14,9 @@ from study import record_names as names
 from study.home import Home
 from study.interruption import Interruption
 from study.journal import Event, Journal
-from study.launched import check_unchanged, keep_records, keep_study, mirrored, only_launch, records_of, study_digest, study_text
+from study.launched import check_unchanged, keep_records, keep_study, only_launch, records_of, study_digest, study_text
 from study.mirror import PATIENCE_SECONDS, Mirror
+from study.mlflow_store import RecordError, StoreUnavailableError, begin_store
 from study.progress import ProgressLine
 from study.ray_session import ray_session
 from study.records import StudyRecord
@@ -56,8 +58,8 @@ def launch(study: Study, home: Home, *, store_uri: str | None = None, address: s
         address: of a Ray cluster; None starts Ray on this machine.
 
     Raises:
-        StudyError: another study was launched under this name, it is running already, it keeps its records elsewhere, or no
-            machine fits its trials.
+        StudyError: another study was launched under this name, it is running already, it keeps its records elsewhere, the
+            store of a first launch does not answer, or no machine fits its trials.
         StoreError: the corpus is not prepared.
     """
     tags = _study_tags(study)
@@ -70,12 +72,16 @@ def launch(study: Study, home: Home, *, store_uri: str | None = None, address: s
         folder = home.study(study.name)
         journals = {sweep.name: Journal(folder / sweep.name) for sweep in study.sweeps}
         pending = [sweep for sweep in study.sweeps if not is_complete(sweep, journals[sweep.name])]
-        if not pending and all(mirrored(folder).get(name) == len(journal.events) for name, journal in journals.items()):
-            return Outcome([])
+        if kept is None:
+            _begin_store(store_uri or home.store_uri)
         with ray_session(address, interruption) if pending else nullcontext():
-            _check_resources(pending)
+            if pending:
+                _check_resources(pending)
             keep_study(home, study)
-            record = _open_record(study, home, store_uri, tags)
+            if kept is None:  # noted before there is a run in the store, which is found by its key whenever this process dies
+                kept = store_uri or home.store_uri, uuid4().hex
+                keep_records(home, study.name, store_uri, kept[1])
+            record = StudyRecord(kept[0], study.name, kept[1], tags, study_text(study))
             return _run(study, pending, folder, journals, record, interruption)
 
 
@@ -120,16 +126,14 @@ def _run(
     return Outcome(outcomes, interruption.reason, recorded)
 
 
-def _open_record(study: Study, home: Home, store_uri: str | None, tags: dict[str, str]) -> StudyRecord:
-    """The study's record: the one it was launched with, or a new one."""
-    kept = records_of(home, study.name)
-    if kept is None:
-        record = StudyRecord.create(store_uri or home.store_uri, study.name, tags, study_text(study))
-        keep_records(home, study.name, store_uri, record.parent_run_id)
-        return record
-    record = StudyRecord(kept[0], study.name, kept[1])
-    record.reopen()
-    return record
+def _begin_store(store_uri: str) -> None:
+    """A first launch ends here where the store does not answer; later ones go on, and their records follow."""
+    try:
+        begin_store(store_uri)
+    except (StoreUnavailableError, RecordError) as error:
+        raise StudyError(
+            f"the MLflow store {store_uri} takes no records ({error}); mend it, or name another with --store"
+        ) from None
 
 
 def _study_tags(study: Study) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What is kept of a launched study beside Ray's state: the study as launched, and where its records are."""
+"""What is kept of a launched study beside its journals: the study as launched, and where its records are."""
 
 import fcntl
 import hashlib
@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from acl.durable import write_durably
 from study.home import Home
 from study.spec import Study, StudyError
 from study.sweep import Resources
@@ -50,7 +51,7 @@ def load_launched(home: Home, name: str) -> Study:
     """The study that was launched as `name`.
 
     Raises:
-        StudyError: there is none.
+        StudyError: there is none, or its file is of another version or damaged.
     """
     path = home.study(name) / STUDY_FILE
     if not path.exists():
@@ -58,9 +59,10 @@ def load_launched(home: Home, name: str) -> Study:
         raise StudyError(f"no study {name!r} in {home.root}; launched there: {', '.join(known) or 'none'}")
     try:
         return Study.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (ValidationError, yaml.YAMLError) as error:
+    except (ValidationError, yaml.YAMLError, UnicodeDecodeError) as error:
         raise StudyError(
-            f"{path} is no study of this version ({str(error).splitlines()[0]}); run it anew under another --name"
+            f"{path} is damaged or no study of this version ({str(error).splitlines()[0]}); run it anew under another --name, or "
+            "if it is damaged, delete it and `run` the same study again: its trials go on"
         ) from None
 
 
@@ -84,12 +86,12 @@ def check_unchanged(home: Home, study: Study) -> None:
     """Results of two different studies never mix.
 
     Raises:
-        StudyError: another study was launched under this name. Its first line is the rule, the others are the differences.
+        StudyError: another study was launched under this name; the first line is the rule, the others are the differences. Or the
+            launched study's file is damaged.
     """
-    path = home.study(study.name) / STUDY_FILE
-    if not path.exists():
+    if not (home.study(study.name) / STUDY_FILE).exists():
         return
-    launched, now = (_identity(content) for content in (yaml.safe_load(path.read_text(encoding="utf-8")), _content(study)))
+    launched, now = (_identity(_content(each)) for each in (load_launched(home, study.name), study))
     if _digest(launched) == _digest(now):
         return
     before, after = dict(_leaves(launched)), dict(_leaves(now))
@@ -157,41 +159,48 @@ def _lock_file(home: Home, name: str) -> Path:
 def keep_study(home: Home, study: Study) -> None:
     """Write the study's file into its folder."""
     home.study(study.name).mkdir(parents=True, exist_ok=True)
-    _write(home.study(study.name) / STUDY_FILE, study_text(study))
+    write_durably(home.study(study.name) / STUDY_FILE, study_text(study))
 
 
 def records_of(home: Home, name: str) -> tuple[str, str] | None:
-    """MLflow store and run of a launched study; None if it was not launched in this home."""
+    """MLflow store of a launched study, and the key of its record there; None if it was not launched in this home.
+
+    Raises:
+        StudyError: the file that says so is damaged.
+    """
     path = home.study(name) / RECORD_FILE
     if not path.exists():
         return None
-    kept = json.loads(path.read_text(encoding="utf-8"))
-    return kept["store"] or home.store_uri, kept["run"]
-
-
-def keep_records(home: Home, name: str, store: str | None, run_id: str) -> None:
-    """Note where the records of a study are; `store` None is the home's own."""
-    _write(home.study(name) / RECORD_FILE, json.dumps({"store": store, "run": run_id}))
-
-
-def mirrored(folder: Path) -> dict[str, int]:
-    """How many events of each sweep's journal the MLflow store has, for the study in `folder`."""
     try:
-        written = json.loads((folder / MIRRORED_FILE).read_text(encoding="utf-8"))
-        return {name: int(count) for name, count in written.items()}
-    except (OSError, ValueError, TypeError, AttributeError):  # none, or damaged: everything is compared anew
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        return kept["store"] or home.store_uri, kept["key"]
+    except (ValueError, KeyError, TypeError):
+        raise StudyError(
+            f"{path} is damaged; restore it, or delete it and the study's run in MLflow: `resume {name}` then writes new records "
+            "from the journals"
+        ) from None
+
+
+def keep_records(home: Home, name: str, store: str | None, key: str) -> None:
+    """Note where the records of a study are; `store` None is the home's own, `key` that of its `StudyRecord`."""
+    write_durably(home.study(name) / RECORD_FILE, json.dumps({"store": store, "key": key}))
+
+
+def mirrored(folder: Path, run_id: str | None = None) -> dict[str, int]:
+    """How many events of each sweep's journal the MLflow store has, for the study in `folder`.
+
+    With a `run_id` none, if that is not the study's run into which they were written.
+    """
+    try:
+        kept = json.loads((folder / MIRRORED_FILE).read_text(encoding="utf-8"))
+        return {name: int(count) for name, count in kept["events"].items()} if run_id in (None, kept["run"]) else {}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):  # none, or damaged: everything is compared anew
         return {}
 
 
-def keep_mirrored(folder: Path, written: Mapping[str, int]) -> None:
+def keep_mirrored(folder: Path, run_id: str, written: Mapping[str, int]) -> None:
     """Note how many events the store has."""
-    _write(folder / MIRRORED_FILE, json.dumps(written))
-
-
-def _write(path: Path, text: str) -> None:
-    partial = path.with_suffix(".partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+    write_durably(folder / MIRRORED_FILE, json.dumps({"run": run_id, "events": written}))
 
 
 def _content(study: Study) -> dict[str, Any]:

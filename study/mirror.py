@@ -4,7 +4,8 @@ import contextlib
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,16 +49,12 @@ class Mirror:
         self._journals = journals
         self._say = say
         self._queue: queue.SimpleQueue[tuple[str, Event] | None] = queue.SimpleQueue()
-        self._written = mirrored(folder)
-        if any(self._written.get(name, 0) > len(journal.events) for name, (_, journal) in journals.items()):
-            self._written = {}  # the end of a journal is lost: everything is compared anew
-            self._note_written()
+        self._earlier = {name: len(journal.events) for name, (_, journal) in journals.items()}  # events of earlier launches
+        self._written: dict[str, int] = {}
         self._stop = threading.Event()  # set: give up what the store does not take
-        self._crash: BaseException | None = None
+        self._is_through = False  # everything was offered to the store
         self._described: set[str] = set()
-        for name, (_, journal) in journals.items():
-            for event in journal.events[self._written.get(name, 0) :]:
-                self._queue.put((name, event))
+        self._refusals: set[str] = set()
         self._thread = threading.Thread(target=self._run, name="mirror", daemon=True)
         self._thread.start()
 
@@ -81,13 +78,12 @@ class Mirror:
         while self._thread.is_alive():
             self._thread.join(timeout=0.2)  # a wait with an end lets signals through
         given_up.cancel()
-        if self._crash is not None:
-            raise self._crash
-        if self._stop.is_set():
+        if not self._is_through:
             return False
         try:
             self._record.close(complete=complete)
-        except StoreUnavailableError:
+        except Exception as error:  # a launch that ends for a reason of its own is to say that one
+            self._refuse(self._record.study, error)
             return False
         return True
 
@@ -97,23 +93,53 @@ class Mirror:
 
     def _run(self) -> None:
         try:
-            while True:
-                taken, at_end = self._take()
-                for sweep, batch in _batches(taken):
-                    if not self._insist(sweep, batch):
-                        return
-                for sweep, _ in taken:
-                    self._written[sweep] = self._written.get(sweep, 0) + 1
-                self._note_written()
-                if at_end:
-                    self._stop.clear()
-                    return
+            self._is_through = self._open() and self._write_earlier() and self._write_new()
         except BaseException as error:
-            self._crash = error
+            self._refuse(self._record.study, error)
+
+    def _open(self) -> bool:
+        """Find the record, or begin a new one, and learn what is written."""
+        if not self._insist(self._record.study, self._record.open) or not self._record.parent_run_id:
+            return False
+        self._written = mirrored(self._folder, self._record.parent_run_id)
+        if not self._written and mirrored(self._folder):
+            self._say(f"the MLflow store has no record of {self._record.study} any more; it is written anew from the journals")
+        if any(self._written.get(name, 0) > count for name, count in self._earlier.items()):
+            self._written = {}  # the end of a journal is lost: everything is compared anew
+        self._note_written()
+        return True
+
+    def _write_earlier(self) -> bool:
+        """Write what earlier launches have left in the journals."""
+        left = [
+            (name, event)
+            for name, (_, journal) in self._journals.items()
+            for event in journal.events[self._written.get(name, 0) : self._earlier[name]]
+        ]
+        return all(self._write(left[first : first + _MOST_EVENTS]) for first in range(0, len(left), _MOST_EVENTS))
+
+    def _write_new(self) -> bool:
+        """Write what this launch adds, until its end."""
+        at_end = False
+        while not at_end:
+            taken, at_end = self._take()
+            if not self._write(taken):
+                return False
+        return True
+
+    def _write(self, taken: list[tuple[str, Event]]) -> bool:
+        for sweep, batch in _batches(taken):
+            for write in self._writes(sweep, batch):
+                if not self._insist(batch[0].get("trial", sweep), write):
+                    return False
+        for sweep, _ in taken:
+            self._written[sweep] = self._written.get(sweep, 0) + 1
+        self._note_written()
+        return True
 
     def _note_written(self) -> None:
         with contextlib.suppress(OSError):  # of a full disk: the next launch compares more than it must
-            keep_mirrored(self._folder, self._written)
+            keep_mirrored(self._folder, self._record.parent_run_id, self._written)
 
     def _take(self) -> tuple[list[tuple[str, Event]], bool]:
         """What comes within a moment, at least one event; and whether the end did."""
@@ -130,49 +156,59 @@ class Mirror:
                 return taken, False
         return taken, True
 
-    def _insist(self, sweep: str, batch: list[Event]) -> bool:
-        """Write until the store takes it; False when the patience is over."""
+    def _insist(self, what: str, write: Callable[[], None]) -> bool:
+        """Write until the store takes it or refuses it; False when the patience is over."""
         wait = _FIRST_WAIT
         while True:
             try:
-                self._write(sweep, batch)
+                write()
             except StoreUnavailableError as error:
                 if wait == _FIRST_WAIT:
                     self._say(f"the MLflow store does not answer ({error}); trials go on, their records follow")
                 if self._stop.wait(wait):
                     return False
                 wait = min(2 * wait, _LONGEST_WAIT)
-            except RecordError as error:  # it will never take this, e.g. of a run that somebody deleted
-                self._say(f"MLflow refuses a record of {batch[0].get('trial', sweep)}: {error}")
+            except Exception as error:  # it will never be taken, e.g. of a run that somebody deleted; the others are
+                self._refuse(what, error)
                 return True
             else:
                 if wait > _FIRST_WAIT:
                     self._say("the MLflow store answers again")
                 return True
 
-    def _write(self, sweep_name: str, batch: list[Event]) -> None:
-        (sweep, journal), event = self._journals[sweep_name], batch[0]
+    def _refuse(self, what: str, error: BaseException) -> None:
+        """Say, once, what is not written."""
+        known = isinstance(error, RecordError | StoreUnavailableError)
+        line = f"MLflow refuses a record of {what}: {error if known else f'unexpected {type(error).__name__}: {error}'}"
+        if line not in self._refusals:
+            self._say(line)
+        self._refusals.add(line)
+
+    def _writes(self, sweep_name: str, batch: list[Event]) -> Iterator[Callable[[], None]]:
+        """What is to be written of an event, or of a trial's epochs; each of it can be refused without the others."""
+        (sweep, journal), event, record = self._journals[sweep_name], batch[0], self._record
         if event["event"] == events.LAUNCH:
+            yield record.go_on
             return
         trial, folder = event["trial"], state_folder(self._folder / sweep_name, event["trial"])
         if event["event"] == events.TRIAL:
-            self._record.start_trial(trial, sweep, _all_settings(sweep, event["point"]))
+            yield lambda: record.start_trial(trial, sweep, _all_settings(sweep, event["point"]))
             return
         if event["event"] == events.LOST:
             self._described.discard(trial)  # another worker goes on
             return
         if trial not in self._described and (launches := _text(folder / PROVENANCE_FILE)):
-            self._record.log_provenance(trial, launches)
             self._described.add(trial)
+            yield partial(record.log_provenance, trial, launches)
         if event["event"] == events.EPOCH:
-            self._record.log_epochs(trial, {entry["epoch"]: entry["metrics"] for entry in batch})
+            yield lambda: record.log_epochs(trial, {entry["epoch"]: entry["metrics"] for entry in batch})
         elif event["event"] == events.SETTINGS:
-            self._record.log_settings(trial, event["point"])
+            yield lambda: record.log_settings(trial, event["point"])
         elif event["event"] == events.END:
             predictions = _text(folder / names.PREDICTIONS_FILE)
-            self._record.finish_trial(trial, event["outcome"], predictions=predictions, reason=event["reason"])
+            yield lambda: record.finish_trial(trial, event["outcome"], predictions=predictions, reason=event["reason"])
             if len(sweep.seeds) > 1:
-                self._write_setting(sweep, journal, trial)
+                yield lambda: self._write_setting(sweep, journal, trial)
 
     def _write_setting(self, sweep: Sweep, journal: Journal, trial: str) -> None:
         """What the seeds of the trial's setting have given, as the journal has it now: writing it again changes nothing."""
@@ -203,4 +239,4 @@ def _batches(taken: list[tuple[str, Event]]) -> list[tuple[str, list[Event]]]:
 
 
 def _text(path: Path) -> str | None:
-    return path.read_text(encoding="utf-8") if path.exists() else None
+    return path.read_text(encoding="utf-8", errors="replace") if path.exists() else None

@@ -30,6 +30,8 @@ _PAGE = 1000
 # What MLflow answers when the request itself is wrong; anything else may be different in a moment.
 _REFUSALS = ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS", "BAD_REQUEST", "INVALID_STATE")
 
+_SQLALCHEMY = "(Background on this error at: https://sqlalche.me/"  # in its texts, which a tracking server passes on
+
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
 
@@ -51,13 +53,18 @@ def in_words(call: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Resul
             return call(*args, **kwargs)
         except MlflowException as error:
             first_line = (str(error).splitlines() or ["no message"])[0]
-            if error.error_code in _REFUSALS:
+            if error.error_code in _REFUSALS and not _is_of_the_database(error):
                 raise RecordError(first_line) from error
             raise StoreUnavailableError(first_line[:200]) from error
         except (OSError, SQLAlchemyError) as error:
             raise StoreUnavailableError((str(error).splitlines() or [type(error).__name__])[0][:200]) from error
 
     return calling
+
+
+def _is_of_the_database(error: MlflowException) -> bool:
+    """Whether a database failed, e.g. one that is damaged: MLflow calls most of that a bad request, with SQLAlchemy's text."""
+    return isinstance(error.__cause__, SQLAlchemyError) or _SQLALCHEMY in str(error)
 
 
 def experiment_of(client: mlflow.MlflowClient, store_uri: str) -> str:
@@ -72,6 +79,12 @@ def experiment_of(client: mlflow.MlflowClient, store_uri: str) -> str:
     artifacts = (database.resolve().parent / "artifacts").as_uri() if database else None
     kind = {_EXPERIMENT_KIND: "custom_model_development"}
     return str(client.create_experiment(names.EXPERIMENT, artifact_location=artifacts, tags=kind))
+
+
+@in_words
+def begin_store(store_uri: str) -> None:
+    """Have the store ready for a first record."""
+    experiment_of(mlflow.MlflowClient(store_uri), store_uri)
 
 
 def runs_of_study(client: mlflow.MlflowClient, experiment: str, study_run: str, *conditions: str) -> list[Run]:

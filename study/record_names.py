@@ -16,6 +16,7 @@ KIND_TRIAL = "trial"
 STUDY = "acl_study.study"  # the name under which the study was launched
 
 # Tags of study runs
+RECORD = "acl_study.record"  # key of the study's record, by which every launch finds its run
 QUESTION = "acl_study.question"
 PAPER_FOUND = "acl_study.paper_found"
 CORPUS = "acl_study.corpus"  # e.g. "FSDnoisy18k" or "synthetic corpus, small, seed 0"

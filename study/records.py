@@ -18,7 +18,7 @@ from mlflow.entities import Metric, Param, RunStatus, RunTag
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE, MLFLOW_USER
 
 from study import record_names as names
-from study.mlflow_store import experiment_of, in_words, runs_of_study, user
+from study.mlflow_store import RecordError, experiment_of, in_words, runs_of_study, user
 from study.provenance_tags import provenance_tags
 from study.seeds import SEED
 from study.setting_records import SettingRecords
@@ -35,37 +35,46 @@ class StudyRecord:
 
     Attributes:
         store_uri: MLflow tracking store, e.g. `sqlite:////data/acl-runs/mlflow.db`.
-        parent_run_id: of the study's run.
+        study: its name.
+        key: by which every launch finds the study's run.
+        tags: of a new run, beside its own.
+        study_file: text of the study's file.
+        parent_run_id: of the study's run; empty until `open` has found or made it.
     """
 
     store_uri: str
     study: str
-    parent_run_id: str
+    key: str
+    tags: Mapping[str, str] = field(default_factory=dict)
+    study_file: str = field(default="", repr=False)
+    parent_run_id: str = field(default="", init=False)
     _trial_runs: dict[str, str] = field(default_factory=dict, repr=False)
     _last_step: dict[str, int] = field(default_factory=dict, repr=False)  # of trials that this launch has touched
     _experiment: str = field(default="", repr=False)
     _settings: SettingRecords = field(default_factory=SettingRecords, repr=False)
     _in_doubt: bool = field(default=False, repr=False)  # a server may have created a run although its answer is lost
 
-    @classmethod
     @in_words
-    def create(cls, store_uri: str, study: str, tags: Mapping[str, str], study_file: str) -> "StudyRecord":
-        """New record of `study`, with `tags` and the text of its file as artifact."""
-        client = mlflow.MlflowClient(store_uri)
-        experiment = experiment_of(client, store_uri)
-        own = {names.KIND: names.KIND_STUDY, names.STUDY: study, MLFLOW_RUN_NAME: study, MLFLOW_USER: user()}
-        own[MLFLOW_RUN_NOTE] = tags.get(names.QUESTION, "")  # MLflow's page shows it as the run's description
-        run = client.create_run(experiment, run_name=study, tags={**own, **tags})
-        client.log_text(run.info.run_id, study_file, names.STUDY_FILE)
-        return cls(store_uri, study, run.info.run_id, _experiment=experiment)
+    def open(self) -> None:
+        """Find the runs of the study and of its trials; a study without one, because it is new or somebody deleted it, gets one."""
+        client = self._client()
+        self._experiment = experiment_of(client, self.store_uri)
+        found = client.search_runs([self._experiment], f"tags.`{names.RECORD}` = '{self.key}'")
+        if found:
+            self.parent_run_id = found[0].info.run_id
+            self._find_runs(client)
+        else:
+            own = {names.KIND: names.KIND_STUDY, names.STUDY: self.study, names.RECORD: self.key}
+            own |= {MLFLOW_RUN_NAME: self.study, MLFLOW_USER: user()}
+            own[MLFLOW_RUN_NOTE] = self.tags.get(names.QUESTION, "")  # MLflow's page shows it as the run's description
+            run = client.create_run(self._experiment, run_name=self.study, tags={**own, **self.tags})
+            self.parent_run_id = run.info.run_id
+        client.log_text(self.parent_run_id, self.study_file, names.STUDY_FILE)
 
     @in_words
-    def reopen(self) -> None:
-        """Mark the study's run as running again, and find the runs of its trials."""
-        client = self._client()
-        client.update_run(self.parent_run_id, status=RunStatus.to_string(RunStatus.RUNNING))
-        self._experiment = client.get_run(self.parent_run_id).info.experiment_id
-        self._find_runs(client)
+    def go_on(self) -> None:
+        """Have the study's run say that it runs."""
+        self._client().update_run(self.parent_run_id, status=RunStatus.to_string(RunStatus.RUNNING))
 
     @in_words
     def start_trial(self, trial: str, sweep: Sweep, settings: Mapping[str, Any]) -> None:
@@ -107,29 +116,33 @@ class StudyRecord:
         for epoch in sorted(epochs):
             metrics = _metrics(epochs[epoch], epoch) if epoch > last_step else []
             if len(batch) + len(metrics) > _MOST_METRICS:  # an epoch's metrics come together, of which one tells that it is there
-                client.log_batch(self._trial_runs[trial], metrics=batch)
+                client.log_batch(self._run_of(trial), metrics=batch)
                 batch = []
             batch += metrics
-        client.log_batch(self._trial_runs[trial], metrics=batch)
+        client.log_batch(self._run_of(trial), metrics=batch)
         self._last_step[trial] = max(last_step, *epochs)
 
     @in_words
     def log_settings(self, trial: str, point: Point) -> None:
         """Note settings that a trial has taken over while it runs; its parameters stay those that it began with."""
         tags = [RunTag(names.CHANGED_SETTINGS, json.dumps(point))]
-        self._client().log_batch(self._trial_runs[trial], tags=tags)
+        self._client().log_batch(self._run_of(trial), tags=tags)
 
     @in_words
     def log_provenance(self, trial: str, launches: str) -> None:
         """Log what a trial's numbers come from, a JSON list of launches, as artifact and as tags."""
-        client, run_id = self._client(), self._trial_runs[trial]
+        client, run_id = self._client(), self._run_of(trial)
         client.log_text(run_id, launches, names.PROVENANCE_FILE)
-        client.log_batch(run_id, tags=[RunTag(name, value) for name, value in provenance_tags(json.loads(launches)).items()])
+        try:
+            tags = provenance_tags(json.loads(launches))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise RecordError(f"{names.PROVENANCE_FILE} is damaged, its run gets no tags of it") from None
+        client.log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])
 
     @in_words
     def finish_trial(self, trial: str, outcome: str, *, predictions: str | None = None, reason: str | None = None) -> None:
         """Close the trial's run with its outcome, the predictions of its last epoch (CSV text) and the reason of a failure."""
-        client, run_id = self._client(), self._trial_runs[trial]
+        client, run_id = self._client(), self._run_of(trial)
         if predictions is not None:
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder, names.PREDICTIONS_FILE)
@@ -138,6 +151,7 @@ class StudyRecord:
         tags = [RunTag(names.OUTCOME, outcome)] + ([RunTag(names.REASON, reason)] if reason else [])
         client.log_batch(run_id, tags=tags)
         client.set_terminated(run_id, RunStatus.to_string(_STATUS_OF_OUTCOME[outcome]))
+        self._last_step.pop(trial, None)  # should it be tried again, its run is to say so
 
     @in_words
     def log_setting(self, sweep: Sweep, settings: Mapping[str, Any], figures: Mapping[str, float], *, is_over: bool) -> None:
@@ -150,13 +164,15 @@ class StudyRecord:
         client = self._client()
         for run in runs_of_study(client, self._experiment, self.parent_run_id, "attributes.status = 'RUNNING'"):
             client.set_terminated(run.info.run_id, RunStatus.to_string(RunStatus.KILLED))
-        client.set_terminated(self.parent_run_id, RunStatus.to_string(RunStatus.FINISHED if complete else RunStatus.KILLED))
+        status = RunStatus.to_string(RunStatus.FINISHED if complete else RunStatus.KILLED)
+        if client.get_run(self.parent_run_id).info.status != status:  # what had ended keeps its time
+            client.set_terminated(self.parent_run_id, status)
 
     def _go_on(self, client: mlflow.MlflowClient, trial: str) -> None:
         """Have the trial's run say that it runs, once a launch, and learn which epochs it has."""
         if trial in self._last_step:
             return
-        run_id = self._trial_runs[trial]
+        run_id = self._run_of(trial)
         history = client.get_metric_history(run_id, names.EPOCH_SECONDS)
         client.update_run(run_id, status=RunStatus.to_string(RunStatus.RUNNING))
         tags = client.get_run(run_id).data.tags
@@ -164,6 +180,11 @@ class StudyRecord:
             if tag in tags:
                 client.delete_tag(run_id, tag)
         self._last_step[trial] = max((metric.step for metric in history), default=0)
+
+    def _run_of(self, trial: str) -> str:
+        if trial not in self._trial_runs:
+            raise RecordError(f"{trial} has no run in the store any more")
+        return self._trial_runs[trial]
 
     def _common_tags(self, sweep: Sweep) -> dict[str, str]:
         """Tags of trials and of the settings that they repeat."""

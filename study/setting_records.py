@@ -10,6 +10,7 @@ from mlflow.entities import Metric, Param, Run, RunStatus
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME
 
 from study import record_names as names
+from study.mlflow_store import RecordError
 from study.seeds import SEED, setting_text
 from study.selection import setting_of_row
 from study.sweep import Sweep
@@ -66,7 +67,10 @@ class SettingRecords:
             figures: of `study.seeds.Setting.figures`.
             is_over: whether no seed is left; the run has failed if none of them has finished.
         """
-        run_id = self._runs[_key(sweep, settings)]
+        key = _key(sweep, settings)
+        if key not in self._runs:
+            raise RecordError(f"the setting {key[1]} has no run in the store any more")
+        run_id = self._runs[key]
         logged = client.get_run(run_id).data.metrics
         now, seeds = int(time.time() * 1000), int(figures[names.SEEDS])
         changed = [Metric(name, value, now, seeds) for name, value in figures.items() if logged.get(name) != value]

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from acl.config import build_config, flatten
+from acl.durable import write_durably
 from acl.training import EpochResult, fit
 from study import record_names as names
 from study.commands import parse_settings
@@ -67,5 +68,5 @@ def _print_final(result: EpochResult, checkpoints: Path | None) -> None:
             print(f"  {name} {value:.4g}")
     if checkpoints is not None:
         path = checkpoints / names.PREDICTIONS_FILE
-        path.write_text(predictions_csv(result), encoding="utf-8")
+        write_durably(path, predictions_csv(result))
         print(f"predictions of every clip: {path}")

@@ -8,6 +8,7 @@ from typing import Any
 from ray import tune
 
 from acl.config import Config, build_config
+from acl.durable import write_durably
 from acl.training import Population, fit
 from acl.training.device import limit_gpu_memory
 from study import record_names as names
@@ -47,7 +48,7 @@ def run_trial(
     with closing(fit(config, folder, population)) as results:
         for result in results:
             if result.predictions:  # also where the epoch was received: the file may be lost
-                (folder / names.PREDICTIONS_FILE).write_text(predictions_csv(result), encoding="utf-8")
+                write_durably(folder / names.PREDICTIONS_FILE, predictions_csv(result))
             if result.epoch <= ray_config[RECEIVED]:
                 continue
             tune.report({**result.metrics, EPOCH: result.epoch, IS_LAST: result.is_last, **rung_epoch(config, result.epoch)})

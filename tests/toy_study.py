@@ -5,6 +5,7 @@ import io
 import itertools
 from collections.abc import Callable, Mapping
 from typing import Any
+from uuid import uuid4
 
 from study import journal as events
 from study import record_names as names
@@ -35,14 +36,28 @@ def study_of(name: str, *sweeps: dict[str, Any], **fields: Any) -> Study:
 def end_study(home: Home, study: Study, right: Right, trials: int | None = None) -> StudyRecord:
     """Write what a launch of the study's grids would, with `right` numbers; of each sweep all trials, or the first few."""
     keep_study(home, study)
-    record = StudyRecord.create(home.store_uri, study.name, {}, study_text(study))
-    keep_records(home, study.name, None, record.parent_run_id)
+    record = new_record(home.store_uri, study.name, study_file=study_text(study))
+    keep_records(home, study.name, None, record.key)
     journals = {sweep.name: Journal(home.study(study.name) / sweep.name) for sweep in study.sweeps}
     for sweep in study.sweeps:
         for number, point in itertools.islice(enumerate(sweep.points), trials):
             _end_trial(home, study.name, sweep, journals[sweep.name], number, point, right)
     mirror(home, study, record, journals, complete=trials is None)
     return record
+
+
+def new_record(store_uri: str, study: str, tags: Mapping[str, str] | None = None, study_file: str = "") -> StudyRecord:
+    """The record of a study's first launch."""
+    record = StudyRecord(store_uri, study, uuid4().hex, tags or {}, study_file)
+    record.open()
+    return record
+
+
+def reopened(record: StudyRecord) -> StudyRecord:
+    """The record as another process opens it, with nothing remembered."""
+    resumed = StudyRecord(record.store_uri, record.study, record.key, record.tags, record.study_file)
+    resumed.open()
+    return resumed
 
 
 def mirror(home: Home, study: Study, record: StudyRecord, journals: dict[str, Journal], *, complete: bool) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from study.home import Home
-from study.launched import check_unchanged, keep_study, load_launched, study_digest
+from study.launched import check_unchanged, keep_records, keep_study, load_launched, records_of, study_digest
 from study.spec import Study, StudyError
 from study.study_files import resolve_study
 
@@ -77,6 +77,26 @@ def test_a_folder_of_another_version_is_refused_in_one_line(tmp_path: Path) -> N
     keep_study(home, study())
     path = home.study("mine") / "study.yaml"
     path.write_text(path.read_text().replace("seeds:", "sedes:"))
-    with pytest.raises(StudyError, match="no study of this version") as caught:
+    with pytest.raises(StudyError, match="no study of this version \\(") as caught:
         load_launched(home, "mine")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("left", [0.0, 0.3, 0.9])
+def test_files_that_are_cut_off_are_refused_in_one_line_with_a_remedy(left: float, tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    keep_study(home, study())
+    keep_records(home, "mine", None, "key")
+    assert records_of(home, "mine") == (home.store_uri, "key")
+    for name, read in (
+        ("study.yaml", lambda: check_unchanged(home, study())),
+        ("study.yaml", lambda: load_launched(home, "mine")),
+        ("record.json", lambda: records_of(home, "mine")),
+    ):
+        path = home.study("mine") / name
+        whole = path.read_text()
+        path.write_text(whole[: int(left * len(whole))])
+        with pytest.raises(StudyError, match=f"{name} is damaged.*delete it") as caught:
+            read()
+        assert "\n" not in str(caught.value)
+        path.write_text(whole)

@@ -1,6 +1,7 @@
 """The mirror on real stores: complete and once, whenever it was killed, and patient with a store that is locked or gone."""
 
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -17,6 +18,7 @@ import mlflow
 import pytest
 from mlflow.entities import Run
 
+from acl.provenance import PROVENANCE_FILE
 from study import journal as events
 from study import record_names as names
 from study.journal import Journal
@@ -25,6 +27,7 @@ from study.mirror import Mirror
 from study.records import StudyRecord
 from study.sweep import Sweep
 from study.trial import state_folder
+from toy_study import new_record
 
 SWEEP = Sweep.model_validate(
     {"name": "s", "base": {"mode": "supervised", "data.root": "corpus"}, "space": {"loss.alpha": {"grid": [1.0, 0.5]}}}
@@ -35,7 +38,7 @@ SWEEP = Sweep.model_validate(
 def store_uri(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A store with its schema, which takes seconds to create."""
     uri = f"sqlite:///{tmp_path_factory.mktemp('store') / 'mlflow.db'}"
-    StudyRecord.create(uri, "first", {}, "")
+    new_record(uri, "first")
     return uri
 
 
@@ -45,7 +48,7 @@ class Sides:
     def __init__(self, folder: Path, store_uri: str) -> None:
         self.folder = folder
         self.journal = Journal(folder / "s")
-        self.record = StudyRecord.create(store_uri, folder.name, {}, "")
+        self.record = new_record(store_uri, folder.name)
         self.said: list[str] = []
 
     def note(self, mirror: Mirror | None, event: str, **content: Any) -> None:
@@ -73,8 +76,7 @@ class Sides:
 
     def mirror(self) -> Mirror:
         """What a new launch mirrors with."""
-        self.record = StudyRecord(self.record.store_uri, self.record.study, self.record.parent_run_id)
-        self.record.reopen()
+        self.record = StudyRecord(self.record.store_uri, self.record.study, self.record.key)
         return Mirror(self.record, self.folder, {"s": (SWEEP, self.journal)}, self.said.append)
 
     def runs(self) -> list[Run]:
@@ -161,12 +163,15 @@ def test_a_mirror_that_is_killed_at_any_write_is_replayed_without_doubles_or_los
     assert kills >= 5
 
 
-@pytest.mark.parametrize("content", ["", '{"s": ', "[3]", '{"s": 99}', '{"s": "many"}', "7"])
+@pytest.mark.parametrize(
+    "content",
+    ["", '{"run": ', "[3]", '{"run": RUN, "events": {"s": 99}}', '{"run": RUN, "events": {"s": "many"}}', '{"s": 3}', "7"],
+)
 def test_a_count_that_is_broken_or_beyond_the_journal_has_everything_compared_anew(
     content: str, sides: Sides, expected: dict[str, Any]
 ) -> None:
     sides.happen()
-    (sides.folder / MIRRORED_FILE).write_text(content)
+    (sides.folder / MIRRORED_FILE).write_text(content.replace("RUN", json.dumps(sides.record.parent_run_id)))
     assert sides.mirror().close(complete=False)
     assert sides.recorded() == expected
     assert mirrored(sides.folder) == {"s": len(sides.journal.events)}
@@ -186,6 +191,67 @@ def test_a_run_that_somebody_deleted_is_refused_and_the_others_go_on(sides: Side
     assert [line.partition(":")[0] for line in sides.said] == ["MLflow refuses a record of s-0000"]
     assert sides.recorded()["s-0002"][3] == [(4, 0.1)]
     assert sides.recorded()["s-0001"] == expected["s-0001"]
+
+
+def test_a_run_that_was_deleted_between_two_launches_and_damaged_provenance_cost_no_other_record(
+    sides: Sides, expected: dict[str, Any]
+) -> None:
+    sides.happen()
+    assert sides.mirror().close(complete=False)
+    (deleted,) = [run for run in sides.runs() if run.data.tags[names.TRIAL_ID] == "s-0000"]
+    mlflow.MlflowClient(sides.record.store_uri).delete_run(deleted.info.run_id)
+    (state_folder(sides.folder / "s", "s-0002") / PROVENANCE_FILE).write_text('[{"code": ')
+    mirror = sides.mirror()
+    for epoch, name in ((4, "s-0000"), (4, "s-0002"), (5, "s-0000")):
+        metrics = {names.TRAIN_LOSS: 0.1, names.EPOCH_SECONDS: 1.0}
+        sides.note(mirror, events.EPOCH, trial=name, epoch=epoch, is_last=True, rung=True, metrics=metrics)
+    sides.note(mirror, events.END, trial="s-0002", outcome=names.FINISHED, reason=None)
+    sides.journal.close()
+    assert mirror.close(complete=True)
+    assert sides.said == [
+        "MLflow refuses a record of s-0000: s-0000 has no run in the store any more",
+        "MLflow refuses a record of s-0002: provenance.json is damaged, its run gets no tags of it",
+    ]
+    recorded = sides.recorded()
+    assert recorded["s-0001"] == expected["s-0001"]
+    assert (recorded["s-0002"][0], recorded["s-0002"][3]) == ("FINISHED", [(4, 0.1)])
+
+
+def test_what_nobody_foresaw_costs_one_record(sides: Sides, monkeypatch: pytest.MonkeyPatch) -> None:
+    log_epochs = StudyRecord.log_epochs
+
+    def failing(record: StudyRecord, trial: str, epochs: Any) -> None:
+        if trial == "s-0000":
+            raise ZeroDivisionError("oh")
+        log_epochs(record, trial, epochs)
+
+    monkeypatch.setattr(StudyRecord, "log_epochs", failing)
+    sides.happen()
+    assert sides.mirror().close(complete=False)
+    assert sides.said == ["MLflow refuses a record of s-0000: unexpected ZeroDivisionError: oh"]
+    assert {name: len(found[3]) for name, found in sides.recorded().items()} == {"s-0000": 0, "s-0001": 3, "s-0002": 0}
+
+
+def test_a_study_whose_run_is_deleted_is_written_anew(sides: Sides, expected: dict[str, Any]) -> None:
+    sides.happen()
+    assert sides.mirror().close(complete=False)
+    mlflow.MlflowClient(sides.record.store_uri).delete_run(sides.record.parent_run_id)
+    assert sides.mirror().close(complete=False)
+    (line,) = sides.said
+    assert line.endswith("any more; it is written anew from the journals")
+    assert sides.recorded() == expected
+
+
+def test_a_launch_ends_without_records_where_its_study_run_vanishes(sides: Sides) -> None:
+    mirror = sides.mirror()
+    sides.happen(mirror)
+    deadline = time.monotonic() + 60
+    while mirrored(sides.folder) != {"s": len(sides.journal.events)}:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    mlflow.MlflowClient(sides.record.store_uri).delete_run(sides.record.parent_run_id)
+    assert not mirror.close(complete=False)
+    assert sides.said[-1].startswith(f"MLflow refuses a record of {sides.record.study}: ")
 
 
 def wait_for_line(sides: Sides, start: str, seconds: float = 60) -> None:

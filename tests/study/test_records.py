@@ -1,6 +1,7 @@
 """Records in a real SQLite store: complete, never doubled, found again by another process, and honest about how a trial ended."""
 
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from study import record_names as names
 from study.mlflow_store import RecordError, StoreUnavailableError
 from study.records import StudyRecord
 from study.sweep import Sweep
+from toy_study import new_record, reopened
 
 SWEEP = Sweep.model_validate({"name": "sweep", "base": {"mode": "supervised"}, "space": {"loss.alpha": {"grid": [0.5]}}})
 SETTINGS = {"mode": "supervised", "loss.alpha": 0.5, "seed": 0}
@@ -33,14 +35,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def record(home: Path, request: pytest.FixtureRequest) -> StudyRecord:
     """A study of its own for each test."""
     tags = {names.QUESTION: "Does it help?"}
-    return StudyRecord.create(f"sqlite:///{home / 'mlflow.db'}", request.node.name, tags, "name: help\n")
-
-
-def another_process(record: StudyRecord) -> StudyRecord:
-    """The record as a resumed launch opens it, with nothing remembered."""
-    resumed = StudyRecord(record.store_uri, record.study, record.parent_run_id)
-    resumed.reopen()
-    return resumed
+    return new_record(f"sqlite:///{home / 'mlflow.db'}", request.node.name, tags, "name: help\n")
 
 
 def start(record: StudyRecord, *trial_ids: str) -> None:
@@ -129,7 +124,7 @@ def test_a_resumed_trial_continues_its_own_run_and_repeats_no_epoch(record: Stud
         record.log_epochs("a", {epoch: {names.TRAIN_LOSS: float(epoch), names.EPOCH_SECONDS: 1.0}})
     run_id = trial_runs(record)["a"].info.run_id
 
-    resumed = another_process(record)
+    resumed = reopened(record)
     start(resumed, "a")
     resumed.log_epochs("a", {epoch: {names.TRAIN_LOSS: 10.0 * epoch, names.EPOCH_SECONDS: 1.0} for epoch in (3, 1, 2)})
     assert losses(record, "a") == [(1, 1.0), (2, 2.0), (3, 30.0)]
@@ -193,7 +188,7 @@ def test_what_a_trial_comes_from_is_an_artifact_and_its_last_launch_the_tags(rec
     elsewhere = {**launch, "hardware": {**launch["hardware"], "gpu": {"name": "NVIDIA H100", "memory_gib": 79.1, "cuda": "12.8"}}}
     start(record, "a")
     record.log_provenance("a", json.dumps([launch]))
-    resumed = another_process(record)
+    resumed = reopened(record)
     start(resumed, "a")
     resumed.log_provenance("a", json.dumps([{"unreadable": "x"}, launch, elsewhere]))
     run = trial_runs(record)["a"]
@@ -207,14 +202,38 @@ def test_what_a_trial_comes_from_is_an_artifact_and_its_last_launch_the_tags(rec
 def test_a_failed_trial_that_is_resumed_is_running_without_outcome(record: StudyRecord) -> None:
     start(record, "a")
     record.finish_trial("a", names.FAILED, reason="OSError: disk full")
-    start(another_process(record), "a")
+    start(reopened(record), "a")
     run = trial_runs(record)["a"]
     assert run.info.status == "RUNNING"
     assert not {names.OUTCOME, names.REASON} & run.data.tags.keys()
 
 
+def test_a_trial_that_finishes_at_a_later_try_does_not_keep_the_reason_of_the_first(record: StudyRecord) -> None:
+    epochs = {1: {names.TRAIN_LOSS: 1.0, names.EPOCH_SECONDS: 1.0}}
+    for outcome, reason in ((names.FAILED, "OSError: disk full"), (names.FINISHED, None)):  # replayed by one launch
+        start(record, "a")
+        record.log_epochs("a", epochs)
+        record.finish_trial("a", outcome, reason=reason)
+    run = trial_runs(record)["a"]
+    assert (run.info.status, run.data.tags[names.OUTCOME]) == ("FINISHED", names.FINISHED)
+    assert names.REASON not in run.data.tags
+    assert losses(record, "a") == [(1, 1.0)]
+
+
+def test_a_damaged_database_is_no_refusal_of_the_record(record: StudyRecord, home: Path, tmp_path: Path) -> None:
+    path = tmp_path / "mlflow.db"
+    shutil.copy(home / "mlflow.db", path)
+    damaged = new_record(f"sqlite:///{path}", "damaged")
+    with path.open("r+b") as database:
+        size = path.stat().st_size
+        database.seek(size // 8)
+        database.write(b"\xff" * (size - size // 8))
+    with pytest.raises(StoreUnavailableError, match="malformed"):
+        start(damaged, "a")
+
+
 def test_trials_of_another_study_with_the_same_id_are_left_alone(record: StudyRecord) -> None:
-    other = StudyRecord.create(record.store_uri, f"{record.study}-other", {}, "")
+    other = new_record(record.store_uri, f"{record.study}-other")
     for each in (record, other):
         start(each, "a")
     record.log_epochs("a", {1: {names.TRAIN_LOSS: 1.0}})
@@ -223,9 +242,24 @@ def test_trials_of_another_study_with_the_same_id_are_left_alone(record: StudyRe
     assert trial_runs(other)["a"].info.status == "RUNNING"
 
 
-def test_a_record_whose_run_is_gone_is_refused(record: StudyRecord) -> None:
-    with pytest.raises(RecordError, match="not found"):
-        StudyRecord(record.store_uri, record.study, "0" * 32).reopen()
+def test_a_study_whose_run_is_gone_gets_a_new_one(record: StudyRecord) -> None:
+    start(record, "a")
+    mlflow.MlflowClient(record.store_uri).delete_run(record.parent_run_id)
+    resumed = reopened(record)
+    assert resumed.parent_run_id != record.parent_run_id
+    assert artifact(resumed, resumed.parent_run_id, names.STUDY_FILE) == "name: help\n"
+    assert trial_runs(resumed) == {}
+    with pytest.raises(RecordError, match="a has no run in the store any more"):
+        resumed.log_epochs("a", {1: {names.TRAIN_LOSS: 1.0}})
+
+
+def test_a_launch_that_was_killed_when_it_had_made_the_study_run_goes_on_with_it(record: StudyRecord) -> None:
+    killed = StudyRecord(record.store_uri, f"{record.study}-killed", "the key that was noted before")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mlflow.MlflowClient, "log_text", lambda *arguments: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            killed.open()
+    assert reopened(killed).parent_run_id == killed.parent_run_id != record.parent_run_id
 
 
 @pytest.mark.parametrize(("complete", "status"), [(True, "FINISHED"), (False, "KILLED")])
@@ -239,7 +273,8 @@ def test_closing_kills_what_still_runs_until_it_is_resumed(record: StudyRecord, 
     assert statuses == {"ended": "FINISHED", "failed": "FAILED", "running": "KILLED"}
     assert client.get_run(record.parent_run_id).info.status == status
 
-    resumed = another_process(record)
+    resumed = reopened(record)
+    resumed.go_on()
     start(resumed, "running")
     assert client.get_run(record.parent_run_id).info.status == "RUNNING"
     assert trial_runs(record)["running"].info.status == "RUNNING"

@@ -13,7 +13,7 @@ from study.home import Home
 from study.journal import Journal
 from study.launched import MIRRORED_FILE
 from study.records import StudyRecord
-from toy_study import end_study, mirror, study_of
+from toy_study import end_study, mirror, reopened, study_of
 
 SWEEP = {"space": {"loss.alpha": {"grid": [1.0, 0.5]}, "loss.margin": {"grid": [0.25]}}, "seeds": [0, 1, 2]}
 VAL = {(1.0, 0): 10, (1.0, 1): 20, (1.0, 2): 30, (0.5, 0): 12, (0.5, 1): 24}  # of 40; the last one fails
@@ -84,9 +84,7 @@ def test_a_replay_after_a_crash_changes_nothing(home: Home) -> None:
     before = runs_of(record)
     logged = {name: history(record, run) for name, run in before.items()}
     (home.study("replay") / MIRRORED_FILE).unlink()  # the driver was killed before it noted what the store has
-    resumed = StudyRecord(record.store_uri, record.study, record.parent_run_id)
-    resumed.reopen()
-    mirror(home, study, resumed, {"sweep": Journal(home.study("replay") / "sweep")}, complete=True)
+    mirror(home, study, reopened(record), {"sweep": Journal(home.study("replay") / "sweep")}, complete=True)
     after = runs_of(record)
     assert {name: run.info.run_id for name, run in after.items()} == {name: run.info.run_id for name, run in before.items()}
     assert {name: run.info.status for name, run in after.items()} == {name: run.info.status for name, run in before.items()}

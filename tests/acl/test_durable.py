@@ -1,0 +1,40 @@
+"""Files that survive a power cut, of which a flush that fails and the order of the calls tell."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from acl.durable import write_durably
+
+
+def test_the_content_is_on_the_disk_before_the_name_is_and_the_name_in_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, seen = tmp_path / "file.csv", []
+    path.write_text("old")
+    fsync = os.fsync
+
+    def watched(descriptor: int) -> None:
+        flushed = Path(os.readlink(f"/proc/self/fd/{descriptor}"))
+        seen.append((flushed.name, flushed.read_text() if flushed.is_file() else "", path.read_text()))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    write_durably(path, "new, é")
+    assert seen == [("file.csv.partial", "new, é", "old"), (tmp_path.name, "", "new, é")]
+
+
+def test_a_disk_that_fills_up_leaves_the_old_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "file.csv"
+    path.write_text("old")
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_durably(path, "new")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
