@@ -5,10 +5,9 @@ from pathlib import Path
 
 from acl.store import StoreError
 from acl.training.checkpoint import CheckpointError
-from analysis.runs import AnalysisError
+from analysis.runs import AnalysisError, load_studies
 from study.export import export_trial
 from study.home import Home
-from study.launched import records_of
 from study.model_records import log_winner
 from study.results import StudyResults
 from study.spec import Study, StudyError
@@ -24,8 +23,7 @@ def log_winners(study: Study, home: Home, store_uri: str) -> list[str]:
         AnalysisError: the study has no trials.
     """
     results = StudyResults(study, store_uri)
-    kept = records_of(home, study.name)
-    assert kept is not None, "the study was launched in this home"
+    study_run = str(load_studies(store_uri, [study.name])["run_id"].iloc[-1])
     refused = []
     for sweep in study.sweeps:
         for choice in results.choices[sweep.name]:
@@ -33,7 +31,7 @@ def log_winners(study: Study, home: Home, store_uri: str) -> list[str]:
                 sign = 1 if sweep.directions[0] == "max" else -1
                 best = max(winner.rows, key=lambda row: sign * row[sweep.objectives[0]])
                 try:
-                    _log(best["run_id"], kept[1], home, store_uri)
+                    _log(best["run_id"], study_run, home, store_uri)
                 except (AnalysisError, CheckpointError, StoreError, StudyError, OSError) as error:
                     refused.append(f"the winner {best['trial_id']} is not logged as a model: {error}")
     return refused
