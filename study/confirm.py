@@ -48,13 +48,13 @@ def confirmation_study(study: Study, home: Home, store_uri: str, seeds: int | No
         _repeated(side, sweep, f"{_label(sweep, choice)}{end}", list(range(first, first + seeds)), resources)
         for sweep in study.sweeps
         for choice in results.choices[sweep.name]
-        if _can_be_confirmed(sweep, choice)
+        if can_be_confirmed(sweep, choice)
         for end, side in ((WINNER, _settings(study, choice.winners[0])), (BASELINE, _baseline(results, sweep, choice)))
     ]
     if not sweeps:
         raise StudyError(
             f"{name} has no winner to confirm: the baseline itself is best on validation, or several objectives or pbt leave no "
-            f"single setting; `best {name}` shows which"
+            f"single setting; {invocation(f'best {name}', home)} shows which"
         )
     question = f"Do the winners of {name} hold on {seeds} seeds that it did not use? Only these runs feed the answer."
     again = Study(name=f"{name}{SUFFIX}", question=question, profile=study.profile, confirms=name, sweeps=sweeps)
@@ -140,8 +140,8 @@ def _number_of_seeds(home: Home, name: str, seeds: int | None) -> int:
     return before
 
 
-def _can_be_confirmed(sweep: Sweep, choice: Choice) -> bool:
-    """Population-based training has no one setting to repeat, a Pareto front no one winner."""
+def can_be_confirmed(sweep: Sweep, choice: Choice) -> bool:
+    """Whether there is a winner to repeat: population-based training has no one setting, a Pareto front no one winner."""
     return len(sweep.objectives) == 1 and sweep.scheduler.name != "pbt" and not choice.winners[0].is_baseline
 
 
