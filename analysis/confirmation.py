@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 from scipy.stats import t
 
+from analysis.page_tables import percent
 from analysis.statistics import LEVEL, compare_paired
 
 CONFIRMED, NOT_CONFIRMED, UNDECIDED = "confirmed", "not confirmed", "can't be told"
@@ -61,6 +62,7 @@ class Confirmation:
         seeds = seeds_text(self.seeds)
         interval = f" [{self.low * 100:+.1f}, {self.high * 100:+.1f}]" if self.seeds > 1 else ""
         numbers = f"{self.difference * 100:+.1f} points{interval} over {seeds} and {self.clips} test clips".replace("-", "−")
+        numbers += f"; test accuracy {percent(self.winner)} %, baseline {percent(self.baseline)} %"
         if self.finding == UNDECIDED:
             share = seeds if self.seeds == self.planned else f"{self.seeds} of {seeds_text(self.planned)}"
             why = f" ({', '.join(self.missing)})" if self.missing else ""

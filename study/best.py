@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from study import record_names as names
-from study.confirm import confirmation_lines, confirming
+from study.confirm import can_be_confirmed, confirmation_lines, confirming
 from study.home import Home, invocation
 from study.results import StudyResults
 from study.seeds import setting_text
@@ -24,7 +24,7 @@ def print_best(study: Study, home: Home, store_uri: str) -> None:
     results = StudyResults(study, store_uri)
     for sweep in study.sweeps:
         print("\n".join(_sweep_lines(results, sweep)))
-    print("\n".join(_next_lines(study, home, results.left)))
+    print("\n".join(_next_lines(results, home)))
 
 
 def _sweep_lines(results: StudyResults, sweep: Sweep) -> Iterator[str]:
@@ -62,12 +62,14 @@ def _candidate_lines(results: StudyResults, candidate: Candidate) -> Iterator[st
     yield f"run{'s' if len(candidate.rows) > 1 else ' '}        {', '.join(row['run_id'] for row in candidate.rows)}"
 
 
-def _next_lines(study: Study, home: Home, left: int) -> Iterator[str]:
+def _next_lines(results: StudyResults, home: Home) -> Iterator[str]:
+    study, left = results.study, results.left
     if left:
         yield f"{left} trials are left, the winners may change: {invocation(f'resume {study.name}', home)}"
     other = confirming(home, study.name)
     if other is not None:
         yield f"what fresh seeds say:        {invocation(f'best {other.name}', home)}"
     yield f"take a model along with:     {invocation('export RUN DIR', home)}"
-    if other is None and not left:
+    can_confirm = any(can_be_confirmed(sweep, choice) for sweep in study.sweeps for choice in results.choices[sweep.name])
+    if other is None and not left and can_confirm:
         yield f"run winners on fresh seeds:  {invocation(f'confirm {study.name}', home)}"

@@ -117,8 +117,9 @@ def launch_study(study: Study, home: Home, address: str | None, store: str | Non
         browse = invocation("ui", home) + ("" if kept == home.store_uri else f" --store {kept}")
         if study.confirms is not None:
             print("\n".join(confirmation_lines(study, kept)))
-        print(f"winners with:      {invocation(f'best {study.name}', home)}")
-        print(f"report with:       {invocation(f'report {study.name}', home)}\nbrowse MLflow with: {browse}")
+        again = "winners with:       " if study.confirms is None else "this again with:    "
+        print(f"{again}{invocation(f'best {study.name}', home)}")
+        print(f"report with:        {invocation(f'report {study.name}', home)}\nbrowse MLflow with: {browse}")
     if outcome.failed:
         print(f"{outcome.failed} trials failed, for the reasons above; retry with: {resume}")
     if outcome.failed or not outcome.recorded:

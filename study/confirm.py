@@ -8,7 +8,7 @@ from study import record_names as names
 from study.home import Home, invocation
 from study.launched import load_launched, study_digest
 from study.results import StudyResults
-from study.seeds import SEED
+from study.seeds import SEED, setting_text
 from study.selection import ALPHA, Candidate, Choice
 from study.spaces import Point
 from study.spec import Study, StudyError, Sweep
@@ -48,13 +48,13 @@ def confirmation_study(study: Study, home: Home, store_uri: str, seeds: int | No
         _repeated(side, sweep, f"{_label(sweep, choice)}{end}", list(range(first, first + seeds)), resources)
         for sweep in study.sweeps
         for choice in results.choices[sweep.name]
-        if _can_be_confirmed(sweep, choice)
+        if can_be_confirmed(sweep, choice)
         for end, side in ((WINNER, _settings(study, choice.winners[0])), (BASELINE, _baseline(results, sweep, choice)))
     ]
     if not sweeps:
         raise StudyError(
             f"{name} has no winner to confirm: the baseline itself is best on validation, or several objectives or pbt leave no "
-            f"single setting; `best {name}` shows which"
+            f"single setting; {invocation(f'best {name}', home)} shows which"
         )
     question = f"Do the winners of {name} hold on {seeds} seeds that it did not use? Only these runs feed the answer."
     again = Study(name=f"{name}{SUFFIX}", question=question, profile=study.profile, confirms=name, sweeps=sweeps)
@@ -83,10 +83,11 @@ def confirmation_lines(study: Study, store_uri: str) -> list[str]:
     """
     results = StudyResults(study, store_uri)
     found = _confirmations(results)
-    lines = [f"{study.confirms} on fresh seeds, the winners by validation against their baselines:"]
+    seeds = ", ".join(map(str, study.sweeps[0].seeds))
+    lines = [f"{study.confirms} on seeds that it did not use ({seeds}), its winners by validation against their baselines:"]
     for label, each in found.items():
         none = f"no seed has finished on both sides ({', '.join(_missing(results, label))})"
-        lines.append(f"  {label}: {none if each is None else each.verdict}")
+        lines.append(f"  {label}, {_difference(results, label)}: {none if each is None else each.verdict}")
     if len(found) > 1:
         lines.append(f"  Each interval is of 95 %; that all {len(found)} hold at once is less certain.")
     return lines
@@ -117,7 +118,7 @@ def _missing(results: StudyResults, label: str) -> list[str]:
     """Which seeds of a pair have no result, a few words for each side and reason."""
     words = []
     for end in (WINNER, BASELINE):
-        (sweep,) = (sweep for sweep in results.study.sweeps if sweep.name == f"{label}{end}")
+        sweep = _side(results.study, label, end)
         choice = next(iter(results.choices[sweep.name]), None)
         finished = set() if choice is None else {int(row[SEED]) for row in choice.winners[0].rows}
         failed = results.seeds(sweep, names.FAILED) - finished
@@ -125,6 +126,18 @@ def _missing(results: StudyResults, label: str) -> list[str]:
         reasons = {"failed": failed, "not finished": left}
         words += [f"{seeds_text(len(seeds))} {reason} on the {end[1:]}'s side" for reason, seeds in reasons.items() if seeds]
     return words
+
+
+def _difference(results: StudyResults, label: str) -> str:
+    """The settings in which winner and baseline differ."""
+    winner, baseline = (_side(results.study, label, end).base for end in (WINNER, BASELINE))
+    differing = [name for name in winner if winner[name] != baseline.get(name)]
+    sides = [setting_text({name: side[name] for name in differing if name in side}) for side in (winner, baseline)]
+    return " against ".join(sides)
+
+
+def _side(study: Study, label: str, end: str) -> Sweep:
+    return next(sweep for sweep in study.sweeps if sweep.name == f"{label}{end}")
 
 
 def _number_of_seeds(home: Home, name: str, seeds: int | None) -> int:
@@ -140,8 +153,8 @@ def _number_of_seeds(home: Home, name: str, seeds: int | None) -> int:
     return before
 
 
-def _can_be_confirmed(sweep: Sweep, choice: Choice) -> bool:
-    """Population-based training has no one setting to repeat, a Pareto front no one winner."""
+def can_be_confirmed(sweep: Sweep, choice: Choice) -> bool:
+    """Whether there is a winner to repeat: population-based training has no one setting, a Pareto front no one winner."""
     return len(sweep.objectives) == 1 and sweep.scheduler.name != "pbt" and not choice.winners[0].is_baseline
 
 

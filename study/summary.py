@@ -22,7 +22,8 @@ def print_summary(study: Study, store_uri: str) -> None:
     objectives gets a line for each setting of its Pareto front.
     """
     results = StudyResults(study, store_uri)
-    table = Table(title=f"{study.name}: best by validation", title_justify="left")
+    title = "best by validation" if study.confirms is None else f"winners and baselines of {study.confirms} again, on fresh seeds"
+    table = Table(title=f"{study.name}: {title}", title_justify="left")
     for heading in ("sweep", "trials", *OUTCOMES, "objective", "best", "setting"):
         table.add_column(heading, overflow="fold")
     for sweep in study.sweeps:

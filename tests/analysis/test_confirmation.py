@@ -71,7 +71,7 @@ def test_interval_equals_the_formula() -> None:
     assert result.low == pytest.approx(0.08 - math.sqrt(half**2 + (0.08 - clips.low) ** 2))
     assert result.high == pytest.approx(0.08 + math.sqrt(half**2 + (clips.high - 0.08) ** 2))
     assert result.verdict == f"can't be told with 3 seeds: +8.0 points [−{-result.low * 100:.1f}, +{result.high * 100:.1f}] " + (
-        "over 3 seeds and 200 test clips"
+        "over 3 seeds and 200 test clips; test accuracy 58.0 %, baseline 50.0 %"
     )
 
 

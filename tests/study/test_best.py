@@ -68,9 +68,9 @@ def test_the_winner_and_its_verdict_are_those_of_the_report(home: Home, capsys: 
 
 def test_a_baseline_that_wins_is_no_gain(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
     end_study(home, study_of("lost", ALPHAS), lambda settings: (int(30 * settings["loss.alpha"]), 50))
-    assert "no gain: no setting with alpha < 1 beats the baseline (alpha 1) on validation, of 2 tried" in printed(
-        home, "lost", capsys
-    )
+    text = printed(home, "lost", capsys)
+    assert "no gain: no setting with alpha < 1 beats the baseline (alpha 1) on validation, of 2 tried" in text
+    assert "confirm lost" not in text
     with pytest.raises(StudyError, match="no winner to confirm"):
         again(home, "lost", 3, {})
 
@@ -152,7 +152,9 @@ def test_winner_and_baseline_run_again_on_fresh_seeds_and_only_they_decide(home:
     assert (found.finding, found.seeds, found.difference) == (CONFIRMED, 3, pytest.approx(0.26))
     text = printed(home, "first-confirm", capsys)
     assert "confirmed: +26.0 points" in text
-    assert "over 3 seeds and 100 test clips" in text
+    assert text.startswith("first on seeds that it did not use (5, 6, 7), its winners by validation against their baselines:\n")
+    assert "  sweep, loss.alpha 0.5 against loss.alpha 1: confirmed" in text
+    assert "over 3 seeds and 100 test clips; test accuracy 71.0 %, baseline 45.0 %" in text
     assert f"best first-confirm --home {home.root}" in printed(home, "first", capsys)
     launched = confirming(home, "first")
     assert launched is not None
@@ -199,7 +201,7 @@ def test_seeds_on_which_a_winner_diverges_are_counted_in_words(home: Home) -> No
 
     end_study(home, study, right)
     line = confirmation_lines(study, home.store_uri)[1]
-    assert line.startswith("  sweep: can't be told with 3 of 5 seeds (2 seeds failed on the winner's side): +45.0 points")
+    assert ": can't be told with 3 of 5 seeds (2 seeds failed on the winner's side): +45.0 points" in line
 
 
 def test_a_winner_that_fails_on_all_seeds_says_so(home: Home) -> None:
@@ -207,7 +209,7 @@ def test_a_winner_that_fails_on_all_seeds_says_so(home: Home) -> None:
     study = again(home, "broken", 2, {})
     end_study(home, study, lambda settings: (20, 45) if settings["loss.alpha"] == 1 else None)
     assert confirmation_lines(study, home.store_uri)[1] == (
-        "  sweep: no seed has finished on both sides (2 seeds failed on the winner's side)"
+        "  sweep, loss.alpha 0.5 against loss.alpha 1: no seed has finished on both sides (2 seeds failed on the winner's side)"
     )
 
 
