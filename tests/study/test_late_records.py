@@ -1,5 +1,6 @@
 """Launches whose training is over, and whose records are not: written by the next launch, without Ray."""
 
+import shutil
 import sqlite3
 from pathlib import Path
 
@@ -93,7 +94,11 @@ def test_a_store_that_is_locked_or_gone_at_resume_costs_no_training_and_no_recor
     assert process.returncode == 0, process.err  # type: ignore[attr-defined]
     assert "it is written anew from the journals" in process.err  # type: ignore[attr-defined]
     assert "winners with:" in process.out  # type: ignore[attr-defined]
-    (second,) = runs(home, names.KIND_STUDY)
+    shutil.copy(home / "mlflow.db", tmp_path / "new.db")  # this process still has the other one open under its name
+    new = f"sqlite:///{tmp_path / 'new.db'}"
+    (second,) = runs(home, names.KIND_STUDY, new)
     assert (second.info.status, second.info.run_id == first.info.run_id) == ("FINISHED", False)
-    after = {trial.data.tags[names.TRIAL_ID]: (trial.data.metrics, trial.data.params) for trial in runs(home, names.KIND_TRIAL)}
+    after = {
+        trial.data.tags[names.TRIAL_ID]: (trial.data.metrics, trial.data.params) for trial in runs(home, names.KIND_TRIAL, new)
+    }
     assert after == before
