@@ -1,12 +1,11 @@
 """What the commands of the command line do, beyond reading their options."""
 
-import contextlib
 import os
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,6 +16,7 @@ import yaml
 from acl.config import ConfigError
 from study.corpora import ensure_mini_corpus
 from study.home import Home, invocation
+from study.interruption import EXIT_STATUS
 from study.last_words import last_words
 from study.launched import records_of
 from study.options import given_resources
@@ -27,7 +27,6 @@ from study.study_files import read_study, replaced_searches, resolve_study
 from study.yaml_places import read_value
 
 LOOPBACK = "127.0.0.1"
-INCOMPLETE = 130  # exit status after Ctrl-C, SIGTERM, the end of a time budget or of the disk
 
 
 def run_study(
@@ -87,7 +86,6 @@ def launch_study(study: Study, home: Home, address: str | None, store: str | Non
     Raises:
         typer.Exit: trials are left or failed.
     """
-    from analysis.runs import AnalysisError
     from study.confirm import confirmation_lines
     from study.launch import launch
     from study.summary import print_summary
@@ -101,29 +99,42 @@ def launch_study(study: Study, home: Home, address: str | None, store: str | Non
         outcome = launch(study, home, store_uri=store, address=address)
     if not outcome.sweeps:
         print(f"{study.name} is complete: nothing was left to run")
+    shown = False
     if not outcome.recorded:
         print(f"the MLflow store did not take all records; they are kept in {home.study(study.name)}, write them with: {resume}")
     else:
-        with contextlib.suppress(AnalysisError):  # interrupted before the first trial: there is nothing to sum up
-            print_summary(study, existing_store(home, store, [study.name]))
+        kept = existing_store(home, store, [study.name])
+        shown = _show("summary", lambda: print_summary(study, kept))
     if outcome.left:
         why = f"{outcome.interrupted}: " if outcome.interrupted else ""
         print(f"{why}incomplete, {outcome.left} trials are left; continue with: {resume}")
-        raise typer.Exit(INCOMPLETE)
+        raise typer.Exit(EXIT_STATUS)
     if outcome.recorded:
-        kept = existing_store(home, store, [study.name])
         for line in log_winners(study, home, kept):
             print(line)
         browse = invocation("ui", home) + ("" if kept == home.store_uri else f" --store {kept}")
         if study.confirms is not None:
-            print("\n".join(confirmation_lines(study, kept)))
+            shown &= _show("confirmation", lambda: print("\n".join(confirmation_lines(study, kept))))
         again = "winners with:       " if study.confirms is None else "this again with:    "
         print(f"{again}{invocation(f'best {study.name}', home)}")
         print(f"report with:        {invocation(f'report {study.name}', home)}\nbrowse MLflow with: {browse}")
     if outcome.failed:
         print(f"{outcome.failed} trials failed, for the reasons above; retry with: {resume}")
-    if outcome.failed or not outcome.recorded:
+    if outcome.failed or not shown:
         raise typer.Exit(1)
+
+
+def _show(what: str, show: Callable[[], None]) -> bool:
+    """Show figures of a study; where its records cannot be read, the reason, and what comes next is printed all the same."""
+    from analysis.runs import AnalysisError
+    from study.mlflow_store import RecordError, StoreUnavailableError, in_words
+
+    try:
+        in_words(show)()
+    except (AnalysisError, RecordError, StoreUnavailableError) as error:
+        print(f"no {what}: {error}")
+        return False
+    return True
 
 
 def study_options(

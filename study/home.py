@@ -12,9 +12,9 @@ DEFAULT_HOME = Path("acl-runs")
 class Home:
     """Folder of all results.
 
-    `mlflow.db` and `artifacts/` are the MLflow store, `studies/NAME/` the state of a study (its file, Ray's snapshots,
-    trials), `locks/` who runs it, `corpora/` synthetic corpora, `reports/NAME/` reports. The records name their artifacts by
-    absolute paths, so the folder stays where it is; reports can be moved and sent.
+    `mlflow.db` and `artifacts/` are the MLflow store, `studies/NAME/` the state of a study (its file, journals, trials), `locks/`
+    who runs it, `corpora/` synthetic corpora, `reports/NAME/` reports. The records name their artifacts by absolute paths, so the
+    folder stays where it is; reports can be moved and sent.
     """
 
     root: Path

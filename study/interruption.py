@@ -2,7 +2,6 @@
 
 import os
 import signal
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +9,7 @@ from types import FrameType
 
 from study.last_words import not_needed
 
-EXIT_STATUS = 130
+EXIT_STATUS = 130  # of a launch that one of these has ended
 
 
 class Interruption:
@@ -22,6 +21,7 @@ class Interruption:
 
     def __init__(self) -> None:
         self.reason: str | None = None
+        self._is_signalled = False
 
     def request(self, reason: str) -> None:
         """Ask for the end; the first reason counts."""
@@ -36,12 +36,14 @@ class Interruption:
 
         def handle(number: int, frame: FrameType | None) -> None:
             word = "Ctrl-C" if number == signal.SIGINT else "SIGTERM"
-            if self.reason is not None:
+            if self._is_signalled:
                 os.write(2, f"\n{word} again: ended at once; `acl-study resume` continues\n".encode())
                 not_needed()
                 os._exit(EXIT_STATUS)
+            self._is_signalled = True
+            doing = "stopping, epochs in progress are given up" if self.reason is None else f"stopping already ({self.reason})"
             self.request(word)
-            os.write(2, f"\n{word}: stopping, epochs in progress are given up; {word} again ends at once\n".encode())
+            os.write(2, f"\n{word}: {doing}; {word} again ends at once\n".encode())
 
         previous = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
@@ -63,8 +65,3 @@ class Interruption:
             yield
         finally:
             timer.cancel()
-
-
-def say(line: str) -> None:
-    """A line for the person who waits."""
-    print(line, file=sys.stderr, flush=True)

@@ -6,7 +6,9 @@ opened, and MLflow mirrors it. A line is one JSON object with its `time` (Unix s
     launch    resources                           a launch begins
     trial     trial, number, point                a trial exists
     resume    trial                               a launch takes up one that an earlier launch left under way
-    epoch     trial, epoch, is_last, metrics      an epoch of it has been trained, its checkpoint is written
+    epoch     trial, epoch, is_last, rung, metrics
+                                                  an epoch of it has been trained, its checkpoint is written; at a `rung`, the
+                                                  scheduler may stop it
     settings  trial, epoch, point, source         population-based training has given the trial other settings after that epoch,
                                                   and the weights of `source`, a copy of another trial's checkpoint
     lost      trial, reason                       its worker died or ran out of memory; it runs once more, alone
@@ -107,7 +109,8 @@ class Journal:
                 self._apply(json.loads(line))
             except (ValueError, KeyError, TypeError):
                 raise StudyError(
-                    f"{self.path} is damaged in line {number}; restore it from a backup, or delete that line and resume"
+                    f"{self.path} is damaged in line {number}; restore it from a backup, or delete that line and the study's "
+                    "mirrored.json, which counts lines, and resume"
                 ) from None
         self.trials = dict(sorted(self.trials.items(), key=lambda item: item[1].number))
 

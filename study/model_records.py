@@ -21,7 +21,7 @@ from typing import Any
 
 import mlflow
 import numpy as np
-from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelOutput, LoggedModelStatus, Metric
+from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelOutput, LoggedModelStatus, Metric, Run
 from mlflow.models import Model, ModelSignature
 from mlflow.types import ColSpec, Schema, TensorSpec
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_RUN_NOTE
@@ -30,6 +30,7 @@ from acl import pyfunc
 from acl.exported import CONFIG_FILE, LABELS_FILE
 from acl.provenance import PROJECT
 from study import record_names as names
+from study.mlflow_store import in_words
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # about type hints of MLflow's own
@@ -40,22 +41,21 @@ _DIGEST_LENGTH = 36  # what MLflow keeps of a digest; the profile has all of it
 _NOT_IN_A_NAME = re.compile(r"[/:.%\"']+")
 
 
-def log_winner(store_uri: str, study_run_id: str, trial_run_id: str, exported: Path) -> str:
+@in_words
+def log_winner(store_uri: str, trial_run_id: str, exported: Path) -> str:
     """Log an exported trial as a model of its run and of its study's run; returns the model's id.
 
     Both runs get the corpus as input, with its digest; the model gets the trial's settings and the accuracies of its weights. A
-    trial whose model is logged already keeps that one.
+    trial whose model is logged already keeps that one; half a model, of a process that was killed, is deleted.
 
     Args:
         store_uri: MLflow tracking store.
-        study_run_id: run of the study.
         trial_run_id: run of the trial.
         exported: folder that `study.export.export_trial` wrote for this trial.
     """
     client = mlflow.MlflowClient(store_uri)
     trial = client.get_run(trial_run_id)
-    if trial.outputs is not None and trial.outputs.model_outputs:
-        return str(trial.outputs.model_outputs[0].model_id)
+    study_run_id = trial.data.tags[names.STUDY_RUN]
     about = json.loads((exported / CONFIG_FILE).read_text(encoding="utf-8"))
     classes = json.loads((exported / LABELS_FILE).read_text(encoding="utf-8"))
     note = (
@@ -64,11 +64,42 @@ def log_winner(store_uri: str, study_run_id: str, trial_run_id: str, exported: P
     corpus = _corpus(about, classes, trial.data.params.get("data.root", ""))
     for run_id in (study_run_id, trial_run_id):
         client.log_inputs(run_id, [DatasetInput(corpus, [InputTag(MLFLOW_DATASET_CONTEXT, "training and evaluation")])])
+    model_id = _logged(client, trial) or _log(client, trial, exported, about, corpus, note)
+    for run_id in (study_run_id, trial_run_id):  # last: what a run names is complete
+        outputs = client.get_run(run_id).outputs
+        if outputs is None or model_id not in [output.model_id for output in outputs.model_outputs]:
+            client.log_outputs(run_id, [LoggedModelOutput(model_id, step=about["selected_epoch"])])
+    return model_id
+
+
+@in_words
+def name_winners(store_uri: str, study_run_id: str, model_ids: list[str]) -> None:
+    """Say on the study's run which of its models are its winners: after a retry, another one may have won."""
+    mlflow.MlflowClient(store_uri).set_tag(study_run_id, names.WINNERS, ", ".join(model_ids))
+
+
+def _logged(client: mlflow.MlflowClient, trial: Run) -> str | None:
+    """The trial's whole model, if there is one."""
+    condition = f"tags.`{names.TRIAL_RUN}` = '{trial.info.run_id}'"
+    found = client.search_logged_models([trial.info.experiment_id], condition)
+    whole = [model.model_id for model in found if model.status == LoggedModelStatus.READY]
+    for model in found:
+        if model.status != LoggedModelStatus.READY:
+            client.delete_logged_model(model.model_id)
+    return str(whole[0]) if whole else None
+
+
+def _log(client: mlflow.MlflowClient, trial: Run, exported: Path, about: dict[str, Any], corpus: Dataset, note: str) -> str:
+    trial_run_id = trial.info.run_id
     model = client.create_logged_model(
         trial.info.experiment_id,
         name=_NOT_IN_A_NAME.sub("-", f"{trial.data.tags[names.STUDY]} {trial.data.tags[names.SWEEP]}"),
         source_run_id=trial_run_id,
-        tags={name: trial.data.tags[name] for name in (names.STUDY, names.SWEEP, names.TRIAL_ID)} | {MLFLOW_RUN_NOTE: note},
+        tags={
+            **{name: trial.data.tags[name] for name in (names.STUDY, names.SWEEP, names.TRIAL_ID)},
+            names.TRIAL_RUN: trial_run_id,
+            MLFLOW_RUN_NOTE: note,
+        },
         params=trial.data.params,
         model_type=_MODEL_TYPE,
     )
@@ -82,8 +113,6 @@ def log_winner(store_uri: str, study_run_id: str, trial_run_id: str, exported: P
         client.finalize_logged_model(model.model_id, LoggedModelStatus.FAILED)
         raise
     client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
-    for run_id in (study_run_id, trial_run_id):  # last: what a run names is complete
-        client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=about["selected_epoch"])])
     return str(model.model_id)
 
 

@@ -25,6 +25,7 @@ PROFILE = "acl_study.profile"  # "recipe" or "mini"
 STUDY_DIGEST = "acl_study.study_sha256"  # of the resolved study, see study.launched
 DEPARTURES = "acl_study.departures"  # settings that are not the published recipe's, e.g. "optim.epochs 12 (recipe: 500)"
 CONFIRMS = "acl_study.confirms"  # name of the study whose winners this one runs again on fresh seeds; absent elsewhere
+WINNERS = "acl_study.winners"  # ids of the models of its winners, separated by ", "
 
 # Tags of setting and trial runs
 STUDY_RUN = "acl_study.study_run"  # id of the study's run
@@ -33,6 +34,9 @@ OBJECTIVE = "acl_study.objective"  # the validation metric that the sweep search
 
 # Tags of setting runs
 SETTING = "acl_study.setting"  # values of what the sweep varies, JSON by dotted name
+
+# Tags of models, beside STUDY, SWEEP and TRIAL_ID
+TRIAL_RUN = "acl_study.trial_run"  # id of the trial's run
 
 # Tags of trial runs
 TRIAL_ID = "acl_study.trial_id"

@@ -21,6 +21,7 @@ class SettingRecords:
 
     def __init__(self) -> None:
         self._runs: dict[tuple[str, str], str] = {}  # sweep and setting -> run
+        self._whole: set[str] = set()  # runs that have their parameters
 
     def remember(self, run: Run) -> None:
         """Take up a run that an earlier launch has made."""
@@ -41,12 +42,16 @@ class SettingRecords:
         key = _key(sweep, settings)
         if key in self._runs:
             client.update_run(self._runs[key], status=RunStatus.to_string(RunStatus.RUNNING))
-            return self._runs[key]
-        name = setting_text(setting_of_row(sweep, settings)) or sweep.name  # a sweep of nothing but seeds is one setting
-        own = {MLFLOW_RUN_NAME: name, names.KIND: names.KIND_SETTING, names.SETTING: key[1]}
-        run_id: str = client.create_run(experiment, run_name=name, tags={**tags, **own}).info.run_id
-        self._runs[key] = run_id
-        client.log_batch(run_id, params=[Param(name, str(value)) for name, value in settings.items() if name != SEED])
+        else:
+            name = setting_text(setting_of_row(sweep, settings)) or sweep.name  # a sweep of nothing but seeds is one setting
+            own = {MLFLOW_RUN_NAME: name, names.KIND: names.KIND_SETTING, names.SETTING: key[1]}
+            self._runs[key] = client.create_run(experiment, run_name=name, tags={**tags, **own}).info.run_id
+        run_id = self._runs[key]
+        if run_id not in self._whole:  # a launch that was killed may have made the run only
+            known = client.get_run(run_id).data.params
+            missing = {name: value for name, value in settings.items() if name != SEED and name not in known}
+            client.log_batch(run_id, params=[Param(name, str(value)) for name, value in missing.items()])
+            self._whole.add(run_id)
         return run_id
 
     def update(

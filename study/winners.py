@@ -8,36 +8,47 @@ from acl.training.checkpoint import CheckpointError
 from analysis.runs import AnalysisError, load_studies
 from study.export import export_trial
 from study.home import Home
-from study.model_records import log_winner
+from study.mlflow_store import RecordError, StoreUnavailableError, in_words
+from study.model_records import log_winner, name_winners
 from study.results import StudyResults
 from study.spec import Study, StudyError
+
+_REFUSALS = (AnalysisError, CheckpointError, StoreError, StudyError, RecordError, StoreUnavailableError)
 
 
 def log_winners(study: Study, home: Home, store_uri: str) -> list[str]:
     """Log the winner of each choice of the study, of several seeds the one that validation likes best; what is there stays.
 
     Returns:
-        A line for each winner that could not be logged: its weights or its corpus are gone.
-
-    Raises:
-        AnalysisError: the study has no trials.
+        A line for each winner that could not be logged: its weights or its corpus are gone, or the store does not answer.
     """
-    results = StudyResults(study, store_uri)
-    study_run = str(load_studies(store_uri, [study.name])["run_id"].iloc[-1])
-    refused = []
+    try:
+        study_run, results = in_words(_read)(study, store_uri)
+    except (AnalysisError, RecordError, StoreUnavailableError) as error:
+        return [f"the winners are not logged as models: {error}"]
+    logged, refused = [], []
     for sweep in study.sweeps:
         for choice in results.choices[sweep.name]:
             for winner in choice.winners:
                 sign = 1 if sweep.directions[0] == "max" else -1
                 best = max(winner.rows, key=lambda row: sign * row[sweep.objectives[0]])
                 try:
-                    _log(best["run_id"], study_run, home, store_uri)
-                except (AnalysisError, CheckpointError, StoreError, StudyError, OSError) as error:
+                    logged.append(in_words(_log)(best["run_id"], home, store_uri))
+                except _REFUSALS as error:
                     refused.append(f"the winner {best['trial_id']} is not logged as a model: {error}")
+    try:
+        name_winners(store_uri, study_run, logged)
+    except (RecordError, StoreUnavailableError) as error:
+        refused.append(f"the study's run does not name its winners: {error}")
     return refused
 
 
-def _log(run_id: str, study_run_id: str, home: Home, store_uri: str) -> None:
+def _read(study: Study, store_uri: str) -> tuple[str, StudyResults]:
+    """The run of the study's last launch under this name, and its results."""
+    return str(load_studies(store_uri, [study.name])["run_id"].iloc[-1]), StudyResults(study, store_uri)
+
+
+def _log(run_id: str, home: Home, store_uri: str) -> str:
     with tempfile.TemporaryDirectory() as folder:
         export_trial(run_id, Path(folder, "model"), home, store_uri)
-        log_winner(store_uri, study_run_id, run_id, Path(folder, "model"))
+        return log_winner(store_uri, run_id, Path(folder, "model"))

@@ -28,9 +28,11 @@ from study import record_names as names
 from study.export import export_trial
 from study.home import Home
 from study.model_card import CARD_FILE
-from study.model_records import log_winner
+from study.model_records import log_winner, name_winners
 from study.spec import StudyError
+from study.winners import log_winners
 from toy_runs import config
+from toy_study import study_of
 
 STUDY, SWEEP = "toy", "a sweep"
 
@@ -188,8 +190,8 @@ def test_the_winner_loads_back_from_mlflow_with_signature_corpus_and_accuracies(
     client = mlflow.MlflowClient(uri)
     history = client.get_metric_history(run_id, names.TEST_ACCURACY)
     capfd.readouterr()
-    model_id = log_winner(uri, recorded.study_run, run_id, model)
-    assert log_winner(uri, recorded.study_run, run_id, model) == model_id
+    model_id = log_winner(uri, run_id, model)
+    assert log_winner(uri, run_id, model) == model_id
     assert capfd.readouterr() == ("", "")
     assert client.get_metric_history(run_id, names.TEST_ACCURACY) == history  # not doubled
     corpus_sha256 = FeatureStore.open(tiny_corpus, "supervised").metadata["corpus_sha256"]
@@ -216,3 +218,40 @@ def test_the_winner_loads_back_from_mlflow_with_signature_corpus_and_accuracies(
     with pytest.raises(mlflow.exceptions.MlflowException, match="schema"):
         loaded.predict([1.0, 2.0])
     assert mlflow.pyfunc.load_model(f"runs:/{run_id}/{logged.name}").metadata.model_id == model_id
+
+
+def test_a_process_killed_while_it_logged_a_model_leaves_one_model_in_the_end(
+    recorded: Recorded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri, run_id = recorded.home.store_uri, recorded.runs["stopped"]
+    client = mlflow.MlflowClient(uri)
+    export_trial(run_id, tmp_path / "model", recorded.home, uri)
+    for write in ("log_model_artifacts", "finalize_logged_model", "log_outputs"):
+        with pytest.MonkeyPatch.context() as patch:
+            for later in ("finalize_logged_model", write):  # nothing marks what a killed process leaves
+                if write != "log_outputs" or later == write:
+                    patch.setattr(mlflow.MlflowClient, later, lambda *arguments, **others: (_ for _ in ()).throw(KeyboardInterrupt))
+            with pytest.raises(KeyboardInterrupt):
+                log_winner(uri, run_id, tmp_path / "model")
+    model_id = log_winner(uri, run_id, tmp_path / "model")
+    found = client.search_logged_models([client.get_run(run_id).info.experiment_id])
+    assert [model.model_id for model in found if model.source_run_id == run_id] == [model_id]
+    outputs = client.get_run(run_id).outputs
+    assert outputs is not None
+    assert [output.model_id for output in outputs.model_outputs] == [model_id]
+
+
+def test_a_store_that_does_not_answer_costs_the_models_in_words(tmp_path: Path) -> None:
+    (tmp_path / "mlflow.db").write_text("no database at all, longer than the header that SQLite looks for " * 9)
+    (line,) = log_winners(
+        study_of("toy", {"space": {"loss.alpha": {"grid": [1.0, 0.5]}}}), Home(tmp_path), Home(tmp_path).store_uri
+    )
+    assert line.startswith("the winners are not logged as models: ")
+    assert "\n" not in line
+
+
+def test_the_study_run_names_its_winner_of_today(recorded: Recorded) -> None:
+    client = mlflow.MlflowClient(recorded.home.store_uri)
+    for winner in ("m-first", "m-second"):  # a retry has changed it
+        name_winners(recorded.home.store_uri, recorded.study_run, [winner])
+        assert client.get_run(recorded.study_run).data.tags[names.WINNERS] == winner

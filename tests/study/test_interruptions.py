@@ -1,5 +1,6 @@
 """Studies whose time is over, and that are resumed."""
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -8,10 +9,9 @@ import yaml
 from command_line import SMOKE, acl_study, epochs_logged, runs
 from study import record_names as names
 from study.home import Home
+from study.interruption import Interruption
 from study.launched import only_launch
 from study.spec import StudyError
-
-pytestmark = pytest.mark.slow
 
 
 def test_a_study_that_is_running_is_not_launched_a_second_time(tmp_path: Path) -> None:
@@ -23,6 +23,17 @@ def test_a_study_that_is_running_is_not_launched_a_second_time(tmp_path: Path) -
         pass
 
 
+def test_the_first_signal_behind_another_reason_is_the_first(capfd: pytest.CaptureFixture[str]) -> None:
+    interruption = Interruption()
+    with interruption.on_signals():
+        interruption.request("the budget of 1 hours is used up")
+        signal.raise_signal(signal.SIGINT)
+    said = "Ctrl-C: stopping already (the budget of 1 hours is used up); Ctrl-C again ends at once"
+    assert capfd.readouterr().err.strip() == said
+    assert interruption.reason == "the budget of 1 hours is used up"
+
+
+@pytest.mark.slow
 def test_a_study_whose_time_is_over_resumes(tiny_corpus: Path, tmp_path: Path) -> None:
     home, budget, epochs = tmp_path / "home", 6 / 3600, 100
     content = yaml.safe_load(SMOKE.read_text())

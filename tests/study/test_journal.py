@@ -81,7 +81,7 @@ def test_a_line_that_is_damaged_before_the_last_one_is_refused_with_its_number(t
     path = written(tmp_path).path
     lines = path.read_text().splitlines()
     path.write_text("\n".join([*lines[:2], line, *lines[2:]]) + "\n")
-    with pytest.raises(StudyError, match=f"{JOURNAL_FILE} is damaged in line 3; restore it"):
+    with pytest.raises(StudyError, match=f"{JOURNAL_FILE} is damaged in line 3; restore it.* and the study's mirrored.json"):
         Journal(tmp_path)
 
 

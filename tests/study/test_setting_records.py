@@ -8,12 +8,13 @@ import mlflow
 import pytest
 from mlflow.entities import Run
 
+from acl.config import build_config, flatten
 from study import record_names as names
 from study.home import Home
 from study.journal import Journal
 from study.launched import MIRRORED_FILE
 from study.records import StudyRecord
-from toy_study import end_study, mirror, reopened, study_of
+from toy_study import end_study, mirror, new_record, reopened, study_of
 
 SWEEP = {"space": {"loss.alpha": {"grid": [1.0, 0.5]}, "loss.margin": {"grid": [0.25]}}, "seeds": [0, 1, 2]}
 VAL = {(1.0, 0): 10, (1.0, 1): 20, (1.0, 2): 30, (0.5, 0): 12, (0.5, 1): 24}  # of 40; the last one fails
@@ -89,6 +90,22 @@ def test_a_replay_after_a_crash_changes_nothing(home: Home) -> None:
     assert {name: run.info.run_id for name, run in after.items()} == {name: run.info.run_id for name, run in before.items()}
     assert {name: run.info.status for name, run in after.items()} == {name: run.info.status for name, run in before.items()}
     assert {name: history(record, run) for name, run in after.items()} == logged
+
+
+def test_a_setting_run_that_a_killed_launch_left_without_parameters_gets_them(home: Home) -> None:
+    study = study_of("bare", SWEEP)
+    (sweep,) = study.sweeps
+    record = new_record(home.store_uri, "bare")
+    settings = flatten(build_config({**sweep.common, **sweep.points[0]}))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mlflow.MlflowClient, "log_batch", lambda *arguments, **others: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            record.start_trial("sweep-0000", sweep, settings)
+    reopened(record).start_trial("sweep-0000", sweep, settings)
+    assert len(runs_of(record)) == 2
+    for run in runs_of(record).values():
+        seed = {"seed"} if run.data.tags[names.KIND] == names.KIND_SETTING else set()
+        assert run.data.params == {name: str(value) for name, value in settings.items() if name not in seed}
 
 
 def test_a_setting_whose_seeds_are_not_over_is_killed_with_its_launch(home: Home) -> None:
