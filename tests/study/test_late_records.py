@@ -2,6 +2,7 @@
 
 import shutil
 import sqlite3
+import threading
 from pathlib import Path
 
 import mlflow
@@ -78,16 +79,14 @@ def test_a_store_that_is_locked_or_gone_at_resume_costs_no_training_and_no_recor
     assert first.outputs is not None
     assert first.data.tags[names.WINNERS] in {output.model_id for output in first.outputs.model_outputs}
 
-    lock = sqlite3.connect(home / "mlflow.db", isolation_level=None)
+    lock = sqlite3.connect(home / "mlflow.db", isolation_level=None, check_same_thread=False)
     lock.execute("BEGIN EXCLUSIVE")
-    process = acl_study("resume", "smoke", "--home", home, wait=False)
-    out, err = process.communicate(timeout=240)
-    lock.execute("ROLLBACK")
-    lock.close()
-    assert process.returncode == 1, out
-    assert "the MLflow store does not answer" in err
-    assert "write them with: " in out
-    assert "unexpected" not in err
+    release = threading.Timer(12, lock.close)  # which rolls back
+    release.start()
+    process = acl_study("resume", "smoke", "--home", home)
+    release.join()
+    assert process.returncode == 0, process.err  # type: ignore[attr-defined]
+    assert "unexpected" not in process.err  # type: ignore[attr-defined]
 
     (home / "mlflow.db").rename(tmp_path / "gone.db")
     process = acl_study("resume", "smoke", "--home", home)
