@@ -1,0 +1,35 @@
+"""Stores and the two sides of a mirror."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from study.launched import mirrored
+from toy_mirror import Sides
+from toy_study import new_record
+
+
+@pytest.fixture(scope="module")
+def store_uri(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A store with its schema, which takes seconds to create."""
+    uri = f"sqlite:///{tmp_path_factory.mktemp('store') / 'mlflow.db'}"
+    new_record(uri, "first")
+    return uri
+
+
+@pytest.fixture
+def sides(tmp_path: Path, store_uri: str, request: pytest.FixtureRequest) -> Sides:
+    return Sides(tmp_path / request.node.name, store_uri)
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory: pytest.TempPathFactory, store_uri: str) -> dict[str, Any]:
+    """What an uninterrupted mirror writes, event by event."""
+    sides = Sides(tmp_path_factory.mktemp("uninterrupted"), store_uri)
+    mirror = sides.mirror()
+    sides.happen(mirror)
+    assert mirror.close(complete=False)
+    assert mirrored(sides.folder) == {"s": len(sides.journal.events)}
+    assert sides.said == []
+    return sides.recorded()
