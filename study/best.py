@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from study import record_names as names
 from study.confirm import can_be_confirmed, confirmation_lines, confirming
 from study.home import Home, invocation
+from study.launched import launch_of
 from study.results import StudyResults
 from study.seeds import setting_text
 from study.selection import Candidate, Choice
@@ -65,7 +66,9 @@ def _candidate_lines(results: StudyResults, candidate: Candidate) -> Iterator[st
 def _next_lines(results: StudyResults, home: Home) -> Iterator[str]:
     study, left = results.study, results.left
     if left:
-        yield f"{left} trials are left, the winners may change: {invocation(f'resume {study.name}', home)}"
+        running = launch_of(home, study.name) is not None
+        then = "it is running" if running else f"continue with {invocation(f'resume {study.name}', home)}"
+        yield f"{left} trials are left, the winners may change; {then}"
     other = confirming(home, study.name)
     if other is not None:
         yield f"what fresh seeds say:        {invocation(f'best {other.name}', home)}"

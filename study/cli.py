@@ -127,7 +127,8 @@ def run(
     cpus: CpusOption = None,
     gpus: GpusOption = None,
     max_hours: Annotated[
-        float | None, typer.Option("--max-hours", help="Refuse a study that takes longer on this machine, as `plan` measures it.")
+        float | None,
+        typer.Option("--max-hours", min=0, help="Refuse a study that takes longer here, as `plan` measures it."),
     ] = None,
     address: AddressOption = None,
     store: StoreOption = None,

@@ -20,7 +20,7 @@ def export(
 ) -> None:
     """Write a trial's selected weights as safetensors, with a model card.
 
-    Example: acl-study export table2-ssl/0007 model
+    Example: acl-study export table2-ssl/sweep-0007 model
     """
     from study.commands import existing_store
     from study.export import export_trial

@@ -100,6 +100,11 @@ def _check_shapes(content: Mapping[str, Any], entries: Any, refusals: Refusals) 
 
 
 def _check_overrides(overrides: Mapping[str, Any], sweeps: list[dict[str, Any]]) -> None:
+    if "budget.trials" in overrides and all(sweep.get("search", "grid") == "grid" for sweep in sweeps):
+        raise ConfigError(
+            "a grid tries all its points; --set budget.trials is for random search and Optuna's methods: shorten the grid's lists, "
+            "or add --set search=random"
+        )
     for name in overrides:
         if name != "seed" and name.partition(".")[0] not in SETTABLE and not any(name in sweep["base"] for sweep in sweeps):
             known = [setting for sweep in sweeps for setting in setting_names(sweep["base"]["mode"])]

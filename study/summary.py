@@ -29,7 +29,12 @@ def print_summary(study: Study, store_uri: str) -> None:
     for sweep in study.sweeps:
         outcomes = list(results.trials.loc[results.trials["sweep"] == sweep.name, "outcome"])
         counts = [str(outcomes.count(outcome)) for outcome in OUTCOMES]
-        head = [sweep.name, f"{len(outcomes)}/{sweep.runs}", *counts, ", ".join(sweep.objectives)]
+        head = [
+            sweep.name,
+            f"{sum(outcomes.count(outcome) for outcome in OUTCOMES)}/{sweep.runs}",
+            *counts,
+            ", ".join(sweep.objectives),
+        ]
         winners = [winner for choice in results.choices[sweep.name] for winner in choice.winners]
         texts = [(objectives_text(results, sweep, winner), candidate_text(sweep, winner)) for winner in winners]
         for best, setting in texts or [("–", "–")]:

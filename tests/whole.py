@@ -25,9 +25,9 @@ Results = dict[str, tuple[dict[str, Any], str, dict[str, float]]]  # trial -> se
 
 
 def journals(home: Path, study: str) -> dict[str, Events]:
-    """The journals of a study's sweeps."""
+    """The journals of a study's sweeps, but for half a line that a crash may have left at their ends."""
     paths = sorted((home / "studies" / study).glob("*/journal.jsonl"))
-    return {path.parent.name: [json.loads(line) for line in path.read_text().splitlines()] for path in paths}
+    return {path.parent.name: [json.loads(line) for line in path.read_text().split("\n")[:-1]] for path in paths}
 
 
 def results(home: Path, study: str) -> Results:
