@@ -47,7 +47,8 @@ def refusal(plan: StudyPlan, max_hours: float) -> str | None:
     return (
         f"{plan.study.name} needs at least {hours(shortest)} on this machine ({at_once} trial{'s' * (at_once > 1)} at once), "
         f"--max-hours is {max_hours:g}: {instead}; take fewer with a smaller grid or (of a search) "
-        f"--set budget.trials=N, shorter runs with --profile mini or --set optim.epochs=N, or leave --max-hours out{'; ' * bool(busy)}{busy}"
+        "--set budget.trials=N, shorter runs with --profile mini or --set optim.epochs=N, or leave --max-hours out"
+        f"{'; ' * bool(busy)}{busy}"
     )
 
 
