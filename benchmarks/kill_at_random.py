@@ -16,25 +16,9 @@ import traceback
 from pathlib import Path
 
 from command_line import acl_study
-from kills import WAYS, strike, wait_until_gone
+from kills import STUDY, WAYS, strike, wait_until_gone
 from whole import Results, assert_whole, results
 
-STUDY = """
-name: crash
-question: Does a study survive?
-profile: mini
-sweeps:
-  - name: grid
-    base: {mode: supervised, data.subset: clean, optim.epochs: 6}
-    space: {loss.alpha: {grid: [1.0, 0.5]}}
-  - name: tpe
-    base: {mode: supervised, data.subset: clean, optim.epochs: 6}
-    space: {loss.alpha: {uniform: [0.1, 0.9]}, optim.lr: {loguniform: [1.0e-4, 1.0e-1]}}
-    search: tpe
-    budget: {trials: 4}
-    scheduler: {name: asha, grace: 0.34, reduction_factor: 2}
-    objective: val.accuracy
-"""
 CLEAN_STATUSES = {"worker": (0, 130, 1), "gcs": (0, 1, 130), "raylet": (0, 1, 130), "sigterm": (-15, 0, 130)}
 
 

@@ -7,6 +7,23 @@ import time
 from pathlib import Path
 
 _AGENTS = ("ray::DashboardAgent", "ray::RuntimeEnvAgent")  # idle helpers of Ray, which look for its head for a minute first
+# A grid, then a search with a scheduler, both small.
+STUDY = """
+name: crash
+question: Does a study survive?
+profile: mini
+sweeps:
+  - name: grid
+    base: {mode: supervised, data.subset: clean, optim.epochs: 8}
+    space: {loss.alpha: {grid: [1.0, 0.5]}}
+  - name: tpe
+    base: {mode: supervised, data.subset: clean, optim.epochs: 6}
+    space: {loss.alpha: {uniform: [0.1, 0.9]}, optim.lr: {loguniform: [1.0e-4, 1.0e-1]}}
+    search: tpe
+    budget: {trials: 4}
+    scheduler: {name: asha, grace: 0.34, reduction_factor: 2}
+    objective: val.accuracy
+"""
 WAYS = ("driver", "group", "worker", "gcs", "raylet", "sigterm", "ctrl-c", "ctrl-c twice")
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from command_line import acl_study
-from kills import strike, wait_until_gone
+from kills import STUDY, strike, wait_until_gone
 from small_disk import fill, small_disk
 from study.journal import JOURNAL_FILE
 from study.launched import MIRRORED_FILE
@@ -19,23 +19,6 @@ from study.searcher import STORAGE_FILE
 from whole import Results, assert_whole, results
 
 pytestmark = pytest.mark.slow
-
-STUDY = """
-name: crash
-question: Does a study survive?
-profile: mini
-sweeps:
-  - name: grid
-    base: {mode: supervised, data.subset: clean, optim.epochs: 8}
-    space: {loss.alpha: {grid: [1.0, 0.5]}}
-  - name: tpe
-    base: {mode: supervised, data.subset: clean, optim.epochs: 6}
-    space: {loss.alpha: {uniform: [0.1, 0.9]}, optim.lr: {loguniform: [1.0e-4, 1.0e-1]}}
-    search: tpe
-    budget: {trials: 4}
-    scheduler: {name: asha, grace: 0.34, reduction_factor: 2}
-    objective: val.accuracy
-"""
 
 
 @pytest.fixture(scope="module")
