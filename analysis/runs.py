@@ -1,5 +1,6 @@
 """MLflow records as tidy frames. The only module of `analysis` that knows MLflow; names come from `study.record_names`."""
 
+import difflib
 import os
 import re
 import tempfile
@@ -65,10 +66,10 @@ def load_studies(store_uri: str, studies: Sequence[str]) -> pd.DataFrame:
 def load_trials(store_uri: str, studies: Sequence[str]) -> pd.DataFrame:
     """One row per trial of all launches of the named studies, oldest first.
 
-    Columns: run_id, study, confirms (the study whose winners it repeats, or empty), corpus, sweep, trial_id, outcome, objective (of
-    several, the first), changed_settings (whether they changed while it ran), start_time (UTC), every parameter under its dotted
-    name (numbers and booleans parsed), and the last value of every metric under its dotted name. Trials that were stopped or failed
-    are kept; they have no test metrics.
+    Columns: run_id, study, confirms (the study whose winners it repeats, or empty), corpus, sweep, trial_id, outcome, objective
+    (several are separated by ", "), changed_settings (whether they changed while it ran), start_time (UTC), every parameter under
+    its dotted name (numbers and booleans parsed), and the last value of every metric under its dotted name. Trials that were
+    stopped or failed are kept; they have no test metrics.
 
     Raises:
         AnalysisError: there is no store, or no study of that name in it.
@@ -185,13 +186,26 @@ def find_trial(store_uri: str, reference: str) -> FoundTrial:
         raise AnalysisError(f"{reference!r} names no trial; pass an MLflow run id or its first 6 characters, or STUDY/TRIAL")
     found = _search(client, experiment, f"tags.`{names.KIND}` = '{names.KIND_TRIAL}' and {condition}")
     if not found:
-        raise AnalysisError(f"no trial {reference!r} in {store_uri}; `acl-study ui` lists all trials with their run ids")
+        raise AnalysisError(f"no trial {reference!r} in {store_uri}; {_near(client, experiment, study, trial_id)}")
     if len(found) > 1:
         several = ", ".join(run.info.run_id for run in found[:3])
         raise AnalysisError(f"{reference!r} names {len(found)} trials ({several}, …); pass a whole run id")
     (run,), tags = found, found[0].data.tags
     outcome = tags.get(names.OUTCOME, UNFINISHED)
     return FoundTrial(run.info.run_id, tags[names.STUDY], tags[names.SWEEP], tags[names.TRIAL_ID], outcome)
+
+
+def _near(client: MlflowClient, experiment: str, study: str, trial_id: str) -> str:
+    """What to pass instead of a trial that is not there."""
+    kind = f"tags.`{names.KIND}` = '{names.KIND_TRIAL}'"
+    trials = _search(client, experiment, f"{kind} and tags.`{names.STUDY}` = '{study}'") if study and "'" not in study else []
+    known = sorted({run.data.tags.get(names.TRIAL_ID, "") for run in trials})
+    close = difflib.get_close_matches(trial_id, known, n=1)
+    if close:
+        return f"did you mean {study}/{close[0]}?"
+    if known:
+        return f"{study} has {known[0]} to {known[-1]}"
+    return "`acl-study status` lists the studies, `acl-study ui` all trials with their run ids"
 
 
 def parameter_names(trials: pd.DataFrame) -> list[str]:

@@ -42,10 +42,10 @@ def trivial(ray_config: dict[str, Any], **_: Any) -> None:
 def timed(write: Any) -> Any:
     """`write` of a mirror, with its time added up."""
 
-    def writing(self: Mirror, *args: Any) -> None:
+    def writing(self: Mirror, *args: Any) -> Any:
         begin = time.perf_counter()
         try:
-            write(self, *args)
+            return write(self, *args)
         finally:
             BUSY[0] += time.perf_counter() - begin
 

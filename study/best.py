@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from study import record_names as names
-from study.confirm import can_be_confirmed, confirmation_lines, confirming
+from study.confirm import confirmation_lines, confirming, why_not
 from study.home import Home, invocation
 from study.launched import launch_of
 from study.results import StudyResults
@@ -72,7 +72,9 @@ def _next_lines(results: StudyResults, home: Home) -> Iterator[str]:
     other = confirming(home, study.name)
     if other is not None:
         yield f"what fresh seeds say:        {invocation(f'best {other.name}', home)}"
-    yield f"take a model along with:     {invocation('export RUN DIR', home)}"
-    can_confirm = any(can_be_confirmed(sweep, choice) for sweep in study.sweeps for choice in results.choices[sweep.name])
+    found = [choice.winners[0].rows[0]["trial_id"] for sweep in study.sweeps for choice in results.choices[sweep.name]]
+    if found:
+        yield f"take a model along with:     {invocation(f'export {study.name}/{found[0]} DIR', home)}"
+    can_confirm = any(why_not(sweep, choice) is None for sweep in study.sweeps for choice in results.choices[sweep.name])
     if other is None and not left and can_confirm:
         yield f"run winners on fresh seeds:  {invocation(f'confirm {study.name}', home)}"

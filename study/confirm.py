@@ -1,5 +1,6 @@
 """Runs a study's winners and their baselines again on fresh seeds: only those runs say what holds."""
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -48,14 +49,14 @@ def confirmation_study(study: Study, home: Home, store_uri: str, seeds: int | No
         _repeated(side, sweep, f"{_label(sweep, choice)}{end}", list(range(first, first + seeds)), resources)
         for sweep in study.sweeps
         for choice in results.choices[sweep.name]
-        if can_be_confirmed(sweep, choice)
+        if why_not(sweep, choice) is None
         for end, side in ((WINNER, _settings(study, choice.winners[0])), (BASELINE, _baseline(results, sweep, choice)))
     ]
+    left_out = _left_out(results)
     if not sweeps:
-        raise StudyError(
-            f"{name} has no winner to confirm: the baseline itself is best on validation, or several objectives or pbt leave no "
-            f"single setting; {invocation(f'best {name}', home)} shows which"
-        )
+        raise StudyError(f"{name} has no winner to confirm ({'; '.join(left_out)}); see {invocation(f'best {name}', home)}")
+    for line in left_out:
+        print(f"note: not confirmed: {line}", file=sys.stderr)
     question = f"Do the winners of {name} hold on {seeds} seeds that it did not use? Only these runs feed the answer."
     again = Study(name=f"{name}{SUFFIX}", question=question, profile=study.profile, confirms=name, sweeps=sweeps)
     launched = confirming(home, name)
@@ -153,9 +154,23 @@ def _number_of_seeds(home: Home, name: str, seeds: int | None) -> int:
     return before
 
 
-def can_be_confirmed(sweep: Sweep, choice: Choice) -> bool:
-    """Whether there is a winner to repeat: population-based training has no one setting, a Pareto front no one winner."""
-    return len(sweep.objectives) == 1 and sweep.scheduler.name != "pbt" and not choice.winners[0].is_baseline
+def why_not(sweep: Sweep, choice: Choice) -> str | None:
+    """Why there is no winner to repeat; None where there is one."""
+    if len(sweep.objectives) > 1:
+        return "several objectives have a Pareto front and no one winner"
+    if sweep.scheduler.name == "pbt":
+        return "population-based training has no one setting to repeat"
+    return "the baseline itself is best on validation" if choice.winners[0].is_baseline else None
+
+
+def _left_out(results: StudyResults) -> list[str]:
+    """Which sweeps, or subsets of them, have no winner to repeat, and why."""
+    lines = []
+    for sweep in results.study.sweeps:
+        found = results.choices[sweep.name]
+        reasons = {_label(sweep, choice): why_not(sweep, choice) for choice in found} or {sweep.name: "no trial has finished"}
+        lines += [f"{label}: {reason}" for label, reason in reasons.items() if reason is not None]
+    return lines
 
 
 def _label(sweep: Sweep, choice: Choice) -> str:

@@ -3,7 +3,7 @@
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -15,12 +15,16 @@ EXIT_STATUS = 130  # of a launch that one of these has ended
 class Interruption:
     """A request to stop, which the sweep sees between two steps of Ray.
 
+    Args:
+        resume: the command that continues afterwards.
+
     Attributes:
         reason: why, in words; None while nobody has asked.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, resume: str) -> None:
         self.reason: str | None = None
+        self._resume = resume
         self._is_signalled = False
 
     def request(self, reason: str) -> None:
@@ -37,7 +41,7 @@ class Interruption:
         def handle(number: int, frame: FrameType | None) -> None:
             word = "Ctrl-C" if number == signal.SIGINT else "SIGTERM"
             if self._is_signalled:
-                os.write(2, f"\n{word} again: ended at once; `acl-study resume` continues\n".encode())
+                os.write(2, f"\n{word} again: ended at once; continue with: {self._resume}\n".encode())
                 not_needed()
                 os._exit(EXIT_STATUS)
             self._is_signalled = True
@@ -53,12 +57,17 @@ class Interruption:
                 signal.signal(number, handler)
 
     @contextmanager
-    def after(self, hours: float | None) -> Iterator[None]:
-        """Ask for the end after `hours`; never where that is None."""
+    def after(self, hours: float | None, has_epochs: Callable[[], bool]) -> Iterator[None]:
+        """Ask for the end after `hours`; never where that is None. `has_epochs` tells whether any was completed until then."""
         if hours is None:
             yield
             return
-        timer = threading.Timer(hours * 3600, self.request, (f"the budget of {hours:g} hours is used up",))
+
+        def end() -> None:
+            in_vain = "" if has_epochs() else " before an epoch was complete (more with --set budget.hours=H)"
+            self.request(f"the budget of {hours:g} hours is used up{in_vain}")
+
+        timer = threading.Timer(hours * 3600, end)
         timer.daemon = True
         timer.start()
         try:

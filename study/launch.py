@@ -11,7 +11,7 @@ import ray
 
 from acl.store import FeatureStore
 from study import record_names as names
-from study.home import Home
+from study.home import Home, invocation
 from study.interruption import Interruption
 from study.journal import Event, Journal
 from study.launched import check_unchanged, keep_records, keep_study, only_launch, records_of, study_digest, study_text
@@ -67,7 +67,7 @@ def launch(study: Study, home: Home, *, store_uri: str | None = None, address: s
     kept = records_of(home, study.name)
     if kept is not None and store_uri not in (None, kept[0]):
         raise StudyError(f"study {study.name!r} keeps its records in {kept[0]}, not {store_uri}; leave --store out")
-    interruption = Interruption()
+    interruption = Interruption(invocation(f"resume {study.name}", home))
     with only_launch(home, study.name), interruption.on_signals():
         folder = home.study(study.name)
         journals = {sweep.name: Journal(folder / sweep.name) for sweep in study.sweeps}
@@ -164,6 +164,6 @@ def _check_resources(sweeps: list[Sweep]) -> None:
             continue
         largest = max(nodes, key=lambda node: (node.get("GPU", 0), node.get("CPU", 0)))
         raise StudyError(
-            f"a trial of {sweep.name} takes {cpus:g} CPUs and {gpus:g} GPUs, the largest machine has {largest.get('CPU', 0):g} "
-            f"and {largest.get('GPU', 0):g}; pass --cpus and --gpus to `run`, or --profile mini for a small study on CPUs"
+            f"a trial of {sweep.name} takes {sweep.resources.words}, the largest machine has {largest.get('CPU', 0):g} CPUs and "
+            f"{largest.get('GPU', 0):g} GPUs; pass --cpus and --gpus to `run`, or --profile mini for a small study on CPUs"
         )

@@ -17,8 +17,8 @@ from pydantic import ValidationError
 
 from acl.durable import write_durably
 from study.home import Home
+from study.resources import Resources
 from study.spec import Study, StudyError
-from study.sweep import Resources
 
 STUDY_FILE = "study.yaml"
 RECORD_FILE = "record.json"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from acl.data.parallel import available_cores
-from study.sweep import Resources
+from study.resources import Resources
 
 # Share of a GPU's memory beyond what torch reserved: CUDA's own context, and cuDNN workspaces of shapes that were not measured.
 MEMORY_MARGIN = 1.2
@@ -39,10 +39,15 @@ class Machine:
         return min(by_cpu, by_gpu)
 
     def crowding(self, resources: Resources, at_once: int) -> tuple[float, float]:
-        """Factor by which trials that run together slow each other: least (shared cores), most (a shared GPU gains nothing)."""
+        """Factor by which trials on GPUs slow each other: least (shared cores), most (a shared GPU gains nothing).
+
+        Trials on CPUs are measured beside each other, and have none.
+        """
+        if not resources.gpus:
+            return 1.0, 1.0
         threads = at_once * max(1, math.floor(resources.cpus))
         cores = max(1.0, threads / self.cores)
-        on_one_gpu = math.ceil(at_once / self.gpus) if resources.gpus and self.gpus else 1
+        on_one_gpu = math.ceil(at_once / self.gpus) if self.gpus else 1
         return cores, max(cores, float(on_one_gpu))
 
     def proposed_gpus(self, reserved_bytes: int, cpus: float) -> float:

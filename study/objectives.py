@@ -20,6 +20,14 @@ _KNN = (names.VAL_KNN_ACCURACY, names.VAL_KNN_MACRO_ACCURACY)
 _SUPERVISED = (names.VAL_ACCURACY, names.VAL_MACRO_ACCURACY)
 
 
+def value_text(metric: str, value: float) -> str:
+    """
+    >>> value_text("val.accuracy", 0.5), value_text("val.tolerance", 0.5)
+    ('50.0 %', '0.500')
+    """
+    return f"{value * 100:.1f} %" if "accuracy" in metric else f"{value:.3f}"
+
+
 def check_objective(objective: str) -> None:
     """Only validation metrics that compare across all settings choose between them.
 

@@ -15,18 +15,18 @@ from acl.training.cost import RunCost, measure_run, settings_that_cost
 from analysis.power import Power
 from study.lengths import brackets
 from study.machine import Machine
+from study.selection import SUBSET
 from study.spaces import edge_points
 from study.spec import Study, StudyError, Sweep
 
 SECONDS_OF_ALL_KINDS = 40.0  # measuring, shared by the kinds of trials; processes that start come on top
 SECONDS_OF_A_KIND = (2.0, 8.0)
-# Seconds of a launch that train nothing: estimates, not yet measured on an idle machine (benchmarks/plan_accuracy.py --run does).
+# Seconds that train nothing, as benchmarks/plan_accuracy.py --run has seen them, see LOG.md.
+LAUNCH_SECONDS = 18.0  # each launch: Ray and MLflow start and end, the winners' models are logged
+WORKER_SECONDS = (4.0, 3.0)  # each sweep: its first worker starts and imports; each further one, after it
 TRIAL_SECONDS = 0.3  # each trial of a worker that has run one before
-WORKER_SECONDS = 6.0  # each sweep: its workers start, and import
-LAUNCH_SECONDS = 6.0  # each launch: Ray and MLflow start
 PREDICTION_BYTES = (60, 11)  # of a row of predictions.csv, and of each class in it
 RECORD_BYTES = (150_000, 4_000)  # of a trial in MLflow, and of each of its epochs
-SUBSET = "data.subset"
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class SweepPlan:
 
     @property
     def trial_hours(self) -> tuple[float, float]:
-        """Hours of all trials one after the other, each alone: fewest and most."""
+        """Hours of all trials, added up: fewest and most."""
         fewest, most = (sum(kind.trials * seconds(self, kind) for kind in self.kinds) / 3600 for seconds in (_stopped, _full))
         return fewest, most
 
@@ -112,7 +112,7 @@ class SweepPlan:
 
     def _makespan(self, seconds: Callable[["SweepPlan", Kind], float]) -> float:
         """Hours until the last trial ends, each started as soon as one ends, in their order."""
-        ends = [WORKER_SECONDS] * self.at_once
+        ends = [WORKER_SECONDS[0] + WORKER_SECONDS[1] * worker for worker in range(self.at_once)]
         for kind in self.kinds:
             for _ in range(round(kind.trials)):
                 heapq.heapreplace(ends, ends[0] + seconds(self, kind))
@@ -169,7 +169,7 @@ def plan_study(
     pending = [sweep for sweep in study.sweeps if left is None or left.get(sweep.name, 0)]
     at_once = {sweep.name: _at_once(sweep, machine, knows_machine) for sweep in pending}
     kinds = {sweep.name: _kinds(sweep) for sweep in pending}
-    disk = next(parent for parent in (folder.resolve(), *folder.resolve().parents) if parent.exists())
+    disk = next(parent for parent in (folder / "any").resolve().parents if parent.exists())
     to_measure: dict[str, tuple[Sweep, dict[str, Any]]] = {}
     for sweep in pending:
         for settings, _ in kinds[sweep.name]:
@@ -180,8 +180,9 @@ def plan_study(
     for number, (key, (sweep, settings)) in enumerate(to_measure.items(), start=1):
         label = _label(sweep, settings, kinds[sweep.name])
         progress(f"measuring {number} of {len(to_measure)}: {sweep.name}{label and ', '}{label}")
-        cores, sees_gpu = sweep.resources.cpus, sweep.resources.gpus > 0
-        costs[key] = measure_run(settings, cores=cores, sees_gpu=sees_gpu, seconds=seconds, folder=disk)
+        cpus, gpus = sweep.resources.cpus, sweep.resources.gpus
+        beside = 0 if gpus else min(at_once[sweep.name], sweep.runs) - 1
+        costs[key] = measure_run(settings, cores=cpus, sees_gpu=gpus > 0, beside=beside, seconds=seconds, folder=disk)
     plans = []
     for sweep in pending:
         share = 1.0 if left is None else left[sweep.name] / sweep.runs
@@ -198,8 +199,8 @@ def _at_once(sweep: Sweep, machine: Machine, knows_machine: bool) -> int:
     count = machine.trials_at_once(sweep.resources)
     if count == 0 and knows_machine:
         raise StudyError(
-            f"a trial of {sweep.name} takes {sweep.resources.cpus:g} CPUs and {sweep.resources.gpus:g} GPUs, this machine has "
-            f"{machine.cores} and {machine.gpus}; pass --cpus and --gpus, or --profile mini for a small study on CPUs"
+            f"a trial of {sweep.name} takes {sweep.resources.words}, this machine has {machine.cores} CPUs and {machine.gpus} "
+            "GPUs; pass --cpus and --gpus, or --profile mini for a small study on CPUs"
         )
     return max(1, count)
 

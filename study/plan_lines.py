@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 from acl.training.cost import RunCost, StageCost
 from study.plan import Kind, StudyPlan, SweepPlan
-from study.sweep import Resources
 
 BUSY_SHARE = 0.3  # of the cores, from which on measured times are doubtful
 
@@ -61,12 +60,12 @@ def _busy(plan: StudyPlan) -> str:
 
 def _sweep_lines(plan: StudyPlan, sweep: SweepPlan) -> Iterator[str]:
     resources = sweep.sweep.resources
-    yield f"sweep {sweep.sweep.name}: {_count(sweep.trials, 'trial')}, {sweep.at_once} at once ({_resources(resources)} each)"
+    yield f"sweep {sweep.sweep.name}: {_count(sweep.trials, 'trial')}, {sweep.at_once} at once ({resources.words} each)"
     for kind in sweep.kinds:
         yield from _kind_lines(kind, several=len(sweep.kinds) > 1)
     fewest, most = sweep.trial_hours
     unit, share = ("GPU", resources.gpus) if resources.gpus else ("core", resources.cpus)
-    spent = _range((fewest * share, most * share), unit=f" {unit}-hours")
+    spent = _spent(fewest * share, most * share, unit)
     yield f"  time: {_range(sweep.hours)}{_expected(sweep.hours)}; {spent}{_why_a_range(sweep)}"
     yield f"  disk: {size(sweep.kept_bytes)} kept, {size(sweep.working_bytes)} more while it runs"
     yield from (f"  {line}" for line in _memory_lines(plan, sweep))
@@ -125,25 +124,34 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}{'s' * (number != 1)}"
 
 
-def _resources(resources: Resources) -> str:
-    cpus = f"{resources.cpus:g} CPU{'s' * (resources.cpus != 1)}"
-    return f"{cpus}, {resources.gpus:g} GPU{'s' * (resources.gpus > 1)}" if resources.gpus else cpus
+def _range(ends: tuple[float, ...]) -> str:
+    low, high = hours(ends[0]), hours(ends[-1])
+    return low if low == high else f"{low} to {high}"
 
 
-def _range(ends: tuple[float, ...], unit: str = "") -> str:
-    low, high = ((f"{end:.2g}" if end < 100 else f"{end:.0f}") + unit if unit else hours(end) for end in (ends[0], ends[-1]))
-    return low if low == high else f"{low.removesuffix(unit) if unit else low} to {high}"
+def _spent(fewest: float, most: float, unit: str) -> str:
+    """Hours of GPUs or cores.
+
+    >>> _spent(0.003, 0.006, "core"), _spent(0.2, 1.5, "core"), _spent(120, 480, "GPU")
+    ('less than 0.1 core-hours', '0.2 to 1.5 core-hours', '120 to 480 GPU-hours')
+    """
+    low, high = (f"{value:.1f}" if value < 10 else f"{value:.0f}" for value in (fewest, most))
+    if most < 0.1:
+        return f"less than 0.1 {unit}-hours"
+    return f"{high if low == high else f'{low} to {high}'} {unit}-hours"
 
 
 def _expected(ends: tuple[float, float, float]) -> str:
-    shortest, expected, longest = ends
-    return f", about {hours(expected)} expected" if shortest < expected < longest else ""
+    shortest, expected, longest = map(hours, ends)
+    return f", about {expected} expected" if expected not in (shortest, longest) else ""
 
 
 def hours(value: float) -> str:
-    """Hours, or minutes below two hours; at least one minute."""
+    """Hours, minutes below two hours, or seconds below two minutes."""
+    if value * 60 < 2:
+        return f"{value * 3600:.0f} s"
     if value < 2:
-        return f"{max(1, value * 60):.0f} min"
+        return f"{value * 60:.0f} min"
     return f"{value:.1f} h" if value < 20 else f"{value:.0f} h"
 
 

@@ -11,6 +11,7 @@ from rich.table import Column
 from study import journal as events
 from study import record_names as names
 from study.journal import Event, Journal
+from study.objectives import value_text
 from study.sweep import Sweep
 
 _OUTCOMES = (names.FINISHED, names.STOPPED, names.FAILED)
@@ -73,7 +74,7 @@ class ProgressLine:
         objective = self._sweep.objectives[0]
         found = [state.metrics[objective] for state in self._journal.trials.values() if objective in state.metrics]
         state = ", ".join(counts) or "starting"
-        if found:
+        if found and len(self._sweep.objectives) == 1:  # of several none is the best
             best = max(found) if self._sweep.directions[0] == "max" else min(found)
-            state += f", best {objective} {best:.3f}"
+            state += f", best {value_text(objective, best)}"
         self._bar.update(self._task, completed=sum(self._done.values()), state=state)

@@ -194,7 +194,7 @@ class StudyRecord:
             names.STUDY: self.study,
             names.STUDY_RUN: self.parent_run_id,
             names.SWEEP: sweep.name,
-            names.OBJECTIVE: sweep.objectives[0],
+            names.OBJECTIVE: ", ".join(sweep.objectives),
         }
 
     def _find_runs(self, client: mlflow.MlflowClient) -> None:

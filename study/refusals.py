@@ -1,15 +1,15 @@
 """What is wrong with a study, in one line: file and line where it was written, field, rule and remedy."""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
 from pydantic import ValidationError
 
+from study.resources import Budget, Resources
 from study.scheduling import Scheduler
 from study.spaces import KINDS, FieldError
 from study.spec import StudyError
-from study.sweep import Budget, Resources
 from study.yaml_places import Path, PlacedContent
 
 _SCHEDULERS = {
@@ -35,29 +35,40 @@ def close_to(name: str, known: list[str]) -> str:
     return "".join(f"did you mean {match}?" for match in difflib.get_close_matches(name, known, n=1))
 
 
+def together(errors: Sequence[StudyError]) -> StudyError:
+    """One refusal, a line for each."""
+    return StudyError("\n".join(map(str, errors)))
+
+
 class Refusals:
     """Errors of one study.
 
     Args:
         content: as read from its file.
         overrides: what `--set` replaces, by dotted name.
+        profile: that of `--profile`; None where the file's own counts.
     """
 
-    def __init__(self, content: Mapping[str, Any], overrides: Mapping[str, Any]) -> None:
+    def __init__(self, content: Mapping[str, Any], overrides: Mapping[str, Any], profile: str | None = None) -> None:
         self.content = content
+        self.profile = profile
         self.places = content.places if isinstance(content, PlacedContent) else {}
         self.overrides = overrides
 
     def of(self, error: ValidationError, resolved: Mapping[str, Any]) -> StudyError:
-        """The first thing that is wrong with a resolved study."""
-        first = error.errors()[0]
-        path, value = _existing(first["loc"], resolved)
-        cause = first.get("ctx", {}).get("error")
-        if isinstance(cause, FieldError):
-            return self.at((*path, *cause.path), str(cause))
-        if first["type"] == "missing":
-            return self.at((*path, first["loc"][-1]), f"is missing; every study has a {first['loc'][-1]}")
-        return self.at(path, _in_words(first["type"], first["msg"], path, value, resolved))
+        """What is wrong with a resolved study, a line for each part; of a part that may be several things, the first."""
+        found: dict[Any, StudyError] = {}  # what sweeps share is refused once
+        for each in error.errors():
+            path, value = _existing(each["loc"], resolved)
+            cause = each.get("ctx", {}).get("error")
+            if isinstance(cause, FieldError):
+                path, message = (*path, *cause.path), str(cause)
+            elif each["type"] == "missing":
+                path, message = (*path, each["loc"][-1]), f"is missing; every study has a {each['loc'][-1]}"
+            else:
+                message = _in_words(each["type"], each["msg"], path, value, resolved)
+            found.setdefault((self._place(path), _in_any_sweep(path)), self.at(path, message))
+        return together(list(found.values()))
 
     def at(self, path: Path, message: str) -> StudyError:
         """A refusal of the part that `path`, in the resolved study, leads to."""
@@ -66,6 +77,8 @@ class Refusals:
         given = self._override(path)
         if given is not None:
             return StudyError(f"--set {given}: {message}")
+        if path == ("profile",) and self.profile is not None:
+            return StudyError(f"--profile: {message}")
         place = self._place(path)
         field = self._shown(path[:-1] if path and message.startswith(f"{path[-1]} ") else path)
         return StudyError(f"{place or self.content.get('name', 'study')}: {field + ': ' if field else ''}{message}")
@@ -77,7 +90,7 @@ class Refusals:
 
     def _place(self, path: Path) -> Any:
         """Where the part was written, else the narrowest part around it; a sweep's fields may be those shared above it."""
-        shared = path[2:] if path[:1] == ("sweeps",) else path
+        shared = _in_any_sweep(path)
         for outside in range(len(path) + 1):
             for candidate in (path[: len(path) - outside], shared[: max(0, len(shared) - outside)]):
                 if candidate and candidate in self.places:
@@ -94,6 +107,11 @@ class Refusals:
         return ".".join(str(part) for part in path)
 
 
+def _in_any_sweep(path: Path) -> Path:
+    """A path as it is within a sweep; sweeps may share what is written above them."""
+    return path[2:] if path[:1] == ("sweeps",) else path
+
+
 def _existing(location: tuple[str | int, ...], resolved: Any) -> tuple[Path, Any]:
     """The parts of a pydantic location that the file has (unions add names of their own), and what lies there."""
     path: list[str | int] = []
@@ -108,7 +126,7 @@ def _existing(location: tuple[str | int, ...], resolved: Any) -> tuple[Path, Any
 
 def _in_words(kind: str, message: str, path: Path, value: Any, resolved: Mapping[str, Any]) -> str:
     """A message of pydantic in the words of a study file."""
-    inside = [str(part) for part in path[2:]] if path[:1] == ("sweeps",) else [str(part) for part in path]
+    inside = [str(part) for part in _in_any_sweep(path)]
     field = (
         "when" if inside[2:3] == ["when"] else "dimension" if inside[:1] == ["space"] and len(inside) > 1 else (inside or [""])[0]
     )
@@ -116,11 +134,11 @@ def _in_words(kind: str, message: str, path: Path, value: Any, resolved: Mapping
         if field == "scheduler":
             chosen = _existing(path[:3], resolved)[1]["name"]
             known = _SCHEDULERS[chosen]
-            return f"{inside[-1]} is not a field of scheduler {chosen}; it has {', '.join(known) or 'no others'}"
+            return f"{inside[-1]} is not a field of scheduler {chosen}; {_known(inside[-1], known)}"
         known = {"dimension": [*KINDS, "when"], "budget": [*Budget.model_fields], "resources": [*Resources.model_fields]}.get(
             field, []
         )
-        return f"{inside[-1]} is not a field of {'a dimension' if field == 'dimension' else field}; it has {', '.join(known)}"
+        return f"{inside[-1]} is not a field of {'a dimension' if field == 'dimension' else field}; {_known(inside[-1], known)}"
     if kind == "value_error":  # a rule of our own, which says what it got
         return message.removeprefix("Value error, ")
     got = f", got {value!r}"
@@ -131,3 +149,7 @@ def _in_words(kind: str, message: str, path: Path, value: Any, resolved: Mapping
     if kind in _WRONG_SHAPE and field in _HOW_TO_WRITE:
         return f"must be {_HOW_TO_WRITE[field]}{got}"
     return message.replace("Input should be", "must be").replace("a valid", "a") + got
+
+
+def _known(name: str, known: list[str]) -> str:
+    return close_to(name, known) or f"it has {', '.join(known) or 'no others'}"

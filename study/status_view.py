@@ -11,6 +11,7 @@ from rich.text import Text
 
 from study import record_names as names
 from study.home import Home, invocation
+from study.objectives import value_text
 from study.seeds import setting_text
 from study.selection import Candidate, Choice
 from study.spec import Sweep
@@ -131,8 +132,7 @@ def _choice(sweep: Sweep, choice: Choice) -> str:
 
 
 def _figure(sweep: Sweep, winner: Candidate) -> str:
-    value = winner.objectives[0]
-    text = f"{value * 100:.1f} %" if "accuracy" in sweep.objectives[0] else f"{value:.3f}"
+    text = value_text(sweep.objectives[0], winner.objectives[0])
     return text if len(sweep.seeds) == 1 else f"{text} ({len(winner.rows)} of {len(sweep.seeds)} seeds)"
 
 

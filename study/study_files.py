@@ -8,9 +8,9 @@ from pydantic import ValidationError
 from acl.config import ConfigError, setting_names
 from study.includes import MERGED, read_with_includes, shipped_studies
 from study.profile_settings import check_profile
-from study.refusals import Refusals, close_to
+from study.refusals import Refusals, close_to, together
 from study.spaces import FieldError
-from study.spec import Study, Sweep
+from study.spec import Study, StudyError, Sweep
 from study.sweep_settings import SETTABLE, merge_sweep
 from study.yaml_places import PlacedContent
 
@@ -47,27 +47,26 @@ def resolve_study(
         StudyError: a field is wrong.
     """
     overrides = {**(overrides or {}), **{f"resources.{name}": value for name, value in (resources or {}).items()}}
-    refusals = Refusals(content, overrides)
+    refusals = Refusals(content, overrides, profile)
     fields = {key: value for key, value in content.items() if value is not None}  # "base:" with nothing behind it
     profile = profile or fields.get("profile", "recipe")
     entries = fields.pop("sweeps", None) or [{}]
     shared = {key: fields.pop(key) for key in list(fields) if key in Sweep.model_fields and key != "name"}
     _check_shapes(content, entries, refusals)
     sweeps = []
-    for number, entry in enumerate(entries):
-        try:
-            sweeps.append(merge_sweep(shared, entry, profile, overrides))
-        except FieldError as error:
-            raise refusals.at(("sweeps", number, *error.path), str(error)) from None
-        except ConfigError as error:
-            raise refusals.at((), str(error)) from None
-    resolved = {**fields, "profile": profile, "sweeps": sweeps}
     try:
+        for number, entry in enumerate(entries):
+            try:
+                sweeps.append(merge_sweep(shared, entry, profile, overrides))
+            except FieldError as error:
+                raise refusals.at(("sweeps", number, *error.path), str(error)) from None
         check_profile(profile, dict.fromkeys(sweep["base"]["mode"] for sweep in sweeps))
-        _check_overrides(overrides, sweeps)
-        return Study.model_validate(resolved)
     except ConfigError as error:
-        raise refusals.at((), str(error)) from None
+        raise refusals.at(("profile",), str(error)) from None
+    resolved = {**fields, "profile": profile, "sweeps": sweeps}
+    _check_overrides(overrides, sweeps)
+    try:
+        return Study.model_validate(resolved)
     except ValidationError as error:
         raise refusals.of(error, resolved) from None
 
@@ -86,6 +85,7 @@ def _check_shapes(content: Mapping[str, Any], entries: Any, refusals: Refusals) 
     """Refuse what cannot be merged, before it is, and fields that do not exist."""
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise refusals.at(("sweeps",), "sweeps is a list of mappings, each with a name and a space")
+    found = []
     parts: list[tuple[tuple[str | int, ...], Mapping[str, Any]]] = [((), content)]
     parts += [(("sweeps", number), entry) for number, entry in enumerate(entries)]
     for path, part in parts:
@@ -94,19 +94,21 @@ def _check_shapes(content: Mapping[str, Any], entries: Any, refusals: Refusals) 
         for name, value in part.items():
             if name not in known:
                 remedy = close_to(str(name), known) or f"known: {', '.join(known)}"
-                raise refusals.at((*path, name), f"{name} is not a field of a {kind}; {remedy}")
-            if name in MERGED and name != "scheduler" and not isinstance(value, dict | None):
-                raise refusals.at((*path, name), f"{name} is a mapping of names to values, got {value!r}")
+                found.append(refusals.at((*path, name), f"{name} is not a field of a {kind}; {remedy}"))
+            elif name in MERGED and name != "scheduler" and not isinstance(value, dict | None):
+                found.append(refusals.at((*path, name), f"{name} is a mapping of names to values, got {value!r}"))
+    if found:
+        raise together(found)
 
 
 def _check_overrides(overrides: Mapping[str, Any], sweeps: list[dict[str, Any]]) -> None:
     if "budget.trials" in overrides and all(sweep.get("search", "grid") == "grid" for sweep in sweeps):
-        raise ConfigError(
-            "a grid tries all its points; --set budget.trials is for random search and Optuna's methods: shorten the grid's lists, "
-            "or add --set search=random"
+        raise StudyError(
+            "--set budget.trials: a grid tries all its points; it is for random search and Optuna's methods: shorten the grid's "
+            "lists, or add --set search=random"
         )
     for name in overrides:
         if name != "seed" and name.partition(".")[0] not in SETTABLE and not any(name in sweep["base"] for sweep in sweeps):
             known = [setting for sweep in sweeps for setting in setting_names(sweep["base"]["mode"])]
             remedy = close_to(name, [*known, *SETTABLE, "budget.trials"]) or "`acl-study train --list --mode MODE` lists them"
-            raise ConfigError(f"{name} is not a setting of any of its sweeps; {remedy}")
+            raise StudyError(f"--set {name}: {name} is not a setting of any of the study's sweeps; {remedy}")

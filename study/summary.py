@@ -7,6 +7,7 @@ from rich.table import Table
 
 from analysis.page_tables import percent
 from study import record_names as names
+from study.objectives import value_text
 from study.results import Figure, StudyResults
 from study.seeds import setting_text
 from study.selection import Candidate, Choice
@@ -54,10 +55,8 @@ def objectives_text(results: StudyResults, sweep: Sweep, candidate: Candidate) -
 
 def figure_text(figure: Figure, metric: str) -> str:
     """Accuracies in %, with their 95 % intervals where they are shares of clips."""
-    if "accuracy" not in metric:
-        return f"{figure.value:.3f}"
     if figure.interval is None:
-        return f"{percent(figure.value)} %"
+        return value_text(metric, figure.value)
     low, high = figure.interval
     return f"{percent(figure.value)} [{percent(low)}, {percent(high)}] %"
 

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from acl.config import SELF_SUPERVISED
 from study import record_names as names
 from study.objectives import DIRECTIONS, Direction, check_objective, exists, exists_each_epoch
+from study.resources import Budget, Resources
 from study.scheduling import CHANGEABLE, NoScheduler, Pbt, Scheduler
 from study.spaces import (
     Dimension,
@@ -22,26 +23,10 @@ from study.spaces import (
 SearchMethod = Literal["grid", "random", "tpe", "gp", "cmaes", "qmc"]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Resources(_Part):
-    """What one trial takes; fractions of a GPU let trials share it."""
-
-    cpus: float = Field(1, gt=0)
-    gpus: float = Field(0, ge=0)
-
-
-class Budget(_Part):
-    """How much a sweep may take. When a launch's hours are over it is interrupted as by Ctrl-C, and `resume` goes on."""
-
-    trials: int | None = Field(None, ge=1, description="settings that are tried; every method but grid needs it")
-    hours: float | None = Field(None, gt=0, description="of each launch of the sweep")
-
-
-class Sweep(_Part):
+class Sweep(BaseModel):
     """One search space, how it is searched, and what counts as better."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field("sweep", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     base: dict[str, Any] = Field(default_factory=dict, description="settings of every trial, by dotted name")

@@ -2,7 +2,7 @@
 
 import math
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,9 +23,10 @@ from study.lengths import longest_epochs
 from study.population import copy_each
 from study.progress import ProgressLine
 from study.ray_session import ray_is_gone
+from study.resources import Resources
 from study.schedulers import build_scheduler
 from study.searcher import Search
-from study.sweep import Resources, Sweep
+from study.sweep import Sweep
 from study.trial import run_trial
 from study.trials import NextPoint, SweepTrials, listed_points, ray_folder
 
@@ -78,7 +79,8 @@ def run_sweep(
     search = Search(sweep, folder, journal) if sweep.uses_optuna else None
     keeper = JournalKeeper(journal, search, show, partial(ray_is_gone, interruption))
     next_point = search.next_point if search is not None else listed_points(sweep, journal)
-    with progress.shown(), interruption.after(sweep.budget.hours):
+    before = len(journal.events)
+    with progress.shown(), interruption.after(sweep.budget.hours, lambda: _has_epochs(journal.events[before:])):
         keeper.end_trained(folder)
         failed = [state for state in journal.trials.values() if state.outcome == names.FAILED]
         left = sorted([*failed, *(state for state in journal.unfinished() if not state.losses)], key=lambda state: state.number)
@@ -90,6 +92,10 @@ def run_sweep(
         for name in journal.trials:
             drop_copies(state_folder(folder, name))
     return outcome_of(sweep, journal)
+
+
+def _has_epochs(added: Sequence[Event]) -> bool:
+    return any(event["event"] == events.EPOCH for event in added)
 
 
 def _pass(

@@ -1,16 +1,18 @@
 """What a sweep's fields are once profile, shared defaults, its own entry and `--set` are laid over each other."""
 
-import difflib
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
-from acl.config import ConfigError, Mode, setting_names
+from acl.config import Mode, setting_names
 from study.departures import recipe_settings
 from study.profile_settings import profile_settings
+from study.refusals import close_to
 from study.spaces import FieldError
+from study.spec import StudyError
 
 SETTABLE = ("search", "scheduler", "objective", "seeds", "budget", "resources")  # fields of a sweep that --set reaches
+_WITH_PARTS = ("scheduler", "budget", "resources")
 
 
 def merge_sweep(shared: Mapping[str, Any], entry: Mapping[str, Any], profile: str, overrides: Mapping[str, Any]) -> dict[str, Any]:
@@ -20,7 +22,8 @@ def merge_sweep(shared: Mapping[str, Any], entry: Mapping[str, Any], profile: st
 
     Raises:
         FieldError: no mode, or a condition names no setting.
-        ConfigError: an unknown profile, or an override that fits no field.
+        ConfigError: an unknown profile.
+        StudyError: an override that fits no field.
     """
     entry = {key: value for key, value in entry.items() if value is not None}
     base: dict[str, Any] = {**shared.get("base", {}), **entry.get("base", {})}
@@ -77,8 +80,7 @@ def _check_condition(name: str, other: str, space: Mapping[str, Any]) -> None:
     if other == "seed":
         raise FieldError("seed cannot be a condition; seeds repeat every point", "space", name, "when", other)
     if other not in known and other not in space:
-        close = difflib.get_close_matches(other, known, n=1)
-        remedy = f"did you mean {close[0]}?" if close else "`acl-study train --list --mode MODE` lists them"
+        remedy = close_to(other, [*known]) or "`acl-study train --list --mode MODE` lists them"
         raise FieldError(f"{other} is not a setting; {remedy}", "space", name, "when", other)
 
 
@@ -111,7 +113,7 @@ def _set_fields(sweep: dict[str, Any], overrides: Mapping[str, Any]) -> dict[str
             continue
         below = sweep.get(field) or ({"name": "none"} if field == "scheduler" else {})
         below = {"name": below} if field == "scheduler" and isinstance(below, str) else below
-        if dot and not isinstance(below, dict):
-            raise ConfigError(f"{field} has no fields; write --set {field}=VALUE")
+        if dot and field not in _WITH_PARTS:
+            raise StudyError(f"--set {name}: {field} has no fields; write --set {field}=VALUE")
         sweep[field] = {**below, part: value} if dot else value
     return sweep

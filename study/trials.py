@@ -12,9 +12,10 @@ from ray.tune.search.search_algorithm import SearchAlgorithm
 from study import record_names as names
 from study.callbacks import JournalKeeper
 from study.journal import Journal, TrialState
+from study.resources import Resources
 from study.schedulers import replay
 from study.spaces import Point
-from study.sweep import Resources, Sweep
+from study.sweep import Sweep
 from study.trial import POINT, RECEIVED, SOURCE
 
 NextPoint = Callable[[], tuple[int, Point] | None]  # number and point of a new trial; None when there is no further one

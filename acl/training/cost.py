@@ -20,6 +20,8 @@ _COSTLESS = {
     *("lr", "momentum", "weight_decay", "milestones", "decay", "plateau_factor", "plateau_patience"),
 }
 
+_BESIDE = 3  # how much longer those measure that run beside
+
 
 class CostError(RuntimeError):
     """A run cannot be measured here; the message is one line with the remedy."""
@@ -58,7 +60,7 @@ class StageCost:
 
 @dataclass(frozen=True)
 class RunCost:
-    """A run alone on its cores or its GPU.
+    """A run on its own cores or its GPU, beside as many others as it was measured with.
 
     Attributes:
         stages: in their order.
@@ -102,7 +104,13 @@ def settings_that_cost(config: Config) -> dict[str, Any]:
 
 
 def measure_run(
-    settings: Mapping[str, Any], *, cores: float, sees_gpu: bool, seconds: float = 8.0, folder: Path | None = None
+    settings: Mapping[str, Any],
+    *,
+    cores: float,
+    sees_gpu: bool,
+    beside: int = 0,
+    seconds: float = 8.0,
+    folder: Path | None = None,
 ) -> RunCost:
     """Cost of a run, measured in a fresh process with real data in about `seconds`, and at least two steps of each stage.
 
@@ -110,6 +118,7 @@ def measure_run(
         settings: of the run, by dotted name.
         cores: CPUs of the run; torch takes as many threads as in a trial with so many.
         sees_gpu: whether the run may use a GPU.
+        beside: further processes that do the same meanwhile: runs on cores of their own share caches and the memory's bandwidth.
         seconds: for all measurements; building models and the features' moments come on top.
         folder: on the disk where runs keep their state, for checkpoints that are written and removed.
 
@@ -119,10 +128,16 @@ def measure_run(
     """
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
+    _, nobody = context.Pipe(duplex=False)
     with tempfile.TemporaryDirectory(prefix=".measured-", dir=folder) as written:
-        arguments = (sender, dict(settings), cores, sees_gpu, seconds, Path(written))
-        process = context.Process(target=_send_cost, args=arguments)
-        process.start()
+        processes = []
+        for number in range(1 + beside):
+            place = Path(written, str(number))
+            place.mkdir()
+            # The others go on until the first has its answer.
+            answer_to, limit = (sender, seconds) if number == 0 else (nobody, _BESIDE * seconds)
+            processes.append(context.Process(target=_send_cost, args=(answer_to, dict(settings), cores, sees_gpu, limit, place)))
+            processes[-1].start()
         sender.close()  # the child has its own: if that ends without an answer, so does the pipe
         try:
             answer = receiver.recv()
@@ -131,8 +146,10 @@ def measure_run(
                 "measuring was ended from outside, most often for want of memory; use a smaller batch or a larger machine"
             ) from None
         finally:
-            process.terminate()
-            process.join()
+            for process in processes:
+                process.terminate()
+            for process in processes:
+                process.join()
     if isinstance(answer, RunCost):
         return answer
     raise answer

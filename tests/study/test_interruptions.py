@@ -24,7 +24,7 @@ def test_a_study_that_is_running_is_not_launched_a_second_time(tmp_path: Path) -
 
 
 def test_the_first_signal_behind_another_reason_is_the_first(capfd: pytest.CaptureFixture[str]) -> None:
-    interruption = Interruption()
+    interruption = Interruption("acl-study resume it")
     with interruption.on_signals():
         interruption.request("the budget of 1 hours is used up")
         signal.raise_signal(signal.SIGINT)

@@ -1,5 +1,6 @@
 """The measured cost of a run, against the run itself."""
 
+import multiprocessing
 import time
 from pathlib import Path
 
@@ -26,7 +27,8 @@ def test_an_epoch_has_as_many_steps_as_the_stage_says(mode: str, batch_size: int
 
 def test_a_measured_run_has_the_stages_the_sizes_and_about_the_time_of_the_real_one(tiny_corpus: Path, tmp_path: Path) -> None:
     settings = config("self-supervised", tiny_corpus, finetune__on=["clean"], finetune__epochs=2, compute__threads=1)
-    cost = measure_run(flatten(settings), cores=1, sees_gpu=False, seconds=2)
+    cost = measure_run(flatten(settings), cores=1, sees_gpu=False, beside=1, seconds=2)
+    assert not multiprocessing.active_children()
     started = time.perf_counter()
     *_, last = fit(settings, tmp_path)
     actual = time.perf_counter() - started
