@@ -4,7 +4,7 @@
     python benchmarks/sweep_overhead.py --trials 200 --search tpe
 
 Prints the seconds a trial takes above its work (which is none), the driver's memory growth per trial, and how long MLflow's thread
-was busy. `--real` also runs a study of real trials (mini profile, synthetic corpus) and prints MLflow's share of their time.
+was busy. `--real` also runs a study of real trials (mini profile on its synthetic corpus) and prints MLflow's share of their time.
 """
 
 import argparse
@@ -96,7 +96,9 @@ def main() -> None:
         if options.real:
             content = {**study_of("random", 4), "profile": "mini"}
             content["base"] = {"mode": "supervised", "data.subset": "clean"}
-            seconds, _, busy = run(content, corpus, Path(folder, "real"))
+            write_synthetic_corpus(Path(folder, "small"), "small", 0)
+            prepare(Path(folder, "small"))
+            seconds, _, busy = run(content, Path(folder, "small"), Path(folder, "real"))
             journal = Journal(Path(folder, "real", "studies", content["name"], "sweep"))
             trained = sum(event["metrics"]["train.epoch_seconds"] for event in journal.events if event["event"] == "epoch")
             print(

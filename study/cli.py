@@ -13,6 +13,7 @@ from rich.console import Console
 from study.about_cli import about_app
 from study.data_cli import data_app
 from study.home import DEFAULT_HOME, Home
+from study.interruption import EXIT_STATUS
 from study.model_cli import model_app
 from study.options import (
     AddressOption,
@@ -50,7 +51,7 @@ def main() -> None:
     try:
         sys.exit(app(standalone_mode=False) or 0)
     except (KeyboardInterrupt, typer.Abort):
-        sys.exit(130)
+        sys.exit(EXIT_STATUS)
     except Exception as error:
         sys.exit(_explain(error))
 

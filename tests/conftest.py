@@ -1,6 +1,8 @@
 """What all tests share."""
 
 import json
+import signal
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,15 @@ import pytest
 from acl.data.synthesis import write_synthetic_corpus
 from acl.store import prepare
 from reference.folder import REFERENCE
+
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # pytest-xdist's workers ignore Ctrl-C, and so would what they start
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with many slow tests first: workers that share files end at about the same time."""
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])
 
 
 @pytest.fixture(scope="session")

@@ -1,11 +1,13 @@
-"""Stores and the two sides of a mirror."""
+"""Stores, records, and the two sides of a mirror."""
 
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from study import record_names as names
 from study.launched import mirrored
+from study.records import StudyRecord
 from toy_mirror import Sides
 from toy_study import new_record
 
@@ -16,6 +18,19 @@ def store_uri(tmp_path_factory: pytest.TempPathFactory) -> str:
     uri = f"sqlite:///{tmp_path_factory.mktemp('store') / 'mlflow.db'}"
     new_record(uri, "first")
     return uri
+
+
+@pytest.fixture(scope="module")
+def record_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of one store for a whole file: creating its schema takes seconds."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture
+def record(record_home: Path, request: pytest.FixtureRequest) -> StudyRecord:
+    """A study of its own for each test."""
+    tags = {names.QUESTION: "Does it help?"}
+    return new_record(f"sqlite:///{record_home / 'mlflow.db'}", request.node.name, tags, "name: help\n")
 
 
 @pytest.fixture

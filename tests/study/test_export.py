@@ -30,9 +30,7 @@ from study.home import Home
 from study.model_card import CARD_FILE
 from study.model_records import log_winner, name_winners
 from study.spec import StudyError
-from study.winners import log_winners
 from toy_runs import config
-from toy_study import study_of
 
 STUDY, SWEEP = "toy", "a sweep"
 
@@ -239,15 +237,6 @@ def test_a_process_killed_while_it_logged_a_model_leaves_one_model_in_the_end(
     outputs = client.get_run(run_id).outputs
     assert outputs is not None
     assert [output.model_id for output in outputs.model_outputs] == [model_id]
-
-
-def test_a_store_that_does_not_answer_costs_the_models_in_words(tmp_path: Path) -> None:
-    (tmp_path / "mlflow.db").write_text("no database at all, longer than the header that SQLite looks for " * 9)
-    (line,) = log_winners(
-        study_of("toy", {"space": {"loss.alpha": {"grid": [1.0, 0.5]}}}), Home(tmp_path), Home(tmp_path).store_uri
-    )
-    assert line.startswith("the winners are not logged as models: ")
-    assert "\n" not in line
 
 
 def test_the_study_run_names_its_winner_of_today(recorded: Recorded) -> None:

@@ -1,7 +1,6 @@
 """Records in a real SQLite store: complete, never doubled, found again by another process, and honest about how a trial ended."""
 
 import json
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,71 +8,26 @@ from typing import Any
 import mlflow
 import pytest
 import torch
-from mlflow.entities import Metric, Run
+from mlflow.entities import Metric
 
 from acl.config import build_config
 from acl.provenance import describe_run
 from acl.store import FeatureStore
 from study import record_names as names
-from study.mlflow_store import RecordError, StoreUnavailableError
+from study.mlflow_store import StoreUnavailableError
 from study.records import StudyRecord
-from study.sweep import Sweep
+from toy_records import PREDICTIONS, SETTINGS, artifact, losses, start, trial_runs
 from toy_study import new_record, reopened
 
-SWEEP = Sweep.model_validate({"name": "sweep", "base": {"mode": "supervised"}, "space": {"loss.alpha": {"grid": [0.5]}}})
-SETTINGS = {"mode": "supervised", "loss.alpha": 0.5, "seed": 0}
-PREDICTIONS = "split,clip,label,predicted,patches\nval,1.wav,Rain,Wind,3\n"
 
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of one store for the whole file: creating its schema takes seconds."""
-    return tmp_path_factory.mktemp("home")
-
-
-@pytest.fixture
-def record(home: Path, request: pytest.FixtureRequest) -> StudyRecord:
-    """A study of its own for each test."""
-    tags = {names.QUESTION: "Does it help?"}
-    return new_record(f"sqlite:///{home / 'mlflow.db'}", request.node.name, tags, "name: help\n")
-
-
-def start(record: StudyRecord, *trial_ids: str) -> None:
-    for trial_id in trial_ids:
-        record.start_trial(trial_id, SWEEP, SETTINGS)
-
-
-def trial_runs(record: StudyRecord) -> dict[str, Run]:
-    """Trial runs of a study by trial id, read with MLflow alone."""
-    client = mlflow.MlflowClient(record.store_uri)
-    experiment = client.get_experiment_by_name(names.EXPERIMENT)
-    assert experiment is not None
-    found = client.search_runs([experiment.experiment_id], f"tags.`mlflow.parentRunId` = '{record.parent_run_id}'")
-    by_id = {run.data.tags[names.TRIAL_ID]: run for run in found}
-    assert len(by_id) == len(found)
-    return by_id
-
-
-def losses(record: StudyRecord, trial_id: str) -> list[tuple[int, float]]:
-    """(epoch, train.loss) of a trial as logged."""
-    run_id = trial_runs(record)[trial_id].info.run_id
-    history = mlflow.MlflowClient(record.store_uri).get_metric_history(run_id, names.TRAIN_LOSS)
-    return [(metric.step, metric.value) for metric in history]
-
-
-def artifact(record: StudyRecord, run_id: str, name: str) -> str:
-    path = mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path=name, tracking_uri=record.store_uri)
-    return Path(path).read_text()
-
-
-def test_a_study_run_holds_its_tags_and_its_file(record: StudyRecord, home: Path) -> None:
+def test_a_study_run_holds_its_tags_and_its_file(record: StudyRecord, record_home: Path) -> None:
     run = mlflow.MlflowClient(record.store_uri).get_run(record.parent_run_id)
     assert run.info.status == "RUNNING"
     assert run.info.run_name == record.study
     tags = {names.KIND: names.KIND_STUDY, names.STUDY: record.study, names.QUESTION: "Does it help?"}
     assert tags.items() <= run.data.tags.items()
     assert artifact(record, record.parent_run_id, names.STUDY_FILE) == "name: help\n"
-    assert list((home / "artifacts").rglob(names.STUDY_FILE))  # beside the database
+    assert list((record_home / "artifacts").rglob(names.STUDY_FILE))  # beside the database
 
 
 def test_a_trial_run_holds_its_settings_epochs_outcome_and_predictions(record: StudyRecord) -> None:
@@ -199,39 +153,6 @@ def test_what_a_trial_comes_from_is_an_artifact_and_its_last_launch_the_tags(rec
     assert run.data.tags["mlflow.source.git.commit"] == run.data.tags[names.GIT_COMMIT] == launch["code"]["git_commit"]
 
 
-def test_a_failed_trial_that_is_resumed_is_running_without_outcome(record: StudyRecord) -> None:
-    start(record, "a")
-    record.finish_trial("a", names.FAILED, reason="OSError: disk full")
-    start(reopened(record), "a")
-    run = trial_runs(record)["a"]
-    assert run.info.status == "RUNNING"
-    assert not {names.OUTCOME, names.REASON} & run.data.tags.keys()
-
-
-def test_a_trial_that_finishes_at_a_later_try_does_not_keep_the_reason_of_the_first(record: StudyRecord) -> None:
-    epochs = {1: {names.TRAIN_LOSS: 1.0, names.EPOCH_SECONDS: 1.0}}
-    for outcome, reason in ((names.FAILED, "OSError: disk full"), (names.FINISHED, None)):  # replayed by one launch
-        start(record, "a")
-        record.log_epochs("a", epochs)
-        record.finish_trial("a", outcome, reason=reason)
-    run = trial_runs(record)["a"]
-    assert (run.info.status, run.data.tags[names.OUTCOME]) == ("FINISHED", names.FINISHED)
-    assert names.REASON not in run.data.tags
-    assert losses(record, "a") == [(1, 1.0)]
-
-
-def test_a_damaged_database_is_no_refusal_of_the_record(record: StudyRecord, home: Path, tmp_path: Path) -> None:
-    path = tmp_path / "mlflow.db"
-    shutil.copy(home / "mlflow.db", path)
-    damaged = new_record(f"sqlite:///{path}", "damaged")
-    with path.open("r+b") as database:
-        size = path.stat().st_size
-        database.seek(size // 8)
-        database.write(b"\xff" * (size - size // 8))
-    with pytest.raises(StoreUnavailableError, match="malformed"):
-        start(damaged, "a")
-
-
 def test_trials_of_another_study_with_the_same_id_are_left_alone(record: StudyRecord) -> None:
     other = new_record(record.store_uri, f"{record.study}-other")
     for each in (record, other):
@@ -240,41 +161,3 @@ def test_trials_of_another_study_with_the_same_id_are_left_alone(record: StudyRe
     record.close(complete=False)
     assert losses(other, "a") == []
     assert trial_runs(other)["a"].info.status == "RUNNING"
-
-
-def test_a_study_whose_run_is_gone_gets_a_new_one(record: StudyRecord) -> None:
-    start(record, "a")
-    mlflow.MlflowClient(record.store_uri).delete_run(record.parent_run_id)
-    resumed = reopened(record)
-    assert resumed.parent_run_id != record.parent_run_id
-    assert artifact(resumed, resumed.parent_run_id, names.STUDY_FILE) == "name: help\n"
-    assert trial_runs(resumed) == {}
-    with pytest.raises(RecordError, match="a has no run in the store any more"):
-        resumed.log_epochs("a", {1: {names.TRAIN_LOSS: 1.0}})
-
-
-def test_a_launch_that_was_killed_when_it_had_made_the_study_run_goes_on_with_it(record: StudyRecord) -> None:
-    killed = StudyRecord(record.store_uri, f"{record.study}-killed", "the key that was noted before")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(mlflow.MlflowClient, "log_text", lambda *arguments: (_ for _ in ()).throw(KeyboardInterrupt))
-        with pytest.raises(KeyboardInterrupt):
-            killed.open()
-    assert reopened(killed).parent_run_id == killed.parent_run_id != record.parent_run_id
-
-
-@pytest.mark.parametrize(("complete", "status"), [(True, "FINISHED"), (False, "KILLED")])
-def test_closing_kills_what_still_runs_until_it_is_resumed(record: StudyRecord, complete: bool, status: str) -> None:
-    client = mlflow.MlflowClient(record.store_uri)
-    start(record, "ended", "failed", "running")
-    record.finish_trial("ended", names.FINISHED)
-    record.finish_trial("failed", names.FAILED, reason="x")
-    record.close(complete=complete)
-    statuses = {trial_id: run.info.status for trial_id, run in trial_runs(record).items()}
-    assert statuses == {"ended": "FINISHED", "failed": "FAILED", "running": "KILLED"}
-    assert client.get_run(record.parent_run_id).info.status == status
-
-    resumed = reopened(record)
-    resumed.go_on()
-    start(resumed, "running")
-    assert client.get_run(record.parent_run_id).info.status == "RUNNING"
-    assert trial_runs(record)["running"].info.status == "RUNNING"

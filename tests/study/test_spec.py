@@ -101,7 +101,7 @@ def test_asha_needs_an_objective_that_every_epoch_has() -> None:
 
 
 def test_an_override_that_no_sweep_knows_is_refused() -> None:
-    with pytest.raises(StudyError, match="not a setting of any of its sweeps"):
+    with pytest.raises(StudyError, match="not a setting of any of the study's sweeps"):
         resolve_study(study(), None, {"loss.temperature": 0.3})
 
 
