@@ -13,7 +13,6 @@ from acl.data.synthesis import write_synthetic_corpus
 from acl.store import prepare
 from reference.folder import REFERENCE
 
-
 signal.signal(signal.SIGINT, signal.default_int_handler)  # pytest-xdist's workers ignore Ctrl-C, and so would what they start
 
 
