@@ -57,7 +57,7 @@ def _margin_text(table: pd.DataFrame) -> str:
         elif winner["verdict"]:
             finding, _, reservation = winner["verdict"].partition("; ")
             paragraphs.append(
-                f"{label}: margin {plain(winner['margin'])} rad is {finding} ({reservation}); difference in test accuracy "
+                f"{label}: margin {plain(winner['margin'])} rad: {finding} ({reservation}); difference in test accuracy "
                 f"{points(winner['difference'])} points [{points(winner['difference_low'])}, {points(winner['difference_high'])}]."
             )
         else:

@@ -1,6 +1,6 @@
 """What the paper did not do, as frames: one setting repeated under other seeds, and the margin varied. Pure functions.
 
-Accuracies are shares of clips, `low` and `high` their 95 % interval (of the choice of clips, see `analysis.statistics`).
+Accuracies are shares of clips, `low` and `high` their 95 % interval (see `analysis.statistics`).
 """
 
 from typing import Any
@@ -10,7 +10,7 @@ import pandas as pd
 
 from analysis import published
 from analysis.published import SELF_SUPERVISED, SUPERVISED
-from analysis.settings import MIN_MARGINS, TEST, VAL, Pair, clips_of_runs, correct_clips, pick
+from analysis.settings import MIN_MARGINS, NO_PAIR, TEST, VAL, clips_of_runs, correct_clips, pick
 from analysis.statistics import LEVEL, compare_paired, wilson_interval
 from analysis.tables import SUBSETS, difference_columns
 from study import record_names as names
@@ -40,7 +40,7 @@ def null_table(settings: pd.DataFrame, trials: pd.DataFrame, predictions: pd.Dat
         picked, best = runs["val_accuracy"].idxmax(), runs["accuracy"].idxmax()
         others = runs["run_id"].drop(picked)
         against = correct[[runs.at[picked, "run_id"]]]
-        p_values = pd.Series({row: compare_paired(against, correct[[run_id]], 1).p_value for row, run_id in others.items()})
+        p_values = pd.Series({row: compare_paired(against, correct[[run_id]]).p_value for row, run_id in others.items()})
         runs = runs.assign(
             picked=runs.index == picked,
             best_on_test=runs.index == best,
@@ -108,7 +108,7 @@ def margin_table(settings: pd.DataFrame, predictions: pd.DataFrame) -> pd.DataFr
                         "baseline": setting["alpha"] == 1,
                         "picked": is_winner,
                         "papers": setting["margin"] == published.margin(),
-                        **difference_columns(pair if is_winner else Pair(None, None, 0), predictions),
+                        **difference_columns(pair if is_winner else NO_PAIR, predictions),
                     }
                 )
     return pd.DataFrame(rows)

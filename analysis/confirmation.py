@@ -1,14 +1,13 @@
-"""Whether a winner holds on fresh seeds: a paired comparison that contains what seeds and what test clips change."""
+"""Whether a winner holds on fresh seeds, which took no part in picking it."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
-from scipy.stats import t
 
+from analysis.comparisons import SettingsComparison, compare_settings
 from analysis.page_tables import percent
-from analysis.statistics import LEVEL, compare_paired
 
 CONFIRMED, NOT_CONFIRMED, UNDECIDED = "confirmed", "not confirmed", "can't be told"
 
@@ -22,11 +21,7 @@ class Confirmation:
         clips: test clips.
         winner: mean accuracy over the seeds, share.
         baseline: the same of the baseline.
-        difference: mean of the seeds' differences.
-        low: lower bound of its 95 % interval over seeds and clips.
-        high: upper bound.
-        over_seeds: the 95 % interval of other seeds on the same clips.
-        over_clips: that of other clips with the same seeds.
+        comparison: of the two settings; None with one seed, which tells nothing about seeds.
         planned: how many seeds there were to be.
         missing: why there are fewer, in words.
     """
@@ -35,13 +30,24 @@ class Confirmation:
     clips: int
     winner: float
     baseline: float
-    difference: float
-    low: float
-    high: float
-    over_seeds: tuple[float, float]
-    over_clips: tuple[float, float]
+    comparison: SettingsComparison | None
     planned: int
     missing: Sequence[str] = ()
+
+    @property
+    def difference(self) -> float:
+        """Of the two accuracies."""
+        return self.winner - self.baseline
+
+    @property
+    def low(self) -> float:
+        """Lower bound of the difference's 95 % interval over other seeds and other clips."""
+        return -math.inf if self.comparison is None else self.comparison.low
+
+    @property
+    def high(self) -> float:
+        """Upper bound."""
+        return math.inf if self.comparison is None else self.comparison.high
 
     @property
     def finding(self) -> str:
@@ -76,18 +82,9 @@ def seeds_text(number: int) -> str:
 
 
 def confirm(baseline: pd.DataFrame, winner: pd.DataFrame, planned: int | None = None, missing: Sequence[str] = ()) -> Confirmation:
-    """Compare a winner with its baseline on fresh seeds.
+    """Compare a winner with its baseline on fresh seeds, see `analysis.comparisons.compare_settings`.
 
-    Seed s gives a difference d_s of the two accuracies on the same clips. Two things would change their mean d: other seeds, for
-    which Student's t over the d_s gives the half-width h = t(n−1) · sd(d_s) / √n, and other test clips, for which the paired score
-    interval (l, u) of `compare_paired`, over the clips' means, gives d − l and u − d. The two are added as squares,
-
-        low = d − √((d − l)² + h²),   high = d + √((u − d)² + h²),
-
-    as Newcombe does with the two sides of a difference; Zou and Donner, Statistics in Medicine 27 (2008) 1693, show it for sums of
-    independent estimates in general. Chance that belongs to a seed and a clip together is in both parts and thus counted twice, and
-    t has the few degrees of freedom of the seeds alone: both can only widen the interval. The seeds and the setting were fixed
-    before these runs, so that no selection is left to correct for. Fewer than two seeds give no interval (−∞, ∞).
+    Seeds and setting were fixed before these runs, so that no selection is left to correct for.
 
     Args:
         baseline: correct (bool) by test clip (index) and seed (columns).
@@ -100,22 +97,13 @@ def confirm(baseline: pd.DataFrame, winner: pd.DataFrame, planned: int | None = 
     """
     if set(baseline.columns) != set(winner.columns):
         raise ValueError("the two sides were run with different seeds; compare the seeds that both have")
-    clips = compare_paired(baseline, winner, candidates=1)
-    differences = winner.mean() - baseline.mean()  # by seed
-    seeds, difference = len(differences), float(differences.mean())
-    half = math.inf
-    if seeds > 1:
-        half = float(t.ppf((1 + LEVEL) / 2, seeds - 1)) * float(differences.std(ddof=1)) / math.sqrt(seeds)
+    seeds = len(baseline.columns)
     return Confirmation(
         seeds=seeds,
-        clips=clips.clips,
+        clips=len(baseline),
         winner=float(winner.to_numpy(float).mean()),
         baseline=float(baseline.to_numpy(float).mean()),
-        difference=difference,
-        low=difference - math.hypot(difference - clips.low, half),
-        high=difference + math.hypot(clips.high - difference, half),
-        over_seeds=(difference - half, difference + half),
-        over_clips=(clips.low, clips.high),
+        comparison=compare_settings(baseline, [winner])[0] if seeds > 1 else None,
         planned=seeds if planned is None else planned,
         missing=tuple(missing),
     )

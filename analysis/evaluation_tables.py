@@ -1,6 +1,6 @@
 """The evaluations of the self-supervised encoders side by side, as a frame: linear, fine-tuned, nearest neighbours. Pure functions.
 
-Accuracies are shares, `low` and `high` their 95 % interval (of the choice of clips, see `analysis.statistics`).
+Accuracies are shares, `low` and `high` their 95 % interval (see `analysis.statistics`).
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ import pandas as pd
 from analysis import published
 from analysis.published import SELF_SUPERVISED
 from analysis.settings import TEST, VAL, clips_of_runs, comparable_settings
-from analysis.statistics import effective_clips, wilson_interval
+from analysis.statistics import effective_clips, interval_over_seeds
 from analysis.tables import line_over_alpha
 from study import record_names as names
 
@@ -84,10 +84,10 @@ def evaluation_table(
                     "seeds": len(runs),
                     **clips,
                     **means,
-                    **_interval("val", means["val_accuracy"], clips["val_clips"]),
-                    **_interval("", means["accuracy"], clips["test_clips"]),
+                    **_interval("val", runs[columns["val_accuracy"]], clips["val_clips"]),
+                    **_interval("", runs[columns["accuracy"]], clips["test_clips"]),
                     "seed_sd": runs[columns["accuracy"]].std(ddof=1),
-                    **_interval("patch_weighted", means["patch_weighted"], effective[first]),
+                    **_interval("patch_weighted", runs[columns["patch_weighted"]], effective[first]),
                 }
             )
     table = pd.DataFrame(rows)
@@ -105,8 +105,8 @@ def _columns(evaluation: str) -> dict[str, str]:
     }
 
 
-def _interval(name: str, share: float, clips: float) -> dict[str, Any]:
-    low, high = wilson_interval(share, clips)
+def _interval(name: str, shares: pd.Series, clips: float) -> dict[str, Any]:
+    low, high = interval_over_seeds(shares, clips)
     prefix = f"{name}_" if name else ""
     return {f"{prefix}low": low, f"{prefix}high": high}
 

@@ -113,6 +113,17 @@ def _with_erratum(row: Row) -> str:
     return value if _missing(printed) else f"{value} (printed: {plain(printed, 4)})"
 
 
+def _verdict(row: Row) -> str:
+    if row["claim"] == "models":
+        return f"one seed; as models {row['models_finding']}"
+    return str(row["finding"]) or "–"
+
+
+_CLAIM = [
+    Column("p", lambda row: p_value(row["p_value"])),
+    Column("Could resolve, points", lambda row: percent(row["resolvable"])),
+    Column("Verdict", _verdict, "text"),
+]
 TABLE1 = [
     Column("Subset", lambda row: row["subset"].replace("_", " "), "text"),
     Column("Cross-entropy, %", _side("baseline_")),
@@ -120,7 +131,7 @@ TABLE1 = [
     Column("α", lambda row: plain(row["alpha"])),
     Column("Margin, rad", lambda row: plain(row["margin"])),
     Column("Difference, points", _difference),
-    Column("McNemar p", lambda row: p_value(row["mcnemar_p"])),
+    *_CLAIM,
     Column("Seeds", lambda row: f"{count(row['baseline_seeds'])} / {count(row['acl_seeds'])}"),
     Column("Published: cross-entropy", lambda row: percent(row["published_baseline"]), "published"),
     Column("with margin", lambda row: percent(row["published_acl"]), "published"),
@@ -135,7 +146,7 @@ TABLE2 = [
     Column("Margin, rad", lambda row: plain(row["margin"])),
     Column("τ", lambda row: plain(row["temperature"])),
     Column("Difference to baseline, points", _difference),
-    Column("McNemar p", lambda row: p_value(row["mcnemar_p"])),
+    *_CLAIM,
     Column("Seeds", lambda row: count(row["seeds"])),
     Column("Published", lambda row: f"{percent(row['published'])} ({row['compared_measure']})", "published"),
     Column("ours − published", lambda row: points(row["minus_published"]), "published"),
@@ -218,7 +229,7 @@ MARGIN = [
     _VAL,
     _TEST,
     Column("Difference to baseline, points", _difference),
-    Column("McNemar p", lambda row: p_value(row["mcnemar_p"])),
+    *_CLAIM,
     Column("Remark", _remarks({"baseline": "baseline", "picked": "picked on validation", "papers": "the paper's margin"}), "text"),
 ]
 SEARCH = [

@@ -12,9 +12,10 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from analysis.claims import Claim, claim
 from analysis.published import SELF_SUPERVISED, SUPERVISED, margin, temperature
 from analysis.runs import parameter_names
-from analysis.statistics import PairedComparison, compare_paired, effective_clips, wilson_interval
+from analysis.statistics import effective_clips, interval_over_seeds
 from study import record_names as names
 
 VAL, TEST = "val", "test"  # splits of the predictions
@@ -121,9 +122,9 @@ def _means_over_seeds(trials: pd.DataFrame, predictions: pd.DataFrame) -> pd.Dat
         run_id = group["run_id"].iloc[0]
         clips, effective = patches.loc[run_id]
         means = group[list(_MEANS)].mean().rename(_MEANS)
-        low, high = wilson_interval(means["accuracy"], clips)
-        val_low, val_high = wilson_interval(means["val_accuracy"], val_clips.loc[run_id])
-        weighted_low, weighted_high = wilson_interval(means["patch_weighted"], effective)
+        low, high = interval_over_seeds(group[names.TEST_ACCURACY], clips)
+        val_low, val_high = interval_over_seeds(group[names.VAL_ACCURACY], val_clips.loc[run_id])
+        weighted_low, weighted_high = interval_over_seeds(group[names.TEST_PATCH_WEIGHTED_ACCURACY], effective)
         rows.append(
             {
                 **group.iloc[0][["mode", *_SETTING.values()]].to_dict(),
@@ -152,15 +153,22 @@ class Pair(NamedTuple):
 
     baseline: pd.Series | None
     acl: pd.Series | None
-    candidates: int  # settings with alpha < 1 that the winner was picked from
+    others: pd.DataFrame  # settings with alpha < 1 that the winner was picked from
 
-    def compare(self, predictions: pd.DataFrame) -> PairedComparison | None:
-        """Paired comparison on the test clips; None where one side is missing."""
+    @property
+    def is_complete(self) -> bool:
+        """Whether there are two sides to compare."""
+        return self.baseline is not None and self.acl is not None
+
+    def claim(self, predictions: pd.DataFrame) -> Claim | None:
+        """What may be said about the winner on the test clips; None where one side is missing."""
         if self.baseline is None or self.acl is None:
             return None
-        return compare_paired(
-            correct_clips(predictions, self.baseline["run_ids"]), correct_clips(predictions, self.acl["run_ids"]), self.candidates
-        )
+        candidates = [correct_clips(predictions, run_ids) for run_ids in self.others["run_ids"]]
+        return claim(correct_clips(predictions, self.baseline["run_ids"]), candidates, list(self.others.index).index(self.acl.name))
+
+
+NO_PAIR = Pair(None, None, pd.DataFrame())
 
 
 def pick(settings: pd.DataFrame) -> Pair:
@@ -172,7 +180,7 @@ def pick(settings: pd.DataFrame) -> Pair:
         ["alpha", "margin", "temperature"], ascending=[False, True, True]
     )
     baselines, others = order[order["alpha"] == 1], order[order["alpha"] < 1]
-    return Pair(_best(baselines), _best(others), len(others))
+    return Pair(_best(baselines), _best(others), others)
 
 
 def without_margin_sweeps(settings: pd.DataFrame) -> pd.DataFrame:

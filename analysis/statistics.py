@@ -1,25 +1,27 @@
-"""Intervals and paired comparisons of classifiers that were tested on the same clips.
+"""Intervals of accuracies, and paired comparisons of trained models that were tested on the same clips.
 
-All intervals here are about the choice of test clips: another test set of the same size, the same trained models. How much
-models trained with other seeds differ is a second source of variation, which these intervals do not contain; verdicts say so.
+`wilson_interval` and `compare_paired` are about the choice of test clips: another test set of the same size, the same models. How
+much models trained with other seeds differ is a second source of variation; `interval_over_seeds` and `analysis.comparisons`
+have both.
 """
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy.stats import norm, t
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.proportion import proportion_confint
+
+from analysis.power import smallest_difference
 
 LEVEL = 0.95
 
 
 def wilson_interval(share: float, trials: float) -> tuple[float, float]:
     """Wilson score interval (95 %) of a share, e.g. of an accuracy.
-
-    For a mean over several runs, `trials` stays the number of clips: more runs do not make more clips, and the interval is
-    then somewhat too wide rather than too narrow.
 
     Args:
         share: 0..1.
@@ -34,6 +36,33 @@ def wilson_interval(share: float, trials: float) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def interval_over_seeds(shares: Iterable[float], trials: float) -> tuple[float, float]:
+    """95 % interval of an accuracy over other seeds and other clips; of one run, Wilson's, which is about clips only.
+
+    The mean p of n runs on N clips varies by V = s²/n + p(1 − p)/N, with the variance s² of the runs' accuracies. It is Wilson's
+    interval with as many clips as would give that variance, N' = p(1 − p)/V · (z/t)², where t is Student's with Satterthwaite's
+    degrees of freedom in the place of the normal z (as Korn and Graubard, Survey Methodology 24 (1998) 193, do for clustered
+    samples). The runs share their clips, so more runs never make it narrower than one run's.
+
+    Args:
+        shares: accuracy of each run, 0..1.
+        trials: clips, or their effective number if they are weighted.
+
+    >>> [round(bound, 3) for bound in interval_over_seeds([0.72, 0.75, 0.738], 947)]
+    [0.7, 0.769]
+    """
+    values = np.asarray([*shares], float)
+    mean, runs = float(values.mean()), len(values)
+    of_clips = mean * (1 - mean) / trials if trials > 0 else math.nan
+    if runs < 2 or not of_clips > 0:
+        return wilson_interval(mean, trials)
+    of_seeds = float(values.var(ddof=1)) / runs
+    variance = of_seeds + of_clips
+    freedom = variance**2 / (of_seeds**2 / (runs - 1) + of_clips**2 / trials)
+    ratio = float(norm.ppf((1 + LEVEL) / 2) / t.ppf((1 + LEVEL) / 2, freedom))
+    return wilson_interval(mean, mean * (1 - mean) / variance * ratio**2)
+
+
 def effective_clips(patches: pd.Series) -> float:
     """Kish's effective number of clips, (Σw)² / Σw², when each clip is weighted by its number of patches.
 
@@ -44,18 +73,32 @@ def effective_clips(patches: pd.Series) -> float:
     return float(weights.sum() ** 2 / (weights**2).sum())
 
 
+BETTER, WORSE, NOT_DISTINGUISHABLE = "better", "worse", "not distinguishable"
+
+
+def finding(difference: float, p_value: float) -> str:
+    """A difference in a word or two, at 5 %.
+
+    >>> finding(0.03, 0.01), finding(-0.03, 0.01), finding(0.03, 0.2)
+    ('better', 'worse', 'not distinguishable')
+    """
+    if not p_value < 1 - LEVEL:
+        return NOT_DISTINGUISHABLE
+    return BETTER if difference > 0 else WORSE
+
+
 @dataclass(frozen=True)
 class PairedComparison:
-    """A setting against the baseline on the same test clips; positive differences mean better than the baseline.
+    """Trained models against the baseline's on the same test clips; positive differences mean better than the baseline.
 
     Attributes:
         clips: test clips.
         difference: accuracy minus the baseline's, share.
         low: lower bound of its 95 % interval.
         high: upper bound.
-        p_value: exact McNemar test, two-sided; NaN where either side is a mean over several seeds.
+        p_value: two-sided; McNemar's exact test, and of means over several seeds the paired z-test over clips.
         seeds: seeds of the side that has fewer.
-        candidates: settings among which validation picked this one.
+        discordance: share of clips on which exactly one of the two sides is right.
     """
 
     clips: int
@@ -64,29 +107,20 @@ class PairedComparison:
     high: float
     p_value: float
     seeds: int
-    candidates: int
+    discordance: float
 
     @property
-    def distinguishable(self) -> bool:
-        """Whether the interval excludes 0 and, where there is a test, it rejects at 5 %."""
-        excludes_zero = self.low > 0 or self.high < 0
-        return excludes_zero and not self.p_value >= 1 - LEVEL
+    def finding(self) -> str:
+        """In a word or two: the interval excludes 0, and the test rejects at 5 %."""
+        return finding(self.difference, self.p_value) if self.low > 0 or self.high < 0 else NOT_DISTINGUISHABLE
 
     @property
-    def verdict(self) -> str:
-        """One plain line: the finding, how the setting was picked, what the interval leaves out."""
-        if self.distinguishable:
-            direction = "better" if self.difference > 0 else "worse"
-            finding = f"{direction} than the baseline by {abs(self.difference) * 100:.1f} points on {self.clips} test clips"
-        else:
-            finding = f"not distinguishable from the baseline on {self.clips} test clips"
-        picked = "the only candidate" if self.candidates == 1 else f"best of {self.candidates} on validation"
-        if self.seeds == 1:
-            return f"{finding}; {picked}; one seed, so seed noise is not covered"
-        return f"{finding}; {picked}; means over seeds (at least {self.seeds}), the interval covers the test clips only"
+    def resolvable(self) -> float:
+        """True difference of two such models that would be found on so many clips with a power of 80 %, share."""
+        return smallest_difference(self.clips, max(self.discordance, 1 / self.clips))
 
 
-def compare_paired(baseline: pd.DataFrame, other: pd.DataFrame, candidates: int) -> PairedComparison:
+def compare_paired(baseline: pd.DataFrame, other: pd.DataFrame) -> PairedComparison:
     """Difference in accuracy on the same clips, with Newcombe's paired score interval and McNemar's exact test.
 
     With Wilson intervals (l₁, u₁), (l₂, u₂) of the two accuracies p₁, p₂ and the correlation φ of the two sides over clips,
@@ -99,15 +133,11 @@ def compare_paired(baseline: pd.DataFrame, other: pd.DataFrame, candidates: int)
     Args:
         baseline: correct (bool) of one or several runs, clips as index, a column per run.
         other: the same for the setting that is compared with it.
-        candidates: settings among which validation picked `other`.
 
     Raises:
         ValueError: the two sides were not tested on the same clips.
     """
-    if baseline.isna().any(axis=None) or other.isna().any(axis=None) or set(baseline.index) != set(other.index):
-        raise ValueError("the compared runs were tested on different clips; compare runs of one corpus")
-    other = other.reindex(baseline.index)
-    first, second = baseline.mean(axis=1).to_numpy(float), other.mean(axis=1).to_numpy(float)
+    first, second = baseline.mean(axis=1).to_numpy(float), aligned(baseline, other).mean(axis=1)
     clips = len(first)
     low, high = _newcombe_interval(first, second)
     single = baseline.shape[1] == other.shape[1] == 1
@@ -116,10 +146,21 @@ def compare_paired(baseline: pd.DataFrame, other: pd.DataFrame, candidates: int)
         difference=float(second.mean() - first.mean()),
         low=low,
         high=high,
-        p_value=_mcnemar_p(first > 0.5, second > 0.5) if single else math.nan,
+        p_value=_mcnemar_p(first > 0.5, second > 0.5) if single else _paired_p(second - first),
         seeds=min(baseline.shape[1], other.shape[1]),
-        candidates=candidates,
+        discordance=float(np.mean(first * (1 - second) + second * (1 - first))),
     )
+
+
+def aligned(baseline: pd.DataFrame, other: pd.DataFrame) -> np.ndarray:
+    """Values of `other` with its clips in the order of the baseline's.
+
+    Raises:
+        ValueError: the two sides were not tested on the same clips.
+    """
+    if baseline.isna().any(axis=None) or other.isna().any(axis=None) or set(baseline.index) != set(other.index):
+        raise ValueError("the compared runs were tested on different clips; compare runs of one corpus")
+    return other.reindex(baseline.index).to_numpy(float)
 
 
 def _newcombe_interval(first: np.ndarray, second: np.ndarray) -> tuple[float, float]:
@@ -143,3 +184,9 @@ def _mcnemar_p(first: np.ndarray, second: np.ndarray) -> float:
     both, only_first = int((first & second).sum()), int((first & ~second).sum())
     only_second, neither = int((~first & second).sum()), int((~first & ~second).sum())
     return float(mcnemar([[both, only_first], [only_second, neither]], exact=True).pvalue)
+
+
+def _paired_p(differences: np.ndarray) -> float:
+    """Two-sided z-test of a mean difference of 0 over clips."""
+    error = differences.std(ddof=1) / math.sqrt(len(differences))
+    return float(2 * norm.sf(abs(differences.mean()) / error)) if error > 0 else float(differences.mean() == 0)

@@ -1,7 +1,7 @@
 """The paper's tables and figures as frames: pure functions, settings in, one frame out, empty where data are absent.
 
 Winners are picked on validation (`analysis.settings.pick`); the baseline is alpha 1. Accuracies are shares of the test clips
-unless a name says otherwise, `low` and `high` their 95 % interval (test clips only, see `analysis.statistics`).
+unless a name says otherwise, `low` and `high` their 95 % interval (see `analysis.statistics`).
 """
 
 from typing import Any
@@ -10,8 +10,8 @@ import pandas as pd
 
 from analysis import published
 from analysis.published import SELF_SUPERVISED, SUPERVISED
-from analysis.settings import TEST, Pair, correct_clips, pick, pick_self_supervised, temperatures_of_both
-from analysis.statistics import wilson_interval
+from analysis.settings import NO_PAIR, TEST, Pair, correct_clips, pick, pick_self_supervised, temperatures_of_both
+from analysis.statistics import interval_over_seeds
 
 NAN = float("nan")
 SUBSETS = ("all", "noisy", "noisy_small", "clean")
@@ -64,7 +64,7 @@ def table2(settings: pd.DataFrame, predictions: pd.DataFrame) -> pd.DataFrame:
     for pair, prefix, measure in ((supervised, "supervised", "accuracy"), (ssl, "SSL", "patch_weighted")):
         for method, side in ((f"{prefix} baseline", pair.baseline), (f"{prefix} with ACL", pair.acl)):
             values = _values(side, {name: name for name in (*_SIDE, *_WEIGHTED, "alpha", "margin", "temperature")})
-            compared = pair if side is pair.acl else Pair(None, None, 0)  # the baseline's row has no difference
+            compared = pair if side is pair.acl else NO_PAIR  # the baseline's row has no difference
             expected = published.table2()[method]
             rows.append(
                 {
@@ -93,14 +93,15 @@ def fig2_table(settings: pd.DataFrame, predictions: pd.DataFrame) -> pd.DataFram
     own = predictions["run_id"].isin(pair.baseline["run_ids"]) & (predictions["split"] == TEST)
     label_of_clip = predictions[own].drop_duplicates("clip").set_index("clip")["label"]
     sides = {"baseline": pair.baseline, "acl": pair.acl}
-    correct = pd.DataFrame({side: correct_clips(predictions, row["run_ids"]).mean(axis=1) for side, row in sides.items()})
+    correct = {side: correct_clips(predictions, row["run_ids"]) for side, row in sides.items()}
     rows = []
-    for label, clips in correct.groupby(label_of_clip.reindex(correct.index)):
-        row: dict[str, object] = {"mode": mode, "class": label, "clips": len(clips)}
-        for side in sides:
-            low, high = wilson_interval(clips[side].mean(), len(clips))
-            row |= {f"{side}_accuracy": clips[side].mean(), f"{side}_low": low, f"{side}_high": high}
-        rows.append({**row, "difference": clips["acl"].mean() - clips["baseline"].mean()})
+    for label, clips in label_of_clip.groupby(label_of_clip).groups.items():
+        row: dict[str, Any] = {"mode": mode, "class": label, "clips": len(clips)}
+        for side, table in correct.items():
+            of_runs = table.loc[clips].mean()
+            low, high = interval_over_seeds(of_runs, len(clips))
+            row |= {f"{side}_accuracy": float(of_runs.mean()), f"{side}_low": low, f"{side}_high": high}
+        rows.append({**row, "difference": row["acl_accuracy"] - row["baseline_accuracy"]})
     return pd.DataFrame(rows).sort_values(["baseline_accuracy", "class"], ignore_index=True)
 
 
@@ -116,7 +117,7 @@ def fig3_table(settings: pd.DataFrame) -> pd.DataFrame:
         pair = pick(own[own["temperature"] == temperature])
         row = {
             "temperature": temperature,
-            "settings_tried": pair.candidates,
+            "settings_tried": len(pair.others),
             **_values(pair.acl, {"alpha": "alpha", "margin": "margin"}),
         }
         for name, side in (("baseline", pair.baseline), ("acl", pair.acl)):
@@ -157,19 +158,29 @@ def alpha_table(settings: pd.DataFrame) -> pd.DataFrame:
 
 
 def difference_columns(pair: Pair, predictions: pd.DataFrame) -> dict[str, Any]:
-    """Paired comparison of a winner with its baseline, as columns; NaN and no verdict where a side is missing."""
-    comparison = pair.compare(predictions)
-    if comparison is None:
-        empty = dict.fromkeys(("test_clips", "difference", "difference_low", "difference_high", "mcnemar_p", "settings_tried"), NAN)
-        return {**empty, "verdict": ""}
+    """What may be said about a winner and its baseline, as columns; NaN and no words where a side is missing.
+
+    `difference_low`, `difference_high`, `p_value` and `resolvable` are those of the claim that can be made: about the settings
+    where each has several seeds, else about these trained models. `claim` says which; `finding` is about the settings,
+    `models_finding` about the models.
+    """
+    found = pair.claim(predictions)
+    if found is None:
+        empty = ("test_clips", "difference", "difference_low", "difference_high", "p_value", "resolvable", "settings_tried")
+        return {**dict.fromkeys(empty, NAN), "claim": "", "finding": "", "models_finding": "", "verdict": ""}
+    low, high = found.interval
     return {
-        "test_clips": comparison.clips,
-        "difference": comparison.difference,
-        "difference_low": comparison.low,
-        "difference_high": comparison.high,
-        "mcnemar_p": comparison.p_value,
-        "settings_tried": comparison.candidates,
-        "verdict": comparison.verdict,
+        "test_clips": found.models.clips,
+        "difference": found.difference,
+        "difference_low": low,
+        "difference_high": high,
+        "p_value": found.p_value,
+        "resolvable": found.resolvable,
+        "settings_tried": found.candidates,
+        "claim": "models" if found.settings is None else "settings",
+        "finding": found.finding,
+        "models_finding": found.models.finding,
+        "verdict": found.verdict,
     }
 
 
@@ -204,4 +215,4 @@ def _supervised_pair(settings: pd.DataFrame) -> Pair:
     supervised = settings[settings["mode"] == SUPERVISED]
     pairs = [pick(supervised[supervised["subset"] == subset]) for subset in SUBSETS]
     complete = [pair for pair in pairs if pair.baseline is not None and pair.acl is not None]
-    return complete[0] if complete else Pair(None, None, 0)
+    return complete[0] if complete else NO_PAIR

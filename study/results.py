@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from analysis.claims import Claim, claim
 from analysis.runs import UNFINISHED, load_predictions, load_trials, parameter_names
 from analysis.settings import TEST, VAL, clips_of_runs, correct_clips
-from analysis.statistics import PairedComparison, compare_paired, wilson_interval
+from analysis.statistics import interval_over_seeds
 from study import record_names as names
 from study.seeds import SEED
 from study.selection import ALPHA, Candidate, Choice, Row, as_candidate, choices, rank
@@ -23,7 +24,7 @@ class Figure:
 
     Attributes:
         value: of the metric.
-        interval: 95 %, over clips; None where the metric is no share of clips.
+        interval: 95 %, over clips and, of several seeds, over seeds; None where the metric is no share of clips.
     """
 
     value: float
@@ -66,11 +67,12 @@ class StudyResults:
 
     def figure(self, candidate: Candidate, metric: str) -> Figure:
         """Mean of a metric over the candidate's seeds."""
-        value = float(pd.Series([row[metric] for row in candidate.rows]).mean())
+        values = [row[metric] for row in candidate.rows]
+        value = float(pd.Series(values).mean())
         if metric not in _SHARES:
             return Figure(value, None)
         clips = self._clips[TEST if metric.startswith("test.") else VAL]
-        return Figure(value, wilson_interval(value, float(clips[candidate.rows[0]["run_id"]])))
+        return Figure(value, interval_over_seeds(values, float(clips[candidate.rows[0]["run_id"]])))
 
     def correct(self, candidate: Candidate) -> pd.DataFrame:
         """Whether each test clip was classified correctly: clips as index, a column per seed."""
@@ -92,10 +94,10 @@ class StudyResults:
         ]
         return max(found, key=lambda candidate: rank(sweep, candidate), default=None)
 
-    def comparison(self, choice: Choice, baseline: Candidate) -> PairedComparison:
-        """The winner against the baseline on the test clips, clip by clip."""
-        candidates = sum(not candidate.is_baseline for candidate in choice.candidates)
-        return compare_paired(self.correct(baseline), self.correct(choice.winners[0]), candidates)
+    def claim(self, choice: Choice, baseline: Candidate) -> Claim:
+        """What may be said about the winner and the baseline on the test clips."""
+        tried = [candidate for candidate in choice.candidates if not candidate.is_baseline]
+        return claim(self.correct(baseline), [self.correct(each) for each in tried], tried.index(choice.winners[0]))
 
     def verdict(self, sweep: Sweep, choice: Choice) -> str:
         """What the report would say about the winner of one objective."""
@@ -106,7 +108,7 @@ class StudyResults:
             return f"no gain: no setting with alpha < 1 beats the baseline (alpha 1) on validation, of {others} tried"
         baseline = self.baseline(sweep, choice)
         if baseline is not None:
-            return self.comparison(choice, baseline).verdict
+            return self.claim(choice, baseline).verdict
         if any(setting.is_baseline for setting in choice.lacking):
             return "no comparison: the baseline (alpha 1) has finished with fewer seeds than the winner"
         return "no baseline (alpha 1) in this study"

@@ -141,8 +141,8 @@ def test_margins_at_the_alpha_that_has_most_of_them_with_the_baseline(fakes):
     # 0.9 and 1.3 tie on validation: the smaller. 12 clips differ, all for the margin.
     (winner,) = table[table["picked"]].to_dict("records")
     assert (winner["margin"], winner["settings_tried"]) == (0.9, 4)
-    assert (winner["difference"], winner["mcnemar_p"]) == pytest.approx((0.12, 2 * 0.5**12))
-    assert winner["verdict"].startswith("better than the baseline by 12.0 points on 100 test clips; best of 4 on validation")
+    assert (winner["difference"], winner["p_value"]) == pytest.approx((0.12, 2 * 0.5**12))
+    assert winner["verdict"].startswith("trained model better than the baseline's by 12.0 points on 100 test clips; best of 4")
     assert table.loc[~table["picked"], "difference"].isna().all()
     assert (table.loc[~table["picked"], "verdict"] == "").all()
 

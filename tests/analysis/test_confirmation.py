@@ -6,10 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import norm
-from scipy.stats import t as student
 
+from analysis.comparisons import compare_settings
 from analysis.confirmation import CONFIRMED, NOT_CONFIRMED, UNDECIDED, Confirmation, confirm
-from analysis.statistics import compare_paired
 
 SEEDS, CLIPS = 5, 200
 
@@ -50,27 +49,13 @@ def test_interval_covers_the_true_difference(seed_sd: float, side_sd: float) -> 
     assert hits / rounds > 0.95 - 2 * math.sqrt(0.95 * 0.05 / rounds)
 
 
-def test_neither_part_alone_covers_it() -> None:
-    """Why both are needed: seeds that differ break the interval over clips, clips that differ that over seeds."""
-    generator = np.random.default_rng(0)
-    of_seeds = [(confirm(first, second), truth) for first, second, truth in (simulated(generator, 0.4, 0.0) for _ in range(150))]
-    of_clips = [(confirm(first, second), truth) for first, second, truth in (simulated(generator, 0.05, 1.5) for _ in range(150))]
-    assert np.mean([low <= truth <= high for result, truth in of_seeds for low, high in [result.over_clips]]) < 0.85
-    assert np.mean([low <= truth <= high for result, truth in of_clips for low, high in [result.over_seeds]]) < 0.85
-
-
-def test_interval_equals_the_formula() -> None:
+def test_numbers_are_those_of_the_comparison_of_settings() -> None:
     baseline, winner = counts(100, 104, 96), counts(120, 110, 118)
     result = confirm(baseline, winner)
-    differences = [0.10, 0.03, 0.11]
-    half = student.ppf(0.975, 2) * np.std(differences, ddof=1) / math.sqrt(3)
-    clips = compare_paired(baseline, winner, candidates=1)
-    assert result.difference == pytest.approx(0.08)
-    assert (result.winner, result.baseline) == pytest.approx((0.58, 0.5))
-    assert result.over_seeds == pytest.approx((0.08 - half, 0.08 + half))
-    assert result.low == pytest.approx(0.08 - math.sqrt(half**2 + (0.08 - clips.low) ** 2))
-    assert result.high == pytest.approx(0.08 + math.sqrt(half**2 + (clips.high - 0.08) ** 2))
-    assert result.verdict == f"can't be told with 3 seeds: +8.0 points [−{-result.low * 100:.1f}, +{result.high * 100:.1f}] " + (
+    (expected,) = compare_settings(baseline, [winner])
+    assert result.comparison == expected
+    assert (result.winner, result.baseline, result.difference) == pytest.approx((0.58, 0.5, 0.08))
+    assert result.verdict == f"confirmed: +8.0 points [{result.low * 100:+.1f}, {result.high * 100:+.1f}] " + (
         "over 3 seeds and 200 test clips; test accuracy 58.0 %, baseline 50.0 %"
     )
 

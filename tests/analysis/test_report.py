@@ -71,11 +71,13 @@ def test_banner_summary_and_provenance(page):
     assert "Corpus: synthetic corpus, small, seed 0." in page.text
     # alpha 0.3 is better on test, alpha 0.5 on validation
     assert (
-        "Supervised, all Better than the baseline by 10.0 points on 100 test clips "
-        "(best of 2 on validation; one seed, so seed noise is not covered). "
+        "Supervised, all Trained model better than the baseline's by 10.0 points on 100 test clips (best of 2 on validation; one "
+        "seed, so nothing is known about the settings: that would take about 2 to 11 seeds of each). "
         "α 0.5, margin 0.5 rad: test accuracy 60.0 % [50.2, 69.1]; baseline 50.0 % [40.4, 59.6]."
     ) in page.text
-    assert "Self-supervised Not distinguishable from the baseline on 100 test clips (the only candidate" in page.text
+    assert (
+        "Self-supervised Trained model not distinguishable from the baseline's on 100 test clips (the only candidate" in page.text
+    )
     assert "SSL rows are at the published temperature 0.2." in page.text
     assert "Linear evaluation keeps the encoder in evaluation mode here; in the published one" in page.text
     assert "quickstart grid 12 0 0 12" in page.text

@@ -1,7 +1,7 @@
 import pytest
 
 from analysis.settings import comparable_settings, pick, pick_self_supervised
-from analysis.statistics import wilson_interval
+from analysis.statistics import interval_over_seeds, wilson_interval
 from study import record_names as names
 
 
@@ -10,7 +10,7 @@ def test_the_winner_is_picked_on_validation_although_test_says_otherwise(fakes):
     fakes.add(0.5, val=0.60, correct=55)
     fakes.add(0.3, val=0.59, correct=95)
     pair = pick(fakes.settings())
-    assert (pair.acl["alpha"], pair.acl["accuracy"], pair.candidates) == (0.5, 0.55, 2)
+    assert (pair.acl["alpha"], pair.acl["accuracy"], len(pair.others)) == (0.5, 0.55, 2)
     assert pair.baseline["accuracy"] == 0.5
 
 
@@ -22,7 +22,7 @@ def test_seeds_are_averaged_before_picking(fakes):
     winner = pick(settings).acl
     assert (winner["alpha"], winner["seeds"], winner["accuracy"]) == (0.5, 3, pytest.approx(0.6))
     assert winner["seed_sd"] == pytest.approx(0.1)
-    assert (winner["low"], winner["high"]) == pytest.approx(wilson_interval(0.6, 100))  # of 100 clips, not of 300
+    assert (winner["low"], winner["high"]) == pytest.approx(interval_over_seeds([0.5, 0.6, 0.7], 100))
     assert pick(settings).baseline is None
 
 
@@ -36,7 +36,7 @@ def test_a_setting_that_lost_a_seed_is_shown_and_no_candidate(fakes):
     settings, notes = comparable_settings(fakes.trials, fakes.predictions)
     assert settings.set_index("alpha")["candidate"].to_dict() == {1.0: True, 0.5: True, 0.3: False, 0.4: True, 0.1: True}
     pair = pick(settings[settings["subset"] == "all"])
-    assert (pair.acl["alpha"], pair.candidates) == (0.4, 2)
+    assert (pair.acl["alpha"], len(pair.others)) == (0.4, 2)
     assert notes[0].startswith("1 supervised settings (mine) have finished with fewer seeds than others of their sweep")
 
 

@@ -3,9 +3,11 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import norm
+from scipy.stats import norm, t
+from statsmodels.stats.weightstats import ztest
 
-from analysis.statistics import compare_paired, wilson_interval
+from analysis.power import smallest_difference
+from analysis.statistics import compare_paired, interval_over_seeds, wilson_interval
 
 
 def wilson_by_hand(successes, trials):
@@ -52,7 +54,7 @@ def test_wilson_of_nothing_is_nan():
     "table", [(36, 12, 2, 0), (20, 12, 2, 16), (50, 0, 0, 50), (0, 30, 30, 0), (600, 90, 60, 197), (10, 0, 0, 0)]
 )
 def test_paired_interval_equals_newcombes_formula(table):
-    comparison = compare_paired(*sides(*table), candidates=1)
+    comparison = compare_paired(*sides(*table))
     assert (comparison.low, comparison.high) == pytest.approx(newcombe_by_hand(*table), abs=1e-12)
     assert comparison.low <= comparison.difference <= comparison.high
 
@@ -61,55 +63,88 @@ def test_paired_interval_covers_the_true_difference():
     generator = np.random.default_rng(0)
     covered = []
     for counts in generator.multinomial(300, [0.6, 0.11, 0.07, 0.22], size=400):
-        comparison = compare_paired(*sides(*counts), candidates=1)
+        comparison = compare_paired(*sides(*counts))
         covered.append(comparison.low <= 0.04 <= comparison.high)
     assert 0.925 <= np.mean(covered) <= 0.985
 
 
 def test_mcnemar_against_a_hand_example():
     # 10 clips differ, 9 of them for the second: p = 2 (C(10,0) + C(10,1)) / 2^10
-    comparison = compare_paired(*sides(60, 9, 1, 30), candidates=4)
+    comparison = compare_paired(*sides(60, 9, 1, 30))
     assert comparison.p_value == pytest.approx(22 / 1024)
     assert comparison.difference == pytest.approx(0.08)
-    assert comparison.verdict == (
-        "better than the baseline by 8.0 points on 100 test clips; best of 4 on validation; one seed, so seed noise is not covered"
-    )
+    assert comparison.discordance == pytest.approx(0.1)
+    assert comparison.finding == "better"
 
 
 def test_small_difference_is_not_distinguishable_and_swapping_changes_the_sign():
     first, second = sides(60, 8, 4, 28)
-    forward, backward = compare_paired(first, second, 1), compare_paired(second, first, 1)
-    assert forward.verdict.startswith("not distinguishable from the baseline on 100 test clips; the only candidate")
+    forward, backward = compare_paired(first, second), compare_paired(second, first)
+    assert forward.finding == backward.finding == "not distinguishable"
     assert (forward.low, forward.high) == pytest.approx((-backward.high, -backward.low))
     assert forward.p_value == backward.p_value
 
 
 def test_worse_is_said():
-    assert compare_paired(*sides(40, 2, 40, 18), candidates=1).verdict.startswith("worse than the baseline by 38.0 points")
+    assert compare_paired(*sides(40, 2, 40, 18)).finding == "worse"
 
 
 def test_identical_runs_differ_by_nothing():
-    comparison = compare_paired(*sides(70, 0, 0, 30), candidates=1)
+    comparison = compare_paired(*sides(70, 0, 0, 30))
     assert comparison.difference == 0
     assert comparison.p_value == 1
-    assert not comparison.distinguishable
+    assert comparison.finding == "not distinguishable"
 
 
-def test_means_over_seeds_have_no_mcnemar_and_no_narrower_interval():
+def test_means_over_seeds_have_a_z_test_and_no_narrower_interval():
     first, second = sides(60, 12, 6, 22)
-    one = compare_paired(first, second, 1)
-    three = compare_paired(pd.concat([first] * 3, axis=1), pd.concat([second] * 3, axis=1), 1)
-    assert math.isnan(three.p_value)
+    one = compare_paired(first, second)
+    three = compare_paired(pd.concat([first] * 3, axis=1), pd.concat([second] * 3, axis=1))
+    assert three.p_value == pytest.approx(ztest([1.0] * 12 + [-1.0] * 6 + [0.0] * 82)[1])
     assert (three.low, three.high) == pytest.approx((one.low, one.high))
-    assert "means over seeds (at least 3)" in three.verdict
+    assert three.seeds == 3
 
 
 def test_order_of_clips_does_not_matter():
     first, second = sides(60, 12, 6, 22)
-    assert compare_paired(first, second.iloc[::-1], 1) == compare_paired(first, second, 1)
+    assert compare_paired(first, second.iloc[::-1]) == compare_paired(first, second)
 
 
 def test_different_clips_are_refused():
     first, second = sides(60, 12, 6, 22)
     with pytest.raises(ValueError, match="different clips"):
-        compare_paired(first, second.iloc[1:], 1)
+        compare_paired(first, second.iloc[1:])
+
+
+def test_a_comparison_says_what_it_could_resolve():
+    assert compare_paired(*sides(60, 9, 6, 25)).resolvable == pytest.approx(smallest_difference(100, 0.15))
+    assert 0 < compare_paired(*sides(70, 0, 0, 30)).resolvable < 0.1  # the same predictions: one clip at least may differ
+
+
+@pytest.mark.parametrize("accuracies", [[0.7, 0.74, 0.72], [0.9, 0.95], [0.5] * 4])
+def test_an_interval_over_seeds_is_wilsons_with_the_clips_that_give_its_variance(accuracies):
+    mean, runs, clips = np.mean(accuracies), len(accuracies), 947
+    parts = np.var(accuracies, ddof=1) / runs, mean * (1 - mean) / clips
+    freedom = sum(parts) ** 2 / (parts[0] ** 2 / (runs - 1) + parts[1] ** 2 / clips)
+    effective = mean * (1 - mean) / sum(parts) * (norm.ppf(0.975) / t.ppf(0.975, freedom)) ** 2
+    assert interval_over_seeds(accuracies, clips) == pytest.approx(wilson_by_hand(mean * effective, effective))
+
+
+def test_seeds_never_narrow_an_interval_and_one_run_has_wilsons():
+    assert interval_over_seeds([0.7], 300) == wilson_interval(0.7, 300)
+    assert interval_over_seeds([1.0, 1.0], 300) == wilson_interval(1.0, 300)
+    (low, high), (one_low, one_high) = interval_over_seeds([0.7] * 5, 300), wilson_interval(0.7, 300)
+    assert low <= one_low < one_high <= high
+    assert interval_over_seeds([0.6, 0.8], 300)[0] < 0.5
+
+
+def test_an_interval_over_seeds_covers_the_expected_accuracy():
+    """Runs whose accuracy scatters by 2 points, on clips that scatter too."""
+    generator = np.random.default_rng(0)
+    covered = 0
+    for _ in range(400):
+        clip = generator.normal(size=400)
+        runs = 0.5 + 0.07 * generator.normal(size=(3, 1)) - clip > generator.normal(size=(3, 400))
+        low, high = interval_over_seeds(runs.mean(axis=1), 400)
+        covered += low <= norm.cdf(0.5 / np.sqrt(2 + 0.07**2)) <= high
+    assert covered / 400 >= 0.93

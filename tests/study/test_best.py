@@ -51,7 +51,7 @@ def test_the_winner_and_its_verdict_are_those_of_the_report(home: Home, capsys: 
     trials = load_trials(home.store_uri, ["plain"])
     predictions = load_predictions(home.store_uri, trials["run_id"])
     pair = pick(comparable_settings(trials, predictions)[0])
-    comparison = pair.compare(predictions)
+    comparison = pair.claim(predictions)
     assert pair.acl is not None
     assert comparison is not None
     (choice,) = results.choices["sweep"]
@@ -61,7 +61,7 @@ def test_the_winner_and_its_verdict_are_those_of_the_report(home: Home, capsys: 
     assert "best of 3 finished settings by val.accuracy" in text
     assert "validation  70.0 [54.6, 81.9] %" in text  # Wilson, 28 of 40
     assert "test        70.0 [60.4, 78.1] % (selected nothing)" in text  # 70 of 100
-    assert "better than the baseline by 20.0 points on 100 test clips; best of 2 on validation" in text
+    assert "trained model better than the baseline's by 20.0 points on 100 test clips; best of 2 on validation" in text
     assert pair.acl["run_ids"][0] in text
     assert f"confirm plain --home {home.root}" in text
 
@@ -81,7 +81,8 @@ def test_a_baseline_of_another_sweep_counts_where_the_protocol_is_the_same(home:
     same = study_of("same", search, baseline)
     end_study(home, same, by_alpha)
     results = StudyResults(same, home.store_uri)
-    assert results.verdict(same.sweeps[0], results.choices["search"][0]).startswith("better than the baseline by 20.0 points")
+    verdict = results.verdict(same.sweeps[0], results.choices["search"][0])
+    assert verdict.startswith("trained model better than the baseline's by 20.0 points")
     longer = {**baseline, "base": {"loss.alpha": 1.0, "optim.epochs": 2}}
     other = study_of("other", search, longer)
     end_study(home, other, by_alpha)
@@ -107,7 +108,7 @@ def test_a_setting_that_lacks_seeds_is_no_candidate_in_words_and_neither_in_the_
     settings, notes = comparable_settings(trials, load_predictions(home.store_uri, trials.query("outcome == 'finished'")["run_id"]))
     pair = pick(settings)
     assert pair.acl is not None
-    assert (pair.acl["alpha"], pair.candidates, len(settings)) == (0.5, 1, 3)
+    assert (pair.acl["alpha"], len(pair.others), len(settings)) == (0.5, 1, 3)
     assert set(pair.acl["run_ids"]) == {
         row["run_id"] for row in StudyResults(study, home.store_uri).choices["sweep"][0].winners[0].rows
     }

@@ -1,0 +1,155 @@
+"""Several settings against one baseline on the same test clips, corrected for their number."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.stats import norm, t
+
+from analysis.power import POWER
+from analysis.statistics import LEVEL, aligned, finding
+
+DRAWS = 20_000  # of the largest statistic, and of sign flips
+
+
+@dataclass(frozen=True)
+class SettingsComparison:
+    """A setting against the baseline; positive differences mean better than the baseline.
+
+    Attributes:
+        clips: test clips.
+        seeds: of the side that has fewer.
+        candidates: settings that were compared with the baseline at the same time.
+        difference: of the mean accuracies, share.
+        standard_error: of the difference, over other seeds and other clips.
+        low: lower bound of its 95 % interval; of several candidates all intervals hold at once.
+        high: upper bound.
+        p_value: two-sided; of several candidates corrected for their number.
+        resolvable: true difference that this study would have found with a power of 80 %, share.
+    """
+
+    clips: int
+    seeds: int
+    candidates: int
+    difference: float
+    standard_error: float
+    low: float
+    high: float
+    p_value: float
+    resolvable: float
+
+    @property
+    def finding(self) -> str:
+        """In a word or two."""
+        return finding(self.difference, self.p_value)
+
+
+def compare_settings(baseline: pd.DataFrame, others: Sequence[pd.DataFrame]) -> list[SettingsComparison]:
+    """Compare several settings with one baseline, on other seeds and other clips, corrected for their number.
+
+    Of setting j, d_j is the difference of its mean accuracy over its seeds and clips and the baseline's. Its variance
+
+        V_j = s²_j / n_j + s²_0 / n_0 + v_j / N
+
+    has the variances s² of the n runs' accuracies on each side (runs of one seed are not taken as pairs: they share no more than
+    where they start) and the variance v_j over the N clips of the clips' mean differences. Chance of a run and a clip together
+    is in all three, which can only widen the interval. T_j = d_j / √V_j has Student's t with the degrees of freedom of Welch
+    and Satterthwaite. The settings share baseline and clips, so their T_j are correlated; the largest of k is compared with that
+    of multivariate t with these correlations (many-to-one comparisons: Dunnett, JASA 50 (1955) 1096; Hothorn, Bretz and
+    Westfall, Biometrical Journal 50 (2008) 346), drawn `DRAWS` times with a fixed seed. Intervals are d_j ± q √V_j with its 95 %
+    quantile q.
+
+    Args:
+        baseline: correct (bool) by test clip (index) and run (columns), at least two runs.
+        others: the same of each setting.
+
+    Raises:
+        ValueError: a side has one run only, or other clips.
+    """
+    if min(side.shape[1] for side in (baseline, *others)) < 2:
+        raise ValueError("a claim about settings needs two seeds of each side; compare the models with compare_paired")
+    sides = [aligned(baseline, other) for other in others]
+    first = baseline.to_numpy(float)
+    clips, runs = first.shape
+    deltas = np.stack([side.mean(axis=1) - first.mean(axis=1) for side in sides])  # (settings, clips)
+    of_clips = np.atleast_2d(np.cov(deltas)) / clips
+    of_baseline = first.mean(axis=0).var(ddof=1) / runs
+    of_others = np.array([side.mean(axis=0).var(ddof=1) / side.shape[1] for side in sides])
+    covariance = of_clips + of_baseline + np.diag(of_others)
+    variances = np.diag(covariance)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        freedom = variances**2 / (
+            of_baseline**2 / (runs - 1)
+            + of_others**2 / np.array([side.shape[1] - 1 for side in sides])
+            + np.diag(of_clips) ** 2 / (clips - 1)
+        )
+    largest = _largest_normals(covariance) if len(sides) > 1 else None
+    found = []
+    for place, side in enumerate(sides):
+        difference, error = float(deltas[place].mean()), math.sqrt(variances[place])
+        quantile, p_value = _judged(difference, error, float(freedom[place]), largest)
+        found.append(
+            SettingsComparison(
+                clips=clips,
+                seeds=min(runs, side.shape[1]),
+                candidates=len(sides),
+                difference=difference,
+                standard_error=error,
+                low=difference - quantile * error,
+                high=difference + quantile * error,
+                p_value=p_value,
+                resolvable=(quantile + float(norm.ppf(POWER))) * error,
+            )
+        )
+    return found
+
+
+def largest_gain(baseline: pd.DataFrame, others: Sequence[pd.DataFrame]) -> list[float]:
+    """P-values of "this model differs from the baseline" when all of `others` are looked at on test, corrected for their number.
+
+    Max-T permutation (Westfall and Young 1993): where model and baseline are equally good, a clip speaks for either side as often,
+    so that the signs of all models' differences at a clip, δ_jc, can be flipped together. With T_j = |Σ_c δ_jc| / √Σ_c δ²_jc, the
+    p-value of model j is the share of `DRAWS` random flips (with a fixed seed, the unflipped one among them) whose largest T is at
+    least T_j. It is about trained models on other clips, not about settings.
+
+    Args:
+        baseline: correct (bool) by test clip (index) and run (columns); of several runs the mean of a clip counts.
+        others: the same of each model.
+
+    Raises:
+        ValueError: the sides were tested on different clips.
+    """
+    first = baseline.to_numpy(float).mean(axis=1)
+    deltas = np.stack([aligned(baseline, other).mean(axis=1) - first for other in others])
+    deltas = deltas / np.maximum(np.sqrt((deltas**2).sum(axis=1, keepdims=True)), 1e-12)
+    observed = np.abs(deltas.sum(axis=1))
+    generator = np.random.default_rng(0)
+    reached = np.ones(len(others))
+    for part in range(0, DRAWS, 2000):  # a part of the flips at a time, for the memory
+        signs = generator.choice([-1.0, 1.0], size=(min(2000, DRAWS - part), deltas.shape[1]))
+        largest = np.abs(signs @ deltas.T).max(axis=1)
+        reached += (largest[:, None] >= observed[None, :] - 1e-12).sum(axis=0)
+    return [float(value) for value in reached / (DRAWS + 1)]
+
+
+def _largest_normals(covariance: np.ndarray) -> np.ndarray:
+    """Draws of the largest of several correlated standard normal numbers."""
+    spread = np.sqrt(np.maximum(np.diag(covariance), 1e-18))
+    correlation = covariance / np.outer(spread, spread)
+    values, vectors = np.linalg.eigh(correlation)
+    root = vectors * np.sqrt(np.maximum(values, 0.0))
+    normals = np.random.default_rng(0).standard_normal((DRAWS, len(covariance)))
+    return np.asarray(np.abs(normals @ root.T).max(axis=1))
+
+
+def _judged(difference: float, error: float, freedom: float, largest: np.ndarray | None) -> tuple[float, float]:
+    """95 % quantile of |T| and p-value; `largest` are draws for the normal numbers in it, None for a single setting."""
+    if error == 0:  # the same predictions in every run
+        return float(norm.ppf((1 + LEVEL) / 2)), 1.0 if difference == 0 else 0.0
+    if largest is None:
+        return float(t.ppf((1 + LEVEL) / 2, freedom)), float(2 * t.sf(abs(difference) / error, freedom))
+    drawn = largest / np.sqrt(np.random.default_rng(1).chisquare(freedom, len(largest)) / freedom)
+    reached = (drawn >= abs(difference) / error).sum()
+    return float(np.quantile(drawn, LEVEL)), float((reached + 1) / (len(drawn) + 1))
