@@ -93,7 +93,8 @@ def _missing(value: object) -> bool:
     return value is None or (isinstance(value, float) and math.isnan(value))
 
 
-def _difference(row: Row) -> str:
+def difference(row: Row) -> str:
+    """Difference to the baseline in points, with its interval."""
     if _missing(row["difference"]):
         return "–"
     return f"{points(row['difference'])} [{points(row['difference_low'])}, {points(row['difference_high'])}]"
@@ -130,7 +131,7 @@ TABLE1 = [
     Column("With margin, %", _side("acl_")),
     Column("α", lambda row: plain(row["alpha"])),
     Column("Margin, rad", lambda row: plain(row["margin"])),
-    Column("Difference, points", _difference),
+    Column("Difference, points", difference),
     *_CLAIM,
     Column("Seeds", lambda row: f"{count(row['baseline_seeds'])} / {count(row['acl_seeds'])}"),
     Column("Published: cross-entropy", lambda row: percent(row["published_baseline"]), "published"),
@@ -145,7 +146,7 @@ TABLE2 = [
     Column("α", lambda row: plain(row["alpha"])),
     Column("Margin, rad", lambda row: plain(row["margin"])),
     Column("τ", lambda row: plain(row["temperature"])),
-    Column("Difference to baseline, points", _difference),
+    Column("Difference to baseline, points", difference),
     *_CLAIM,
     Column("Seeds", lambda row: count(row["seeds"])),
     Column("Published", lambda row: f"{percent(row['published'])} ({row['compared_measure']})", "published"),
@@ -228,7 +229,7 @@ MARGIN = [
     _SEEDS,
     _VAL,
     _TEST,
-    Column("Difference to baseline, points", _difference),
+    Column("Difference to baseline, points", difference),
     *_CLAIM,
     Column("Remark", _remarks({"baseline": "baseline", "picked": "picked on validation", "papers": "the paper's margin"}), "text"),
 ]

@@ -15,6 +15,7 @@ from plotly.offline import get_plotlyjs
 from analysis import published
 from analysis.beyond_sections import ANCHORS as BEYOND
 from analysis.beyond_sections import beyond_sections
+from analysis.claim_sections import claim_sections
 from analysis.evaluation_sections import ANCHOR as EVALUATIONS
 from analysis.evaluation_sections import evaluation_sections
 from analysis.evaluation_tables import FINE_TUNINGS, fine_tuned_trials
@@ -54,6 +55,7 @@ def write_report(store_uri: str, studies: Sequence[str], folder: Path) -> Path:
     sections = [
         *paper_sections(settings, predictions),
         *evaluation_sections(settings, trials, predictions, of_fine_tuning),
+        *claim_sections(settings, predictions),
         *beyond_sections(settings, trials, predictions),
         *trial_sections(trials, history, predictions),
     ]

@@ -171,17 +171,28 @@ def report(
     store: StoreOption = None,
     home: HomeOption = DEFAULT_HOME,
     out: Annotated[Path | None, typer.Option("--out", help="Folder of the report; default: reports/ in the home folder.")] = None,
+    gate: Annotated[
+        bool,
+        typer.Option("--gate", help="Compare all results on FSDnoisy18k with the published ones; status 1 where one lies outside."),
+    ] = False,
 ) -> None:
     """Write one offline HTML page, and every table as CSV.
 
     Example: acl-study report table1-supervised table2-ssl
     """
+    from analysis.gate import gate_lines, gate_table
     from analysis.report import write_report
     from study.commands import existing_store
 
     places = Home(home)
-    page = write_report(existing_store(places, store, names), names, out or places.report(names))
+    kept = existing_store(places, store, names)
+    page = write_report(kept, names, out or places.report(names))
     print(f"report: {page}")
+    if gate:
+        table = gate_table(kept, names)
+        print("\n".join(gate_lines(table)))
+        if not table["inside"].all():
+            raise typer.Exit(1)
 
 
 @app.command()

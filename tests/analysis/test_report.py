@@ -13,7 +13,7 @@ from analysis.tables import alpha_table, fig2_table, fig3_table, table1, table2
 from analysis.trial_tables import search_table
 from study import record_names as names
 
-SECTIONS = ["table1", "table2", "fig2", "fig3", "alpha", "search", "curves", "counts"]
+SECTIONS = ["table1", "table2", "fig2", "fig3", "alpha", "on-test", "published", "search", "curves", "counts"]
 
 
 class Page(HTMLParser):
