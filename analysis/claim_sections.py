@@ -35,8 +35,8 @@ PUBLISHED = [
 ]
 _PUBLISHED = (
     "Differences with 95 % intervals of independent shares, p-values of the score test, alone and corrected by Holm for the "
-    "settings tried at the same subset or temperature. Self-supervised accuracies weigh clips by patches and are taken as shares of "
-    "as many clips, which makes them look more certain than they are."
+    "settings tried at the same subset or temperature. Self-supervised accuracies weigh clips by patches and are taken as shares "
+    "of as many clips, which makes them look more certain than they are."
 )
 
 

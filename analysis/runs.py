@@ -63,6 +63,17 @@ def load_studies(store_uri: str, studies: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(rows).sort_values(["start_time", "run_id"], ignore_index=True)
 
 
+def known_studies(store_uri: str) -> list[str]:
+    """Names of the studies in the store, sorted.
+
+    Raises:
+        AnalysisError: there is no store.
+    """
+    client, experiment = _open(store_uri)
+    launches = _search(client, experiment, f"tags.`{names.KIND}` = '{names.KIND_STUDY}'")
+    return sorted({run.data.tags.get(names.STUDY, "") for run in launches})
+
+
 def load_trials(store_uri: str, studies: Sequence[str]) -> pd.DataFrame:
     """One row per trial of all launches of the named studies, oldest first.
 

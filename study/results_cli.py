@@ -47,6 +47,26 @@ def best(
 
 
 @results_app.command()
+def compare(
+    first: Annotated[str, typer.Argument(help="Name of a launched study, or a trial: STUDY/TRIAL or its run id.")],
+    second: Annotated[str, typer.Argument(help="The same, to compare it with.")],
+    store: StoreOption = None,
+    home: HomeOption = DEFAULT_HOME,
+) -> None:
+    """Print what differs between two studies or two trials: settings, and test accuracies clip by clip.
+
+    Example: acl-study compare table2-ssl table2-paper
+    """
+    from analysis.comparing import compare as compare_sides
+    from analysis.comparing import compared_lines
+    from study.commands import existing_store
+
+    places = Home(home)
+    kept = existing_store(places, store, [first.partition("/")[0]])
+    print("\n".join(compared_lines(compare_sides(kept, first, second))))
+
+
+@results_app.command()
 def confirm(
     name: Annotated[str, typer.Argument(help="Name of a study that has ended.")],
     seeds: Annotated[int | None, typer.Option("--seeds", min=2, help="How many fresh seeds; default: 5.")] = None,
