@@ -178,7 +178,7 @@ def test_a_store_of_its_own_is_remembered_and_a_deleted_folder_starts_anew(tiny_
     home, database = tmp_path / "home", tmp_path / "elsewhere" / "records.db"
     database.parent.mkdir()
     content = yaml.safe_load(SMOKE.read_text())
-    content["sweeps"] = [content["sweeps"][0]]
+    content["sweeps"] = [content["sweeps"][0] | {"space": {"loss.alpha": {"grid": [0.5]}}}]
     study = tmp_path / "study.yaml"
     study.write_text(yaml.safe_dump(content))
     launch = ("run", study, "--data", tiny_corpus, "--home", home, "--store", f"sqlite:///{database}")
