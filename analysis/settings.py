@@ -8,6 +8,7 @@ over fewer is the more likely to be extreme. `study.selection` has the same rule
 seeds another study on the page has added.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import pandas as pd
@@ -164,8 +165,8 @@ class Pair(NamedTuple):
         """What may be said about the winner on the test clips; None where one side is missing."""
         if self.baseline is None or self.acl is None:
             return None
-        candidates = [correct_clips(predictions, run_ids) for run_ids in self.others["run_ids"]]
-        return claim(correct_clips(predictions, self.baseline["run_ids"]), candidates, list(self.others.index).index(self.acl.name))
+        baseline, *candidates = correct_of_settings(predictions, [self.baseline["run_ids"], *self.others["run_ids"]])
+        return claim(baseline, candidates, list(self.others.index).index(self.acl.name))
 
 
 NO_PAIR = Pair(None, None, pd.DataFrame())
@@ -223,6 +224,15 @@ def correct_clips(predictions: pd.DataFrame, run_ids: tuple[str, ...]) -> pd.Dat
     """Whether each test clip was classified correctly: clips as index, a column per run."""
     rows = predictions[predictions["run_id"].isin(run_ids) & (predictions["split"] == TEST)]
     return rows.assign(correct=rows["label"] == rows["predicted"]).pivot(index="clip", columns="run_id", values="correct")
+
+
+def correct_of_settings(predictions: pd.DataFrame, settings: Sequence[tuple[str, ...]]) -> list[pd.DataFrame]:
+    """`correct_clips` of the runs of each setting, by one pass over the predictions."""
+    whole = correct_clips(predictions, tuple(run_id for run_ids in settings for run_id in run_ids))
+    known = set(whole.columns)
+    # Runs that were tested on other clips have gaps here, which are not theirs.
+    sides = (whole[sorted(known.intersection(run_ids))].dropna(how="all") for run_ids in settings)
+    return [side if side.isna().any(axis=None) else side.astype(bool) for side in sides]
 
 
 def _best(settings: pd.DataFrame) -> pd.Series | None:

@@ -11,6 +11,8 @@ CURVE_METRICS = {
     SUPERVISED: (names.TRAIN_LOSS, names.VAL_EPOCH_ACCURACY),
     SELF_SUPERVISED: (names.TRAIN_LOSS, names.VAL_EPOCH_KNN_ACCURACY),
 }
+# The validation accuracy that every trial of the mode has, also one that was stopped early.
+VALIDATION = {SUPERVISED: names.VAL_ACCURACY, SELF_SUPERVISED: names.VAL_KNN_ACCURACY}
 _SHARES = {names.VAL_ACCURACY: VAL, names.VAL_KNN_ACCURACY: VAL, names.TEST_ACCURACY: TEST}  # shares of the split's clips
 _COLUMNS = {
     "study": "study",
