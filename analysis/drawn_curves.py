@@ -23,7 +23,7 @@ def drawn_curves(curves: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
         trials: of `analysis.runs.load_trials`.
     """
     chosen: dict[str, str] = {}
-    own = trials[trials["run_id"].isin(curves["run_id"])] if len(curves) else trials.iloc[:0]
+    own = trials[trials["run_id"].isin(curves["run_id"].unique())]
     for mode, metric in VALIDATION.items():
         chosen |= _chosen(own[own["mode"] == mode].reindex(columns=["run_id", "loss.alpha", metric]), metric)
     rows = curves[curves["run_id"].isin(chosen)]
