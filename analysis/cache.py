@@ -21,6 +21,8 @@ import pyarrow.parquet as pq
 
 FOLDER = "ACL_STUDY_CACHE"  # environment variable
 _FORMAT = "1"  # goes up when the columns of a kind change
+_SUFFIX = ".rows"  # a SHA-256 and the Parquet file that it is of: Parquet has none over its own footer
+_DIGEST = 32  # bytes
 _STATES = b"acl_study.states"
 _UNUSED_DAYS = 90
 _NOTHING: tuple[pa.Table | None, dict[str, str]] = (None, {})
@@ -39,7 +41,7 @@ def cached(
         states: gives the state of each run that there is.
         read: reads the rows of runs, with a column run_id.
     """
-    path = folder() / f"{key[0]}-{hashlib.sha256(json.dumps([_FORMAT, *key]).encode()).hexdigest()[:24]}.parquet"
+    path = folder() / f"{key[0]}-{hashlib.sha256(json.dumps([_FORMAT, *key]).encode()).hexdigest()[:24]}{_SUFFIX}"
     kept, kept_states = _load(path)
     current = states([*run_ids])
     valid = {run_id for run_id, state in current.items() if state is not None and kept_states.get(run_id) == state}
@@ -80,14 +82,16 @@ def _of_runs(rows: pa.Table, run_ids: Iterable[str]) -> pa.Table:
 def _load(path: Path) -> tuple[pa.Table | None, dict[str, str]]:
     """Rows, and the state of each run that they are of; nothing where there is no whole file."""
     try:
-        # Memory-mapped pages of a file that shrinks meanwhile would end the process.
-        rows = pq.read_table(path, memory_map=False, page_checksum_verification=True)
-        states = json.loads((rows.schema.metadata or {})[_STATES])
-        rows.validate(full=True)
-        with contextlib.suppress(OSError):
-            os.utime(path)
+        content = path.read_bytes()
+        digest, parquet = content[:_DIGEST], memoryview(content)[_DIGEST:]
+        if hashlib.sha256(parquet).digest() != digest:
+            return _NOTHING
+        rows = pq.read_table(pa.BufferReader(parquet))
+        states = json.loads(rows.schema.metadata[_STATES])
     except (OSError, ValueError, LookupError, pa.ArrowException):
         return _NOTHING
+    with contextlib.suppress(OSError):
+        os.utime(path)  # in use
     return rows.replace_schema_metadata(), states
 
 
@@ -95,14 +99,17 @@ def _write(path: Path, rows: pa.Table, states: dict[str, str]) -> None:
     partial = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        sink = pa.BufferOutputStream()
+        pq.write_table(rows.replace_schema_metadata({_STATES: json.dumps(states).encode()}), sink, compression="zstd")
+        parquet = sink.getvalue()
         handle, partial = tempfile.mkstemp(".partial", dir=path.parent)
-        os.close(handle)
-        stamped = rows.replace_schema_metadata({_STATES: json.dumps(states).encode()})
-        pq.write_table(stamped, partial, compression="zstd", write_page_checksum=True)
+        with open(handle, "wb") as file:
+            file.write(hashlib.sha256(parquet).digest())
+            file.write(parquet)
         os.replace(partial, path)
-        for file in path.parent.iterdir():  # of stores that are gone, and what a killed process left
-            if time.time() - file.stat().st_mtime > _UNUSED_DAYS * 86400 and file.suffix in (".parquet", ".partial"):
-                file.unlink()
+        for other in path.parent.iterdir():  # of stores that are gone, and what a killed process left
+            if time.time() - other.stat().st_mtime > _UNUSED_DAYS * 86400 and other.suffix in (_SUFFIX, ".partial"):
+                other.unlink()
     except OSError:  # read-only, full, or pruned by another process: the next report reads MLflow again
         if partial is not None:
             with contextlib.suppress(OSError):

@@ -31,8 +31,8 @@ def drawn_curves(curves: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
     place = rows.groupby(line).cumcount().to_numpy()
     length = rows.groupby(line)["epoch"].transform("size").to_numpy()
     # Row i of n is kept where it begins a new one of POINTS - 1 equal steps from the first row to the last.
-    step = np.maximum(length - 1, 1) / (POINTS - 1)
-    kept = (length <= POINTS) | (place == length - 1) | (np.ceil(place / step) * step < place + 1)
+    steps = np.maximum(length - 1, 1)
+    kept = (length <= POINTS) | (place * (POINTS - 1) // steps != (place - 1) * (POINTS - 1) // steps)
     return rows[kept].assign(best=rows["run_id"].map(chosen))
 
 

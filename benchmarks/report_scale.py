@@ -226,7 +226,7 @@ def main() -> None:
                 cache = home / "cache" if reading in ("warm", "again") else Path(empty)
                 if reading == "cold":
                     cache = home / "cache"
-                    for file in cache.rglob("*.parquet"):
+                    for file in cache.glob("*.rows"):
                         file.unlink()
                 command = [sys.executable, __file__, "--measure", reading, "--home", str(home)]
                 done = subprocess.run(
