@@ -52,23 +52,21 @@ def curve_bands(curves: pd.DataFrame) -> pd.DataFrame:
 
 def curves_text(curves: pd.DataFrame, drawn: pd.DataFrame) -> str:
     """What the figure shows, and what it leaves out."""
-    lines = [
-        "A line for each trial: blue without margin, shades of orange with. Losses of different α do not compare, accuracies do."
-    ]
-    for mode, own in curves.groupby("mode", sort=False):
-        trials, shown = own["run_id"].nunique(), drawn.loc[drawn["mode"] == mode, "run_id"].nunique()
-        if shown < trials:
-            lines.append(
-                f"{str(mode).capitalize()}: {shown} of {trials} trials are drawn: the baseline and the trial with margin that are "
-                "best on validation (thick), and others evenly spaced in the order of validation accuracy. The grey band holds "
-                f"the middle {QUANTILES['high'] - QUANTILES['low']:.0%} of all {trials} at each epoch, as far as they got; the "
-                "grey line is their median."
-            )
-    if len(curves) and curves.groupby(["metric", "run_id"]).size().max() > POINTS:
-        lines.append(f"Of long curves {POINTS} epochs are drawn; curves.csv has all of all trials.")
-    elif len(lines) > 1:
-        lines.append("curves.csv has all trials.")
-    return "\n".join(lines)
+    text = "A line for each trial: blue without margin, shades of orange with. Losses of different α do not compare, accuracies do."
+    trials, shown = (frame.groupby("mode", sort=False)["run_id"].nunique().to_dict() for frame in (curves, drawn))
+    left_out = [f"{shown[mode]} of {number} {mode}" for mode, number in trials.items() if shown[mode] < number]
+    long = len(curves) > 0 and curves.groupby(["metric", "run_id"]).size().max() > POINTS
+    if left_out:
+        middle = (QUANTILES["high"] - QUANTILES["low"]) * 100
+        text += (
+            f"\nDrawn are {' and '.join(left_out)} trials: the baseline and the trial with margin that are best on validation "
+            "(thick), and others evenly spaced in the order of validation accuracy. The grey band holds the middle "
+            f"{middle:.0f} % of all trials at each epoch, as far as they got; the grey line is their median."
+        )
+    if left_out or long:
+        epochs = f" Of long curves {POINTS} epochs are drawn." if long else ""
+        text += f"{epochs} Every point of every trial is in curves.csv."
+    return text
 
 
 def _chosen(trials: pd.DataFrame, metric: str) -> dict[str, str]:

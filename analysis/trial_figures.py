@@ -18,7 +18,7 @@ _AXIS_TITLES = {"margin": "margin (rad)", "temperature": "temperature τ"}
 # The validation accuracy that every trial of the mode has, also one that was stopped early.
 _VALUES = {SUPERVISED: "val_accuracy", SELF_SUPERVISED: "val_knn_accuracy"}
 _ALL = "#777"
-_THICK, _MEDIAN = 4, 2.5  # px
+_THICK, _MEDIAN = 3.5, 2.5  # px
 _METRIC_TITLES = {
     names.TRAIN_LOSS: "training loss",
     names.VAL_EPOCH_ACCURACY: "validation accuracy",

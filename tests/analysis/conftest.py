@@ -7,7 +7,7 @@ os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"  # read when mlflow is imported
 import json
 import logging
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -210,15 +210,6 @@ class FakeTrials:
         settings, notes = comparable_settings(self.trials, self.predictions)
         assert not notes
         return settings
-
-
-@pytest.fixture(scope="session", autouse=True)
-def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Where rows of runs are kept, in the place of the user's own cache."""
-    with pytest.MonkeyPatch.context() as patch:
-        folder = tmp_path_factory.mktemp("cache")
-        patch.setenv("ACL_STUDY_CACHE", str(folder))
-        yield folder
 
 
 @pytest.fixture

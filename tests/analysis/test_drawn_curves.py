@@ -5,7 +5,7 @@ import pytest
 from analysis.drawn_curves import DRAWN, POINTS, curve_bands, curves_text, drawn_curves
 from analysis.figures import BASELINE
 from analysis.trial_figures import curves_figure
-from analysis.trial_tables import curves_table
+from analysis.trial_tables import CURVE_METRICS, curves_table
 from study import record_names as names
 
 EPOCHS = 10
@@ -39,7 +39,7 @@ def test_few_trials_are_all_drawn_whole(many):
     pd.testing.assert_frame_equal(drawn.drop(columns="best"), curves)
     assert (drawn["best"] == "").all()
     assert curve_bands(curves).empty
-    assert "drawn" not in curves_text(curves, drawn)
+    assert "rawn" not in curves_text(curves, drawn)
 
 
 def test_of_many_the_best_and_an_even_sample_are_drawn(many):
@@ -54,7 +54,7 @@ def test_of_many_the_best_and_an_even_sample_are_drawn(many):
     assert (numbers[0], numbers[-1]) == (0, 119)
     assert np.diff(numbers).max() <= 4
     assert len(drawn) == DRAWN * EPOCHS
-    assert "Supervised: 40 of 120 trials are drawn" in curves_text(curves, drawn)
+    assert "Drawn are 40 of 120 supervised trials" in curves_text(curves, drawn)
 
 
 def test_trials_without_a_validation_figure_are_never_the_best(many):
@@ -98,3 +98,13 @@ def test_no_curves(fakes):
     assert drawn.empty
     assert curve_bands(curves).empty
     assert curves_text(curves, drawn)
+
+
+def test_the_figure_stays_small_whatever_is_drawn(many):
+    curves = pd.concat(
+        [drawn_of(many, 500)[0].assign(mode=mode, metric=metric) for mode, metrics in CURVE_METRICS.items() for metric in metrics],
+        ignore_index=True,
+    )
+    drawn = drawn_curves(curves, pd.concat([many.assign(mode=mode) for mode in CURVE_METRICS], ignore_index=True))
+    html = curves_figure(drawn, curve_bands(curves)).to_html(full_html=False, include_plotlyjs=False)
+    assert len(html) < 500_000
