@@ -16,6 +16,7 @@ from sqlalchemy.pool import NullPool
 POINTS = pa.schema([("run_id", pa.string()), ("epoch", pa.int64()), ("metric", pa.string()), ("value", pa.float64())])
 _KINDS = ("sqlite", "postgresql", "mysql", "mssql")
 _SOME = 5000  # run ids in one query
+_ROWS = 500  # at a time: with more Python's garbage collector, which sets in at 700 new objects, takes most of the time
 
 
 @dataclass
@@ -104,8 +105,8 @@ class Database:
                         .where(_METRICS.c.key == metric, _is_one_of(_METRICS, some))
                         .order_by(_METRICS.c.timestamp, _METRICS.c.step, _METRICS.c.run_uuid, _METRICS.c.value)
                     )
-                    parts += [_points(part, metric) for part in connection.execute(rows).partitions(2_000)]
-        return pa.concat_tables(parts)
+                    parts += [_points(part, metric) for part in connection.execute(rows).partitions(_ROWS)]
+        return pa.concat_tables(parts).combine_chunks()
 
 
 def _points(rows: Sequence[Any], metric: str) -> pa.Table:
