@@ -7,7 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from markupsafe import Markup
 
-from analysis import figures, page_tables, published, tables, trial_figures, trial_tables
+from analysis import drawn_curves, figures, page_tables, published, tables, trial_figures, trial_tables
 from analysis.settings import without_margin_sweeps
 
 _LINEAR_EVALUATION = {
@@ -139,6 +139,7 @@ def _figure_sections(candidates: pd.DataFrame, settings: pd.DataFrame, predictio
 def trial_sections(trials: pd.DataFrame, history: pd.DataFrame, predictions: pd.DataFrame) -> list[Section]:
     """Sections about the trials themselves: search landscape, training curves, counts."""
     curves = trial_tables.curves_table(history, trials)
+    drawn, bands = drawn_curves.drawn_curves(curves, trials), drawn_curves.curve_bands(curves)
     counts = trial_tables.counts_table(trials)
     return [
         Section(
@@ -156,12 +157,11 @@ def trial_sections(trials: pd.DataFrame, history: pd.DataFrame, predictions: pd.
         Section(
             "curves",
             "Training curves",
-            "A line for each trial: blue without margin, shades of orange with. Losses of different α do not compare, "
-            "accuracies do.",
+            drawn_curves.curves_text(curves, drawn),
             curves,
             [],
             "No trial has reported an epoch yet.",
-            trial_figures.curves_figure,
+            lambda _: trial_figures.curves_figure(drawn, bands),
         ),
         Section("counts", "Trials by outcome", "", counts, page_tables.all_columns(counts), ""),
     ]

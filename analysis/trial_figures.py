@@ -1,5 +1,6 @@
 """Figures of all trials: the search's landscape and the training curves. Table in, Plotly figure out; nothing is computed here."""
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 from plotly.colors import sample_colorscale
@@ -16,6 +17,8 @@ _LOSS_TICKS = [digit * 10.0**power for power in range(-4, 5) for digit in (1, 2,
 _AXIS_TITLES = {"margin": "margin (rad)", "temperature": "temperature τ"}
 # The validation accuracy that every trial of the mode has, also one that was stopped early.
 _VALUES = {SUPERVISED: "val_accuracy", SELF_SUPERVISED: "val_knn_accuracy"}
+_ALL = "#777"
+_THICK, _MEDIAN = 3.5, 2.5  # px
 _METRIC_TITLES = {
     names.TRAIN_LOSS: "training loss",
     names.VAL_EPOCH_ACCURACY: "validation accuracy",
@@ -52,16 +55,23 @@ def search_figure(table: pd.DataFrame) -> go.Figure:
     return styled(figure)
 
 
-def curves_figure(table: pd.DataFrame) -> go.Figure:
-    """Training loss and validation accuracy by epoch, a line for each trial, from `trial_tables.curves_table`."""
+def curves_figure(table: pd.DataFrame, bands: pd.DataFrame | None = None) -> go.Figure:
+    """Training loss and validation accuracy by epoch, a line for each trial.
+
+    Args:
+        table: of `drawn_curves.drawn_curves`, or of `trial_tables.curves_table` to draw every trial.
+        bands: of `drawn_curves.curve_bands`.
+    """
     panels = list(table.groupby(["mode", "metric"], sort=False))
     titles = [f"{panel['mode'].iloc[0]}: {_METRIC_TITLES[panel['metric'].iloc[0]]}" for _, panel in panels]
     rows = -(-len(panels) // 2)
     figure = make_subplots(rows, 2, subplot_titles=titles, vertical_spacing=0.16)
-    for index, ((_, metric), panel) in enumerate(panels):
+    for index, ((mode, metric), panel) in enumerate(panels):
         place = {"row": index // 2 + 1, "col": index % 2 + 1}
-        for _, run in panel.groupby("run_id", sort=False):
-            figure.add_trace(_curve(run), **place)
+        band = None if bands is None else bands[(bands["mode"] == mode) & (bands["metric"] == metric)]
+        lines = _band(band) if band is not None else []
+        lines += [_curve(run) for _, run in panel.groupby("run_id", sort=False)]
+        figure.add_traces(sorted(lines, key=lambda line: line.line.width == _THICK), rows=place["row"], cols=place["col"])
         # Losses of different alpha and temperature are of different size, so their axis is logarithmic.
         axis = {"type": "log", "tickvals": _LOSS_TICKS} if metric == names.TRAIN_LOSS else {"tickformat": ".0%"}
         figure.update_yaxes(axis, **place)
@@ -75,7 +85,10 @@ def curves_figure(table: pd.DataFrame) -> go.Figure:
         "colorbar": {"title": "α < 1", "thickness": 12},
     }
     figure.add_scatter(x=[None], y=[None], mode="markers", marker=key, showlegend=False)
-    for name, line in (("baseline (α = 1)", {"color": BASELINE}), ("ended early", {"color": "#555", "dash": "dot"})):
+    keys: dict[str, dict[str, object]] = {"baseline (α = 1)": {"color": BASELINE}, "ended early": {"color": "#555", "dash": "dot"}}
+    if bands is not None and len(bands):
+        keys |= {"best on validation": {"color": "#555", "width": _THICK}, "median of all": {"color": _ALL, "width": _MEDIAN}}
+    for name, line in keys.items():
         figure.add_scatter(x=[None], y=[None], mode="lines", name=name, line=line)
     figure.update_layout(height=90 + 320 * rows)
     return styled(figure)
@@ -107,17 +120,29 @@ def _points(trials: pd.DataFrame, mode: str, axis: str, symbol: str) -> go.Scatt
     )
 
 
+def _band(band: pd.DataFrame) -> list[go.Scatter]:
+    """Lower and upper quantile with the space between them shaded, and the median."""
+    common = {"x": band["epoch"].to_numpy(np.int32), "mode": "lines", "showlegend": False, "hoverinfo": "skip"}
+    low, median, high = (band[name].to_numpy(np.float32) for name in ("low", "median", "high"))
+    return [
+        go.Scatter(y=low, line={"width": 0}, **common),
+        go.Scatter(y=high, line={"width": 0}, fill="tonexty", fillcolor="rgba(120, 120, 120, 0.25)", **common),
+        go.Scatter(y=median, line={"color": _ALL, "width": _MEDIAN}, **common),
+    ]
+
+
 def _curve(run: pd.DataFrame) -> go.Scatter:
     first = run.iloc[0]
     colour = BASELINE if first["alpha"] == 1 else sample_colorscale(_ALPHA_SCALE, [first["alpha"]])[0]
     dash = "solid" if first["outcome"] == names.FINISHED else "dot"
+    best = first.get("best", "")
     return go.Scatter(
-        x=run["epoch"],
-        y=run["value"],
+        x=run["epoch"].to_numpy(np.int32),
+        y=run["value"].to_numpy(np.float32),
         mode="lines",
         showlegend=False,
-        line={"color": colour, "width": 1.5, "dash": dash},
-        name=f"{first['sweep']} {first['trial_id']}",
+        line={"color": colour, "width": _THICK if best else 1.5, "dash": dash},
+        name=f"{first['sweep']} {first['trial_id']}{best and f', {best}'}",
         hovertemplate=f"α {first['alpha']:.3g}, margin {first['margin']:.3g}, seed {first['seed']:.0f}"
         "<br>epoch %{x}: %{y:.4g}<extra>%{fullData.name}</extra>",
     )
