@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from analysis.formats import percent, points
+from analysis.published import SUPERVISED
 from analysis.runs import UNFINISHED
 from analysis.statistics import BETTER, NOT_DISTINGUISHABLE, WORSE
 from analysis.wording import place
@@ -58,12 +59,14 @@ def _of_table2(table: pd.DataFrame) -> Iterator[_Comparison]:
 def _of_table1(table: pd.DataFrame) -> Iterator[_Comparison]:
     for row in table.to_dict("records"):
         if row["verdict"]:
-            yield _comparison(f"supervised ({row['subset'].replace('_', ' ')})", row)
+            yield _comparison(f"supervised on {row['subset'].replace('_', ' ')}", row)
 
 
 def _of_margins(table: pd.DataFrame | None) -> Iterator[_Comparison]:
-    for row in [] if table is None else table[table["picked"] & table["verdict"].ne("")].to_dict("records"):
-        yield _comparison(f"{place(row)}, margin picked".replace(", ", " (", 1) + ")", row)
+    for row in [] if table is None or table.empty else table[table["picked"] & table["verdict"].ne("")].to_dict("records"):
+        yield _comparison(
+            f"{place(row).replace(', ', ' on ' if row['mode'] == SUPERVISED else ' at ')} with the margin picked", row
+        )
 
 
 def _comparison(label: str, row: dict[Any, Any]) -> _Comparison:
@@ -106,21 +109,19 @@ def _told(found: list[_Comparison]) -> str:
     """Where there is a difference, as "better than the baseline for ..., worse for ..."."""
     parts: list[str] = []
     for word in (BETTER, WORSE):
-        own = [f"{each.label}, {points(each.difference)} points" for each in found if each.finding == word]
+        own = [f"{each.label} ({points(each.difference)} points)" for each in found if each.finding == word]
         if own:
             than = "" if parts else " than the baseline"
-            parts.append(f"{word}{than} for {_listed(own, '; ')}")
-    return " and ".join(parts)
+            parts.append(f"{word}{than} for {_listed(own)}")
+    return ", and ".join(parts)
 
 
 def _labels(found: list[_Comparison], finding: str) -> str:
     return _listed([each.label for each in found if each.finding == finding])
 
 
-def _listed(parts: list[str], comma: str = ", ") -> str:
-    if comma == ", " and len(parts) > 1:
-        return f"{', '.join(parts[:-1])} and {parts[-1]}"
-    return comma.join(parts)
+def _listed(parts: list[str]) -> str:
+    return " and ".join(part for part in (", ".join(parts[:-1]), *parts[-1:]) if part)
 
 
 def _resolved(found: list[_Comparison]) -> str:
@@ -137,8 +138,7 @@ def _nothing_to_compare(trials: pd.DataFrame) -> str:
         return "No trial has finished, so there is nothing to compare and the question has no answer yet."
     if "loss.alpha" in finished and finished["loss.alpha"].eq(1).all():
         return (
-            "Only baselines (α = 1) have finished, so there is nothing to compare; what they show is how far runs of one setting "
-            "differ by chance."
+            "Only baselines (α = 1) have finished; they show how far runs of one setting differ by chance, not what a margin does."
         )
     return "No baseline (α = 1) and setting with margin have both finished yet, so there is nothing to compare."
 

@@ -105,7 +105,7 @@ DIFFERENCES_TO_PUBLISHED = (_MINUS_PUBLISHED, _PUBLISHED_DIFFERENCE)  # which me
 _CLAIM = [
     _shown("p", "p_value", p_value),
     _shown("Could resolve, points", "resolvable", percent),
-    Column("Verdict", _verdict, "text"),
+    Column("Verdict", _verdict, "prose"),
 ]
 TABLE1 = [
     _words("Subset", "subset"),

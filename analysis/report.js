@@ -9,7 +9,9 @@
   };
 
   // Figures: drawn from their JSON; for a dark page marks that would not stand out from it are made lighter.
-  const DARK = { paper: "#16191d", ink: "#e4e6e8", grid: "#363c43", luminance: 0.0095 };
+  const DARK = { // as in report.css
+    paper: "#16191d", ink: "#e4e6e8", grid: "#363c43", luminance: 0.0095,
+  };
   const figures = [...document.querySelectorAll("script.figure")].map((script) => ({
     place: script.previousElementSibling,
     content: script.textContent,
@@ -55,7 +57,8 @@
       }
       shown.layout.uirevision = "kept"; // zoom and hidden lines stay when the colours change
       Plotly.react(place, shown.data, shown.layout, {
-        displaylogo: false, responsive: true, toImageButtonOptions: { filename: place.id.replace("figure-", ""), scale: 2 },
+        displaylogo: false, showSendToCloud: false, plotlyServerURL: "", responsive: true, // nothing leaves the page
+        toImageButtonOptions: { filename: place.id.replace("figure-", ""), scale: 2 },
       });
     }
   }

@@ -12,7 +12,7 @@ from typing import Any
 
 import jinja2
 import pandas as pd
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from plotly.offline import get_plotlyjs
 
 from analysis import page_tables, published
@@ -99,6 +99,7 @@ def _page(launches: pd.DataFrame, sections: list[Section], texts: dict[str, Any]
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
+    environment.filters["code"] = _with_code
     return environment.get_template("report.html").render(
         title=", ".join(dict.fromkeys(launches["study"])),
         corpora=list(dict.fromkeys(launches["corpus"])),
@@ -116,6 +117,11 @@ def _page(launches: pd.DataFrame, sections: list[Section], texts: dict[str, Any]
         js=_own("report.js"),
         **texts,
     )
+
+
+def _with_code(text: str) -> Markup:
+    """The text escaped, what is between backticks as code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
 def _own(name: str) -> Markup:

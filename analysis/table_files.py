@@ -115,7 +115,7 @@ def _range(frame: pd.DataFrame, columns: list[str]) -> str:
 
 
 def _in_markdown(text: str) -> str:
-    for sign, written in (("\\", "\\\\"), ("|", "\\|"), ("<", "&lt;"), ("*", "\\*"), ("_", "\\_"), ("`", "\\`"), ("](", "]\\(")):
+    for sign, written in (("\\", "\\\\"), ("|", "\\|"), ("<", "&lt;"), ("*", "\\*"), ("_", "\\_"), ("](", "]\\(")):
         text = text.replace(sign, written)
     return "<br>".join(text.splitlines())
 

@@ -172,16 +172,19 @@ def report(
     home: HomeOption = DEFAULT_HOME,
     out: Annotated[Path | None, typer.Option("--out", help="Folder of the report; default: reports/ in the home folder.")] = None,
 ) -> None:
-    """Write one offline HTML page, and every table as CSV.
+    """Write one offline HTML page, every table as files, and the index of all reports.
 
     Example: acl-study report table1-supervised table2-ssl
     """
+    from analysis.index_page import write_index
     from analysis.report import write_report
     from study.commands import existing_store
 
     places = Home(home)
     page = write_report(existing_store(places, store, names), names, out or places.report(names))
     print(f"report: {page}")
+    if out is None:
+        print(f"all reports: {write_index(places.reports)}")
 
 
 @app.command()
