@@ -69,7 +69,7 @@ def temperature_figure(table: pd.DataFrame) -> go.Figure:
         row=1,
         col=2,
     )
-    figure.update_xaxes(title="temperature τ", tickvals=table["temperature"], tickangle=0)
+    figure.update_xaxes(title="temperature τ", tickvals=table["temperature"], tickangle=0, tickfont_size=11)
     figure.update_yaxes(tickformat=".0%", col=3)
     figure.update_layout(height=430)
     return styled(figure)

@@ -43,7 +43,7 @@
     return `rgb(${rgb.map(Math.round).join(",")})`;
   }
 
-  function draw(dark) {
+  function draw(dark, width) {
     for (const { place, content } of figures) {
       const { data, layout } = JSON.parse(content);
       const shown = dark ? onDark({ data, layout: { ...layout, template: undefined } }, "") : { data, layout };
@@ -55,6 +55,7 @@
         for (const name of axes) Object.assign(shown.layout[name], { gridcolor: DARK.grid, zerolinecolor: DARK.grid, linecolor: DARK.grid });
         shown.layout.modebar = { color: "#a6acb3", activecolor: DARK.ink, bgcolor: "rgba(0,0,0,0)" };
       }
+      shown.layout.width = width; // undefined: that of the page
       shown.layout.uirevision = "kept"; // zoom and hidden lines stay when the colours change
       Plotly.react(place, shown.data, shown.layout, {
         displaylogo: false, showSendToCloud: false, plotlyServerURL: "", responsive: true, // nothing leaves the page
@@ -76,17 +77,17 @@
   show(["light", "dark"].includes(kept.read()) ? kept.read() : undefined);
 
   // Paper is light and has no folds
+  const PAPER_WIDTH = 1000; // pixels, which report.css zooms to the width of a page
   let folded = [];
   addEventListener("beforeprint", () => {
     folded = [...document.querySelectorAll("details:not([open])")];
     for (const fold of folded) fold.open = true;
-    for (const { place } of figures) place.style.width = "680px";
-    draw(false);
+    draw(false, PAPER_WIDTH);
   });
   addEventListener("afterprint", () => {
     for (const fold of folded) fold.open = false;
-    for (const { place } of figures) place.style.width = "";
     draw(isDark());
+    for (const { place } of figures) Plotly.Plots.resize(place);
   });
 
   // Tables: by the number behind a cell, else by its text; what is missing comes last either way
