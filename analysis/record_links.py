@@ -30,7 +30,7 @@ def store_in_words(store_uri: str) -> str:
     scheme = urlsplit(store_uri).scheme
     if scheme in _SERVER:
         return f"The records are on the MLflow server {_without_password(store_uri)}; run ids are links."
-    kind = "a SQLite file" if scheme == "sqlite" else f"a {scheme} store"
+    kind = "a SQLite file" if scheme == "sqlite" else f"a {scheme or 'file'} store"
     return f"The records are in {kind}; browse them with `acl-study ui`, where a run is found by its id."
 
 

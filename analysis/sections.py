@@ -19,6 +19,7 @@ _LINEAR_EVALUATION = {
 }
 
 
+_OVER = "difference is over seeds and test clips where each side has several seeds, else paired over test clips"
 # Plotly reads some HTML in texts. Of what stands in angle brackets only these are ours; all else is part of a name.
 _NO_TAG = re.compile(r"<(?!/?(?:br|b|i|sub|sup|extra)>)")
 
@@ -100,7 +101,7 @@ def _table_sections(settings: pd.DataFrame, predictions: pd.DataFrame, left_out:
             "table1",
             "Table 1: supervised, by training subset",
             "Test accuracy with 95 % interval. The setting with margin is the one with the highest validation accuracy; the "
-            f"difference is paired over test clips. Seeds: baseline / with margin.{candidates}",
+            f"{_OVER}. Seeds: baseline / with margin.{candidates}",
             tables.table1(settings, predictions),
             page_tables.TABLE1,
             "No supervised trial has finished; the study table1-supervised fills this table.",
@@ -189,7 +190,7 @@ def trial_sections(trials: pd.DataFrame, history: pd.DataFrame, predictions: pd.
 
 
 def _table2_text(table2: pd.DataFrame, settings: pd.DataFrame) -> str:
-    text = "Test accuracy with 95 % interval; each ACL row is the best on validation, its difference paired over test clips. "
+    text = f"Test accuracy with 95 % interval; each ACL row is the best on validation, its {_OVER}. "
     text += "Published SSL accuracies weigh each clip by its number of patches, so those rows compare the patch-weighted figures."
     protocols = set(settings["linear_evaluation"].dropna()) if "linear_evaluation" in settings else set()
     text += "".join(_LINEAR_EVALUATION[protocol] for protocol in sorted(protocols))

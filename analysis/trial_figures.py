@@ -39,7 +39,7 @@ def search_figure(table: pd.DataFrame) -> go.Figure:
     panels = [(mode, axis) for mode, axis in panels if not shown[mode].empty]
     titles = [f"{mode}, {shown[mode]['subset'].iloc[0].replace('_', ' ')}: α × {axis}" for mode, axis in panels]
     titles = titles or ["no trial has a validation figure yet"]
-    figure = make_subplots(1, len(titles), subplot_titles=titles, horizontal_spacing=0.13)
+    figure = make_subplots(1, len(titles), subplot_titles=titles, horizontal_spacing=0.17)
     for column, (mode, axis) in enumerate(panels, start=1):
         for outcome, symbol in ((names.FINISHED, "circle"), (names.STOPPED, "circle-open")):
             own = shown[mode][shown[mode]["outcome"] == outcome]

@@ -2,6 +2,7 @@ import json
 
 from analysis.index_page import FACTS_FILE, write_index
 from analysis.report import write_report
+from study.cli import report
 
 FACTS = {"title": "a", "question": "Q?", "answer": "Yes.", "corpus": "C", "generated": "2026-01-01 00:00 UTC", "trials": 3}
 
@@ -36,3 +37,15 @@ def test_what_is_no_report_is_left_out(tmp_path):
     (tmp_path / "damaged" / FACTS_FILE).write_text("{")
     put(tmp_path, "other", trials=None)
     assert "There is no report yet" in write_index(tmp_path).read_text(encoding="utf-8")
+
+
+def test_the_report_command_keeps_the_index(records, tmp_path, capsys):
+    for name in ("one", "two"):
+        records.trial(records.study(name), alpha=1.0)
+        report([name], home=tmp_path)
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        f"report: {tmp_path}/reports/two/index.html",
+        f"all reports: {tmp_path}/reports/index.html",
+    ]
+    html = (tmp_path / "reports" / "index.html").read_text(encoding="utf-8")
+    assert all(f'<a href="{name}/index.html">{name}</a>' in html for name in ("one", "two"))
