@@ -98,10 +98,8 @@ def _about_settings(found: list[_Comparison]) -> list[str]:
 def _about_models(found: list[_Comparison]) -> list[str]:
     told, equal = _told(found), _labels(found, NOT_DISTINGUISHABLE)
     if not told:
-        return [
-            "No model trained with margin can be told from its baseline, and with one seed each nothing is known about settings."
-        ]
-    first = f"The model trained with margin is {told}; with one seed each, this says nothing yet about the settings."
+        return ["No model trained with margin can be told from its baseline, and with one seed on a side settings remain unknown."]
+    first = f"The model trained with margin is {told}; with one seed on a side, this says nothing yet about the settings."
     return [first] + ([f"Not distinguishable from the baseline: {equal}."] if equal else [])
 
 

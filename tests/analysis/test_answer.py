@@ -43,8 +43,8 @@ def test_with_one_seed_it_speaks_of_models_and_not_of_settings(one_seed):
     text = answer_of(one_seed)
     assert text.startswith(
         "The model trained with margin is better than the baseline for supervised on all (+20.0 points); "
-        "with one seed each, this says nothing yet about the settings. Not distinguishable from the baseline: supervised on clean. "
-        "The study could resolve differences of "
+        "with one seed on a side, this says nothing yet about the settings. Not distinguishable from the baseline: supervised on "
+        "clean. The study could resolve differences of "
     )
     assert len(sentences(text)) == 3
 
