@@ -63,8 +63,7 @@ def known_studies(store_uri: str) -> list[str]:
     Raises:
         AnalysisError: there is no store.
     """
-    client, experiment = _open(store_uri)
-    launches = _search(client, experiment, f"tags.`{names.KIND}` = '{names.KIND_STUDY}'")
+    launches = Store(store_uri).search(f"tags.`{names.KIND}` = '{names.KIND_STUDY}'")
     return sorted({run.data.tags.get(names.STUDY, "") for run in launches})
 
 

@@ -113,18 +113,19 @@ class Store:
             if all(run.data.tags.get(key) in allowed for key, allowed in others)
         ]
 
-    def _runs(self, run_ids: Sequence[str]) -> list[Run]:
+    def runs(self, run_ids: Sequence[str]) -> list[Run]:
+        """Those of the runs that are there, with tags, parameters and last metrics; in no order."""
         parts = (run_ids[first : first + _NAMED] for first in range(0, len(run_ids), _NAMED))
         return [run for part in parts for run in self.search(f"attributes.run_id IN ({', '.join(map(repr, part))})")]
 
     def _ends_of_client(self, run_ids: Sequence[str]) -> dict[str, End]:
-        found = {run.info.run_id: run.info for run in self._runs(run_ids)}
+        found = {run.info.run_id: run.info for run in self.runs(run_ids)}
         infos = {run_id: found[run_id] for run_id in run_ids if run_id in found}
         return {run_id: End(info.status, info.end_time, info.artifact_uri) for run_id, info in infos.items()}
 
     def _points_of_client(self, run_ids: Sequence[str], metrics: Sequence[str] | None) -> pa.Table:
         rows = []
-        for run in self._runs(run_ids):
+        for run in self.runs(run_ids):
             run_id, logged = run.info.run_id, set(run.data.metrics)
             for metric in sorted(logged if metrics is None else logged & set(metrics)):
                 points = self._client.get_metric_history(run_id, metric)

@@ -1,5 +1,8 @@
 """Figures of all trials: the search's landscape and the training curves. Table in, Plotly figure out; nothing is computed here."""
 
+import math
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
@@ -11,8 +14,10 @@ from analysis.page_tables import percent_interval
 from analysis.published import SELF_SUPERVISED, SUPERVISED
 from study import record_names as names
 
-_SCALE = "Cividis"
-_ALPHA_SCALE = ["#3d1800", ACL, "#f9cba7"]  # shades of ACL's colour; the baseline has its own
+_SCALE = sample_colorscale("Cividis", [0.15, 0.4, 0.65, 0.9])  # without its ends, which a dark or a light page would hide
+_ALPHA_SCALE = ["#7a3500", ACL, "#f0b080"]  # shades of ACL's colour; the baseline has its own
+_NARROWEST = 0.04  # of a colour bar, share: on a narrower one ticks of whole percents would repeat
+_FEW_EPOCHS = 8  # of which each has a mark, and a tick of its own
 _LOSS_TICKS = [digit * 10.0**power for power in range(-4, 5) for digit in (1, 2, 5)]
 _AXIS_TITLES = {"margin": "margin (rad)", "temperature": "temperature τ"}
 # The validation accuracy that every trial of the mode has, also one that was stopped early.
@@ -37,7 +42,7 @@ def search_figure(table: pd.DataFrame) -> go.Figure:
     panels = [(mode, axis) for mode, axis in panels if not shown[mode].empty]
     titles = [f"{mode}, {shown[mode]['subset'].iloc[0].replace('_', ' ')}: α × {axis}" for mode, axis in panels]
     titles = titles or ["no trial has a validation figure yet"]
-    figure = make_subplots(1, len(titles), subplot_titles=titles, horizontal_spacing=0.13)
+    figure = make_subplots(1, len(titles), subplot_titles=titles, horizontal_spacing=0.17)
     for column, (mode, axis) in enumerate(panels, start=1):
         for outcome, symbol in ((names.FINISHED, "circle"), (names.STOPPED, "circle-open")):
             own = shown[mode][shown[mode]["outcome"] == outcome]
@@ -46,7 +51,9 @@ def search_figure(table: pd.DataFrame) -> go.Figure:
         if axis == "temperature":
             figure.update_yaxes(type="log", tickvals=[0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5], row=1, col=column)
         bar = {"x": figure.get_subplot(1, column).xaxis.domain[1] + 0.005, "tickformat": ".0%", "thickness": 10, "xpad": 2}
-        figure.update_layout({_color_axis(mode): {"colorscale": _SCALE, "colorbar": bar}})
+        low, high = _bar_range(shown[mode][_VALUES[mode]])
+        axis_of_colour = {"colorscale": _SCALE, "colorbar": {**bar, "nticks": 6}, "cmin": low, "cmax": high}
+        figure.update_layout({_color_axis(mode): axis_of_colour})
     for outcome, symbol in (("finished", "circle"), ("stopped early", "circle-open")):
         marker = {"symbol": symbol, "size": 12, "color": "#555", "line_width": 2}
         figure.add_scatter(x=[None], y=[None], mode="markers", name=outcome, marker=marker)
@@ -73,8 +80,13 @@ def curves_figure(table: pd.DataFrame, bands: pd.DataFrame | None = None) -> go.
         lines += [_curve(run) for _, run in panel.groupby("run_id", sort=False)]
         figure.add_traces(sorted(lines, key=lambda line: line.line.width == _THICK), rows=place["row"], cols=place["col"])
         # Losses of different alpha and temperature are of different size, so their axis is logarithmic.
-        axis = {"type": "log", "tickvals": _LOSS_TICKS} if metric == names.TRAIN_LOSS else {"tickformat": ".0%"}
+        axis = (
+            {"type": "log", **_loss_ticks(panel["value"])}
+            if metric == names.TRAIN_LOSS
+            else {"tickformat": ".0%", "minallowed": -0.02, "maxallowed": 1.02}
+        )
         figure.update_yaxes(axis, **place)
+        figure.update_xaxes({"dtick": 1} if panel["epoch"].max() <= _FEW_EPOCHS else {}, **place)
     figure.update_xaxes(title="epoch")
     key = {
         "color": [0],
@@ -100,19 +112,38 @@ def _largest_subset(trials: pd.DataFrame) -> pd.DataFrame:
     return trials[trials["subset"] == trials["subset"].value_counts(sort=True).index[0]]
 
 
+def _bar_range(values: pd.Series) -> tuple[float, float]:
+    """Whole percents around the values."""
+    low, high = math.floor(values.min() * 100) / 100, math.ceil(values.max() * 100) / 100
+    missing = max(0.0, _NARROWEST - (high - low)) / 2
+    low, high = max(0.0, low - missing), min(1.0, high + missing)
+    return (low, max(high, low + _NARROWEST)) if low == 0 else (min(low, high - _NARROWEST), high)
+
+
+def _loss_ticks(losses: pd.Series) -> dict[str, Any]:
+    """Ticks of a logarithmic axis: 1, 2, 5, 10, … where it spans a decade, else in equal steps."""
+    low, high = losses.min(), losses.max()
+    if not 0 < low < high < 10 * low:
+        return {"tickvals": _LOSS_TICKS}
+    least = (high - low) / 5
+    power = 10.0 ** math.floor(math.log10(least))
+    return {"dtick": f"L{next(digit * power for digit in (1, 2, 5, 10) if digit * power >= least):g}"}
+
+
 def _color_axis(mode: str) -> str:
     return "coloraxis" if mode == SUPERVISED else "coloraxis2"
 
 
 def _points(trials: pd.DataFrame, mode: str, axis: str, symbol: str) -> go.Scatter:
     value = _VALUES[mode]
+    outline = {"width": 2} if symbol.endswith("-open") else {"width": 1, "color": "#777"}
     accuracies = [percent_interval(row, value, f"{value}_low", f"{value}_high") for row in trials.to_dict("records")]
     return go.Scatter(
         x=trials["alpha"],
         y=trials[axis],
         mode="markers",
         showlegend=False,
-        marker={"symbol": symbol, "size": 12, "color": trials[value], "coloraxis": _color_axis(mode), "line_width": 2},
+        marker={"symbol": symbol, "size": 12, "color": trials[value], "coloraxis": _color_axis(mode), "line": outline},
         customdata=trials[["sweep", "margin", "temperature"]].assign(accuracy=accuracies),
         hovertemplate="%{customdata[0]}<br>α %{x:.3f}, margin %{customdata[1]:.3f}"
         + ("" if mode == SUPERVISED else ", τ %{customdata[2]:.3f}")
@@ -139,7 +170,8 @@ def _curve(run: pd.DataFrame) -> go.Scatter:
     return go.Scatter(
         x=run["epoch"].to_numpy(np.int32),
         y=run["value"].to_numpy(np.float32),
-        mode="lines",
+        mode="lines+markers" if len(run) <= _FEW_EPOCHS else "lines",
+        marker={"size": 5},
         showlegend=False,
         line={"color": colour, "width": _THICK if best else 1.5, "dash": dash},
         name=f"{first['sweep']} {first['trial_id']}{best and f', {best}'}",

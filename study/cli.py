@@ -176,11 +176,12 @@ def report(
         typer.Option("--gate", help="Compare all results on FSDnoisy18k with the published ones; status 1 where one lies outside."),
     ] = False,
 ) -> None:
-    """Write one offline HTML page, and every table as CSV.
+    """Write one offline HTML page, every table as files, and the index of all reports.
 
     Example: acl-study report table1-supervised table2-ssl
     """
     from analysis.gate import gate_lines, gate_table
+    from analysis.index_page import write_index
     from analysis.report import write_report
     from study.commands import existing_store
 
@@ -188,6 +189,8 @@ def report(
     kept = existing_store(places, store, names)
     page = write_report(kept, names, out or places.report(names))
     print(f"report: {page}")
+    if out is None:
+        print(f"all reports: {write_index(places.reports)}")
     if gate:
         table = gate_table(kept, names)
         print("\n".join(gate_lines(table)))
