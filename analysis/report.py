@@ -13,20 +13,11 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from analysis import published
-from analysis.beyond_sections import ANCHORS as BEYOND
-from analysis.beyond_sections import beyond_sections
-from analysis.evaluation_sections import ANCHOR as EVALUATIONS
-from analysis.evaluation_sections import evaluation_sections
-from analysis.evaluation_tables import FINE_TUNINGS, fine_tuned_trials
-from analysis.runs import load_history, load_predictions, load_studies, load_trials
-from analysis.sections import Section, paper_sections, trial_sections
-from analysis.settings import comparable_settings
+from analysis.reading import OPTIONAL, read_sections
+from analysis.sections import Section
 from analysis.summary import control_lines, margin_lines, summary_lines
-from analysis.trial_tables import CURVE_METRICS
-from study import record_names as names
 
 _LIBRARIES = ("acl-study", "mlflow-skinny", "pandas", "plotly", "scipy", "statsmodels")
-_CURVES = sorted({metric for metrics in CURVE_METRICS.values() for metric in metrics})
 
 
 def write_report(store_uri: str, studies: Sequence[str], folder: Path) -> Path:
@@ -43,23 +34,11 @@ def write_report(store_uri: str, studies: Sequence[str], folder: Path) -> Path:
     Raises:
         AnalysisError: there is no store, no study of that name, or it has no trials.
     """
-    launches = load_studies(store_uri, studies)
-    trials = load_trials(store_uri, studies)
-    finished = trials.loc[trials["outcome"] == names.FINISHED, "run_id"]
-    predictions = load_predictions(store_uri, finished)
-    history = load_history(store_uri, trials["run_id"], _CURVES)
-    settings, notes = comparable_settings(trials, predictions)
-    fine_tuned = fine_tuned_trials(trials)["run_id"]
-    of_fine_tuning = {evaluation: load_predictions(store_uri, fine_tuned, evaluation) for evaluation in FINE_TUNINGS}
-    sections = [
-        *paper_sections(settings, predictions),
-        *evaluation_sections(settings, trials, predictions, of_fine_tuning),
-        *beyond_sections(settings, trials, predictions),
-        *trial_sections(trials, history, predictions),
-    ]
-    page = _page(launches, trials, sections, notes)
+    reading = read_sections(store_uri, studies)
+    sections = reading.sections
+    page = _page(reading.launches, reading.trials, sections, reading.notes)
     folder.mkdir(parents=True, exist_ok=True)
-    for anchor in {EVALUATIONS, *BEYOND} - {section.anchor for section in sections}:  # of an earlier report that had the section
+    for anchor in {*OPTIONAL} - {section.anchor for section in sections}:  # of an earlier report that had the section
         (folder / f"{anchor}.csv").unlink(missing_ok=True)
     for section in sections:
         _write_whole(folder / f"{section.anchor}.csv", section.frame.to_csv(index=False))
