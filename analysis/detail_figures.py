@@ -6,12 +6,14 @@ from plotly.subplots import make_subplots
 
 from analysis.detail_tables import OURS, PUBLISHED
 from analysis.figures import ACL, BASELINE, interval, styled
+from analysis.page_tables import percent_interval
 from analysis.published import SUPERVISED
 
 _MARKS = {"baseline": "circle", "acl": "diamond"}
 _NAMES = {"baseline": "contrastive (α = 1)", "acl": "ACL (α < 1)"}
 _DIVERGING = [[0, BASELINE], [0.5, "#ffffff"], [1, ACL]]
-_MOST_LABELS = 8  # temperatures that are written beside their marks
+_MOST_INTERVALS = 12  # with more settings only the picked one has its interval drawn; the pointer shows the others
+_MOST_LABELS = 8  # settings whose temperatures are written beside their marks
 
 
 def plane_figure(table: pd.DataFrame) -> go.Figure:
@@ -21,7 +23,7 @@ def plane_figure(table: pd.DataFrame) -> go.Figure:
         for side, mark in _MARKS.items():
             own = table[(table["source"] == source) & (table["side"] == side)].sort_values("temperature")
             hollow = source == PUBLISHED
-            labelled = own["temperature"].nunique() <= _MOST_LABELS and len(own) <= _MOST_LABELS and not hollow
+            labelled = (table["source"] == OURS).sum() <= _MOST_LABELS and not hollow
             figure.add_scatter(
                 x=own["minus_uniformity"],
                 y=own["tolerance"],
@@ -69,7 +71,7 @@ def confusion_figure(table: pd.DataFrame) -> go.Figure:
             customdata=pd.concat([counts["baseline"], counts["acl"]]).to_numpy().reshape(2, *changed.shape).transpose(1, 2, 0),
             xgap=1,
             ygap=1,
-            colorbar={"title": "clips", "thickness": 14},
+            colorbar={"title": {"text": "clips", "side": "right"}, "thickness": 14},
             hovertemplate="%{y} taken for %{x}<br>baseline %{customdata[0]:.3g}, "
             "with margin %{customdata[1]:.3g} clips<extra></extra>",
         )
@@ -94,6 +96,7 @@ def cost_figure(table: pd.DataFrame) -> go.Figure:
         place = {"row": index // columns + 1, "col": index % columns + 1}
         baseline = panel["alpha"] == 1
         for side, own, colour in (("acl", panel[~baseline], ACL), ("baseline", panel[baseline], BASELINE)):
+            intervals = [percent_interval(row, "accuracy", "low", "high") for row in own.to_dict("records")]
             points = go.Scatter(
                 x=own["hours"],
                 y=own["accuracy"],
@@ -102,17 +105,18 @@ def cost_figure(table: pd.DataFrame) -> go.Figure:
                 legendgroup=side,
                 showlegend=index == 0,
                 marker={"symbol": _MARKS[side], "size": 10, "color": colour},
-                error_y=interval(own, "accuracy", "low", "high") | {"thickness": 1, "width": 3},
-                customdata=own[["alpha", "margin", "temperature", "seeds"]],
+                error_y=interval(own, "accuracy", "low", "high") | {"visible": len(panel) <= _MOST_INTERVALS, "width": 3},
+                customdata=own[["alpha", "margin", "temperature", "seeds"]].assign(accuracy=intervals),
                 hovertemplate="α %{customdata[0]:.3g}, margin %{customdata[1]}"
                 + ("" if panel["mode"].iloc[0] == SUPERVISED else ", τ %{customdata[2]}")
-                + "<br>%{x:.3g} h a run, seeds: %{customdata[3]}<br>%{y:.1%} on test<extra></extra>",
+                + "<br>%{x:.3g} h a run, seeds: %{customdata[3]}<br>%{customdata[4]} % on test<extra></extra>",
             )
             figure.add_trace(points, **place)
         picked = panel[panel["picked"]]
         ring = go.Scatter(
             x=picked["hours"],
             y=picked["accuracy"],
+            error_y=interval(picked, "accuracy", "low", "high") | {"color": "#222"},
             mode="markers",
             name="picked on validation",
             legendgroup="picked",
@@ -121,7 +125,7 @@ def cost_figure(table: pd.DataFrame) -> go.Figure:
             hoverinfo="skip",
         )
         figure.add_trace(ring, **place)
-    figure.update_xaxes(title="hours of one run", rangemode="tozero")
+    figure.update_xaxes(title="hours of one run")
     figure.update_yaxes(title="test accuracy", tickformat=".0%", col=1)
     figure.update_yaxes(tickformat=".0%")
     figure.update_layout(height=120 + 320 * rows)

@@ -111,8 +111,8 @@ def _cost_text(table: pd.DataFrame) -> str:
         if winner["difference_low"] > 0:
             price = f", {plain(winner['all_hours'] / (100 * winner['difference']))} hours of search for each"
         else:
-            price = ", which can be none, so a price for each would say nothing"
-        paragraphs.append(f"{spent}; the winner by validation gains {gain} on test{price}.")
+            price = ", which can be chance, so that a price for each would say nothing"
+        paragraphs.append(f"{spent}; with the winner by validation test accuracy changes by {gain}{price}.")
     return "\n".join(paragraphs)
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 from analysis.statistics import LEVEL
 
 TRIALS_PER_TERM = 3
-_LOG_FROM = 10.0  # largest / smallest from which on a positive setting counts on a logarithmic scale
+_DECADE = 10.0
 _PENALTY = 1.0
 _DRAWS = 2000
 
@@ -26,11 +26,26 @@ class Importances(NamedTuple):
     of: list[tuple[float, float, float]]
 
 
+def is_logarithmic(values: pd.Series) -> bool:
+    """Whether positive numbers that span a decade lie more evenly on a logarithmic scale: their median nearer to the middle.
+
+    >>> is_logarithmic(pd.Series([0.01, 0.1, 1.0])), is_logarithmic(pd.Series([0.01, 0.5, 1.0]))
+    (True, False)
+    """
+    if not values.min() > 0 or values.max() < _DECADE * values.min():
+        return False
+
+    def off_centre(numbers: pd.Series) -> float:
+        return abs(float((numbers.median() - numbers.min()) / (numbers.max() - numbers.min())) - 0.5)
+
+    return off_centre(np.log(values)) < off_centre(values)
+
+
 def terms(values: pd.Series) -> np.ndarray:
     """The columns by which a setting enters the regression, standardised, (settings, terms).
 
-    A number enters linearly and, with more than two values, squared; on a logarithmic scale where all values are positive and the
-    largest is at least ten times the smallest. Anything else enters as one column for each value but the most frequent; values
+    A number enters linearly and, with more than two values, squared; on the scale that `is_logarithmic` says. Anything else
+    enters as one column for each value but the most frequent; values
     that occur once are counted with that.
 
     >>> terms(pd.Series([0.1, 0.2, 0.3])).shape, terms(pd.Series(["a", "b", "a", "b", "c"])).shape
@@ -38,8 +53,7 @@ def terms(values: pd.Series) -> np.ndarray:
     """
     if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
         numbers = values.fillna(values.mean()).to_numpy(float)
-        if numbers.min() > 0 and numbers.max() >= _LOG_FROM * numbers.min():
-            numbers = np.log(numbers)
+        numbers = np.log(numbers) if is_logarithmic(values) else numbers
         centred = _standardised(numbers)
         columns = [centred, _standardised(centred**2)] if len(np.unique(numbers)) > 2 else [centred]
     else:

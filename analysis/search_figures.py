@@ -1,8 +1,5 @@
 """Figures of what a search says about its settings. Table in, Plotly figure out; nothing is computed here."""
 
-from typing import Any
-
-import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
@@ -12,10 +9,10 @@ from analysis.page_tables import percent, percent_interval, plain
 from analysis.published import SUPERVISED
 
 LABELS = {"loss.alpha": "α", "loss.margin": "margin, rad", "loss.temperature": "τ", "data.subset": "subset"}
-_TICKS = [digit * 10.0**power for power in range(-8, 9) for digit in (1, 2, 5)]
 _AXES = {"temperature": "temperature τ", "margin": "margin (rad)"}
 _SCALE = "Cividis"
-_PICKED = {"symbol": "square-open", "size": 30, "color": ACL, "line_width": 3}
+_CELLS = [[0, "#f7fbff"], [0.5, "#b3d1e8"], [1, "#4292c6"]]  # light enough for dark numbers, also in print
+_PICKED = {"color": ACL, "width": 3}
 _MOST_TEXTS = 12  # values of alpha with which the accuracies fit into the cells
 
 
@@ -29,29 +26,30 @@ def map_figure(table: pd.DataFrame) -> go.Figure:
     for index, panel in enumerate(panels):
         place = {"row": index // columns + 1, "col": index % columns + 1}
         axis = f"coloraxis{index + 1 if index else ''}"
-        for trace in _grid_traces(panel, axis) if panel["kind"].iloc[0] == "grid" else _drawn_traces(panel, axis):
-            figure.add_trace(trace.update(showlegend=trace.showlegend and index == 0), **place)
+        is_grid = panel["kind"].iloc[0] == "grid"
+        figure.add_trace(_cells(panel, axis) if is_grid else _points(panel, axis), **place)
         figure.update_xaxes(title="α", **place)
         figure.update_yaxes(title=_AXES[panel["axis"].iloc[0]], **place)
-        if panel["kind"].iloc[0] == "grid":
+        if is_grid:
             figure.update_xaxes(type="category", showgrid=False, **place)
             figure.update_yaxes(type="category", showgrid=False, **place)
+            _frame_picked(figure, panel, place)
         elif panel["axis"].iloc[0] == "temperature":
             figure.update_yaxes(type="log", tickvals=[0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5], **place)
         across, up = (getattr(figure.get_subplot(**place), name).domain for name in ("xaxis", "yaxis"))
         bar = {"x": across[1] + 0.005, "y": sum(up) / 2, "len": up[1] - up[0], "tickformat": ".0%", "thickness": 12, "xpad": 2}
-        figure.update_layout({axis: {"colorscale": _SCALE, "colorbar": bar}})
+        figure.update_layout({axis: {"colorscale": _CELLS if is_grid else _SCALE, "colorbar": bar}})
     figure.update_layout(height=110 + 390 * rows)
     return styled(figure)
 
 
 def importance_figure(table: pd.DataFrame) -> go.Figure:
     """Importance of each setting with its interval, a panel for each search, from `search_tables.importance_table`."""
-    shown = table[table["enough"]]
+    shown = table[table["enough"] & (table["fit"] > 0)]
     panels = [panel for _, panel in shown.groupby(["study", "sweep", "mode", "objective"], sort=False)]
-    titles = [_search_title(panel.iloc[0]) for panel in panels] or ["too few trials for numbers"]
-    heights = [len(panel) + 0.6 for panel in panels] or [1.0]
-    gap = min(0.3, 90 / (90 * len(titles) + 45 * sum(heights)))
+    titles = [search_title(panel.iloc[0]) for panel in panels]
+    heights = [len(panel) + 0.6 for panel in panels]
+    gap = 75 / (75 * len(titles) + 36 * sum(heights))
     figure = make_subplots(len(titles), 1, subplot_titles=titles, row_heights=heights, vertical_spacing=gap, shared_xaxes=True)
     for row, panel in enumerate(panels, start=1):
         bars = go.Scatter(
@@ -74,109 +72,64 @@ def importance_figure(table: pd.DataFrame) -> go.Figure:
         figure.update_yaxes(autorange="reversed", automargin=True, type="category", row=row, col=1)
     figure.update_xaxes(tickformat=".0%", showticklabels=True)
     figure.update_xaxes(title="share of the variance of the objective that is lost without the setting", row=len(titles), col=1)
-    figure.update_layout(height=int(140 + 90 * len(titles) + 45 * sum(heights)))
+    figure.update_layout(height=int(130 + 75 * len(titles) + 36 * sum(heights)))
     return styled(figure).update_layout(margin_b=60)
 
 
-def parallel_figure(table: pd.DataFrame) -> go.Figure:
-    """Parallel coordinates: a line for each trial of a search through its settings, from `search_tables.parallel_table`."""
-    figure = go.Figure()
-    panels = [panel for _, panel in table.groupby(["study", "sweep", "mode", "objective"], sort=False)]
-    height = 430 * len(panels)
-    for place, panel in enumerate(panels):
-        top, bottom = 1 - (place + 105 / 430) / len(panels), 1 - (place + 1 - 35 / 430) / len(panels)
-        settings = [name for name in panel.columns[7:] if panel[name].nunique() > 1]
-        tickformat = ".1%" if "accuracy" in panel["objective"].iloc[0] else ".3f"
-        dimensions = [_dimension(LABELS.get(name, name), panel[name]) for name in settings]
-        dimensions.append({"label": panel["objective"].iloc[0], "values": panel["value"], "tickformat": tickformat})
-        bar = {"y": (top + bottom) / 2, "len": top - bottom, "thickness": 12, "tickformat": tickformat}
-        figure.add_parcoords(
-            dimensions=dimensions,
-            domain={"x": [0, 1], "y": [bottom, top]},
-            line={"color": panel["value"], "colorscale": _SCALE, "showscale": True, "colorbar": bar},
-            labelfont={"size": 15},
-            tickfont={"size": 14},
-            rangefont={"size": 14, "color": "rgba(0,0,0,0)"},  # the ticks say it
-        )
-        title = f"{_search_title(panel.iloc[0])}: {len(panel)} trials"
-        figure.add_annotation(
-            text=title, x=0, xanchor="left", xref="paper", y=1 - place / len(panels), yanchor="top", yref="paper", showarrow=False
-        )
-    return styled(figure).update_layout(height=height, margin={"l": 70, "r": 50, "t": 10, "b": 10})
-
-
-def _grid_traces(panel: pd.DataFrame, axis: str) -> list[Any]:
+def _cells(panel: pd.DataFrame, axis: str) -> go.Heatmap:
     cells = panel.pivot(index="y", columns="alpha", values="val_accuracy").sort_index().sort_index(axis=1)
-    alphas, ys = ([plain(float(value)) for value in values] for values in (cells.columns, cells.index))
     seeds = panel.pivot(index="y", columns="alpha", values="seeds").reindex_like(cells)
-    texts = [[percent(value) if value == value else "" for value in row] for row in cells.to_numpy()]
-    heatmap = go.Heatmap(
-        x=alphas,
-        y=ys,
+    return go.Heatmap(
+        x=[plain(float(value)) for value in cells.columns],
+        y=[plain(float(value)) for value in cells.index],
         z=cells.to_numpy(),
         coloraxis=axis,
-        text=texts,
-        texttemplate="%{text}" if len(alphas) <= _MOST_TEXTS else None,
-        textfont={"size": 14},
+        text=[[percent(value).replace("–", "") for value in row] for row in cells.to_numpy()],
+        texttemplate="%{text}" if len(cells.columns) <= _MOST_TEXTS else None,
+        textfont={"size": 14, "color": "#111"},
         customdata=seeds.to_numpy(),
         xgap=1,
         ygap=1,
-        showlegend=False,
         hoverongaps=False,
         hovertemplate="α %{x}, " + panel["axis"].iloc[0] + " %{y}: %{text} % on validation<br>seeds: %{customdata}<extra></extra>",
     )
-    picked = panel[panel["picked"]]
-    ring = go.Scatter(
-        x=[plain(float(value)) for value in picked["alpha"]],
-        y=[plain(float(value)) for value in picked["y"]],
-        mode="markers",
-        name="picked on validation",
-        legendgroup="picked",
-        marker=_PICKED,
-        hoverinfo="skip",
-        showlegend=True,
-    )
-    return [heatmap, ring]
 
 
-def _drawn_traces(panel: pd.DataFrame, axis: str) -> list[Any]:
+def _frame_picked(figure: go.Figure, panel: pd.DataFrame, place: dict[str, int]) -> None:
+    """A frame around the cell that validation picks; categories stand at 0, 1, …"""
+    alphas, ys = (sorted(panel[name].unique()) for name in ("alpha", "y"))
+    for alpha, y in zip(*(panel.loc[panel["picked"], name] for name in ("alpha", "y")), strict=True):
+        column, row = alphas.index(alpha), ys.index(y)
+        corners = {"x0": column - 0.48, "x1": column + 0.48, "y0": row - 0.48, "y1": row + 0.48}
+        figure.add_shape(
+            type="rect",
+            **corners,
+            line=_PICKED,
+            name="picked on validation",
+            legendgroup="picked",
+            showlegend=not any(shape.showlegend for shape in figure.layout.shapes),
+            **place,
+        )
+
+
+def _points(panel: pd.DataFrame, axis: str) -> go.Scatter:
     intervals = [percent_interval(row, "val_accuracy", "val_low", "val_high") for row in panel.to_dict("records")]
-    points = go.Scatter(
+    return go.Scatter(
         x=panel["alpha"],
         y=panel["y"],
         mode="markers",
-        marker={"symbol": "diamond", "size": 12, "color": panel["val_accuracy"], "coloraxis": axis},
-        customdata=panel[["margin", "temperature", "seeds"]].assign(accuracy=intervals),
         showlegend=False,
+        marker={
+            "symbol": "diamond",
+            "size": [18 if picked else 12 for picked in panel["picked"]],
+            "color": panel["val_accuracy"],
+            "coloraxis": axis,
+            "line": {"color": ACL, "width": [3 if picked else 0 for picked in panel["picked"]]},
+        },
+        customdata=panel[["margin", "temperature", "seeds"]].assign(accuracy=intervals),
         hovertemplate="α %{x:.3f}, margin %{customdata[0]:.3f}, τ %{customdata[1]:.3f}<br>%{customdata[3]} % on validation, "
         "seeds: %{customdata[2]}<extra></extra>",
     )
-    picked = panel[panel["picked"]]
-    ring = go.Scatter(
-        x=picked["alpha"],
-        y=picked["y"],
-        mode="markers",
-        name="picked on validation",
-        legendgroup="picked",
-        marker=_PICKED | {"size": 20},
-        hoverinfo="skip",
-        showlegend=True,
-    )
-    return [points, ring]
-
-
-def _dimension(label: str, values: pd.Series) -> dict[str, Any]:
-    """An axis of the parallel coordinates: numbers, their logarithms where they span a decade, or the places of names."""
-    if not pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
-        known = sorted(values.astype(str).unique())
-        places = [known.index(str(value)) for value in values]
-        texts = [name.replace("_", " ") for name in known]
-        return {"label": label, "values": places, "tickvals": list(range(len(known))), "ticktext": texts}
-    if values.min() > 0 and values.max() >= 10 * values.min():
-        low, high = np.log10(values.min()), np.log10(values.max())
-        ticks = [power for power in np.log10(_TICKS) if low <= power <= high]
-        return {"label": label, "values": np.log10(values), "tickvals": ticks, "ticktext": [f"{10**tick:.3g}" for tick in ticks]}
-    return {"label": label, "values": values}
 
 
 def _map_title(panel: pd.DataFrame) -> str:
@@ -189,5 +142,5 @@ def _map_title(panel: pd.DataFrame) -> str:
     return title if first["mode"] == SUPERVISED else f"{title}, τ {first['temperature']:g}"
 
 
-def _search_title(first: pd.Series) -> str:
+def search_title(first: pd.Series) -> str:
     return f"{first['study']}, {first['sweep']} ({first['mode']}), {first['objective']}"

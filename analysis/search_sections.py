@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from analysis import search_figures, search_tables
+from analysis import parallel_figure, search_figures, search_tables
 from analysis.importance import TRIALS_PER_TERM
 from analysis.page_tables import Column, all_columns, count, percent, percent_interval, plain
 from analysis.search_figures import LABELS
@@ -39,7 +39,7 @@ _IMPORTANCE = [
 def search_sections(settings: pd.DataFrame, trials: pd.DataFrame) -> list[Section]:
     """Those of the sections, each an anchor of `ANCHORS`, that have a table."""
     importance, parallel = search_tables.importance_table(trials), search_tables.parallel_table(trials)
-    numbers = not importance.empty and bool(importance["enough"].any())
+    numbers = not importance.empty and bool((importance["fit"] > 0).any())
     sections = [
         Section(
             "maps",
@@ -66,12 +66,12 @@ def search_sections(settings: pd.DataFrame, trials: pd.DataFrame) -> list[Sectio
         Section(
             "parallel",
             "Parallel coordinates of the search",
-            "A line for each finished trial through its settings to the objective on validation, which also gives its colour. Drag "
-            "along an axis to keep only the trials that pass there, drag an axis' name to move it.",
+            "A line for each finished trial through its settings to the objective on validation, which also gives its colour; the "
+            "pointer on a line names its trial.",
             parallel,
             all_columns(parallel),
             "",
-            search_figures.parallel_figure,
+            parallel_figure.parallel_figure,
             folded=True,
         ),
     ]

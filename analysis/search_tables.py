@@ -55,7 +55,8 @@ def map_table(settings: pd.DataFrame) -> pd.DataFrame:
 
     `axis` names the second axis, `y` is the value on it. `kind` is "grid" where at least half of all pairs of values are there at
     one value of the third setting (that with most pairs; ties: the published one), which are then the rows of the map; else it is
-    "drawn", and all settings with alpha < 1 are. A baseline has no margin: in a grid over the margin it is at every margin.
+    "drawn", and all settings with alpha < 1 are rows, but those that share their place. A baseline has no margin: in a grid over
+    the margin it is at every margin.
     `picked` is the setting with alpha < 1 of the map that validation picks.
 
     Args:
@@ -137,6 +138,7 @@ def _grid(own: pd.DataFrame, axis: str, third: str) -> pd.DataFrame | None:
 
 def _drawn(own: pd.DataFrame, axis: str) -> pd.DataFrame | None:
     acl = own[own["alpha"] < 1].dropna(subset=[axis])
+    acl = acl.drop_duplicates(["alpha", axis], keep=False)  # those of a grid over the third setting would lie on each other
     if len(acl) < MIN_CELLS or min(acl["alpha"].nunique(), acl[axis].nunique()) < MIN_CELLS:
         return None
     return _marked(acl.assign(y=acl[axis]), pick(acl).acl, axis, "drawn")

@@ -26,7 +26,7 @@ def stopped_figure(table: pd.DataFrame) -> go.Figure:
             _lines(stopped, "stopped", {"color": _STOPPED, "width": 1}),
             _lines(finished, "ran to the end", {"color": BASELINE, "width": 1.6}),
             _ends(stopped, "where it was stopped", {"symbol": "x-thin", "size": 9, "line": {"color": ACL, "width": 2}}),
-            _ends(finished, "its end", {"symbol": "circle", "size": 7, "color": BASELINE}),
+            _ends(finished, "its last epoch", {"symbol": "circle", "size": 7, "color": BASELINE}),
         ):
             figure.add_trace(trace.update(showlegend=index == 0), **place)
         metric = panel["metric"].iloc[0]
@@ -72,9 +72,9 @@ def early_figure(table: pd.DataFrame) -> go.Figure:
         for trace, column in ((tau, 1), (leader, 2), (third, 2)):
             figure.add_trace(trace, row=row, col=column)
         figure.add_hline(y=0.5, line={"color": "#222", "width": 1, "dash": "dot"}, row=row, col=1)
-        figure.update_yaxes(title="Kendall's τ", range=[min(-0.1, panel["tau_low"].min()), 1.05], row=row, col=1)
+        figure.update_yaxes(title="Kendall's τ", range=[min(-0.1, panel["tau_low"].min() - 0.05), 1.05], row=row, col=1)
         share = "accuracy" in panel["objective"].iloc[0]
-        figure.update_yaxes(title="lost at the end", tickformat=".1%" if share else None, rangemode="tozero", row=row, col=2)
+        figure.update_yaxes(title="lost at the end", tickformat="~%" if share else None, rangemode="tozero", row=row, col=2)
     figure.update_xaxes(title="share of the epochs", tickformat=".0%", range=[0, 1.05], dtick=0.2)
     figure.update_layout(height=120 + 340 * len(panels))
     return styled(figure)

@@ -81,7 +81,7 @@ def stopped_table(history: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
             continue
         shown = course.trials[stopped | (course.trials["outcome"] == names.FINISHED)]
         runs = course.values[shown["run_id"]]
-        ends = pd.DataFrame({"epoch": runs.apply(pd.Series.last_valid_index), "value": runs.ffill().iloc[-1]})
+        ends = pd.DataFrame({"epoch": _last_epochs(runs), "value": runs.ffill().iloc[-1]})
         drawn = set(ends.sort_values(["epoch", "value"], ascending=False).index[:MOST_CURVES])
         for run_id, values in runs.items():
             points = values.dropna()
@@ -113,7 +113,7 @@ def early_table(history: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
             continue
         final = finished.set_index("run_id")[course.objective].dropna()
         values = course.values[final.index].dropna(how="all")
-        epochs = values.apply(pd.Series.last_valid_index)
+        epochs = _last_epochs(values)
         values, final = values.loc[:, epochs == epochs.max()], final[epochs == epochs.max()]  # one length
         if len(final) < MIN_TRIALS or len(values) <= len(_FRACTIONS) / 2 or final.nunique() == 1:
             continue
@@ -134,6 +134,11 @@ def early_table(history: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
                 | dict(zip(("regret", "regret_of_third"), regrets, strict=True))
             )
     return pd.DataFrame(rows)
+
+
+def _last_epochs(values: pd.DataFrame) -> pd.Series:
+    """Last epoch of each run; its epochs have no gaps at the end."""
+    return pd.Series({run_id: of_run.last_valid_index() for run_id, of_run in values.items()}, dtype=int)
 
 
 def kendall_interval(first: np.ndarray, second: np.ndarray) -> tuple[float, float, float]:
