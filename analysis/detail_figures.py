@@ -31,7 +31,7 @@ def plane_figure(table: pd.DataFrame) -> go.Figure:
                 name=f"published {_NAMES[side].split(' ')[0]}" if hollow else _NAMES[side],
                 text=[f"τ {value:g}" for value in own["temperature"]],
                 textposition="top center",
-                textfont={"size": 13},
+                textfont={"size": 14},
                 line={"color": "#b5b5b5", "width": 1, "dash": "dot"},
                 marker={
                     "symbol": f"{mark}-open" if hollow else mark,

@@ -23,14 +23,6 @@ _PLANE = [
     Column("Tolerance", lambda row: plain(row["tolerance"], 4)),
     Column("Patch-weighted, %", lambda row: percent(row["accuracy"])),
 ]
-_CONFUSION = [
-    Column("True class", lambda row: row["true"].replace("_", " "), "text"),
-    Column("Predicted class", lambda row: row["predicted"].replace("_", " "), "text"),
-    Column("Test clips of the class", lambda row: count(row["clips"])),
-    Column("Baseline", lambda row: plain(row["baseline"])),
-    Column("With margin", lambda row: plain(row["acl"])),
-    Column("Difference", lambda row: plain(row["difference"])),
-]
 _COST = [
     Column("Mode", lambda row: row["mode"], "text"),
     Column("Subset", lambda row: row["subset"].replace("_", " "), "text"),
@@ -67,10 +59,9 @@ def detail_sections(
             "Confusions of the winner against the baseline",
             _confusion_text(confusion),
             confusion,
-            _CONFUSION,
+            [],
             "",
             detail_figures.confusion_figure,
-            folded=True,
         ),
         Section("cost", "Hours and accuracy", _cost_text(cost), cost, _COST, "", detail_figures.cost_figure, folded=True),
     ]
@@ -111,7 +102,7 @@ def _cost_text(table: pd.DataFrame) -> str:
         if winner["difference_low"] > 0:
             price = f", {plain(winner['all_hours'] / (100 * winner['difference']))} hours of search for each"
         else:
-            price = ", which can be chance, so that a price for each would say nothing"
+            price = ", which can be chance: a price for each would say nothing"
         paragraphs.append(f"{spent}; with the winner by validation test accuracy changes by {gain}{price}.")
     return "\n".join(paragraphs)
 

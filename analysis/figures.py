@@ -147,7 +147,7 @@ def _band(ours: pd.DataFrame, side: str, name: str) -> go.Scatter:
         fillcolor=_BANDS[side],
         mode="lines",
         line={"width": 0},
-        name=f"{name}, 95 % over seeds and clips",
+        name=f"{name.split()[0].strip(',')}: 95 % over seeds and clips",
         legendgroup=f"{side} band",
         hoverinfo="skip",
     )

@@ -30,7 +30,7 @@ def parallel_figure(table: pd.DataFrame) -> go.Figure:
     """A line for each trial of a search through its settings, a panel for each search, from `search_tables.parallel_table`."""
     panels = [panel for _, panel in table.groupby(["study", "sweep", "mode", "objective"], sort=False)]
     titles = [f"{search_title(panel.iloc[0])}: {len(panel)} trials" for panel in panels]
-    figure = make_subplots(len(panels), 1, subplot_titles=titles, vertical_spacing=0.3 / len(panels))
+    figure = make_subplots(len(panels), 1, subplot_titles=titles, vertical_spacing=0.22 / len(panels))
     for row, panel in enumerate(panels, start=1):
         objective = panel["objective"].iloc[0]
         names = [name for name in list(panel.columns)[list(panel.columns).index("value") + 1 :] if panel[name].nunique() > 1]
@@ -52,10 +52,12 @@ def parallel_figure(table: pd.DataFrame) -> go.Figure:
                     col=1,
                 )
         labels = [*(LABELS.get(name, name) for name in names), objective]
-        figure.update_xaxes(tickvals=list(range(len(axes))), ticktext=labels, range=[-0.2, len(axes) - 0.9], row=row, col=1)
+        figure.update_xaxes(
+            tickvals=list(range(len(axes))), ticktext=labels, range=[-0.1 * len(axes), 1.1 * len(axes) - 1], row=row, col=1
+        )
     figure.update_xaxes(showgrid=False, zeroline=False)
     figure.update_yaxes(visible=False, range=[-0.06, 1.06])
-    figure.update_layout(height=60 + 380 * len(panels))
+    figure.update_layout(height=60 + 360 * len(panels))
     figure = styled(figure).update_layout(margin={"l": 30, "r": 20, "t": 40, "b": 30}, hovermode="closest")
     return figure.update_annotations(font_size=14)
 

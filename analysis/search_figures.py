@@ -121,6 +121,7 @@ def _points(panel: pd.DataFrame, axis: str) -> go.Scatter:
         showlegend=False,
         marker={
             "symbol": "diamond",
+            "opacity": 1,
             "size": [18 if picked else 12 for picked in panel["picked"]],
             "color": panel["val_accuracy"],
             "coloraxis": axis,

@@ -46,11 +46,17 @@ class Section:
         return page_tables.formatted(self.frame, self.columns)
 
     @property
+    def plot(self) -> go.Figure | None:
+        """The figure, None where the table stands alone or is empty."""
+        return None if self.draw is None or self.frame.empty else self.draw(self.frame)
+
+    @property
     def figure(self) -> Markup | None:
         """The figure as HTML, without plotly.js."""
-        if self.draw is None or self.frame.empty:
+        plot = self.plot
+        if plot is None:
             return None
-        html = self.draw(self.frame).to_html(
+        html = plot.to_html(
             full_html=False,
             include_plotlyjs=False,
             div_id=f"figure-{self.anchor}",
@@ -115,7 +121,7 @@ def _figure_sections(candidates: pd.DataFrame, settings: pd.DataFrame, predictio
             "Fig. 3: uniformity, tolerance and accuracy by temperature",
             "At each temperature the ACL setting with the highest validation accuracy, against contrastive loss alone. U: "
             "uniformity, T: tolerance, of the projected test embeddings. Accuracies in the figure weigh each clip by its number of "
-            f"patches, as the published ones do; bars are 95 % intervals. {published.fig3_erratum()}",
+            f"patches, as the published ones do; bars or bands are 95 % intervals. {published.fig3_erratum()}",
             tables.fig3_table(candidates),
             page_tables.FIG3,
             "No temperature has both a baseline and an ACL trial; the study fig3-temperature fills this figure.",
