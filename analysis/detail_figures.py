@@ -65,7 +65,7 @@ def confusion_figure(table: pd.DataFrame) -> go.Figure:
             zmin=-most,
             zmax=most,
             colorscale=_DIVERGING,
-            text=[["" if abs(value) < 0.05 else f"{value:+.3g}".replace("-", "−") for value in row] for row in changed.to_numpy()],
+            text=[[_whole(value) for value in row] for row in changed.to_numpy()],
             texttemplate="%{text}",
             textfont={"size": 14, "color": "#111"},
             customdata=pd.concat([counts["baseline"], counts["acl"]]).to_numpy().reshape(2, *changed.shape).transpose(1, 2, 0),
@@ -83,6 +83,16 @@ def confusion_figure(table: pd.DataFrame) -> go.Figure:
     figure.update_yaxes(title="true", autorange="reversed", automargin=True, showgrid=False, dtick=1)
     figure.update_layout(height=260 + 34 * max(6, len(classes)))
     return styled(figure).update_layout(margin={"t": 30, "b": 60})
+
+
+def _whole(clips: float) -> str:
+    """Signed whole number for a cell, which has no room for parts of a clip.
+
+    >>> _whole(-1.5), _whole(0.5)
+    ('−2', '')
+    """
+    rounded = int(abs(clips) + 0.5)
+    return "" if abs(clips) < 1 else f"{'−' if clips < 0 else '+'}{rounded}"
 
 
 def cost_figure(table: pd.DataFrame) -> go.Figure:

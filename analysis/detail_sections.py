@@ -77,8 +77,8 @@ def _confusion_text(table: pd.DataFrame) -> str:
     moved = table[~same].sort_values("difference", key=abs, ascending=False, kind="stable").iloc[0]
     text = (
         f"Test clips of each class (row) by what they are taken for (column): {mode} winner by validation minus baseline, mean "
-        "over seeds; the pair is that of Fig. 2. On the framed diagonal more (orange) is better, beside it fewer (blue). In all "
-        f"{_signed(right)} clips are right with margin."
+        "over seeds; the pair is that of Fig. 2. On the framed diagonal more (orange) is better, beside it fewer (blue). Numbers "
+        f"are rounded, those below one clip left out. In all {_signed(right)} clips are right with margin."
     )
     if moved["difference"] != 0:
         true, predicted = (str(moved[name]).replace("_", " ") for name in ("true", "predicted"))

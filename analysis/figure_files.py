@@ -1,5 +1,6 @@
 """The report's figures as files, for a paper or slides. Plotly draws them in a browser without a window, through kaleido."""
 
+import logging
 import os
 import tempfile
 from collections.abc import Sequence
@@ -72,11 +73,12 @@ def _options(figure: Any, name: str) -> dict[str, Any]:
 def _write(kaleido: Any, specs: list[dict[str, Any]]) -> None:
     from choreographer import errors
 
+    logging.getLogger("choreographer").setLevel(logging.CRITICAL)  # what fails is said in one line below
     try:
         # MathJax would be fetched from the network, and no text here needs it.
         kaleido.write_fig_from_object_sync(specs, cancel_on_error=True, kopts={"mathjax": False})
     except errors.ChromeNotFoundError:
         raise AnalysisError(_NO_BROWSER) from None
     except (errors.BrowserFailedError, errors.BrowserClosedError, errors.ChannelClosedError) as error:
-        first_line = (str(error).splitlines() or [type(error).__name__])[0]
-        raise AnalysisError(f"the browser did not start ({first_line}); name another one in BROWSER_PATH") from None
+        first_line = str(next(iter(error.args), type(error).__name__)).splitlines()[0].rstrip(".")
+        raise AnalysisError(f"the browser does not work ({first_line}); name another one in BROWSER_PATH") from None

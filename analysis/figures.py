@@ -18,6 +18,7 @@ from study import record_names as names
 BASELINE, ACL, PUBLISHED = "#0072B2", "#D55E00", "#6b6b6b"
 _MARKERS = {"baseline": "circle", "acl": "diamond"}
 _COLOURS = {"baseline": BASELINE, "acl": ACL}
+_MOST_TICKS = 6  # temperatures that have room below a panel in print
 _BANDS = {"baseline": "rgba(0, 114, 178, 0.18)", "acl": "rgba(213, 94, 0, 0.18)"}
 _DODGE = {"baseline": -0.012, "acl": 0.012}  # in temperature, lest the intervals of the two lines hide each other
 _EVALUATIONS = {  # colour, mark, and where beside alpha the mark stands
@@ -66,7 +67,9 @@ def temperature_figure(table: pd.DataFrame) -> go.Figure:
     printed = {"x": table["temperature"], "y": table["published_acl_tolerance_printed"], "name": "printed value (erratum)"}
     cross = {"symbol": "x-thin", "size": 10, "line": {"color": PUBLISHED, "width": 2.5}}
     figure.add_scatter(**printed, mode="markers", marker=cross, row=1, col=2)
-    figure.update_xaxes(title="temperature τ", tickvals=table["temperature"], tickangle=0)
+    every = 1 + (len(table) > _MOST_TICKS)
+    labels = [f"{value:g}" if not place % every else "" for place, value in enumerate(table["temperature"])]
+    figure.update_xaxes(title="temperature τ", tickvals=table["temperature"], ticktext=labels, tickangle=0)
     figure.update_yaxes(tickformat=".0%", col=3)
     figure.update_layout(height=430)
     return styled(figure)

@@ -46,7 +46,8 @@ def search_sections(settings: pd.DataFrame, trials: pd.DataFrame) -> list[Sectio
             "Validation accuracy over α and temperature, α and margin",
             "Mean validation accuracy of each setting over its seeds, in %: a cell each where the values are a grid, a mark each "
             "where they were drawn (a baseline, which has no margin, is at every margin of a grid). The orange frame is the "
-            "setting with margin that validation picks. Neighbouring settings that score alike are worth more than a single high one.",
+            "setting with margin that validation picks. Neighbouring settings that score alike are worth more than a single "
+            "high one.",
             search_tables.map_table(settings),
             _MAPS,
             "",
