@@ -13,7 +13,9 @@ from analysis.tables import alpha_table, fig2_table, fig3_table, table1, table2
 from analysis.trial_tables import search_table
 from study import record_names as names
 
-SECTIONS = ["table1", "table2", "fig2", "fig3", "alpha", "search", "curves", "counts"]
+SECTIONS = ["table1", "table2", "fig2", "fig3", "alpha", "plane", "confusion", "importance", "parallel"]
+SECTIONS += ["search", "curves", "counts", "stopped"]
+FIGURES = ["fig2", "fig3", "alpha", "plane", "confusion", "parallel", "search", "curves", "stopped"]
 
 
 class Page(HTMLParser):
@@ -61,9 +63,7 @@ def test_sections_come_in_order_and_contents_point_at_them(page):
     anchors = [name for name in page.ids if not name.startswith("figure-")]
     assert anchors == ["question", "summary", *SECTIONS, "methods", "provenance"]
     assert [link[1:] for link in page.loads if link.startswith("#")] == anchors
-    assert [name for name in page.ids if name.startswith("figure-")] == [
-        f"figure-{section}" for section in ("fig2", "fig3", "alpha", "search", "curves")
-    ]
+    assert [name for name in page.ids if name.startswith("figure-")] == [f"figure-{section}" for section in FIGURES]
 
 
 def test_banner_summary_and_provenance(page):
@@ -157,7 +157,7 @@ def test_everything_from_the_records_is_escaped(records, tmp_path):
     html = write_report(records.uri, ["<b>mine</b>"], tmp_path / "report").read_text(encoding="utf-8")
     assert "<script>alert(1)" not in html
     assert "<b>mine" not in html
-    assert html.split("<body", 1)[1].count("<script") == 4  # one for each of the figures 2, alpha, search and curves
+    assert html.split("<body", 1)[1].count("<script") == 5  # one for each of the figures 2, alpha, confusion, search and curves
     assert "&lt;/script&gt;&lt;script&gt;alert(1)&lt;/script&gt;" in html
 
 
