@@ -14,7 +14,7 @@ FORMATS = ("png", "svg", "pdf")
 WIDTH = 960  # px at 96 to the inch: 25.4 cm, so that a letter of 14 px has 10.5 pt
 _PIXELS = 3  # of a bitmap, for each px of the figure: 288 to the inch
 _HEIGHT = 480
-_NO_KALEIDO = "writing figures as files needs kaleido: pip install 'acl-study[export]' (or pip install 'kaleido>=1')"
+_NO_KALEIDO = "writing figures as files needs kaleido: pip install 'acl-study[export]' (or pip install 'kaleido>=1.5')"
 _NO_BROWSER = "writing figures as files needs Chrome or Chromium: install one, name it in BROWSER_PATH, or run kaleido_get_chrome"
 
 

@@ -4,7 +4,7 @@ import pandas as pd
 
 from analysis import parallel_figure, search_figures, search_tables
 from analysis.importance import TRIALS_PER_TERM
-from analysis.page_tables import Column, all_columns, count, percent, percent_interval, plain
+from analysis.page_tables import Column, count, percent, percent_interval, plain
 from analysis.search_figures import LABELS
 from analysis.sections import Section
 
@@ -70,10 +70,9 @@ def search_sections(settings: pd.DataFrame, trials: pd.DataFrame) -> list[Sectio
             "A line for each finished trial through its settings to the objective on validation, which also gives its colour; the "
             "pointer on a line names its trial.",
             parallel,
-            all_columns(parallel),
+            [],
             "",
             parallel_figure.parallel_figure,
-            folded=True,
         ),
     ]
     return [section for section in sections if not section.frame.empty]
@@ -83,9 +82,9 @@ def _importance_text(table: pd.DataFrame) -> str:
     paragraphs = [
         "How much worse the objective of a setting that a regression has not seen is predicted when one of the searched settings "
         "is left out of it, as a share of the variance (mean of the seeds; numbers enter linearly and squared, on a logarithmic "
-        "scale where they span a factor of ten, names as one term each; slightly penalised; no interactions). 95 % intervals "
-        "resample the settings. Around 0 a setting is of no use to the prediction; that an interval holds 0 does not prove it. It "
-        "is about the values that this search tried, more of which lie where it expected good ones."
+        "scale where they span a decade and lie more evenly on it, names as one term each; slightly penalised; no interactions). "
+        "95 % intervals resample the settings. Around 0 a setting is of no use to the prediction; that an interval holds 0 does not "
+        "prove it. It is about the values that this search tried, more of which lie where it expected good ones."
     ]
     for _, own in table.groupby(["study", "sweep", "mode", "objective"], sort=False) if len(table) else ():
         first = own.iloc[0]
