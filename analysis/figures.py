@@ -18,6 +18,8 @@ from study import record_names as names
 BASELINE, ACL, PUBLISHED = "#0072B2", "#D55E00", "#6b6b6b"
 _MARKERS = {"baseline": "circle", "acl": "diamond"}
 _COLOURS = {"baseline": BASELINE, "acl": ACL}
+_MOST_TICKS = 6  # temperatures that have room below a panel in print
+_BANDS = {"baseline": "rgba(0, 114, 178, 0.18)", "acl": "rgba(213, 94, 0, 0.18)"}
 _DODGE = {"baseline": -0.012, "acl": 0.012}  # in temperature, lest the intervals of the two lines hide each other
 _EVALUATIONS = {  # colour, mark, and where beside alpha the mark stands
     names.EVALUATION_CLASSIFIER: ("#222222", "square", -0.015),
@@ -57,19 +59,17 @@ def temperature_figure(table: pd.DataFrame) -> go.Figure:
     for column, panel in enumerate(("minus_uniformity", "tolerance", "accuracy"), start=1):
         for side, name in (("baseline", "contrastive (α = 1)"), ("acl", "ACL, α picked on validation")):
             line = _temperature_line(ours, side, panel, name)
+            if panel == "accuracy" and _has_seeds(ours):
+                figure.add_trace(_band(ours, side, name), row=1, col=column)
             figure.add_trace(line.update(showlegend=column == 1), row=1, col=column)
             published = _published_line(table, side, panel)
             figure.add_trace(published.update(showlegend=column == 1), row=1, col=column)
-    figure.add_scatter(
-        x=table["temperature"],
-        y=table["published_acl_tolerance_printed"],
-        mode="markers",
-        name="printed value (erratum)",
-        marker={"symbol": "x-thin", "size": 9, "line": {"color": PUBLISHED, "width": 2}},
-        row=1,
-        col=2,
-    )
-    figure.update_xaxes(title="temperature τ", tickvals=table["temperature"], tickangle=0, tickfont_size=11)
+    printed = {"x": table["temperature"], "y": table["published_acl_tolerance_printed"], "name": "printed value (erratum)"}
+    cross = {"symbol": "x-thin", "size": 10, "line": {"color": PUBLISHED, "width": 2.5}}
+    figure.add_scatter(**printed, mode="markers", marker=cross, row=1, col=2)
+    every = 1 + (len(table) > _MOST_TICKS)
+    labels = [f"{value:g}" if not place % every else "" for place, value in enumerate(table["temperature"])]
+    figure.update_xaxes(title="temperature τ", tickvals=table["temperature"], ticktext=labels, tickangle=0, tickfont_size=11)
     figure.update_yaxes(tickformat=".0%", col=3)
     figure.update_layout(height=430)
     return styled(figure)
@@ -137,8 +137,27 @@ def _evaluation_lines(evaluation: str, group: pd.DataFrame) -> list[go.Scatter]:
     return [ours, published]
 
 
+def _has_seeds(ours: pd.DataFrame) -> bool:
+    """Whether every point is a mean over seeds: then the lines have bands, else the points have bars."""
+    return bool((ours[["baseline_seeds", "acl_seeds"]] > 1).all(axis=None))
+
+
+def _band(ours: pd.DataFrame, side: str, name: str) -> go.Scatter:
+    return go.Scatter(
+        x=[*ours["temperature"], *ours["temperature"].iloc[::-1]],
+        y=[*ours[f"{side}_high"], *ours[f"{side}_low"].iloc[::-1]],
+        fill="toself",
+        fillcolor=_BANDS[side],
+        mode="lines",
+        line={"width": 0},
+        name=f"{name.split()[0].strip(',')}: 95 % over seeds and clips",
+        legendgroup=f"{side} band",
+        hoverinfo="skip",
+    )
+
+
 def _temperature_line(ours: pd.DataFrame, side: str, panel: str, name: str) -> go.Scatter:
-    has_interval = panel == "accuracy"
+    has_interval = panel == "accuracy" and not _has_seeds(ours)
     return go.Scatter(
         x=ours["temperature"] + (_DODGE[side] if has_interval else 0),
         y=ours[f"{side}_{panel}"],
@@ -162,9 +181,9 @@ def _published_line(table: pd.DataFrame, side: str, panel: str) -> go.Scatter:
         mode="lines+markers",
         name=f"published {'contrastive' if side == 'baseline' else 'ACL'}",
         legendgroup=f"published {side}",
-        opacity=0.5,
-        line={"color": _COLOURS[side], "width": 1.5, "dash": "dot"},
-        marker={"symbol": f"{_MARKERS[side]}-open", "size": 6},
+        opacity=0.7,
+        line={"color": _COLOURS[side], "width": 1.8, "dash": "dot"},
+        marker={"symbol": f"{_MARKERS[side]}-open", "size": 7},
     )
 
 

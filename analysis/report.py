@@ -4,7 +4,6 @@ import json
 import platform
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import metadata, resources
 from pathlib import Path
@@ -15,27 +14,15 @@ import pandas as pd
 from markupsafe import Markup, escape
 from plotly.offline import get_plotlyjs
 
-from analysis import page_tables, published
-from analysis.answer import answer
-from analysis.beyond_sections import beyond_sections
-from analysis.checklist import checklist
-from analysis.claim_sections import claim_sections
-from analysis.evaluation_sections import evaluation_sections
-from analysis.evaluation_tables import FINE_TUNINGS, fine_tuned_trials
+from analysis import published
 from analysis.index_page import FACTS_FILE
-from analysis.provenance import load_launched, load_provenance
+from analysis.reading import read_sections
 from analysis.record_links import run_address
-from analysis.record_sections import record_sections
-from analysis.runs import load_history, load_predictions, load_studies, load_trials
-from analysis.sections import Section, paper_sections, trial_sections
-from analysis.settings import comparable_settings
+from analysis.sections import Section
 from analysis.summary import control_lines, margin_lines, summary_lines
 from analysis.table_files import csv_link, write_tables, write_whole
-from analysis.trial_tables import CURVE_METRICS
-from study import record_names as names
 
 _LIBRARIES = ("acl-study", "mlflow-skinny", "pandas", "plotly", "scipy", "statsmodels")
-_CURVES = sorted({metric for metrics in CURVE_METRICS.values() for metric in metrics})
 _OUR_FILES = re.compile(r"[a-z0-9-]+\.(csv|md|tex)")
 
 
@@ -53,43 +40,15 @@ def write_report(store_uri: str, studies: Sequence[str], folder: Path) -> Path:
     Raises:
         AnalysisError: there is no store, no study of that name, or it has no trials.
     """
-    launches = load_studies(store_uri, studies)
-    launched = load_launched(store_uri, launches["run_id"])
-    trials = load_trials(store_uri, studies)
-    provenance = load_provenance(store_uri, launches["run_id"])
-    finished = trials.loc[trials["outcome"] == names.FINISHED, "run_id"]
-    predictions = load_predictions(store_uri, finished)
-    history = load_history(store_uri, trials["run_id"], [*_CURVES, names.EPOCH_SECONDS])
-    settings, notes = comparable_settings(trials, predictions)
-    fine_tuned = fine_tuned_trials(trials)["run_id"]
-    of_fine_tuning = {evaluation: load_predictions(store_uri, fine_tuned, evaluation) for evaluation in FINE_TUNINGS}
-    seconds = history.loc[history["metric"] == names.EPOCH_SECONDS, "value"]
-    facts = checklist(launches, launched, trials, provenance, predictions, seconds)
-    sections = [
-        *paper_sections(settings, predictions),
-        *evaluation_sections(settings, trials, predictions, of_fine_tuning),
-        *claim_sections(settings, predictions),
-        *beyond_sections(settings, trials, predictions),
-        *trial_sections(trials, history[history["metric"] != names.EPOCH_SECONDS], predictions),
-        *record_sections(store_uri, launched, trials, provenance, facts),
-    ]
-    if launches["corpus_is_synthetic"].any():
-        sections = [_without_comparison(section) for section in sections]
-    frames = {section.anchor: section.frame for section in sections}
-    short = answer(frames["table1"], frames["table2"], frames.get("margin"), trials, list(launched["status"]))
+    reading = read_sections(store_uri, studies)
+    launches, sections = reading.launches, reading.sections
     generated = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    rows = _launch_rows(store_uri, launches.merge(launched, on="run_id"), trials)
-    page = _page(launches, sections, {"answer": short, "generated": generated, "launches": rows, "notes": notes})
+    rows = _launch_rows(store_uri, launches.merge(reading.launched, on="run_id"), reading.trials)
+    page = _page(launches, sections, {"answer": reading.answer, "generated": generated, "launches": rows, "notes": reading.notes})
     folder.mkdir(parents=True, exist_ok=True)
     files = write_tables(sections, folder, list(dict.fromkeys(launches["corpus"])))
-    _replace_facts(folder, _facts(launches, trials, short, generated, files))
+    _replace_facts(folder, _facts(launches, reading.trials, reading.answer, generated, files))
     return write_whole(folder / "index.html", page)
-
-
-def _without_comparison(section: Section) -> Section:
-    """The section without columns that compare with published numbers, which mean nothing on a synthetic corpus."""
-    compared = page_tables.DIFFERENCES_TO_PUBLISHED
-    return replace(section, columns=[column for column in section.columns if column not in compared])
 
 
 def _page(launches: pd.DataFrame, sections: list[Section], texts: dict[str, Any]) -> str:

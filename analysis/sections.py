@@ -56,11 +56,17 @@ class Section:
         return page_tables.formatted(self.frame, self.columns)
 
     @property
+    def plot(self) -> go.Figure | None:
+        """The figure, None where the table stands alone or is empty."""
+        return None if self.draw is None or self.frame.empty else self.draw(self.frame)
+
+    @property
     def figure(self) -> Markup | None:
         """The figure as JSON that may stand in a script element; names from the runs in it are text, not tags."""
-        if self.draw is None or self.frame.empty:
+        plot = self.plot
+        if plot is None:
             return None
-        content = _as_text(json.loads(self.draw(self.frame).to_json()))
+        content = _as_text(json.loads(plot.to_json()))
         return Markup(json.dumps(content, separators=(",", ":")).replace("<", "\\u003c"))
 
     @property
@@ -137,7 +143,7 @@ def _figure_sections(candidates: pd.DataFrame, settings: pd.DataFrame, predictio
             "Fig. 3: uniformity, tolerance and accuracy by temperature",
             "At each temperature the ACL setting with the highest validation accuracy, against contrastive loss alone. U: "
             "uniformity, T: tolerance, of the projected test embeddings. Accuracies in the figure weigh each clip by its number of "
-            f"patches, as the published ones do; bars are 95 % intervals. {published.fig3_erratum()}",
+            f"patches, as the published ones do; bars or bands are 95 % intervals. {published.fig3_erratum()}",
             tables.fig3_table(candidates),
             page_tables.FIG3,
             "No temperature has both a baseline and an ACL trial; the study fig3-temperature fills this figure.",

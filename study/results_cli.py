@@ -1,5 +1,6 @@
-"""Commands that answer questions about a launched study: how far it is, what it has found, whether that holds."""
+"""Commands about the results of a launched study: how far it is, what it has found, whether that holds, its figures."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -90,3 +91,27 @@ def confirm(
     kept = existing_store(places, None, [name])
     again = confirmation_study(study, places, kept, seeds, given_resources(cpus, gpus))
     launch_study(again, places, address, None if kept == places.store_uri else kept)
+
+
+@results_app.command()
+def figures(
+    names: Annotated[list[str], typer.Argument(help="Names of launched studies; several are drawn together.")],
+    formats: Annotated[str, typer.Option("--format", metavar="FORMAT[,…]", help="png, svg, pdf, or several of them.")] = "png",
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Folder of the files; default: figures/ in that of the report.")
+    ] = None,
+    store: StoreOption = None,
+    home: HomeOption = DEFAULT_HOME,
+) -> None:
+    """Write every figure of the report as files, for a paper or slides; needs acl-study[export] and Chrome or Chromium.
+
+    Example: acl-study figures table1-supervised table2-ssl --format pdf,png
+    """
+    from analysis.figure_files import write_figures
+    from study.commands import existing_store
+
+    places = Home(home)
+    folder = out or places.report(names) / "figures"
+    kinds = list(dict.fromkeys(kind.strip() for kind in formats.split(",")))
+    files = write_figures(existing_store(places, store, names), names, folder, kinds)
+    print(f"figures: {len(files)} files in {folder}")

@@ -57,6 +57,23 @@ def test_intervals_of_the_two_lines_stand_side_by_side_and_hover_names_the_tempe
         assert "τ %{customdata[0]}" in line.hovertemplate
 
 
+def test_means_over_seeds_have_bands_in_place_of_bars(study):
+    table = fig3_table(study.settings())
+    single = [line.name for line in temperature_figure(table).data if line.fill == "toself"]
+    for temperature in (0.1, 0.2):
+        for alpha in (1.0, 0.3):
+            study.add(alpha, val=0.6, correct=64, mode=SSL, loss__temperature=temperature, seed=1)
+    table = fig3_table(study.settings())
+    figure = temperature_figure(table)
+    bands = [line for line in figure.data if line.fill == "toself"]
+    assert single == []
+    assert [band.name for band in bands] == ["contrastive: 95 % over seeds and clips", "ACL: 95 % over seeds and clips"]
+    ours = table.dropna(subset=["acl_accuracy"])
+    assert list(bands[1].x) == [0.1, 0.2, 0.2, 0.1]
+    assert list(bands[1].y) == [*ours["acl_high"], *ours["acl_low"][::-1]]
+    assert all(line.error_y.array is None for line in figure.data)
+
+
 def test_alpha_panels_are_modes_and_subsets(study):
     figure = alpha_figure(alpha_table(study.settings()))
     titles = [annotation.text for annotation in figure.layout.annotations]

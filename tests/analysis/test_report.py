@@ -14,21 +14,9 @@ from analysis.tables import alpha_table, fig2_table, fig3_table, table1, table2
 from analysis.trial_tables import search_table
 from study import record_names as names
 
-SECTIONS = [
-    "table1",
-    "table2",
-    "fig2",
-    "fig3",
-    "alpha",
-    "on-test",
-    "published",
-    "search",
-    "curves",
-    "counts",
-    "failed",
-    "checklist",
-    "runs",
-]
+SECTIONS = ["table1", "table2", "fig2", "fig3", "alpha", "plane", "confusion", "on-test", "published", "importance", "parallel"]
+SECTIONS += ["search", "curves", "counts", "stopped", "failed", "checklist", "runs"]
+FIGURES = ["fig2", "fig3", "alpha", "plane", "confusion", "parallel", "search", "curves", "stopped"]
 FILES = [
     *(f"{name}.csv" for name in SECTIONS),
     *(f"{name}.md" for name in SECTIONS if name != "curves"),  # whose table is on no page
@@ -80,9 +68,7 @@ def test_sections_come_in_order_and_contents_point_at_them(page):
     anchors = [name for name in page.ids if not name.startswith("figure-") and name != "theme"]
     assert anchors == ["question", "summary", *SECTIONS[:-2], "methods", *SECTIONS[-2:], "provenance"]
     assert [link[1:] for link in page.loads if link.startswith("#")] == ["summary", *anchors]  # the first skips the header
-    assert [name for name in page.ids if name.startswith("figure-")] == [
-        f"figure-{section}" for section in ("fig2", "fig3", "alpha", "search", "curves")
-    ]
+    assert [name for name in page.ids if name.startswith("figure-")] == [f"figure-{section}" for section in FIGURES]
 
 
 def test_banner_summary_and_provenance(page):
@@ -208,9 +194,8 @@ def test_everything_from_the_records_is_escaped(records, tmp_path):
     html = write_report(records.uri, ["<b>mine</b>"], tmp_path / "report").read_text(encoding="utf-8")
     assert "<script>alert(1)" not in html
     assert "<b>mine" not in html
-    assert (
-        html.split("<body", 1)[1].count("<script") == 5
-    )  # one for each of the figures 2, alpha, search and curves; the page's own
+    # one for each of the figures 2, alpha, confusion, search and curves, and the page's own
+    assert html.split("<body", 1)[1].count("<script") == 6
     assert "&lt;/script&gt;&lt;script&gt;alert(1)&lt;/script&gt;" in html
 
 

@@ -58,11 +58,11 @@ def browser(quickstart, tmp_path_factory) -> Iterator[webdriver.Chrome]:
 def test_every_figure_is_drawn_and_the_console_is_silent(browser):
     figures = browser.find_elements(By.CSS_SELECTOR, ".plotly-graph-div")
     assert [figure.get_attribute("id") for figure in figures] == [
-        f"figure-{name}" for name in ("fig2", "fig3", "alpha", "search", "curves")
+        f"figure-{name}" for name in ("fig2", "fig3", "alpha", "plane", "confusion", "parallel", "search", "curves", "stopped")
     ]
     for figure in figures:
         assert figure.size["height"] > 250
-        assert figure.find_elements(By.CSS_SELECTOR, "svg.main-svg g.trace path")
+        assert figure.find_elements(By.CSS_SELECTOR, "svg.main-svg g.trace path, svg.main-svg .heatmaplayer image")
     assert [entry for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")] == []
 
 
@@ -79,6 +79,35 @@ def test_the_sections_that_the_paper_lacks_are_drawn_and_fit(browser, records, t
         figure = browser.find_element(By.ID, f"figure-{name}")
         assert len(figure.find_elements(By.CSS_SELECTOR, "g.trace g.errorbar")) == points
         assert len(figure.find_elements(By.CSS_SELECTOR, "g.trace path.point")) > points  # and the rings
+    assert browser.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
+    assert [entry for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")] == []
+    browser.get(first)
+
+
+def test_what_a_search_says_is_drawn_and_fits(browser, records, tmp_path):
+    study = records.study("mine")
+    for trial in range(18):
+        outcome = names.STOPPED if trial % 3 == 2 else names.FINISHED
+        search = {"sweep": "search", "loss__margin": 0.1 + trial / 20, "loss__temperature": 0.1 + trial % 5 / 10}
+        records.trial(
+            study, alpha=trial / 20, val=0.4 + trial % 7 / 50, mode="self-supervised", epochs=6, outcome=outcome, **search
+        )
+    for alpha in (0.2, 0.6, 1.0):
+        for margin in (0.5, 0.9):
+            records.trial(study, alpha=alpha, val=0.4 + alpha / 10, loss__margin=margin)
+    first = browser.current_url
+    browser.get(write_report(records.uri, ["mine"], tmp_path / "report").as_uri())
+    drawn = {
+        "maps": "path.point",
+        "parallel": "path.js-line",
+        "stopped": "path.point",
+        "early": "path.point",
+        "plane": "path.point",
+    }
+    for name, marks in drawn.items():
+        assert len(browser.find_elements(By.CSS_SELECTOR, f"#figure-{name} {marks}")) >= 6, name
+    assert len(browser.find_elements(By.CSS_SELECTOR, "#figure-maps .heatmaplayer image")) == 1
+    assert len(browser.find_elements(By.CSS_SELECTOR, "#figure-stopped path.point")) == 18
     assert browser.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
     assert [entry for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")] == []
     browser.get(first)

@@ -32,6 +32,7 @@ README = Path(__file__).parents[2] / "README.md"
         ("run table2-ssl --profile mini --set loss.alpa=1", "did you mean loss.alpha?"),
         ("resume no-such-name", "launched there: none"),
         ("report quickstart", "run a study first"),
+        ("figures quickstart", "run a study first"),
         ("ui", "run a study first"),
         ("ui --port 99999", "less than or equal to 65535"),
         ("report quickstart --store http://127.0.0.1:9", "no MLflow server answers at http://127.0.0.1:9"),
