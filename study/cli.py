@@ -28,7 +28,7 @@ from study.options import (
     StudyArgument,
     given_resources,
 )
-from study.results_cli import results_app
+from study.results_cli import report, results_app
 
 PROJECT_PACKAGES = ("acl", "study", "analysis")
 
@@ -163,39 +163,6 @@ def resume(
 
     study = with_resources(load_launched(Home(home), name), given_resources(cpus, gpus))
     launch_study(study, Home(home), address, store)
-
-
-@app.command()
-def report(
-    names: Annotated[list[str], typer.Argument(help="Names of launched studies; several go into one page.")],
-    store: StoreOption = None,
-    home: HomeOption = DEFAULT_HOME,
-    out: Annotated[Path | None, typer.Option("--out", help="Folder of the report; default: reports/ in the home folder.")] = None,
-    gate: Annotated[
-        bool,
-        typer.Option("--gate", help="Compare all results on FSDnoisy18k with the published ones; status 1 where one lies outside."),
-    ] = False,
-) -> None:
-    """Write one offline HTML page, every table as files, and the index of all reports.
-
-    Example: acl-study report table1-supervised table2-ssl
-    """
-    from analysis.gate import gate_lines, gate_table
-    from analysis.index_page import write_index
-    from analysis.report import write_report
-    from study.commands import existing_store
-
-    places = Home(home)
-    kept = existing_store(places, store, names)
-    page = write_report(kept, names, out or places.report(names))
-    print(f"report: {page}")
-    if out is None:
-        print(f"all reports: {write_index(places.reports)}")
-    if gate:
-        table = gate_table(kept, names)
-        print("\n".join(gate_lines(table)))
-        if not table["inside"].all():
-            raise typer.Exit(1)
 
 
 @app.command()

@@ -27,6 +27,7 @@ def log_report(store_uri: str, studies: Sequence[str], folder: Path) -> None:
         condition = f"tags.`{names.KIND}` = '{names.KIND_STUDY}' and tags.`{names.STUDY}` = '{name}'"
         run_id = client.search_runs([experiment], condition, max_results=1, order_by=["attributes.start_time DESC"])[0].info.run_id
         place = "report" if len(studies) == 1 else f"report with {', '.join(other for other in studies if other != name)}"
-        client.log_artifacts(run_id, str(folder), place)
+        for file in ("index.html", FACTS_FILE, *facts["files"]):  # the folder may hold other things
+            client.log_artifact(run_id, str(folder / file), place)
         if len(studies) == 1:
             client.set_tag(run_id, MLFLOW_RUN_NOTE, f"{facts['question']}\n\n{facts['answer']}\n\n(report of {facts['generated']})")

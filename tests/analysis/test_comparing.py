@@ -1,5 +1,7 @@
 """Two studies or two trials side by side."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -39,7 +41,7 @@ def test_studies_are_compared_at_the_settings_that_both_have(two) -> None:
     assert any("one seed: about these trained models only" in line and "α 1" in line for line in lines)
 
 
-def test_trials_are_compared_clip_by_clip(two, monkeypatch, capsys) -> None:
+def test_trials_are_compared_clip_by_clip(two, monkeypatch, capsys, tmp_path) -> None:
     client, experiment = two.client, two.experiment
     ids = [run.info.run_id for run in client.search_runs([experiment], "params.`loss.alpha` = '1.0'", order_by=["start_time"])]
     found = compare(two.uri, ids[0], ids[1][:8])
@@ -47,10 +49,12 @@ def test_trials_are_compared_clip_by_clip(two, monkeypatch, capsys) -> None:
     assert found.differing["setting"].tolist() == ["optim.epochs"]
     assert (row["claim"], row["seeds"]) == ("models", 1)
     assert row["p_corrected"] == row["p_value"] < 0.05
-    assert call(monkeypatch, "compare", ids[0], ids[1], "--store", two.uri) == 0
+    assert call(monkeypatch, "compare", ids[0], ids[1], "--store", two.uri, "--home", str(tmp_path)) == 0
     said = capsys.readouterr().out
     assert "optim.epochs: 3 → 9" in said
     assert f"{100 * row['difference']:+.1f}" in said
+    page = Path(said.splitlines()[-1].removeprefix("learning curves: "))
+    assert page.read_text(encoding="utf-8").count("lines") >= 4  # two trials, two metrics
 
 
 def test_swapping_the_sides_changes_the_sign(two) -> None:

@@ -146,6 +146,18 @@ def test_the_report_command_writes_a_page_with_tables(finished_home: Path, tmp_p
     assert sorted([float(clean["baseline_accuracy"]), float(clean["acl_accuracy"])]) == pytest.approx(sorted(accuracies))
 
 
+def test_mlflow_has_the_report_and_the_answer_below_the_question(finished_home: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("no file of the report")
+    assert acl_study("report", "smoke", "--home", finished_home, "--out", tmp_path).returncode == 0
+    (study,) = runs(finished_home, names.KIND_STUDY)
+    facts = json.loads((tmp_path / "report.json").read_text())
+    note = study.data.tags["mlflow.note.content"]
+    assert note.index(study.data.tags[names.QUESTION]) < note.index(facts["answer"])
+    logged = mlflow.MlflowClient(store(finished_home)).list_artifacts(study.info.run_id, "report")
+    assert {Path(each.path).name for each in logged} == {path.name for path in tmp_path.iterdir()} - {"mine.txt"}
+    assert mlflow.artifacts.load_text(f"{study.info.artifact_uri}/report/index.html") == (tmp_path / "index.html").read_text()
+
+
 def test_the_ui_serves_the_records_until_ctrl_c(finished_home: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
