@@ -87,24 +87,12 @@ def compare_settings(baseline: pd.DataFrame, others: Sequence[pd.DataFrame]) -> 
             + np.diag(of_clips) ** 2 / (clips - 1)
         )
     largest = _largest_normals(covariance) if len(sides) > 1 else None
-    found = []
-    for place, side in enumerate(sides):
-        difference, error = float(deltas[place].mean()), math.sqrt(variances[place])
-        quantile, p_value = _judged(difference, error, float(freedom[place]), largest)
-        found.append(
-            SettingsComparison(
-                clips=clips,
-                seeds=min(runs, side.shape[1]),
-                candidates=len(sides),
-                difference=difference,
-                standard_error=error,
-                low=difference - quantile * error,
-                high=difference + quantile * error,
-                p_value=p_value,
-                resolvable=(quantile + float(norm.ppf(POWER))) * error,
-            )
-        )
-    return found
+    judged = [
+        _judged(float(delta.mean()), math.sqrt(variance), float(each), largest)
+        for delta, variance, each in zip(deltas, variances, freedom, strict=True)
+    ]
+    seeds = [min(runs, side.shape[1]) for side in sides]
+    return [SettingsComparison(clips, number, len(sides), **values) for number, values in zip(seeds, judged, strict=True)]
 
 
 def largest_gain(baseline: pd.DataFrame, others: Sequence[pd.DataFrame]) -> list[float]:
@@ -142,12 +130,21 @@ def _largest_normals(covariance: np.ndarray) -> np.ndarray:
     return np.asarray(np.abs(normals @ root.T).max(axis=1))
 
 
-def _judged(difference: float, error: float, freedom: float, largest: np.ndarray | None) -> tuple[float, float]:
-    """95 % quantile of |T| and p-value; `largest` are draws for the normal numbers in it, None for a single setting."""
+def _judged(difference: float, error: float, freedom: float, largest: np.ndarray | None) -> dict[str, float]:
+    """A difference against its standard error; `largest` are draws of the largest normal number, None for a single setting."""
     if error == 0:  # the same predictions in every run
-        return float(norm.ppf((1 + LEVEL) / 2)), 1.0 if difference == 0 else 0.0
-    if largest is None:
-        return float(t.ppf((1 + LEVEL) / 2, freedom)), float(2 * t.sf(abs(difference) / error, freedom))
-    drawn = largest / np.sqrt(np.random.default_rng(1).chisquare(freedom, len(largest)) / freedom)
-    reached = (drawn >= abs(difference) / error).sum()
-    return float(np.quantile(drawn, LEVEL)), float((reached + 1) / (len(drawn) + 1))
+        quantile, p_value = float(norm.ppf((1 + LEVEL) / 2)), float(difference == 0)
+    elif largest is None:
+        quantile, p_value = float(t.ppf((1 + LEVEL) / 2, freedom)), float(2 * t.sf(abs(difference) / error, freedom))
+    else:
+        drawn = largest / np.sqrt(np.random.default_rng(1).chisquare(freedom, len(largest)) / freedom)
+        reached = (drawn >= abs(difference) / error).sum()
+        quantile, p_value = float(np.quantile(drawn, LEVEL)), float((reached + 1) / (len(drawn) + 1))
+    return {
+        "difference": difference,
+        "standard_error": error,
+        "low": difference - quantile * error,
+        "high": difference + quantile * error,
+        "p_value": p_value,
+        "resolvable": (quantile + float(norm.ppf(POWER))) * error,
+    }

@@ -12,7 +12,6 @@ of their seeds.
 import sys
 
 import numpy as np
-import pandas as pd
 
 from analysis.comparisons import compare_settings, largest_gain
 from analysis.statistics import compare_paired
@@ -49,14 +48,14 @@ def row(studies: int, settings: int, seeds: int, seed_sd: float, gain: float) ->
 
 
 def main(studies: int) -> None:
-    rows = [
+    for number, line in enumerate(
         row(studies, settings, seeds, seed_sd, gain)
         for seeds in (1, 3, 5)
         for settings in (1, 4, 11)
         for seed_sd, gains in ((0.15, GAINS), (0.4, [0.0]))
         for gain in gains
-    ]
-    print(pd.DataFrame(rows).to_string(index=False))
+    ):
+        print(("" if number else " | ".join(line) + "\n") + " | ".join(map(str, line.values())), flush=True)
 
 
 if __name__ == "__main__":
