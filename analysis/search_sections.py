@@ -83,8 +83,8 @@ def _importance_text(table: pd.DataFrame) -> str:
         "How much worse the objective of a setting that a regression has not seen is predicted when one of the searched settings "
         "is left out of it, as a share of the variance (mean of the seeds; numbers enter linearly and squared, on a logarithmic "
         "scale where they span a decade and lie more evenly on it, names as one term each; slightly penalised; no interactions). "
-        "95 % intervals resample the settings. Around 0 a setting is of no use to the prediction; that an interval holds 0 does not "
-        "prove it. It is about the values that this search tried, more of which lie where it expected good ones."
+        "95 % intervals resample the settings. Around 0 a setting is of no use to the prediction; that an interval holds 0 does "
+        "not prove it. It is about the values that this search tried, more of which lie where it expected good ones."
     ]
     for _, own in table.groupby(["study", "sweep", "mode", "objective"], sort=False) if len(table) else ():
         first = own.iloc[0]
