@@ -45,10 +45,10 @@ def class_figure(table: pd.DataFrame) -> go.Figure:
             hovertemplate="%{y}: %{x:.1%}<extra>" + name + "</extra>",
         )
     # Plotly draws the first category at the bottom; the table starts with the lowest baseline.
-    figure.update_layout(barmode="group", bargap=0.25, height=140 + 38 * len(table))
+    figure.update_layout(barmode="group", bargap=0.25, height=140 + 44 * len(table))
     figure.update_yaxes(autorange="reversed", automargin=True)
     figure.update_xaxes(title="test accuracy", tickformat=".0%", range=[0, 1.005])
-    return styled(figure).update_layout(legend={"y": 1, "yanchor": "top"})
+    return styled(figure).update_layout(legend={"y": 1, "yanchor": "top"}, margin={"b": 60})
 
 
 def temperature_figure(table: pd.DataFrame) -> go.Figure:
@@ -69,7 +69,7 @@ def temperature_figure(table: pd.DataFrame) -> go.Figure:
     figure.add_scatter(**printed, mode="markers", marker=cross, row=1, col=2)
     every = 1 + (len(table) > _MOST_TICKS)
     labels = [f"{value:g}" if not place % every else "" for place, value in enumerate(table["temperature"])]
-    figure.update_xaxes(title="temperature τ", tickvals=table["temperature"], ticktext=labels, tickangle=0)
+    figure.update_xaxes(title="temperature τ", tickvals=table["temperature"], ticktext=labels, tickangle=0, tickfont_size=11)
     figure.update_yaxes(tickformat=".0%", col=3)
     figure.update_layout(height=430)
     return styled(figure)

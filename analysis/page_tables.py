@@ -3,10 +3,12 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from numbers import Real
+from typing import Any, NamedTuple
 
 import pandas as pd
 
+from analysis.formats import Row, count, missing, p_value, percent, percent_interval, plain, points, precise
 from study import record_names as names
 
 EVALUATION_LABELS = {
@@ -15,7 +17,6 @@ EVALUATION_LABELS = {
     names.EVALUATION_FINETUNE_CLEAN: "fine-tuned, clean clips",
     names.EVALUATION_KNN: "kNN",
 }
-Row = dict[Any, Any]  # column -> value
 
 
 @dataclass(frozen=True)
@@ -25,82 +26,32 @@ class Column:
     Attributes:
         title: heading.
         text: formatted cell of a row of the frame.
-        kind: "number" (right-aligned), "text", or "published" (a number of the paper).
+        kind: "number" (right-aligned), "text", "prose" (text that wraps), or "published" (a number of the paper).
+        value: column of the frame by whose values the table is sorted; empty: by the formatted cells.
+        href: where a cell links to, empty for nowhere; None where no cell does.
     """
 
     title: str
     text: Callable[[Row], str]
     kind: str = "number"
+    value: str = ""
+    href: Callable[[Row], str] | None = None
 
 
-def percent(value: float) -> str:
-    """Share in %, one decimal.
+class Cell(NamedTuple):
+    """A formatted cell: its text, the kind of its column, the number it is sorted by (None: its text), and its link."""
 
-    >>> percent(0.7361), percent(float("nan"))
-    ('73.6', '–')
-    """
-    return "–" if _missing(value) else f"{value * 100:.1f}"
-
-
-def percent_interval(row: Row, value: str, low: str, high: str) -> str:
-    """Share in % with its interval, where it has one.
-
-    >>> percent_interval({"a": 0.736, "l": 0.707, "h": 0.763}, "a", "l", "h")
-    '73.6 [70.7, 76.3]'
-    """
-    if _missing(row[value]) or _missing(row[low]):
-        return percent(row[value])
-    return f"{percent(row[value])} [{percent(row[low])}, {percent(row[high])}]"
+    text: str
+    kind: str
+    sort: float | None
+    href: str
 
 
-def points(value: float) -> str:
-    """Signed difference of two shares in percentage points.
-
-    >>> points(0.0351), points(-0.01)
-    ('+3.5', '−1.0')
-    """
-    return "–" if _missing(value) else f"{value * 100:+.1f}".replace("-", "−")
-
-
-def plain(value: object, digits: int = 3) -> str:
-    """Text, or a number with `digits` significant digits.
-
-    >>> plain(0.30000001), plain(None), plain("all")
-    ('0.3', '–', 'all')
-    """
-    if _missing(value):
-        return "–"
-    return f"{value:.{digits}g}" if isinstance(value, float) else str(value)
-
-
-def count(value: float) -> str:
-    """Whole number."""
-    return "–" if _missing(value) else f"{value:.0f}"
-
-
-def p_value(value: float) -> str:
-    """Probability, three decimals.
-
-    >>> p_value(0.0002), p_value(0.0312)
-    ('< 0.001', '0.031')
-    """
-    if _missing(value):
-        return "–"
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
-
-
-def _missing(value: object) -> bool:
-    return value is None or (isinstance(value, float) and math.isnan(value))
-
-
-def _difference(row: Row) -> str:
-    if _missing(row["difference"]):
+def difference(row: Row) -> str:
+    """Difference to the baseline in points, with its interval."""
+    if missing(row["difference"]):
         return "–"
     return f"{points(row['difference'])} [{points(row['difference_low'])}, {points(row['difference_high'])}]"
-
-
-def _side(side: str) -> Callable[[Row], str]:
-    return lambda row: percent_interval(row, f"{side}accuracy", f"{side}low", f"{side}high")
 
 
 def _remarks(flags: dict[str, str]) -> Callable[[Row], str]:
@@ -109,8 +60,8 @@ def _remarks(flags: dict[str, str]) -> Callable[[Row], str]:
 
 def _with_erratum(row: Row) -> str:
     printed = row["published_acl_tolerance_printed"]
-    value = plain(row["published_acl_tolerance"], 4)
-    return value if _missing(printed) else f"{value} (printed: {plain(printed, 4)})"
+    value = precise(row["published_acl_tolerance"])
+    return value if missing(printed) else f"{value} (printed: {precise(printed)})"
 
 
 def _verdict(row: Row) -> str:
@@ -119,107 +70,124 @@ def _verdict(row: Row) -> str:
     return str(row["finding"]) or "–"
 
 
+def _shown(title: str, value: str, shown: Callable[[Any], str], kind: str = "number") -> Column:
+    """A column of the frame, formatted."""
+    return Column(title, lambda row: shown(row[value]), kind, value)
+
+
+def _words(title: str, value: str) -> Column:
+    return _shown(title, value, lambda text: plain(text).replace("_", " "), "text")
+
+
+def _published(title: str, value: str, shown: Callable[[Any], str] = percent) -> Column:
+    return _shown(title, value, shown, "published")
+
+
+def _with_interval(title: str, value: str, low: str, high: str) -> Column:
+    return Column(title, lambda row: percent_interval(row, value, low, high), "number", value)
+
+
+def _side(title: str, side: str) -> Column:
+    return _with_interval(title, f"{side}accuracy", f"{side}low", f"{side}high")
+
+
+_ALPHA, _MARGIN = _shown("α", "alpha", plain), _shown("Margin, rad", "margin", plain)
+_TEMPERATURE = _shown("τ", "temperature", plain)
+_SETTING = [_ALPHA, _MARGIN, _TEMPERATURE]
+_GROUP = [_words("Mode", "mode"), _words("Subset", "subset")]
+_SEEDS = _shown("Seeds", "seeds", count)
+_VAL = _with_interval("Validation, %", "val_accuracy", "val_low", "val_high")
+_TEST = _side("Test, %", "")
+_WEIGHTED = _with_interval("Patch-weighted, %", "patch_weighted", "patch_weighted_low", "patch_weighted_high")
+_DIFFERENCE = Column("Difference to baseline, points", difference, "number", "difference")
+_MINUS_PUBLISHED = _published("ours − published", "minus_published", points)
+_PUBLISHED_DIFFERENCE = _published("difference", "published_difference", points)
+DIFFERENCES_TO_PUBLISHED = (_MINUS_PUBLISHED, _PUBLISHED_DIFFERENCE)  # which mean nothing on a synthetic corpus
 _CLAIM = [
-    Column("p", lambda row: p_value(row["p_value"])),
-    Column("Could resolve, points", lambda row: percent(row["resolvable"])),
-    Column("Verdict", _verdict, "text"),
+    _shown("p", "p_value", p_value),
+    _shown("Could resolve, points", "resolvable", percent),
+    Column("Verdict", _verdict, "prose"),
 ]
 TABLE1 = [
-    Column("Subset", lambda row: row["subset"].replace("_", " "), "text"),
-    Column("Cross-entropy, %", _side("baseline_")),
-    Column("With margin, %", _side("acl_")),
-    Column("α", lambda row: plain(row["alpha"])),
-    Column("Margin, rad", lambda row: plain(row["margin"])),
-    Column("Difference, points", _difference),
+    _words("Subset", "subset"),
+    _side("Cross-entropy, %", "baseline_"),
+    _side("With margin, %", "acl_"),
+    _ALPHA,
+    _MARGIN,
+    Column("Difference, points", difference, "number", "difference"),
     *_CLAIM,
-    Column("Seeds", lambda row: f"{count(row['baseline_seeds'])} / {count(row['acl_seeds'])}"),
-    Column("Published: cross-entropy", lambda row: percent(row["published_baseline"]), "published"),
-    Column("with margin", lambda row: percent(row["published_acl"]), "published"),
-    Column("α", lambda row: plain(row["published_alpha"]), "published"),
-    Column("difference", lambda row: points(row["published_difference"]), "published"),
+    Column("Seeds", lambda row: f"{count(row['baseline_seeds'])} / {count(row['acl_seeds'])}", "number", "baseline_seeds"),
+    _published("Published: cross-entropy", "published_baseline"),
+    _published("with margin", "published_acl"),
+    _published("α", "published_alpha", plain),
+    _PUBLISHED_DIFFERENCE,
 ]
 TABLE2 = [
     Column("Training method", lambda row: row["method"], "text"),
-    Column("Accuracy, %", _side("")),
-    Column("Patch-weighted, %", lambda row: percent_interval(row, "patch_weighted", "patch_weighted_low", "patch_weighted_high")),
-    Column("α", lambda row: plain(row["alpha"])),
-    Column("Margin, rad", lambda row: plain(row["margin"])),
-    Column("τ", lambda row: plain(row["temperature"])),
-    Column("Difference to baseline, points", _difference),
+    _side("Accuracy, %", ""),
+    _WEIGHTED,
+    *_SETTING,
+    _DIFFERENCE,
     *_CLAIM,
-    Column("Seeds", lambda row: count(row["seeds"])),
-    Column("Published", lambda row: f"{percent(row['published'])} ({row['compared_measure']})", "published"),
-    Column("ours − published", lambda row: points(row["minus_published"]), "published"),
+    _SEEDS,
+    Column("Published", lambda row: f"{percent(row['published'])} ({row['compared_measure']})", "published", "published"),
+    _MINUS_PUBLISHED,
 ]
 FIG2 = [
-    Column("Class", lambda row: row["class"].replace("_", " "), "text"),
-    Column("Test clips", lambda row: count(row["clips"])),
-    Column("Baseline, %", _side("baseline_")),
-    Column("With margin, %", _side("acl_")),
-    Column("Difference, points", lambda row: points(row["difference"])),
+    _words("Class", "class"),
+    _shown("Test clips", "clips", count),
+    _side("Baseline, %", "baseline_"),
+    _side("With margin, %", "acl_"),
+    _shown("Difference, points", "difference", points),
 ]
 FIG3 = [
-    Column("τ", lambda row: plain(row["temperature"])),
-    Column("α of ACL", lambda row: plain(row["alpha"])),
-    Column("−U contr.", lambda row: plain(row["baseline_minus_uniformity"], 4)),
-    Column("−U ACL", lambda row: plain(row["acl_minus_uniformity"], 4)),
-    Column("T contr.", lambda row: plain(row["baseline_tolerance"], 4)),
-    Column("T ACL", lambda row: plain(row["acl_tolerance"], 4)),
-    Column("Patch-weighted contr., %", _side("baseline_")),
-    Column("Patch-weighted ACL, %", _side("acl_")),
-    Column(
-        "Plain contr., %", lambda row: percent_interval(row, "baseline_plain_accuracy", "baseline_plain_low", "baseline_plain_high")
-    ),
-    Column("Plain ACL, %", lambda row: percent_interval(row, "acl_plain_accuracy", "acl_plain_low", "acl_plain_high")),
-    Column("Published: α", lambda row: plain(row["published_alpha"]), "published"),
-    Column("−U contr.", lambda row: plain(row["published_baseline_minus_uniformity"], 4), "published"),
-    Column("−U ACL", lambda row: plain(row["published_acl_minus_uniformity"], 4), "published"),
-    Column("T contr.", lambda row: plain(row["published_baseline_tolerance"], 4), "published"),
-    Column("T ACL", _with_erratum, "published"),
-    Column("contr., %", lambda row: percent(row["published_baseline_accuracy"]), "published"),
-    Column("ACL, %", lambda row: percent(row["published_acl_accuracy"]), "published"),
+    _TEMPERATURE,
+    _shown("α of ACL", "alpha", plain),
+    _shown("−U contr.", "baseline_minus_uniformity", precise),
+    _shown("−U ACL", "acl_minus_uniformity", precise),
+    _shown("T contr.", "baseline_tolerance", precise),
+    _shown("T ACL", "acl_tolerance", precise),
+    _side("Patch-weighted contr., %", "baseline_"),
+    _side("Patch-weighted ACL, %", "acl_"),
+    _with_interval("Plain contr., %", "baseline_plain_accuracy", "baseline_plain_low", "baseline_plain_high"),
+    _with_interval("Plain ACL, %", "acl_plain_accuracy", "acl_plain_low", "acl_plain_high"),
+    _published("Published: α", "published_alpha", plain),
+    _published("−U contr.", "published_baseline_minus_uniformity", precise),
+    _published("−U ACL", "published_acl_minus_uniformity", precise),
+    _published("T contr.", "published_baseline_tolerance", precise),
+    Column("T ACL", _with_erratum, "published", "published_acl_tolerance"),
+    _published("contr., %", "published_baseline_accuracy"),
+    _published("ACL, %", "published_acl_accuracy"),
 ]
-_GROUP = [
-    Column("Mode", lambda row: row["mode"], "text"),
-    Column("Subset", lambda row: row["subset"].replace("_", " "), "text"),
-]
-_SETTING = [
-    Column("α", lambda row: plain(row["alpha"])),
-    Column("Margin, rad", lambda row: plain(row["margin"])),
-    Column("τ", lambda row: plain(row["temperature"])),
-]
-_SEEDS = Column("Seeds", lambda row: count(row["seeds"]))
-_VAL = Column("Validation, %", lambda row: percent_interval(row, "val_accuracy", "val_low", "val_high"))
-_TEST = Column("Test, %", _side(""))
 ALPHA = [
     *_GROUP,
     *_SETTING,
     _SEEDS,
     _VAL,
     _TEST,
-    Column("Measure", lambda row: row["measure"], "text"),
-    Column("Published, %", lambda row: percent(row["published_accuracy"]), "published"),
+    _words("Measure", "measure"),
+    _published("Published, %", "published_accuracy"),
 ]
 EVALUATIONS = [
     *_SETTING,
     Column("Evaluation", lambda row: EVALUATION_LABELS[row["evaluation"]], "text"),
     _SEEDS,
-    Column("Validation clips", lambda row: count(row["val_clips"])),
+    _shown("Validation clips", "val_clips", count),
     _VAL,
     _TEST,
-    Column("Patch-weighted, %", lambda row: percent_interval(row, "patch_weighted", "patch_weighted_low", "patch_weighted_high")),
-    Column("Published, patch-weighted", lambda row: percent(row["published_patch_weighted"]), "published"),
-    Column("ours − published", lambda row: points(row["minus_published"]), "published"),
+    _WEIGHTED,
+    _published("Published, patch-weighted", "published_patch_weighted"),
+    _MINUS_PUBLISHED,
 ]
 NULL = [
     *_GROUP,
-    Column("τ", lambda row: plain(row["temperature"])),
-    Column("Seed", lambda row: count(row["seed"])),
+    _TEMPERATURE,
+    _shown("Seed", "seed", count),
     _VAL,
-    Column("Rank on validation", lambda row: count(row["val_rank"])),
+    _shown("Rank on validation", "val_rank", count),
     _TEST,
-    Column("Test − mean, points", lambda row: points(row["minus_mean"])),
-    Column("McNemar p against the picked run", lambda row: p_value(row["mcnemar_p"])),
+    _shown("Test − mean, points", "minus_mean", points),
+    _shown("McNemar p against the picked run", "mcnemar_p", p_value),
     Column("Remark", _remarks({"picked": "picked on validation", "best_on_test": "best on test"}), "text"),
 ]
 MARGIN = [
@@ -228,7 +196,7 @@ MARGIN = [
     _SEEDS,
     _VAL,
     _TEST,
-    Column("Difference to baseline, points", _difference),
+    _DIFFERENCE,
     *_CLAIM,
     Column("Remark", _remarks({"baseline": "baseline", "picked": "picked on validation", "papers": "the paper's margin"}), "text"),
 ]
@@ -236,13 +204,12 @@ SEARCH = [
     Column("Sweep", lambda row: row["sweep"], "text"),
     Column("Trial", lambda row: row["trial_id"], "text"),
     Column("Outcome", lambda row: row["outcome"], "text"),
-    Column("Mode", lambda row: row["mode"], "text"),
-    Column("Subset", lambda row: plain(row["subset"]), "text"),
+    *_GROUP,
     *_SETTING,
-    Column("Seed", lambda row: count(row["seed"])),
+    _shown("Seed", "seed", count),
     Column("Objective", lambda row: row["objective"], "text"),
-    Column("Value, %", lambda row: percent_interval(row, "objective_value", "objective_value_low", "objective_value_high")),
-    Column("Test, %", lambda row: percent_interval(row, "test_accuracy", "test_accuracy_low", "test_accuracy_high")),
+    _with_interval("Value, %", "objective_value", "objective_value_low", "objective_value_high"),
+    _with_interval("Test, %", "test_accuracy", "test_accuracy_low", "test_accuracy_high"),
 ]
 
 
@@ -251,11 +218,17 @@ def all_columns(frame: pd.DataFrame) -> list[Column]:
 
     def column(name: str) -> Column:
         is_number = pd.api.types.is_numeric_dtype(frame[name])
-        return Column(name.replace("_", " "), lambda row: plain(row[name]), "number" if is_number else "text")
+        return Column(name.replace("_", " "), lambda row: plain(row[name]), "number" if is_number else "text", name)
 
     return [column(str(name)) for name in frame.columns]
 
 
-def formatted(frame: pd.DataFrame, columns: list[Column]) -> list[list[tuple[str, str]]]:
-    """Rows of (text, kind of the column)."""
-    return [[(column.text(row), column.kind) for column in columns] for row in frame.to_dict("records")]
+def formatted(frame: pd.DataFrame, columns: list[Column]) -> list[list[Cell]]:
+    """Rows of cells."""
+
+    def cell(column: Column, row: Row) -> Cell:
+        value = row.get(column.value)
+        number = float(value) if isinstance(value, Real) and not math.isnan(value) else None
+        return Cell(column.text(row), column.kind, number, column.href(row) if column.href else "")
+
+    return [[cell(column, row) for column in columns] for row in frame.to_dict("records")]

@@ -33,6 +33,15 @@ def margin() -> float:
     return float(_content()["margin"])
 
 
+def test_clips() -> int:
+    """Clips of the test set.
+
+    >>> test_clips()
+    947
+    """
+    return int(_content()["test_clips"])
+
+
 def temperature() -> float:
     """Temperature of the published Table 2 and of its accuracies by alpha.
 

@@ -1,27 +1,23 @@
 """From the records of studies to the sections of their report."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from analysis import beyond_sections, detail_sections, evaluation_sections, search_sections, training_sections
+from analysis import beyond_sections, detail_sections, evaluation_sections, page_tables, search_sections, training_sections
+from analysis.answer import answer
+from analysis.checklist import checklist
+from analysis.claim_sections import claim_sections
 from analysis.evaluation_tables import FINE_TUNINGS, fine_tuned_trials
+from analysis.provenance import load_launched, load_provenance
+from analysis.record_sections import record_sections
 from analysis.runs import load_history, load_predictions, load_studies, load_trials
 from analysis.sections import Section, paper_sections, trial_sections
 from analysis.settings import comparable_settings
 from analysis.training_tables import metrics_by_epoch
 from analysis.trial_tables import CURVE_METRICS
 from study import record_names as names
-
-# Sections that are there only where their data are.
-OPTIONAL = (
-    evaluation_sections.ANCHOR,
-    *beyond_sections.ANCHORS,
-    *search_sections.ANCHORS,
-    *training_sections.ANCHORS,
-    *detail_sections.ANCHORS,
-)
 
 
 @dataclass(frozen=True)
@@ -30,13 +26,17 @@ class Reading:
 
     Attributes:
         launches: of `analysis.runs.load_studies`.
+        launched: of `analysis.provenance.load_launched`.
         trials: of `analysis.runs.load_trials`.
+        answer: to the question, in at most three sentences.
         sections: of the report, in its order.
         notes: one on each group of trials that was left out of comparisons.
     """
 
     launches: pd.DataFrame
+    launched: pd.DataFrame
     trials: pd.DataFrame
+    answer: str
     sections: list[Section]
     notes: list[str]
 
@@ -52,21 +52,37 @@ def read_sections(store_uri: str, studies: Sequence[str]) -> Reading:
         AnalysisError: there is no store, no study of that name, or it has no trials.
     """
     launches = load_studies(store_uri, studies)
+    launched = load_launched(store_uri, launches["run_id"])
     trials = load_trials(store_uri, studies)
+    provenance = load_provenance(store_uri, launches["run_id"])
     finished = trials.loc[trials["outcome"] == names.FINISHED, "run_id"]
     predictions = load_predictions(store_uri, finished)
     shown = {metric for metrics in CURVE_METRICS.values() for metric in metrics}
-    history = load_history(store_uri, trials["run_id"], sorted(shown | metrics_by_epoch(trials)))
+    history = load_history(store_uri, trials["run_id"], sorted({*shown, *metrics_by_epoch(trials), names.EPOCH_SECONDS}))
     settings, notes = comparable_settings(trials, predictions)
     fine_tuned = fine_tuned_trials(trials)["run_id"]
     of_fine_tuning = {evaluation: load_predictions(store_uri, fine_tuned, evaluation) for evaluation in FINE_TUNINGS}
+    seconds = history.loc[history["metric"] == names.EPOCH_SECONDS, "value"]
+    facts = checklist(launches, launched, trials, provenance, predictions, seconds)
     sections = [
         *paper_sections(settings, predictions),
         *detail_sections.detail_sections(settings, trials, history, predictions),
         *evaluation_sections.evaluation_sections(settings, trials, predictions, of_fine_tuning),
+        *claim_sections(settings, predictions),
         *beyond_sections.beyond_sections(settings, trials, predictions),
         *search_sections.search_sections(settings, trials),
         *trial_sections(trials, history, predictions),
         *training_sections.training_sections(history, trials),
+        *record_sections(store_uri, launched, trials, provenance, facts),
     ]
-    return Reading(launches, trials, sections, notes)
+    if launches["corpus_is_synthetic"].any():
+        sections = [_without_comparison(section) for section in sections]
+    frames = {section.anchor: section.frame for section in sections}
+    short = answer(frames["table1"], frames["table2"], frames.get("margin"), trials, list(launched["status"]))
+    return Reading(launches, launched, trials, short, sections, notes)
+
+
+def _without_comparison(section: Section) -> Section:
+    """The section without columns that compare with published numbers, which mean nothing on a synthetic corpus."""
+    compared = page_tables.DIFFERENCES_TO_PUBLISHED
+    return replace(section, columns=[column for column in section.columns if column not in compared])

@@ -1,27 +1,33 @@
-"""The report: one offline HTML page that answers the study's question, and a CSV file of every table."""
+"""The report: one offline HTML page that answers the study's question, and every table as files."""
 
-import os
+import json
 import platform
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from importlib import metadata, resources
 from pathlib import Path
+from typing import Any
 
 import jinja2
 import pandas as pd
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from plotly.offline import get_plotlyjs
 
 from analysis import published
-from analysis.reading import OPTIONAL, read_sections
+from analysis.index_page import FACTS_FILE
+from analysis.reading import read_sections
+from analysis.record_links import run_address
 from analysis.sections import Section
 from analysis.summary import control_lines, margin_lines, summary_lines
+from analysis.table_files import csv_link, write_tables, write_whole
 
 _LIBRARIES = ("acl-study", "mlflow-skinny", "pandas", "plotly", "scipy", "statsmodels")
+_OUR_FILES = re.compile(r"[a-z0-9-]+\.(csv|md|tex)")
 
 
 def write_report(store_uri: str, studies: Sequence[str], folder: Path) -> Path:
-    """Write `index.html` and a CSV file of every table into `folder`; the page opens without a network.
+    """Write `index.html` into `folder`, its facts (`report.json`) and every table as files; the page opens without a network.
 
     Args:
         store_uri: MLflow tracking store, e.g. `sqlite:////home/me/acl/mlflow.db`.
@@ -35,56 +41,94 @@ def write_report(store_uri: str, studies: Sequence[str], folder: Path) -> Path:
         AnalysisError: there is no store, no study of that name, or it has no trials.
     """
     reading = read_sections(store_uri, studies)
-    sections = reading.sections
-    page = _page(reading.launches, reading.trials, sections, reading.notes)
+    launches, sections = reading.launches, reading.sections
+    generated = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    rows = _launch_rows(store_uri, launches.merge(reading.launched, on="run_id"), reading.trials)
+    page = _page(launches, sections, {"answer": reading.answer, "generated": generated, "launches": rows, "notes": reading.notes})
     folder.mkdir(parents=True, exist_ok=True)
-    for anchor in {*OPTIONAL} - {section.anchor for section in sections}:  # of an earlier report that had the section
-        (folder / f"{anchor}.csv").unlink(missing_ok=True)
-    for section in sections:
-        _write_whole(folder / f"{section.anchor}.csv", section.frame.to_csv(index=False))
-    return _write_whole(folder / "index.html", page)
+    files = write_tables(sections, folder, list(dict.fromkeys(launches["corpus"])))
+    _replace_facts(folder, _facts(launches, reading.trials, reading.answer, generated, files))
+    return write_whole(folder / "index.html", page)
 
 
-def _page(launches: pd.DataFrame, trials: pd.DataFrame, sections: list[Section], notes: list[str]) -> str:
-    by_anchor = {section.anchor: section.frame for section in sections}
-    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
-    template = environment.from_string((resources.files("analysis") / "report.html").read_text(encoding="utf-8"))
-    return template.render(
+def _page(launches: pd.DataFrame, sections: list[Section], texts: dict[str, Any]) -> str:
+    frames = {section.anchor: section.frame for section in sections}
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("analysis", "."),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters["code"] = _with_code
+    return environment.get_template("report.html").render(
         title=", ".join(dict.fromkeys(launches["study"])),
-        generated=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         corpora=list(dict.fromkeys(launches["corpus"])),
         departures=launches[launches["departures"] != ""].drop_duplicates("study", keep="last").to_dict("records"),
         synthetic=bool(launches["corpus_is_synthetic"].any()),
         questions=launches.drop_duplicates("study", keep="last").to_dict("records"),
-        summary=summary_lines(by_anchor["table1"], by_anchor["table2"]) + margin_lines(by_anchor.get("margin")),
-        controls=control_lines(by_anchor.get("null")),
-        notes=notes,
+        summary=summary_lines(frames["table1"], frames["table2"]) + margin_lines(frames.get("margin")),
+        controls=control_lines(frames.get("null")),
         sections=sections,
-        launches=_launch_rows(launches, trials),
+        csv_link=csv_link,
         source=published.source(),
         versions={"Python": platform.python_version()} | {name: metadata.version(name) for name in _LIBRARIES},
         plotly_js=Markup(get_plotlyjs()),
+        css=_own("report.css"),
+        js=_own("report.js"),
+        **texts,
     )
 
 
-def _launch_rows(launches: pd.DataFrame, trials: pd.DataFrame) -> list[dict[str, object]]:
+def _with_code(text: str) -> Markup:
+    """The text escaped, what is between backticks as code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
+
+
+def _own(name: str) -> Markup:
+    return Markup((resources.files("analysis") / name).read_text(encoding="utf-8"))
+
+
+def _facts(launches: pd.DataFrame, trials: pd.DataFrame, short: str, generated: str, files: list[str]) -> dict[str, Any]:
+    """What the index of all reports shows of this one, and the names of its tables' files."""
+    return {
+        "title": ", ".join(dict.fromkeys(launches["study"])),
+        "question": " ".join(dict.fromkeys(launches["question"])),
+        "answer": short,
+        "corpus": "; ".join(dict.fromkeys(launches["corpus"])),
+        "generated": generated,
+        "trials": len(trials),
+        "files": files,
+    }
+
+
+def _replace_facts(folder: Path, facts: dict[str, Any]) -> None:
+    """Write the report's facts, and delete tables of an earlier report that this one lacks."""
+    path = folder / FACTS_FILE
+    for name in _earlier_files(path):
+        if name not in facts["files"] and _OUR_FILES.fullmatch(name):
+            (folder / name).unlink(missing_ok=True)
+    write_whole(path, json.dumps(facts, ensure_ascii=False, indent=1))
+
+
+def _earlier_files(path: Path) -> Iterable[str]:
+    try:
+        return [str(name) for name in json.loads(path.read_text(encoding="utf-8"))["files"]]
+    except (OSError, ValueError, KeyError, TypeError):  # none, or not ours
+        return []
+
+
+def _launch_rows(store_uri: str, launches: pd.DataFrame, trials: pd.DataFrame) -> list[dict[str, object]]:
     runs = trials["study"].value_counts()
     return [
         {
-            "study": launch.study,
-            "launched": f"{launch.start_time:%Y-%m-%d %H:%M UTC}",
-            "profile": launch.profile,
-            "corpus": launch.corpus,
-            "run_id": launch.run_id,
-            "trials": int(runs.get(launch.study, 0)),
+            "study": launch["study"],
+            "launched": f"{launch['start_time']:%Y-%m-%d %H:%M UTC}",
+            "profile": launch["profile"],
+            "corpus": launch["corpus"],
+            "run_id": launch["run_id"],
+            "href": run_address(store_uri, launch["experiment_id"], launch["run_id"]),
+            "trials": int(runs.get(launch["study"], 0)),
         }
-        for launch in launches.itertuples()
+        for launch in launches.to_dict("records")
     ]
-
-
-def _write_whole(path: Path, text: str) -> Path:
-    """Write beside the target and rename: a reader sees the old file or the new one, never a part."""
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
-    return path

@@ -1,30 +1,25 @@
-"""MLflow records as tidy frames. The only module of `analysis` that knows MLflow; names come from `study.record_names`."""
+"""MLflow records as tidy frames; the names come from `study.record_names`.
+
+Histories and predictions of runs that are over are kept in a cache (`analysis.cache`); a run that is resumed is read anew.
+"""
 
 import difflib
-import os
 import re
-import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
+import numpy as np
 import pandas as pd
-from mlflow import MlflowClient
-from mlflow.entities import Run
-from mlflow.exceptions import MlflowException
+import pyarrow as pa
+import pyarrow.compute as pc
 
+from analysis.cache import cached
+from analysis.prediction_files import prediction_rows
+from analysis.tracking import AnalysisError, Store, is_over
 from study import record_names as names
 
-os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # else a bar for every predictions file
-
 UNFINISHED = "unfinished"  # outcome of a trial that is running, or was when its driver died
-_SQLITE = "sqlite:///"
-_PAGE = 1000
 _FIXED = ("run_id", "study", "confirms", "corpus", "sweep", "trial_id", "outcome", "objective", "changed_settings", "start_time")
-
-
-class AnalysisError(ValueError):
-    """The records do not hold what was asked for; the message is one line with rule, value and remedy."""
 
 
 def load_studies(store_uri: str, studies: Sequence[str]) -> pd.DataFrame:
@@ -36,8 +31,7 @@ def load_studies(store_uri: str, studies: Sequence[str]) -> pd.DataFrame:
     Raises:
         AnalysisError: there is no store, or no study of that name in it.
     """
-    client, experiment = _open(store_uri)
-    launches = _search(client, experiment, f"tags.`{names.KIND}` = '{names.KIND_STUDY}'")
+    launches = Store(store_uri).search(f"tags.`{names.KIND}` = '{names.KIND_STUDY}'")
     known = sorted({run.data.tags.get(names.STUDY, "") for run in launches})
     for name in studies:
         if name not in known:
@@ -63,45 +57,55 @@ def load_studies(store_uri: str, studies: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(rows).sort_values(["start_time", "run_id"], ignore_index=True)
 
 
+def known_studies(store_uri: str) -> list[str]:
+    """Names of the studies in the store, sorted.
+
+    Raises:
+        AnalysisError: there is no store.
+    """
+    launches = Store(store_uri).search(f"tags.`{names.KIND}` = '{names.KIND_STUDY}'")
+    return sorted({run.data.tags.get(names.STUDY, "") for run in launches})
+
+
 def load_trials(store_uri: str, studies: Sequence[str]) -> pd.DataFrame:
     """One row per trial of all launches of the named studies, oldest first.
 
     Columns: run_id, study, confirms (the study whose winners it repeats, or empty), corpus, sweep, trial_id, outcome, objective
     (several are separated by ", "), changed_settings (whether they changed while it ran), start_time (UTC), every parameter under
-    its dotted name (numbers and booleans parsed), and the last value of every metric under its dotted name. Trials that were
-    stopped or failed are kept; they have no test metrics.
+    its dotted name (numbers and booleans parsed), and the last value of every metric of a trial under its dotted name; what other
+    tools have logged (the load of the machine, say) is left out. Trials that were stopped or failed are kept; they have no test
+    metrics.
 
     Raises:
         AnalysisError: there is no store, or no study of that name in it.
     """
-    launches = load_studies(store_uri, studies)
-    client, experiment = _open(store_uri)
-    fixed, parameters, metrics = [], [], []
-    for launch in launches.itertuples():
-        kind = f"tags.`{names.KIND}` = '{names.KIND_TRIAL}'"
-        for run in _search(client, experiment, f"{kind} and tags.`{names.STUDY_RUN}` = '{launch.run_id}'"):
-            tags = run.data.tags
-            fixed.append(
-                {
-                    "run_id": run.info.run_id,
-                    "study": launch.study,
-                    "confirms": launch.confirms,
-                    "corpus": launch.corpus,
-                    "sweep": tags.get(names.SWEEP, ""),
-                    "trial_id": tags.get(names.TRIAL_ID, ""),
-                    "outcome": tags.get(names.OUTCOME, UNFINISHED),
-                    "objective": tags.get(names.OBJECTIVE, ""),
-                    "changed_settings": names.CHANGED_SETTINGS in tags,
-                    "start_time": pd.Timestamp(run.info.start_time, unit="ms", tz="UTC"),
-                }
-            )
-            parameters.append(run.data.params)
-            metrics.append(run.data.metrics)
-    if not fixed:
+    launches = load_studies(store_uri, studies).set_index("run_id", drop=False)
+    found = Store(store_uri).records({names.STUDY_RUN: launches["run_id"].tolist(), names.KIND: [names.KIND_TRIAL]})
+    if not found:
         raise AnalysisError(f"study {', '.join(studies)} has no trials yet; let it run, or resume it")
-    typed = pd.DataFrame(parameters).apply(_parsed)
-    frame = pd.concat([pd.DataFrame(fixed), typed, pd.DataFrame(metrics)], axis=1)
-    return frame.sort_values(["start_time", "run_id"], ignore_index=True)
+    found.sort(key=lambda record: (record.start_time, record.run_id))
+    of_launch = {launch["run_id"]: launch for launch in launches.to_dict("records")}
+    fixed = []
+    for record in found:
+        tags, launch = record.tags, of_launch[record.tags[names.STUDY_RUN]]
+        fixed.append(
+            {
+                "run_id": record.run_id,
+                "study": launch["study"],
+                "confirms": launch["confirms"],
+                "corpus": launch["corpus"],
+                "sweep": tags.get(names.SWEEP, ""),
+                "trial_id": tags.get(names.TRIAL_ID, ""),
+                "outcome": tags.get(names.OUTCOME, UNFINISHED),
+                "objective": tags.get(names.OBJECTIVE, ""),
+                "changed_settings": names.CHANGED_SETTINGS in tags,
+                "start_time": pd.Timestamp(record.start_time, unit="ms", tz="UTC"),
+            }
+        )
+    parameters = pd.DataFrame([record.params for record in found])
+    metrics = pd.DataFrame([record.metrics for record in found])
+    metrics = metrics[[name for name in metrics.columns if name.startswith(names.METRIC_PREFIXES)]]
+    return pd.concat([pd.DataFrame(fixed), parameters[parameter_names(parameters)].apply(_parsed), metrics], axis=1)
 
 
 def load_history(store_uri: str, run_ids: Iterable[str], metrics: Sequence[str] | None = None) -> pd.DataFrame:
@@ -112,13 +116,14 @@ def load_history(store_uri: str, run_ids: Iterable[str], metrics: Sequence[str] 
         run_ids: runs to read.
         metrics: dotted names to read; None reads all.
     """
-    client, _ = _open(store_uri)
-    rows = []
-    for run_id in run_ids:
-        logged = client.get_run(run_id).data.metrics
-        for metric in sorted(logged if metrics is None else set(metrics) & set(logged)):
-            rows += [(run_id, point.step, metric, point.value) for point in client.get_metric_history(run_id, metric)]
-    return pd.DataFrame(rows, columns=["run_id", "epoch", "metric", "value"])
+    store, run_ids = Store(store_uri), [*dict.fromkeys(run_ids)]
+
+    def states(of: list[str]) -> dict[str, str | None]:
+        return {run_id: f"{end.status} {end.end_time}" if is_over(end) else None for run_id, end in store.ends(of).items()}
+
+    wanted = ("all",) if metrics is None else ("these", *sorted(set(metrics)))
+    rows = cached(("histories", store.uri, *wanted), run_ids, states, lambda of: store.points(of, metrics))
+    return _in_order(rows, run_ids)
 
 
 def load_predictions(store_uri: str, run_ids: Iterable[str], evaluation: str = names.EVALUATION_CLASSIFIER) -> pd.DataFrame:
@@ -133,30 +138,8 @@ def load_predictions(store_uri: str, run_ids: Iterable[str], evaluation: str = n
     Raises:
         AnalysisError: a run has no predictions, or they are not of this version's form.
     """
-    client, _ = _open(store_uri)
-    text = [names.PREDICTION_SPLIT, names.PREDICTION_CLIP, names.PREDICTION_LABEL, names.PREDICTION_PREDICTED]
-    read = [names.PREDICTION_EVALUATION, *text, names.PREDICTION_PATCHES]  # not the probabilities, most of the file
-    frames = []
-    with tempfile.TemporaryDirectory() as folder:
-        for run_id in run_ids:
-            try:
-                file = client.download_artifacts(run_id, names.PREDICTIONS_FILE, folder)
-            except (MlflowException, OSError):
-                raise AnalysisError(
-                    f"run {run_id} has no {names.PREDICTIONS_FILE}; delete the run or restore its artifacts"
-                ) from None
-            try:
-                # A class or a clip may be called "NA" or "None"; those are names, not gaps.
-                frame = pd.read_csv(file, usecols=read, dtype=dict.fromkeys(read[:-1], str), keep_default_na=False)
-            except ValueError:  # of pandas: a column that is not there, an empty file
-                raise AnalysisError(
-                    f"{names.PREDICTIONS_FILE} of run {run_id} lacks one of the columns {', '.join(read)}; "
-                    "an older version wrote it: run the trial again, or delete the run"
-                ) from None
-            frame = frame[frame[names.PREDICTION_EVALUATION] == evaluation]
-            frames.append(frame.assign(run_id=run_id))
-    columns = ["run_id", *text, names.PREDICTION_PATCHES]
-    return pd.concat(frames, ignore_index=True)[columns] if frames else pd.DataFrame(columns=columns)
+    run_ids = [*dict.fromkeys(run_ids)]
+    return _in_order(prediction_rows(Store(store_uri), run_ids, evaluation), run_ids)
 
 
 @dataclass(frozen=True)
@@ -176,7 +159,7 @@ def find_trial(store_uri: str, reference: str) -> FoundTrial:
     Raises:
         AnalysisError: there is no store, no such trial, or several.
     """
-    client, experiment = _open(store_uri)
+    store = Store(store_uri)
     study, slash, trial_id = reference.rpartition("/")
     if slash and "'" not in reference:
         condition = f"tags.`{names.STUDY}` = '{study}' and tags.`{names.TRIAL_ID}` = '{trial_id}'"
@@ -184,9 +167,9 @@ def find_trial(store_uri: str, reference: str) -> FoundTrial:
         condition = f"attributes.run_id LIKE '{reference}%'"
     else:
         raise AnalysisError(f"{reference!r} names no trial; pass an MLflow run id or its first 6 characters, or STUDY/TRIAL")
-    found = _search(client, experiment, f"tags.`{names.KIND}` = '{names.KIND_TRIAL}' and {condition}")
+    found = store.search(f"tags.`{names.KIND}` = '{names.KIND_TRIAL}' and {condition}")
     if not found:
-        raise AnalysisError(f"no trial {reference!r} in {store_uri}; {_near(client, experiment, study, trial_id)}")
+        raise AnalysisError(f"no trial {reference!r} in {store_uri}; {_near(store, study, trial_id)}")
     if len(found) > 1:
         several = ", ".join(run.info.run_id for run in found[:3])
         raise AnalysisError(f"{reference!r} names {len(found)} trials ({several}, …); pass a whole run id")
@@ -195,10 +178,10 @@ def find_trial(store_uri: str, reference: str) -> FoundTrial:
     return FoundTrial(run.info.run_id, tags[names.STUDY], tags[names.SWEEP], tags[names.TRIAL_ID], outcome)
 
 
-def _near(client: MlflowClient, experiment: str, study: str, trial_id: str) -> str:
+def _near(store: Store, study: str, trial_id: str) -> str:
     """What to pass instead of a trial that is not there."""
     kind = f"tags.`{names.KIND}` = '{names.KIND_TRIAL}'"
-    trials = _search(client, experiment, f"{kind} and tags.`{names.STUDY}` = '{study}'") if study and "'" not in study else []
+    trials = store.search(f"{kind} and tags.`{names.STUDY}` = '{study}'") if study and "'" not in study else []
     known = sorted({run.data.tags.get(names.TRIAL_ID, "") for run in trials})
     close = difflib.get_close_matches(trial_id, known, n=1)
     if close:
@@ -213,25 +196,10 @@ def parameter_names(trials: pd.DataFrame) -> list[str]:
     return [name for name in trials.columns if name not in _FIXED and not name.startswith(names.METRIC_PREFIXES)]
 
 
-def _open(store_uri: str) -> tuple[MlflowClient, str]:
-    if store_uri.startswith(_SQLITE) and not Path(store_uri.removeprefix(_SQLITE)).exists():
-        raise AnalysisError(f"no store at {store_uri.removeprefix(_SQLITE)}; run a study first, or name its store")
-    client = MlflowClient(store_uri)
-    experiment = client.get_experiment_by_name(names.EXPERIMENT)
-    if experiment is None:
-        raise AnalysisError(f"the store has no experiment {names.EXPERIMENT!r}; run a study first, or name its store")
-    return client, experiment.experiment_id
-
-
-def _search(client: MlflowClient, experiment: str, condition: str) -> list[Run]:
-    runs: list[Run] = []
-    token = None
-    while True:
-        page = client.search_runs([experiment], condition, max_results=_PAGE, order_by=["attributes.start_time"], page_token=token)
-        runs += page
-        token = page.token
-        if not token:
-            return runs
+def _in_order(rows: pa.Table, run_ids: Sequence[str]) -> pd.DataFrame:
+    """The rows by run in the order of the runs, in their own order in each."""
+    place = pc.index_in(rows["run_id"], pa.array(run_ids, pa.string())).to_numpy()
+    return rows.take(np.argsort(place, kind="stable")).to_pandas()
 
 
 def _parsed(column: pd.Series) -> pd.Series:

@@ -1,13 +1,16 @@
 """The sections of the report that hold a table: what each shows, what to mind, and which study fills it."""
 
+import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
 from markupsafe import Markup
 
-from analysis import figures, page_tables, published, tables, trial_figures, trial_tables
+from analysis import drawn_curves, figures, page_tables, published, tables, trial_figures, trial_tables
 from analysis.settings import without_margin_sweeps
 
 _LINEAR_EVALUATION = {
@@ -16,12 +19,17 @@ _LINEAR_EVALUATION = {
 }
 
 
+_OVER = "difference is over seeds and test clips where each side has several seeds, else paired over test clips"
+# Plotly reads some HTML in texts. Of what stands in angle brackets only these are ours; all else is part of a name.
+_NO_TAG = re.compile(r"<(?!/?(?:br|b|i|sub|sup|extra)>)")
+
+
 @dataclass(frozen=True)
 class Section:
     """A part of the page with one table.
 
     Attributes:
-        anchor: id of the section; its table is written to `<anchor>.csv`.
+        anchor: id of the section; its table is written to `<anchor>.csv` and `<anchor>.md`.
         title: heading.
         text: what is shown and what to mind, a line for each paragraph.
         frame: the table.
@@ -29,6 +37,7 @@ class Section:
         missing: the one line that stands there when the table is empty.
         draw: table -> figure; None where the table stands alone.
         folded: whether the table is folded away below its figure.
+        latex: whether the table is written to `<anchor>.tex`, too.
     """
 
     anchor: str
@@ -39,9 +48,10 @@ class Section:
     missing: str
     draw: Callable[[pd.DataFrame], go.Figure] | None = None
     folded: bool = False
+    latex: bool = False
 
     @property
-    def rows(self) -> list[list[tuple[str, str]]]:
+    def rows(self) -> list[list[page_tables.Cell]]:
         """Formatted cells."""
         return page_tables.formatted(self.frame, self.columns)
 
@@ -52,17 +62,27 @@ class Section:
 
     @property
     def figure(self) -> Markup | None:
-        """The figure as HTML, without plotly.js."""
+        """The figure as JSON that may stand in a script element; names from the runs in it are text, not tags."""
         plot = self.plot
         if plot is None:
             return None
-        html = plot.to_html(
-            full_html=False,
-            include_plotlyjs=False,
-            div_id=f"figure-{self.anchor}",
-            config={"displaylogo": False, "responsive": True, "toImageButtonOptions": {"filename": self.anchor, "scale": 2}},
-        )
-        return Markup(html)  # plotly escapes "<" in the data
+        content = _as_text(json.loads(plot.to_json()))
+        return Markup(json.dumps(content, separators=(",", ":")).replace("<", "\\u003c"))
+
+    @property
+    def label(self) -> str:
+        """The section in a sentence, for those who cannot see its figure."""
+        first = re.split(r"(?<=[.!?])\s", self.text, maxsplit=1)[0]
+        return f"{self.title}. {first}" if first else self.title
+
+
+def _as_text(content: Any) -> Any:
+    """The figure with every "<" escaped that begins no tag of ours."""
+    if isinstance(content, dict):
+        return {name: _as_text(value) for name, value in content.items()}
+    if isinstance(content, list):
+        return [_as_text(value) for value in content]
+    return _NO_TAG.sub("&lt;", content) if isinstance(content, str) else content
 
 
 def paper_sections(settings: pd.DataFrame, predictions: pd.DataFrame) -> list[Section]:
@@ -87,10 +107,11 @@ def _table_sections(settings: pd.DataFrame, predictions: pd.DataFrame, left_out:
             "table1",
             "Table 1: supervised, by training subset",
             "Test accuracy with 95 % interval. The setting with margin is the one with the highest validation accuracy; the "
-            f"difference is paired over test clips. Seeds: baseline / with margin.{candidates}",
+            f"{_OVER}. Seeds: baseline / with margin.{candidates}",
             tables.table1(settings, predictions),
             page_tables.TABLE1,
             "No supervised trial has finished; the study table1-supervised fills this table.",
+            latex=True,
         ),
         Section(
             "table2",
@@ -99,6 +120,7 @@ def _table_sections(settings: pd.DataFrame, predictions: pd.DataFrame, left_out:
             table2,
             page_tables.TABLE2,
             "No trial of either mode has finished; the studies table1-supervised and table2-ssl fill this table.",
+            latex=True,
         ),
     ]
 
@@ -145,6 +167,7 @@ def _figure_sections(candidates: pd.DataFrame, settings: pd.DataFrame, predictio
 def trial_sections(trials: pd.DataFrame, history: pd.DataFrame, predictions: pd.DataFrame) -> list[Section]:
     """Sections about the trials themselves: search landscape, training curves, counts."""
     curves = trial_tables.curves_table(history, trials)
+    drawn, bands = drawn_curves.drawn_curves(curves, trials), drawn_curves.curve_bands(curves)
     counts = trial_tables.counts_table(trials)
     return [
         Section(
@@ -162,19 +185,18 @@ def trial_sections(trials: pd.DataFrame, history: pd.DataFrame, predictions: pd.
         Section(
             "curves",
             "Training curves",
-            "A line for each trial: blue without margin, shades of orange with. Losses of different α do not compare, "
-            "accuracies do.",
+            drawn_curves.curves_text(curves, drawn),
             curves,
             [],
             "No trial has reported an epoch yet.",
-            trial_figures.curves_figure,
+            lambda _: trial_figures.curves_figure(drawn, bands),
         ),
         Section("counts", "Trials by outcome", "", counts, page_tables.all_columns(counts), ""),
     ]
 
 
 def _table2_text(table2: pd.DataFrame, settings: pd.DataFrame) -> str:
-    text = "Test accuracy with 95 % interval; each ACL row is the best on validation, its difference paired over test clips. "
+    text = f"Test accuracy with 95 % interval; each ACL row is the best on validation, its {_OVER}. "
     text += "Published SSL accuracies weigh each clip by its number of patches, so those rows compare the patch-weighted figures."
     protocols = set(settings["linear_evaluation"].dropna()) if "linear_evaluation" in settings else set()
     text += "".join(_LINEAR_EVALUATION[protocol] for protocol in sorted(protocols))

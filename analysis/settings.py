@@ -8,6 +8,7 @@ over fewer is the more likely to be extreme. `study.selection` has the same rule
 seeds another study on the page has added.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import pandas as pd
@@ -117,9 +118,12 @@ def _has_all_seeds(trials: pd.DataFrame) -> pd.Series:
 def _means_over_seeds(trials: pd.DataFrame, predictions: pd.DataFrame) -> pd.DataFrame:
     patches = predictions[predictions["split"] == TEST].groupby("run_id")["patches"].agg(["size", effective_clips])
     val_clips = clips_of_runs(predictions, VAL)
+    setting = ["mode", *_SETTING.values()]
+    own = trials.reindex(columns=[*setting, "run_id", "candidate", "probe.protocol", *_MEANS])  # a group of few columns is fast
     rows = []
-    for _, group in trials.groupby(["mode", *_SETTING.values()], dropna=False, sort=True):
-        run_id = group["run_id"].iloc[0]
+    for _, group in own.groupby(setting, dropna=False, sort=True):
+        first = group.iloc[0]
+        run_id = first["run_id"]
         clips, effective = patches.loc[run_id]
         means = group[list(_MEANS)].mean().rename(_MEANS)
         low, high = interval_over_seeds(group[names.TEST_ACCURACY], clips)
@@ -127,12 +131,12 @@ def _means_over_seeds(trials: pd.DataFrame, predictions: pd.DataFrame) -> pd.Dat
         weighted_low, weighted_high = interval_over_seeds(group[names.TEST_PATCH_WEIGHTED_ACCURACY], effective)
         rows.append(
             {
-                **group.iloc[0][["mode", *_SETTING.values()]].to_dict(),
+                **first[setting].to_dict(),
                 "seeds": len(group),
                 "candidate": bool(group["candidate"].all()),
                 "run_ids": tuple(group["run_id"]),
                 "test_clips": int(clips),
-                "linear_evaluation": group.iloc[0].get("probe.protocol"),
+                "linear_evaluation": first["probe.protocol"] if "probe.protocol" in trials else None,
                 **means.to_dict(),
                 "low": low,
                 "high": high,
@@ -164,8 +168,8 @@ class Pair(NamedTuple):
         """What may be said about the winner on the test clips; None where one side is missing."""
         if self.baseline is None or self.acl is None:
             return None
-        candidates = [correct_clips(predictions, run_ids) for run_ids in self.others["run_ids"]]
-        return claim(correct_clips(predictions, self.baseline["run_ids"]), candidates, list(self.others.index).index(self.acl.name))
+        baseline, *candidates = correct_of_settings(predictions, [self.baseline["run_ids"], *self.others["run_ids"]])
+        return claim(baseline, candidates, list(self.others.index).index(self.acl.name))
 
 
 NO_PAIR = Pair(None, None, pd.DataFrame())
@@ -223,6 +227,18 @@ def correct_clips(predictions: pd.DataFrame, run_ids: tuple[str, ...]) -> pd.Dat
     """Whether each test clip was classified correctly: clips as index, a column per run."""
     rows = predictions[predictions["run_id"].isin(run_ids) & (predictions["split"] == TEST)]
     return rows.assign(correct=rows["label"] == rows["predicted"]).pivot(index="clip", columns="run_id", values="correct")
+
+
+def correct_of_settings(predictions: pd.DataFrame, settings: Sequence[tuple[str, ...]]) -> list[pd.DataFrame]:
+    """`correct_clips` of the runs of each setting, by one pass over the predictions."""
+    whole = correct_clips(predictions, tuple(run_id for run_ids in settings for run_id in run_ids))
+    known = set(whole.columns)
+    columns = [sorted(known.intersection(run_ids)) for run_ids in settings]
+    if not whole.isna().any(axis=None):
+        return [whole[own] for own in columns]
+    # Runs that were tested on other clips have gaps here, which are not theirs.
+    sides = (whole[own].dropna(how="all") for own in columns)
+    return [side if side.isna().any(axis=None) else side.astype(bool) for side in sides]
 
 
 def _best(settings: pd.DataFrame) -> pd.Series | None:

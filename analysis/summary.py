@@ -1,10 +1,10 @@
-"""The short answer at the top of the report, from Tables 1 and 2, accuracy by margin and the negative control."""
+"""The lines below the answer at the top of the report: each comparison of Tables 1 and 2, by margin, and the negative control."""
 
 from typing import Any, NamedTuple
 
 import pandas as pd
 
-from analysis.page_tables import percent, plain, points
+from analysis.formats import percent, plain, points
 from analysis.wording import capitalised, place
 
 

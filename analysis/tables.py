@@ -27,7 +27,7 @@ _FIG3 = {
     "plain_high": "high",
     "seeds": "seeds",
 }
-_WEIGHTED = ("patch_weighted", "patch_weighted_low", "patch_weighted_high")
+WEIGHTED = ("patch_weighted", "patch_weighted_low", "patch_weighted_high")
 
 
 def table1(settings: pd.DataFrame, predictions: pd.DataFrame) -> pd.DataFrame:
@@ -63,7 +63,7 @@ def table2(settings: pd.DataFrame, predictions: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for pair, prefix, measure in ((supervised, "supervised", "accuracy"), (ssl, "SSL", "patch_weighted")):
         for method, side in ((f"{prefix} baseline", pair.baseline), (f"{prefix} with ACL", pair.acl)):
-            values = _values(side, {name: name for name in (*_SIDE, *_WEIGHTED, "alpha", "margin", "temperature")})
+            values = _values(side, {name: name for name in (*_SIDE, *WEIGHTED, "alpha", "margin", "temperature")})
             compared = pair if side is pair.acl else NO_PAIR  # the baseline's row has no difference
             expected = published.table2()[method]
             rows.append(
@@ -144,7 +144,7 @@ def alpha_table(settings: pd.DataFrame) -> pd.DataFrame:
             line = line_over_alpha(group)
             if mode == SELF_SUPERVISED:
                 line = line.drop(columns=["accuracy", "low", "high"])
-                line = line.rename(columns=dict(zip(_WEIGHTED, ("accuracy", "low", "high"), strict=True)))
+                line = line.rename(columns=dict(zip(WEIGHTED, ("accuracy", "low", "high"), strict=True)))
             line["measure"] = "patch-weighted" if mode == SELF_SUPERVISED else "plain"
             parts.append(line)
     if not parts:

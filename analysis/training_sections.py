@@ -89,8 +89,8 @@ def early_sentence(rows: list[dict[Any, Any]]) -> str:
         return f"{where}: early stopping does not look safe here; no epoch before the end ranks the trials as the end does."
     return (
         f"{where}: early stopping looks safe here from {percent(safe['fraction']).removesuffix('.0')} % of the epochs on: there "
-        f"Kendall's τ is {safe['tau']:.2f} [{safe['tau_low']:.2f}, {safe['tau_high']:.2f}], and the better third "
-        "holds the best trial."
+        f"Kendall's τ is {safe['tau']:.2f} [{safe['tau_low']:.2f}, {safe['tau_high']:.2f}], and the better third holds the best "
+        "trial."
     )
 
 

@@ -11,6 +11,8 @@ CURVE_METRICS = {
     SUPERVISED: (names.TRAIN_LOSS, names.VAL_EPOCH_ACCURACY),
     SELF_SUPERVISED: (names.TRAIN_LOSS, names.VAL_EPOCH_KNN_ACCURACY),
 }
+# The validation accuracy that every trial of the mode has, also one that was stopped early.
+VALIDATION = {SUPERVISED: names.VAL_ACCURACY, SELF_SUPERVISED: names.VAL_KNN_ACCURACY}
 _SHARES = {names.VAL_ACCURACY: VAL, names.VAL_KNN_ACCURACY: VAL, names.TEST_ACCURACY: TEST}  # shares of the split's clips
 _COLUMNS = {
     "study": "study",
@@ -78,8 +80,10 @@ def curves_table(history: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
         trials: of `analysis.runs.load_trials`.
     """
     table = trials.reindex(columns=["run_id", *_COLUMNS]).rename(columns=_COLUMNS).merge(history, on="run_id")
-    shown = [metric in CURVE_METRICS.get(mode, ()) for mode, metric in zip(table["mode"], table["metric"], strict=True)]
-    return table[pd.Series(shown, index=table.index, dtype=bool)].sort_values(
+    shown = pd.Series(False, index=table.index)
+    for mode, metrics in CURVE_METRICS.items():
+        shown |= table["mode"].eq(mode) & table["metric"].isin(metrics)
+    return table[shown].sort_values(
         ["mode", "metric", "alpha", "run_id", "epoch"], ascending=[False, True, True, True, True], ignore_index=True
     )
 

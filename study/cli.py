@@ -28,7 +28,7 @@ from study.options import (
     StudyArgument,
     given_resources,
 )
-from study.results_cli import results_app
+from study.results_cli import report, results_app
 
 PROJECT_PACKAGES = ("acl", "study", "analysis")
 
@@ -163,25 +163,6 @@ def resume(
 
     study = with_resources(load_launched(Home(home), name), given_resources(cpus, gpus))
     launch_study(study, Home(home), address, store)
-
-
-@app.command()
-def report(
-    names: Annotated[list[str], typer.Argument(help="Names of launched studies; several go into one page.")],
-    store: StoreOption = None,
-    home: HomeOption = DEFAULT_HOME,
-    out: Annotated[Path | None, typer.Option("--out", help="Folder of the report; default: reports/ in the home folder.")] = None,
-) -> None:
-    """Write one offline HTML page, and every table as CSV.
-
-    Example: acl-study report table1-supervised table2-ssl
-    """
-    from analysis.report import write_report
-    from study.commands import existing_store
-
-    places = Home(home)
-    page = write_report(existing_store(places, store, names), names, out or places.report(names))
-    print(f"report: {page}")
 
 
 @app.command()

@@ -208,8 +208,10 @@ def serve_records(store_uri: str, port: int) -> None:
         StudyError: the port is taken.
         typer.Exit: the server failed.
     """
+    from study.mlflow_store import address_of_runs
+
     if store_uri.startswith(("http://", "https://")):
-        print(f"MLflow: {store_uri} (a server of its own: open it in a browser)")
+        print(f"MLflow: {store_uri.rstrip('/')}/{address_of_runs(store_uri)} (a server of its own: open it in a browser)")
         return
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -217,7 +219,7 @@ def serve_records(store_uri: str, port: int) -> None:
             probe.bind((LOOPBACK, port))
         except OSError:
             raise StudyError(f"port {port} is taken, perhaps by another acl-study ui; choose another with --port") from None
-    print(f"MLflow: http://{LOOPBACK}:{port}  (Ctrl-C ends it)", flush=True)
+    print(f"MLflow: http://{LOOPBACK}:{port}/{address_of_runs(store_uri)}  (Ctrl-C ends it)", flush=True)
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store_uri, "--host", LOOPBACK, "--port", str(port)]
     command += ["--workers", "1", "--uvicorn-opts", "--log-level warning"]
     quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true", "PYTHONWARNINGS": "ignore"}

@@ -36,9 +36,14 @@ class Home:
         """A synthetic corpus."""
         return self.root.resolve() / "corpora" / f"synthetic-{size}-seed{seed}"
 
+    @property
+    def reports(self) -> Path:
+        """All reports, and their index."""
+        return self.root.resolve() / "reports"
+
     def report(self, studies: list[str]) -> Path:
         """Report of one or several studies."""
-        return self.root.resolve() / "reports" / "+".join(studies)
+        return self.reports / "+".join(studies)
 
 
 def invocation(action: str, home: Home) -> str:

@@ -1,5 +1,6 @@
 """The MLflow store behind two errors: what it will never take, and what it may take later."""
 
+import json
 import logging
 import os
 from collections.abc import Callable
@@ -26,6 +27,11 @@ for _noisy in ("alembic", "mlflow.store.db.utils", "mlflow.tracking.fluent"):
 
 _SQLITE = "sqlite:///"
 _EXPERIMENT_KIND = "mlflow.experimentKind"  # without it MLflow's page opens on its views of language models
+# A view of the run table with the columns that say what a run found; MLflow's own shows none of them at first.
+_VIEW = "acl-study"
+_VIEW_TAG = f"mlflow.sharedViewState.{_VIEW}"
+_METRIC_COLUMNS = (names.VAL_ACCURACY, names.VAL_KNN_ACCURACY, names.TEST_ACCURACY, names.mean_of(names.VAL_ACCURACY), names.SEEDS)
+_SETTING_COLUMNS = ("mode", "data.subset", "loss.alpha", "loss.margin", "loss.temperature", "seed")
 _PAGE = 1000
 # What MLflow answers when the request itself is wrong; anything else may be different in a moment.
 _REFUSALS = ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS", "BAD_REQUEST", "INVALID_STATE")
@@ -74,11 +80,27 @@ def experiment_of(client: mlflow.MlflowClient, store_uri: str) -> str:
     """
     experiment = client.get_experiment_by_name(names.EXPERIMENT)
     if experiment is not None:
+        if _VIEW_TAG not in experiment.tags:
+            client.set_experiment_tag(experiment.experiment_id, _VIEW_TAG, _view())
         return str(experiment.experiment_id)
     database = Path(store_uri.removeprefix(_SQLITE)) if store_uri.startswith(_SQLITE) else None
     artifacts = (database.resolve().parent / "artifacts").as_uri() if database else None
-    kind = {_EXPERIMENT_KIND: "custom_model_development"}
-    return str(client.create_experiment(names.EXPERIMENT, artifact_location=artifacts, tags=kind))
+    tags = {_EXPERIMENT_KIND: "custom_model_development", _VIEW_TAG: _view()}
+    return str(client.create_experiment(names.EXPERIMENT, artifact_location=artifacts, tags=tags))
+
+
+def _view() -> str:
+    """Newest first, which keeps seeds below their settings and settings below their study."""
+    columns = [f"metrics.`{name}`" for name in _METRIC_COLUMNS] + [f"params.`{name}`" for name in _SETTING_COLUMNS]
+    return json.dumps(
+        {"orderByKey": "attributes.start_time", "orderByAsc": False, "selectedColumns": ["attributes.`Duration`", *columns]}
+    )
+
+
+@in_words
+def address_of_runs(store_uri: str) -> str:
+    """Where on MLflow's page the runs are, with `_view`."""
+    return f"#/experiments/{experiment_of(mlflow.MlflowClient(store_uri), store_uri)}/runs?viewStateShareKey={_VIEW}"
 
 
 @in_words

@@ -48,6 +48,30 @@ def best(
 
 
 @results_app.command()
+def compare(
+    first: Annotated[str, typer.Argument(help="Name of a launched study, or a trial: STUDY/TRIAL or its run id.")],
+    second: Annotated[str, typer.Argument(help="The same, to compare it with.")],
+    store: StoreOption = None,
+    home: HomeOption = DEFAULT_HOME,
+) -> None:
+    """Print what differs between two studies or two trials: settings, and test accuracies clip by clip; write their curves.
+
+    Example: acl-study compare table2-ssl table2-paper
+    """
+    from analysis.comparing import compare as compare_sides
+    from analysis.comparing import compared_lines
+    from analysis.comparing_curves import write_curves
+    from study.commands import existing_store
+
+    places = Home(home)
+    kept = existing_store(places, store, [first.partition("/")[0]])
+    compared = compare_sides(kept, first, second)
+    print("\n".join(compared_lines(compared)))
+    file = f"{first} and {second}.html".replace("/", " ")
+    print(f"learning curves: {write_curves(kept, compared, places.reports / 'compared' / file)}")
+
+
+@results_app.command()
 def confirm(
     name: Annotated[str, typer.Argument(help="Name of a study that has ended.")],
     seeds: Annotated[int | None, typer.Option("--seeds", min=2, help="How many fresh seeds; default: 5.")] = None,
@@ -71,6 +95,45 @@ def confirm(
     kept = existing_store(places, None, [name])
     again = confirmation_study(study, places, kept, seeds, given_resources(cpus, gpus))
     launch_study(again, places, address, None if kept == places.store_uri else kept)
+
+
+@results_app.command()
+def report(
+    names: Annotated[list[str], typer.Argument(help="Names of launched studies; several go into one page.")],
+    store: StoreOption = None,
+    home: HomeOption = DEFAULT_HOME,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder of the report; default: reports/ in the home folder.")] = None,
+    gate: Annotated[
+        bool,
+        typer.Option("--gate", help="Compare all results on FSDnoisy18k with the published ones; status 1 where one lies outside."),
+    ] = False,
+) -> None:
+    """Write one offline HTML page, every table as files, and the index of all reports.
+
+    Example: acl-study report table1-supervised table2-ssl
+    """
+    from analysis.gate import gate_lines, gate_table
+    from analysis.index_page import write_index
+    from analysis.report import write_report
+    from study.commands import existing_store
+    from study.mlflow_store import RecordError, StoreUnavailableError
+    from study.report_records import log_report
+
+    places = Home(home)
+    kept = existing_store(places, store, names)
+    page = write_report(kept, names, out or places.report(names))
+    print(f"report: {page}")
+    if out is None:
+        print(f"all reports: {write_index(places.reports)}")
+    try:
+        log_report(kept, names, page.parent)
+    except (RecordError, StoreUnavailableError) as error:
+        print(f"the report is not logged in MLflow: {error}")
+    if gate:
+        table = gate_table(kept, names)
+        print("\n".join(gate_lines(table)))
+        if not table["inside"].all():
+            raise typer.Exit(1)
 
 
 @results_app.command()

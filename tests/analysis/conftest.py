@@ -38,6 +38,7 @@ class FakeRecords:
         self.client = MlflowClient(self.uri)
         self.experiment = self.client.create_experiment(names.EXPERIMENT, artifact_location=(folder / "artifacts").as_uri())
         self.runs = 0
+        self.studies: dict[str, str] = {}  # run of a study → its name
 
     def study(
         self,
@@ -57,7 +58,9 @@ class FakeRecords:
             names.PROFILE: "mini" if departures else "recipe",
             names.DEPARTURES: departures,
         }
-        return self._run(tags)
+        run_id = self._run(tags)
+        self.studies[run_id] = name
+        return run_id
 
     def trial(
         self,
@@ -79,6 +82,7 @@ class FakeRecords:
         ssl = mode == "self-supervised"
         tags = {
             names.KIND: names.KIND_TRIAL,
+            names.STUDY: self.studies[parent],
             names.STUDY_RUN: parent,
             names.SWEEP: sweep,
             names.TRIAL_ID: f"trial{self.runs:04d}",

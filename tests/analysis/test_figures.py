@@ -109,3 +109,41 @@ def test_a_line_for_each_trial_baseline_in_its_own_colour(study):
     assert len(lines) == len(study.trials)
     assert sum(line.line.color == BASELINE for line in lines) == 4
     assert sum(line.line.dash == "dot" for line in lines) == 1
+
+
+def curves_of(study, values):
+    epochs = range(1, len(values) + 1)
+    history = pd.DataFrame(
+        [
+            (run_id, epoch, names.TRAIN_LOSS, value)
+            for run_id in study.trials["run_id"]
+            for epoch, value in zip(epochs, values, strict=True)
+        ],
+        columns=["run_id", "epoch", "metric", "value"],
+    )
+    return curves_figure(curves_table(history, study.trials))
+
+
+def test_a_curve_of_one_epoch_is_a_mark_and_one_of_many_a_line(study):
+    assert {line.mode for line in curves_of(study, [1.0]).data if line.x[0] is not None} == {"lines+markers"}
+    assert {line.mode for line in curves_of(study, [1.0] * 30).data if line.x[0] is not None} == {"lines"}
+
+
+@pytest.mark.parametrize(
+    ("losses", "step"), [([1.02, 1.0], 0.005), ([2.0, 1.0], 0.2), ([900.0, 300.0], 200.0), ([10.0, 0.1], None), ([1.0, 1.0], None)]
+)
+def test_a_narrow_axis_of_losses_has_ticks_in_equal_steps(study, losses, step):
+    axis = curves_of(study, losses).layout.yaxis
+    assert axis.type == "log"
+    assert axis.dtick == (None if step is None else f"L{step:g}")
+    assert (axis.tickvals is None) == (step is not None)
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "expected"), [((0.5, 0.5), (0.48, 0.52)), ((1.0, 1.0), (0.96, 1.0)), ((0.313, 0.62), (0.31, 0.62))]
+)
+def test_a_colour_bar_has_different_whole_percents_within_0_and_100(fakes, accuracies, expected):
+    for alpha, val in zip((1.0, 0.5), accuracies, strict=True):
+        fakes.add(alpha, val=val, correct=50)
+    bar = search_figure(search_table(fakes.trials, fakes.predictions)).layout.coloraxis
+    assert (bar.cmin, bar.cmax) == pytest.approx(expected)

@@ -1,3 +1,4 @@
+import base64
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -13,9 +14,14 @@ from analysis.tables import alpha_table, fig2_table, fig3_table, table1, table2
 from analysis.trial_tables import search_table
 from study import record_names as names
 
-SECTIONS = ["table1", "table2", "fig2", "fig3", "alpha", "plane", "confusion", "importance", "parallel"]
-SECTIONS += ["search", "curves", "counts", "stopped"]
+SECTIONS = ["table1", "table2", "fig2", "fig3", "alpha", "plane", "confusion", "on-test", "published", "importance", "parallel"]
+SECTIONS += ["search", "curves", "counts", "stopped", "failed", "checklist", "runs"]
 FIGURES = ["fig2", "fig3", "alpha", "plane", "confusion", "parallel", "search", "curves", "stopped"]
+FILES = [
+    *(f"{name}.csv" for name in SECTIONS),
+    *(f"{name}.md" for name in SECTIONS if name != "curves"),  # whose table is on no page
+    *("table1.tex", "table2.tex", "report.json", "index.html"),
+]
 
 
 class Page(HTMLParser):
@@ -54,15 +60,14 @@ def page(report):
 
 
 def test_the_page_loads_nothing_but_itself(page):
-    own_files = {f"{section}.csv" for section in SECTIONS}
-    assert all(link.startswith(("#", "data:")) or link in own_files for link in page.loads)
+    assert all(link.startswith(("#", "data:")) for link in page.loads)
     assert not {"iframe", "img"} & set(page.tags)
 
 
 def test_sections_come_in_order_and_contents_point_at_them(page):
-    anchors = [name for name in page.ids if not name.startswith("figure-")]
-    assert anchors == ["question", "summary", *SECTIONS, "methods", "provenance"]
-    assert [link[1:] for link in page.loads if link.startswith("#")] == anchors
+    anchors = [name for name in page.ids if not name.startswith("figure-") and name != "theme"]
+    assert anchors == ["question", "summary", *SECTIONS[:-2], "methods", *SECTIONS[-2:], "provenance"]
+    assert [link[1:] for link in page.loads if link.startswith("#")] == ["summary", *anchors]  # the first skips the header
     assert [name for name in page.ids if name.startswith("figure-")] == [f"figure-{section}" for section in FIGURES]
 
 
@@ -136,7 +141,7 @@ def test_csv_files_are_the_tables(report, quickstart):
     for name, table in expected.items():
         written = pd.read_csv(report.parent / f"{name}.csv", keep_default_na=True)
         pd.testing.assert_frame_equal(written, table.replace("", float("nan")), check_dtype=False, check_exact=False)
-    assert sorted(file.name for file in report.parent.iterdir()) == sorted([*(f"{name}.csv" for name in SECTIONS), "index.html"])
+    assert sorted(file.name for file in report.parent.iterdir()) == sorted(FILES)
 
 
 def test_the_same_records_give_the_same_page(report, quickstart, tmp_path):
@@ -146,7 +151,39 @@ def test_the_same_records_give_the_same_page(report, quickstart, tmp_path):
     again = write_report(quickstart.uri, ["quickstart"], tmp_path)
     assert undated(again) == undated(report)
     write_report(quickstart.uri, ["quickstart"], tmp_path)  # replaces its own files
-    assert len(list(tmp_path.iterdir())) == len(SECTIONS) + 1
+    assert sorted(file.name for file in tmp_path.iterdir()) == sorted(FILES)
+
+
+def test_the_page_itself_holds_the_csv_files(report, page):
+    held = {link.partition("base64,")[2] for link in page.loads if link.startswith("data:text/csv")}
+    assert {base64.b64decode(text).decode() for text in held} == {
+        (report.parent / f"{name}.csv").read_text(encoding="utf-8") for name in SECTIONS
+    }
+
+
+def test_cells_are_sorted_by_what_is_behind_them(report):
+    html = report.read_text(encoding="utf-8").split('<section id="table1">')[1].split("</section>")[0]
+    assert '<td class="number" data-sort="0.1">+10.0 [' in html
+    assert '<td class="text">noisy small</td>' in html
+
+
+def test_what_compares_with_the_paper_is_hidden_on_a_synthetic_corpus_only(page, records, tmp_path):
+    assert "ours − published" not in page.text
+    records.trial(records.study("real", departures=""), alpha=1.0)
+    assert "ours − published" in Page(write_report(records.uri, ["real"], tmp_path).read_text(encoding="utf-8")).text
+
+
+def test_trials_that_failed_or_were_stopped_are_listed_with_the_reason(records, tmp_path):
+    study = records.study("mine")
+    records.trial(study, alpha=1.0)
+    failed = records.trial(study, alpha=0.4, outcome=names.FAILED, epochs=0)
+    records.client.set_tag(failed, names.REASON, "out of memory")
+    records.trial(study, alpha=0.3, outcome=names.STOPPED)
+    write_report(records.uri, ["mine"], tmp_path)
+    table = pd.read_csv(tmp_path / "failed.csv").set_index("outcome")
+    assert table["reason"].to_dict() == {names.FAILED: "out of memory", names.STOPPED: "stopped by the scheduler"}
+    assert "loss.alpha 0.4" in table.loc[names.FAILED, "settings"]
+    assert table.loc[names.FAILED, "run_id"] == failed
 
 
 def test_everything_from_the_records_is_escaped(records, tmp_path):
@@ -157,7 +194,8 @@ def test_everything_from_the_records_is_escaped(records, tmp_path):
     html = write_report(records.uri, ["<b>mine</b>"], tmp_path / "report").read_text(encoding="utf-8")
     assert "<script>alert(1)" not in html
     assert "<b>mine" not in html
-    assert html.split("<body", 1)[1].count("<script") == 5  # one for each of the figures 2, alpha, confusion, search and curves
+    # one for each of the figures 2, alpha, confusion, search and curves, and the page's own
+    assert html.split("<body", 1)[1].count("<script") == 6
     assert "&lt;/script&gt;&lt;script&gt;alert(1)&lt;/script&gt;" in html
 
 

@@ -37,7 +37,7 @@ def test_all_launches_of_a_study_are_gathered_and_no_others(records):
 
 
 def test_more_trials_than_a_page(records, monkeypatch):
-    monkeypatch.setattr("analysis.runs._PAGE", 2)
+    monkeypatch.setattr("analysis.tracking._PAGE", 2)
     study = records.study("mine")
     written = [records.trial(study, alpha=1.0, outcome=names.STOPPED) for _ in range(5)]
     assert load_trials(records.uri, ["mine"])["run_id"].tolist() == written

@@ -1,6 +1,7 @@
+import pandas as pd
 import pytest
 
-from analysis.settings import comparable_settings, pick, pick_self_supervised
+from analysis.settings import comparable_settings, correct_clips, correct_of_settings, pick, pick_self_supervised
 from analysis.statistics import interval_over_seeds, wilson_interval
 from study import record_names as names
 
@@ -153,3 +154,15 @@ def test_trials_that_changed_their_settings_or_repeat_winners_on_the_page_are_le
     assert pick(settings).acl["accuracy"] == 0.55
     assert any("population-based training" in note for note in notes)
     assert any("1 trials (mine-confirm) repeat winners" in note for note in notes)
+
+
+def test_correct_clips_of_several_settings_are_those_of_each(fakes):
+    for seed in range(4):
+        fakes.add(alpha=0.5, val=0.5, correct=40 + seed, seed=seed)
+    predictions = fakes.predictions
+    settings = [("run001", "run000"), ("run002",), ("run003",), ("absent",)]
+    other_clips = (predictions["run_id"] == "run003") & (predictions["split"] == "test")
+    for frame in (predictions, predictions.assign(clip=predictions["clip"].mask(other_clips, "x" + predictions["clip"]))):
+        for found, run_ids in zip(correct_of_settings(frame, settings[:3]), settings, strict=False):
+            pd.testing.assert_frame_equal(found, correct_clips(frame, run_ids))
+        assert correct_of_settings(frame, settings)[3].shape[1] == 0

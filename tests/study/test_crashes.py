@@ -104,7 +104,7 @@ def test_a_study_survives_one_death_after_the_other(command: tuple[object, ...],
         ("ctrl-c", 130, "Ctrl-C: incomplete, ", cut),
         ("raylet", 130, "resume crash", break_mirrored),  # or Ray ends the process itself, with status 1
         ("ctrl-c twice", 130, "", lose_storage),
-        ("group", -signal.SIGKILL, "", cut),
+        ("group", -signal.SIGKILL, "", lose_predictions),
         ("sigterm", 130, "SIGTERM: incomplete, ", None),
     ]
     for way, status, line, damage in strikes:
@@ -152,16 +152,3 @@ def test_a_study_whose_disk_is_full_ends_with_a_line_and_goes_on_when_there_is_r
         resumed = acl_study("resume", "crash", "--home", home)
         assert resumed.returncode == 0, resumed.err  # type: ignore[attr-defined]
         assert_whole(home, "crash", undisturbed)
-
-
-def test_a_trial_whose_predictions_are_lost_before_its_end_is_noted_writes_them_again(
-    command: tuple[object, ...], undisturbed: Results, tmp_path: Path
-) -> None:
-    home = tmp_path / "home"
-    process = acl_study(*command, home, wait=False)
-    wait_for_epochs(process, home, more=9)
-    strike(process, "group")
-    process.communicate()
-    lose_predictions(home, process.pid)
-    assert acl_study(*command, home).returncode == 0
-    assert_whole(home, "crash", undisturbed)

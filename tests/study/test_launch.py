@@ -146,6 +146,18 @@ def test_the_report_command_writes_a_page_with_tables(finished_home: Path, tmp_p
     assert sorted([float(clean["baseline_accuracy"]), float(clean["acl_accuracy"])]) == pytest.approx(sorted(accuracies))
 
 
+def test_mlflow_has_the_report_and_the_answer_below_the_question(finished_home: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("no file of the report")
+    assert acl_study("report", "smoke", "--home", finished_home, "--out", tmp_path).returncode == 0
+    (study,) = runs(finished_home, names.KIND_STUDY)
+    facts = json.loads((tmp_path / "report.json").read_text())
+    note = study.data.tags["mlflow.note.content"]
+    assert note.index(study.data.tags[names.QUESTION]) < note.index(facts["answer"])
+    logged = mlflow.MlflowClient(store(finished_home)).list_artifacts(study.info.run_id, "report")
+    assert {Path(each.path).name for each in logged} == {path.name for path in tmp_path.iterdir()} - {"mine.txt"}
+    assert mlflow.artifacts.load_text(f"{study.info.artifact_uri}/report/index.html") == (tmp_path / "index.html").read_text()
+
+
 def test_the_ui_serves_the_records_until_ctrl_c(finished_home: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -178,7 +190,7 @@ def test_a_store_of_its_own_is_remembered_and_a_deleted_folder_starts_anew(tiny_
     home, database = tmp_path / "home", tmp_path / "elsewhere" / "records.db"
     database.parent.mkdir()
     content = yaml.safe_load(SMOKE.read_text())
-    content["sweeps"] = [content["sweeps"][0]]
+    content["sweeps"] = [content["sweeps"][0] | {"space": {"loss.alpha": {"grid": [0.5]}}}]
     study = tmp_path / "study.yaml"
     study.write_text(yaml.safe_dump(content))
     launch = ("run", study, "--data", tiny_corpus, "--home", home, "--store", f"sqlite:///{database}")

@@ -1,0 +1,147 @@
+"""The reproducibility checklist: what a reader needs to repeat the study, filled from its records."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from analysis.formats import plain
+from analysis.runs import UNFINISHED
+from analysis.settings import TEST, VAL, clips_of_runs
+from study import record_names as names
+
+_UNKNOWN = "–"
+_RULE = f"{names.VAL_ACCURACY}: mean validation accuracy over seeds, ties to the larger α; test accuracies choose nothing"
+_ERROR_BARS = (
+    "95 %; with one seed over the choice of clips (Wilson; paired differences: Newcombe's method 10), with several seeds over "
+    "seeds and clips; see Methods"
+)
+
+
+def checklist(
+    launches: pd.DataFrame,
+    launched: pd.DataFrame,
+    trials: pd.DataFrame,
+    provenance: pd.DataFrame,
+    predictions: pd.DataFrame,
+    seconds: pd.Series,
+) -> dict[str, str]:
+    """Item -> what the records say, lines separated by "\\n".
+
+    Args:
+        launches: of `analysis.runs.load_studies`.
+        launched: of `analysis.provenance.load_launched`.
+        trials: of `analysis.runs.load_trials`.
+        provenance: of `analysis.provenance.load_provenance`.
+        predictions: of `analysis.runs.load_predictions`, of the finished trials.
+        seconds: of training, one value for each epoch of each trial.
+    """
+    runs = launched.merge(launches[["run_id", "study"]], on="run_id").to_dict("records")
+    digests = [f"{run['study']}: {run['digest']}" for run in runs if run["digest"]]
+    return {
+        "Search spaces and bounds": "\n".join(_spaces(runs, trials)),
+        "Runs by outcome": _counts(trials["outcome"]),
+        "Searched for": _values(trials["objective"]),
+        "Selection rule": _RULE,
+        "Seeds": _values(sorted(int(seed) for seed in trials["seed"].dropna().unique())) if "seed" in trials else _UNKNOWN,
+        "Compute": f"{seconds.sum() / 3600:.3g} hours of training, summed over {len(trials)} trials" if len(seconds) else _UNKNOWN,
+        "Hardware": _several(provenance["hardware"]),
+        "Versions": _several(provenance["versions"]),
+        "Code (git commit)": _several(provenance["git_commit"]),
+        "Uncommitted changes": _dirty(provenance["git_dirty"]),
+        "Corpus": _values(launches["corpus"]),
+        "Corpus SHA-256": _several(provenance["corpus_sha256"]),
+        "Features SHA-256": _several(provenance["features_sha256"]),
+        "Study SHA-256": "\n".join(digests) or _UNKNOWN,
+        "Splits": "\n".join(_splits(trials, predictions)) or _UNKNOWN,
+        "Error bars": _ERROR_BARS,
+        "Departures from the recipe": _several(launches["departures"], "none: the published recipe"),
+    }
+
+
+def checklist_table(items: Mapping[str, str]) -> pd.DataFrame:
+    """The checklist as a frame: item, value."""
+    return pd.DataFrame(list(items.items()), columns=["item", "value"])
+
+
+def _spaces(runs: Iterable[Mapping[Any, Any]], trials: pd.DataFrame) -> list[str]:
+    """A line for each sweep; where the study's file is gone, the values that its trials had."""
+    lines = []
+    for run in runs:
+        lines += [f"{run['study']}, {_sweep(sweep)}" for sweep in run["sweeps"]]
+        if run["sweeps"]:
+            continue
+        for sweep, own in trials[trials["study"] == run["study"]].groupby("sweep", sort=False):
+            tried = (
+                f"{name.partition('.')[2]} {_extent(own[name])}" for name in own if _is_searched(name) and own[name].notna().any()
+            )
+            lines.append(f"{run['study']}, {sweep}: tried {'; '.join(tried)}")
+    return lines
+
+
+def _sweep(sweep: Mapping[str, Any]) -> str:
+    space = "; ".join(f"{name} {_dimension(values)}" for name, values in sweep.get("space", {}).items()) or "one setting"
+    scheduler, budget = sweep.get("scheduler", {}).get("name", "none"), sweep.get("budget", {}).get("trials")
+    how = [f"search {sweep.get('search', _UNKNOWN)}", f"seeds {_values(sweep.get('seeds', []))}"]
+    how += [f"scheduler {scheduler}"] if scheduler != "none" else []
+    how += [f"{budget} trials"] if budget is not None else []
+    return f"{sweep.get('name', 'sweep')}: {space} ({', '.join(how)})"
+
+
+def _dimension(values: Mapping[str, Any]) -> str:
+    """One dimension of a space.
+
+    >>> _dimension({"loguniform": [0.05, 1.0], "when": {"mode": ["self-supervised"]}}), _dimension({"grid": [1.0, 0.5]})
+    ('loguniform [0.05, 1.0] when mode self-supervised', 'grid {1.0, 0.5}')
+    """
+    (kind, given), *_ = ((kind, given) for kind, given in values.items() if kind != "when")
+    listed = ", ".join(str(value) for value in given)
+    bounds = f"[{listed}]" if kind.endswith("uniform") else f"{{{listed}}}"
+    when = " and ".join(f"{name} {_values(allowed)}" for name, allowed in values.get("when", {}).items())
+    return f"{kind} {bounds}" + (f" when {when}" if when else "")
+
+
+def _is_searched(name: object) -> bool:
+    return name in ("data.subset", "loss.alpha", "loss.margin", "loss.temperature")
+
+
+def _extent(values: pd.Series) -> str:
+    different = sorted(values.dropna().unique())
+    if len(different) > 6 and pd.api.types.is_numeric_dtype(values):
+        return f"{plain(float(different[0]))} to {plain(float(different[-1]))}"
+    return _values(plain(value) for value in different)
+
+
+def _splits(trials: pd.DataFrame, predictions: pd.DataFrame) -> list[str]:
+    """A line for each mode and number of clips."""
+    clips = trials[["run_id", "mode"]].assign(
+        **{split: trials["run_id"].map(clips_of_runs(predictions, split)) for split in (VAL, TEST)}
+    )
+    groups = clips.dropna().groupby(["mode", VAL, TEST], sort=False).size().reset_index(name="trials").to_dict("records")
+    return [
+        f"{each['mode']}: {each[VAL]:.0f} validation clips, {each[TEST]:.0f} test clips ({each['trials']} trials)"
+        for each in groups
+    ]
+
+
+def _counts(outcomes: pd.Series) -> str:
+    counts = outcomes.value_counts()
+    known = [names.FINISHED, names.STOPPED, names.FAILED, UNFINISHED]
+    return ", ".join(f"{counts.get(name, 0)} {name}" for name in known) + f"; {len(outcomes)} in all"
+
+
+def _dirty(tags: pd.Series) -> str:
+    """How many trials ran with sources that differ from the commit."""
+    words = {"true": "sources differed from the commit", "false": "none", "unknown": "unknown", "": "not recorded"}
+    counts = tags.str.split("; ").explode().value_counts()
+    return "; ".join(f"{words.get(str(value), value)} ({count} trials)" for value, count in counts.items()) or _UNKNOWN
+
+
+def _several(values: pd.Series, nothing: str = _UNKNOWN) -> str:
+    """Different values, a line each, with the number of trials where there are several."""
+    given = values[values != ""].value_counts(sort=False)
+    return "\n".join(f"{value} ({count}×)" if len(given) > 1 else str(value) for value, count in given.items()) or nothing
+
+
+def _values(values: Iterable[object]) -> str:
+    return ", ".join(dict.fromkeys(str(value) for value in values)) or _UNKNOWN

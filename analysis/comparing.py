@@ -1,0 +1,163 @@
+"""Two studies, or two trials, side by side: the settings that differ, and the paired differences of their test results."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from statsmodels.stats.multitest import multipletests
+
+from analysis.claims import claim
+from analysis.page_tables import p_value, percent, points
+from analysis.runs import AnalysisError, find_trial, known_studies, load_predictions, load_trials, parameter_names
+from analysis.settings import comparable_settings, correct_clips
+from analysis.statistics import finding
+from study import record_names as names
+
+SETTING = ["mode", "subset", "alpha", "margin", "temperature"]
+_PLACES = ("data.root", "compute.device", "compute.threads")  # where a run computes is no part of what it computes
+_MOST_VALUES = 6  # of a setting that are listed
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Two sides.
+
+    Attributes:
+        labels: what the sides are called.
+        trials: of both sides, with the column `side`, 0 or 1.
+        differing: of `differing_settings`.
+        pairs: of `paired_table`; empty where nothing can be paired.
+        notes: what was left out.
+    """
+
+    labels: tuple[str, str]
+    trials: pd.DataFrame
+    differing: pd.DataFrame
+    pairs: pd.DataFrame
+    notes: list[str]
+
+
+def compare(store_uri: str, first: str, second: str) -> Compared:
+    """Compare two launched studies, or two trials.
+
+    Args:
+        store_uri: MLflow tracking store.
+        first: name of a study, or a trial as `analysis.runs.find_trial` takes it.
+        second: the same kind.
+
+    Raises:
+        AnalysisError: there is no such study or trial, the two are of different kinds, or they were tested on different clips.
+    """
+    known = known_studies(store_uri)
+    are_studies = first in known, second in known
+    if any(are_studies) and not all(are_studies):
+        study, other = (first, second) if are_studies[0] else (second, first)
+        raise AnalysisError(f"{study} is a study and {other} is none; name two studies ({', '.join(known)}) or two trials")
+    sides = [_study(store_uri, name) if all(are_studies) else _trial(store_uri, name) for name in (first, second)]
+    trials = pd.concat([side.assign(side=number) for number, side in enumerate(sides)], ignore_index=True)
+    finished = [side[side["outcome"] == names.FINISHED] for side in sides]
+    predictions = load_predictions(store_uri, pd.concat(finished)["run_id"].unique())
+    settings, notes = zip(*(comparable_settings(side, predictions) for side in sides), strict=True)
+    pairs = paired_table(*_matched(*settings, by_setting=all(are_studies)), predictions)
+    said = [f"{name}: {note}" for name, side in zip((first, second), notes, strict=True) for note in side]
+    return Compared((first, second), trials, differing_settings(*sides), pairs, said)
+
+
+def differing_settings(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
+    """Settings of which the two sides have other values: setting, first, second; several values of a side as a list."""
+    rows = []
+    for name in dict.fromkeys([*parameter_names(first), *parameter_names(second)]):
+        values = [sorted(set(side[name].dropna().tolist()), key=str) if name in side else [] for side in (first, second)]
+        if values[0] != values[1] and name not in _PLACES:
+            rows.append({"setting": name, "first": _listed(values[0]), "second": _listed(values[1])})
+    return pd.DataFrame(rows, columns=["setting", "first", "second"])
+
+
+def paired_table(first: pd.DataFrame, second: pd.DataFrame, predictions: pd.DataFrame) -> pd.DataFrame:
+    """A row for each place of two equally long frames of settings: second minus first, paired over test clips.
+
+    Columns: those of `SETTING`, first and second (accuracies), difference with low and high (95 %, of this pair alone), p_value,
+    p_corrected (Holm over the rows), claim (settings where both have several seeds, else models), finding (of the corrected
+    p-value), seeds (of the side that has fewer).
+
+    Raises:
+        AnalysisError: the two sides were tested on different clips.
+    """
+    rows: list[dict[str, Any]] = []
+    for (_, one), (_, other) in zip(first.iterrows(), second.iterrows(), strict=True):
+        sides = [correct_clips(predictions, setting["run_ids"]) for setting in (one, other)]
+        if set(sides[0].index) != set(sides[1].index):
+            raise AnalysisError("the two sides were tested on different clips; compare runs on one corpus")
+        found = claim(sides[0], [sides[1]], 0)
+        low, high = found.interval
+        rows.append(
+            {
+                **{name: other[name] for name in SETTING},
+                "first": one["accuracy"],
+                "second": other["accuracy"],
+                "difference": found.difference,
+                "low": low,
+                "high": high,
+                "p_value": found.p_value,
+                "claim": "models" if found.settings is None else "settings",
+                "seeds": min(one["seeds"], other["seeds"]),
+            }
+        )
+    if not rows:
+        return pd.DataFrame()
+    table = pd.DataFrame(rows)
+    table["p_corrected"] = multipletests(table["p_value"], method="holm")[1]
+    table["finding"] = [finding(*pair) for pair in zip(table["difference"], table["p_corrected"], strict=True)]
+    return table
+
+
+def compared_lines(compared: Compared) -> list[str]:
+    """The comparison in words."""
+    first, second = compared.labels
+    lines = ["settings that differ:" if len(compared.differing) else "no setting differs but where they run"]
+    lines += [f"  {row['setting']}: {row['first']} → {row['second']}" for row in compared.differing.to_dict("records")]
+    lines.append(f"test accuracy, {second} − {first}, paired over clips:")
+    if compared.pairs.empty:
+        lines.append("  nothing to pair: no setting has finished in both")
+    for row in compared.pairs.to_dict("records"):
+        number = f"{row['seeds']} seeds" if row["claim"] == "settings" else "one seed: about these trained models only"
+        lines.append(
+            f"  {_setting(row)}: {percent(row['first'])} → {percent(row['second'])} %, {points(row['difference'])} "
+            f"[{points(row['low'])}, {points(row['high'])}] points, {row['finding']} (p {p_value(row['p_corrected'])}; {number})"
+        )
+    if len(compared.pairs) > 1:
+        lines.append(f"  p-values are corrected for {len(compared.pairs)} comparisons (Holm), intervals are those of each alone")
+    return lines + [f"note: {note}" for note in compared.notes]
+
+
+def _study(store_uri: str, name: str) -> pd.DataFrame:
+    return load_trials(store_uri, [name])
+
+
+def _trial(store_uri: str, reference: str) -> pd.DataFrame:
+    found = find_trial(store_uri, reference)
+    trials = load_trials(store_uri, [found.study])
+    return trials[trials["run_id"] == found.run_id]
+
+
+def _matched(first: pd.DataFrame, second: pd.DataFrame, *, by_setting: bool) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The settings that both sides have, in the same order; of two trials the one of each side."""
+    if not by_setting or first.empty or second.empty:
+        return (first, second) if len(first) == len(second) == 1 else (first.iloc[:0], second.iloc[:0])
+    keys = [side[SETTING].astype(object).where(side[SETTING].notna(), None).apply(tuple, axis=1) for side in (first, second)]
+    shared = [key for key in keys[0] if key in set(keys[1])]
+    return tuple(  # type: ignore[return-value]
+        side.set_index(pd.Index(key, tupleize_cols=False)).loc[shared] for side, key in zip((first, second), keys, strict=True)
+    )
+
+
+def _listed(values: Sequence[object]) -> str:
+    shown = ", ".join(f"{value:.4g}" if isinstance(value, float) else str(value) for value in values[:_MOST_VALUES])
+    return f"{shown}, …" if len(values) > _MOST_VALUES else shown or "–"
+
+
+def _setting(row: dict[Any, Any]) -> str:
+    parts = {"α": row["alpha"], "margin": row["margin"], "τ": row["temperature"]}
+    values = ", ".join(f"{name} {value:.3g}" for name, value in parts.items() if pd.notna(value))
+    return f"{row['mode']}, {str(row['subset']).replace('_', ' ')}, {values}"

@@ -1,0 +1,75 @@
+"""The predictions files of runs as one Arrow table. `analysis.runs` makes a frame of it."""
+
+import tempfile
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+
+from analysis.cache import States, cached
+from analysis.database import End
+from analysis.tracking import AnalysisError, Store, is_over, local_artifact
+from study import record_names as names
+
+_FILE = names.PREDICTIONS_FILE
+_TEXT = (names.PREDICTION_SPLIT, names.PREDICTION_CLIP, names.PREDICTION_LABEL, names.PREDICTION_PREDICTED)
+_READ = (names.PREDICTION_EVALUATION, *_TEXT, names.PREDICTION_PATCHES)  # not the probabilities, most of the file
+_KINDS = dict.fromkeys(("run_id", *_TEXT), pa.string()) | {names.PREDICTION_PATCHES: pa.int64()}
+_READING = pa.csv.ReadOptions(use_threads=False)  # the files are small
+_PARSING = pa.csv.ParseOptions(newlines_in_values=True)
+# Text is never taken for a gap: a class or a clip may be called "NA" or "None".
+_CONVERSION = pa.csv.ConvertOptions(include_columns=_READ, column_types={names.PREDICTION_EVALUATION: pa.string(), **_KINDS})
+
+
+def prediction_rows(store: Store, run_ids: list[str], evaluation: str) -> pa.Table:
+    """Predictions of an evaluation, of the runs that are over from the cache: run_id, split, clip, label, predicted, patches.
+
+    Raises:
+        AnalysisError: a run has no predictions, or they are not of this version's form.
+    """
+    ends = store.ends(run_ids)
+    for run_id in run_ids:
+        if run_id not in ends:
+            raise _missing(run_id)
+
+    def states(of: list[str]) -> States:
+        return {run_id: _state(end) for run_id, end in (ends if of == run_ids else store.ends(of)).items()}
+
+    def read(of: list[str]) -> pa.Table:
+        with tempfile.TemporaryDirectory() as folder:
+            tables = [_rows_of_file(store, run_id, ends[run_id], folder, evaluation) for run_id in of]
+        return pa.concat_tables([pa.schema(_KINDS).empty_table(), *tables])
+
+    return cached(("predictions", store.uri, evaluation), run_ids, states, read)
+
+
+def _state(end: End) -> str | None:
+    """What changes when the run goes on, and where its file lies on this machine, when that is written anew or deleted."""
+    if not is_over(end):
+        return None
+    local = local_artifact(end.artifact_uri, _FILE)
+    if local is None:
+        return f"{end.status} {end.end_time}"
+    try:
+        stat = local.stat()
+    except OSError:
+        return None
+    return f"{end.status} {end.end_time} {stat.st_mtime_ns} {stat.st_size}"
+
+
+def _rows_of_file(store: Store, run_id: str, end: End, folder: str, evaluation: str) -> pa.Table:
+    try:
+        rows = pa.csv.read_csv(store.artifact(run_id, end.artifact_uri, _FILE, folder), _READING, _PARSING, _CONVERSION)
+    except OSError:
+        raise _missing(run_id) from None
+    except (KeyError, ValueError):  # of pyarrow: a column that is not there, an empty file
+        raise AnalysisError(
+            f"{_FILE} of run {run_id} lacks one of the columns {', '.join(_READ)}; "
+            "an older version wrote it: run the trial again, or delete the run"
+        ) from None
+    rows = rows.filter(pc.equal(rows[names.PREDICTION_EVALUATION], evaluation)).drop_columns(names.PREDICTION_EVALUATION)
+    return rows.add_column(0, "run_id", pa.repeat(pa.scalar(run_id), len(rows)))
+
+
+def _missing(run_id: str) -> AnalysisError:
+    return AnalysisError(f"run {run_id} has no {_FILE}; delete the run or restore its artifacts")

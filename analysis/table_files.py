@@ -1,0 +1,124 @@
+"""The tables as files: CSV (all columns, unformatted), Markdown, and LaTeX for a paper; and as a link that holds the CSV."""
+
+import base64
+import gzip
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from analysis.sections import Section
+
+SUFFIXES = (".csv", ".md", ".tex")
+_MOST_PLAIN = 200_000  # bytes of CSV in a link; more are compressed
+_IN_LATEX = str.maketrans(
+    {sign: f"\\{sign}" for sign in "&%$#_{}"}
+    | {
+        "\\": r"\textbackslash{}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "<": r"\textless{}",
+        ">": r"\textgreater{}",
+    }
+    | {"α": r"$\alpha$", "τ": r"$\tau$", "−": "$-$", "–": "--", "±": r"$\pm$", "×": r"$\times$", "“": "``", "”": "''"}
+)
+
+
+def write_tables(sections: Sequence[Section], folder: Path, corpora: Sequence[str]) -> list[str]:
+    """Write each section's table as `<anchor>.csv`, `.md`, and `.tex` where it is one for a paper; names of the files.
+
+    Args:
+        sections: of the report; one without columns on the page has no Markdown.
+        folder: exists; files of these names are replaced.
+        corpora: named in the captions of the LaTeX tables.
+    """
+    texts: dict[str, str] = {}
+    for section in sections:
+        texts[f"{section.anchor}.csv"] = csv_text(section)
+        if section.frame.empty or not section.columns:
+            continue
+        texts[f"{section.anchor}.md"] = markdown_text(section)
+        if section.latex:
+            texts[f"{section.anchor}.tex"] = latex_text(section, corpora)
+    for name, text in texts.items():
+        write_whole(folder / name, text)
+    return list(texts)
+
+
+def csv_text(section: Section) -> str:
+    """The whole table, numbers as they are, accuracies as shares."""
+    return section.frame.to_csv(index=False)
+
+
+def csv_link(section: Section) -> tuple[str, str]:
+    """File name and `data:` address of the table; a large one is a compressed file, which pandas, R and Excel's query read."""
+    content = csv_text(section).encode()
+    name, media = f"{section.anchor}.csv", "text/csv;charset=utf-8"
+    if len(content) > _MOST_PLAIN:
+        content, name, media = gzip.compress(content, mtime=0), f"{name}.gz", "application/gzip"
+    return name, f"data:{media};base64,{base64.b64encode(content).decode()}"
+
+
+def markdown_text(section: Section) -> str:
+    """The table as it is on the page, as a pipe table of GitHub's Markdown below its title and text."""
+    align = ["---" if column.kind in ("text", "prose") else "---:" for column in section.columns]
+    titles = [_in_markdown(column.title) for column in section.columns]
+    rows = [titles, align, *([_in_markdown(cell.text) for cell in row] for row in section.rows)]
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    head = [f"# {_in_markdown(section.title)}", *(_in_markdown(line) for line in section.text.splitlines())]
+    return "\n\n".join([*head, "\n".join(lines)]) + "\n"
+
+
+def latex_text(section: Section, corpora: Sequence[str]) -> str:
+    """The table as it is on the page, with rules of booktabs and a caption; as wide as the text."""
+    cells = pd.DataFrame([[_in_latex(cell.text) for cell in row] for row in section.rows])
+    styler = cells.style.hide(axis="index").relabel_index([_in_latex(column.title) for column in section.columns], axis=1)
+    tabular = styler.to_latex(
+        hrules=True, column_format="".join("l" if column.kind in ("text", "prose") else "r" for column in section.columns)
+    )
+    return "\n".join(
+        [
+            "% \\usepackage{booktabs, graphicx}",
+            "\\begin{table*}",
+            "\\centering",
+            f"\\caption{{{_in_latex(caption(section, corpora))}}}",
+            f"\\label{{tab:{section.anchor}}}",
+            f"\\resizebox{{\\textwidth}}{{!}}{{%\n{tabular.rstrip()}}}",
+            "\\end{table*}\n",
+        ]
+    )
+
+
+def caption(section: Section, corpora: Sequence[str]) -> str:
+    """Title and text of the section, then how many seeds and test clips there are and of which corpus."""
+    title = section.title.rpartition(": ")[2]
+    clips = _range(section.frame, ["test_clips"])
+    seeds = _range(section.frame, [name for name in section.frame.columns if name == "seeds" or name.endswith("_seeds")])
+    facts = f"Seeds of a setting: {seeds}; test clips: {clips}; corpus: {', '.join(corpora)}."
+    return " ".join([f"{title[0].upper()}{title[1:]}.", *section.text.splitlines(), facts])
+
+
+def write_whole(path: Path, text: str) -> Path:
+    """Write beside the target and rename: a reader sees the old file or the new one, never a part."""
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, path)
+    return path
+
+
+def _range(frame: pd.DataFrame, columns: list[str]) -> str:
+    numbers = sorted({int(value) for name in columns if name in frame for value in frame[name].dropna()})
+    if not numbers:
+        return "–"
+    return f"{numbers[0]}" if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]}"
+
+
+def _in_markdown(text: str) -> str:
+    for sign, written in (("\\", "\\\\"), ("|", "\\|"), ("<", "&lt;"), ("*", "\\*"), ("_", "\\_"), ("](", "]\\(")):
+        text = text.replace(sign, written)
+    return "<br>".join(text.splitlines())
+
+
+def _in_latex(text: str) -> str:
+    return text.translate(_IN_LATEX)

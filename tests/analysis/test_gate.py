@@ -1,0 +1,73 @@
+"""The gate: published numbers against our intervals, on the published corpus only."""
+
+import re
+
+import pytest
+
+from analysis.gate import gate_lines, gate_table
+from analysis.published_claims import published_sentences, published_table
+from analysis.runs import AnalysisError
+from command_line import call
+
+
+def test_published_values_outside_our_intervals_are_listed(records) -> None:
+    study = records.study("real", corpus="FSDnoisy18k")
+    for alpha, correct in ((1.0, 70), (0.7, 99)):  # published: 70.1 % and 73.6 %
+        records.trial(study, alpha=alpha, val=0.5 + alpha / 10, correct=correct)
+    table = gate_table(records.uri, ["real"])
+    assert table.set_index("what")["inside"].to_dict() == {
+        "Table 1, all, cross-entropy": True,
+        "Table 1, all, with margin": False,
+    }
+    *outside, verdict = gate_lines(table)
+    assert outside == ["outside: Table 1, all, with margin: published 73.6 %, ours 99.0 [94.6, 99.8] %"]
+    assert verdict == "the gate does not hold: 1 of 2 published values lie outside our 95 % intervals (about 0.1 would by chance)"
+
+
+def test_ssl_values_are_compared_patch_weighted_and_fine_tuning_is_there(records) -> None:
+    study = records.study("real", corpus="FSDnoisy18k")
+    for alpha in (1.0, 0.3):
+        others = {"finetune_noisy": 74, "finetune_clean": 80}
+        records.trial(study, alpha=alpha, correct=75, mode="self-supervised", others=others, finetune__on="['noisy', 'clean']")
+    table = gate_table(records.uri, ["real"]).set_index("what")
+    assert {"Table 2, SSL baseline", "fine-tuned, noisy clips, α 0.3", "fine-tuned, clean clips, α 1"} <= set(table.index)
+    assert table.loc["Table 2, SSL baseline", "ours"] != 0.75  # weighted
+    assert gate_lines(table.reset_index())[-1].startswith("the gate holds: 0 of ")
+
+
+@pytest.mark.parametrize("corpus", ["synthetic corpus, small, seed 0", "somebody's own"])
+def test_another_corpus_is_not_compared(records, corpus: str, monkeypatch, capsys) -> None:
+    study = records.study("other", corpus=corpus, synthetic=corpus.startswith("synthetic"))
+    records.trial(study, alpha=1.0)
+    with pytest.raises(AnalysisError, match=re.escape(corpus)):
+        gate_table(records.uri, ["other"])
+    home = str(records.uri).removeprefix("sqlite:///").rsplit("/", 1)[0]
+    assert call(monkeypatch, "report", "other", "--gate", "--home", home, "--store", records.uri) == 1
+    said = capsys.readouterr()
+    assert "report: " in said.out  # the report itself is written
+    assert "nothing to compare; leave --gate out" in said.err
+
+
+def test_a_study_without_published_counterparts_is_refused(records) -> None:
+    records.trial(records.study("real", corpus="FSDnoisy18k"), alpha=1.0, outcome="failed")
+    with pytest.raises(AnalysisError, match="none of the results of real is published"):
+        gate_table(records.uri, ["real"])
+
+
+def test_published_gains_are_tested_as_the_best_of_those_tried() -> None:
+    """By hand for Table 1, noisy_small: 319 and 378 of 947 clips."""
+    table = published_table().set_index("comparison")
+    row = table.loc["supervised, noisy small"]
+    first, second, clips = 319, 378, 947
+    pooled = (first + second) / (2 * clips)
+    z = (second - first) / clips / (pooled * (1 - pooled) * 2 / clips) ** 0.5
+    assert row["p_value"] == pytest.approx(0.0048, abs=0.0003)
+    assert z == pytest.approx(2.82, abs=0.01)
+    assert row["p_corrected"] == pytest.approx(9 * row["p_value"])
+    assert (len(table), table.loc["self-supervised, τ 0.2", "settings_tried"]) == (14, 10)
+    assert table.index[table["finding"] == "better"].tolist() == ["supervised, noisy small"]
+    assert (table["p_corrected"] >= table["p_value"]).all()
+    assert (table["low"] < table["difference"]).all()
+    first_sentence, second_sentence = published_sentences()
+    assert first_sentence.startswith("Of 14 published gains 2 are distinguishable")
+    assert "resolve 2.9 to 4.5 points" in second_sentence

@@ -1,0 +1,61 @@
+import base64
+import gzip
+import io
+
+import pandas as pd
+
+from analysis.page_tables import Column, all_columns
+from analysis.sections import Section
+from analysis.table_files import csv_link, latex_text, markdown_text, write_tables
+
+
+def section_of(frame, **fields):
+    return Section("mine", "Table 9: my results", "About 95 % of α_1.", frame, all_columns(frame), "", **fields)
+
+
+def test_latex_has_the_rules_of_booktabs_and_a_caption_that_says_what_the_numbers_are():
+    frame = pd.DataFrame({"subset": ["a_b & c"], "accuracy": [0.5], "test_clips": [947], "acl_seeds": [3], "baseline_seeds": [1]})
+    lines = latex_text(section_of(frame, latex=True), ["FSDnoisy18k"]).splitlines()
+    rules = [line for line in lines if line.endswith("rule")]
+    assert rules == ["\\toprule", "\\midrule", "\\bottomrule"]
+    assert "a\\_b \\& c & 0.5 & 947 & 3 & 1 \\\\" in lines
+    (caption,) = [line for line in lines if line.startswith("\\caption")]
+    assert caption == (
+        "\\caption{My results. About 95 \\% of $\\alpha$\\_1. Seeds of a setting: 1 to 3; test clips: 947; corpus: FSDnoisy18k.}"
+    )
+
+
+def test_latex_escapes_every_sign_that_it_reads():
+    frame = pd.DataFrame({"name": ["\\input{x} $&%#_{}~^"]})
+    text = latex_text(section_of(frame, latex=True), ["C"])
+    assert r"\textbackslash{}input\{x\} \$\&\%\#\_\{\}\textasciitilde{}\textasciicircum{}" in text
+
+
+def test_markdown_is_one_table_whatever_the_cells_hold():
+    frame = pd.DataFrame({"name": ["a|b", "two\nlines", "<b>"], "value": [0.25, float("nan"), 1.0]})
+    lines = markdown_text(section_of(frame)).splitlines()
+    assert lines[0] == "# Table 9: my results"
+    assert lines[-5:] == ["| name | value |", "| --- | ---: |", "| a\\|b | 0.25 |", "| two<br>lines | – |", "| &lt;b> | 1 |"]
+
+
+def test_a_large_table_is_compressed_in_its_link_and_complete():
+    frame = pd.DataFrame({"number": range(60_000)})
+    name, address = csv_link(section_of(frame))
+    assert name == "mine.csv.gz"
+    content = gzip.decompress(base64.b64decode(address.partition("base64,")[2]))
+    pd.testing.assert_frame_equal(pd.read_csv(io.BytesIO(content)), frame)
+    assert csv_link(section_of(frame)) == (name, address)  # the same table, the same page
+    assert csv_link(section_of(frame.head()))[0] == "mine.csv"
+
+
+def test_files_are_those_that_have_content(tmp_path):
+    full, empty = pd.DataFrame({"a": [1]}), pd.DataFrame({"a": []})
+    columns = [Column("a", lambda row: str(row["a"]))]
+    sections = [
+        Section("full", "Full", "", full, columns, "", latex=True),
+        Section("empty", "Empty", "", empty, columns, "none", latex=True),
+        Section("hidden", "Hidden", "", full, [], ""),
+    ]
+    files = write_tables(sections, tmp_path, ["C"])
+    assert files == ["full.csv", "full.md", "full.tex", "empty.csv", "hidden.csv"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(files)
