@@ -101,6 +101,8 @@ def _cost_text(table: pd.DataFrame) -> str:
         gain = f"{points(winner['difference'])} points [{points(winner['difference_low'])}, {points(winner['difference_high'])}]"
         if winner["difference_low"] > 0:
             price = f", {plain(winner['all_hours'] / (100 * winner['difference']))} hours of search for each"
+        elif winner["difference_high"] < 0:
+            price = ", a loss"
         else:
             price = ", which can be chance: a price for each would say nothing"
         paragraphs.append(f"{spent}; with the winner by validation test accuracy changes by {gain}{price}.")

@@ -140,6 +140,17 @@ def test_a_gain_that_can_be_chance_has_no_price(fakes):
     assert "plane" not in sections
 
 
+def test_a_loss_has_no_price_and_is_no_chance(fakes):
+    fakes.add(1.0, 0.5, 80)
+    fakes.add(0.5, 0.6, 40)
+    history = seconds_of(fakes, [[3600], [3600]])
+    sections = {own.anchor: own for own in detail_sections(fakes.settings(), fakes.trials, history, fakes.predictions)}
+    last = sections["cost"].text.splitlines()[-1]
+    assert "test accuracy changes by −40.0 points" in last
+    assert last.endswith(", a loss.")
+    assert "chance" not in last
+
+
 def test_without_seconds_or_a_pair_there_is_nothing(fakes):
     fakes.add(0.5, 0.6, 51)
     history = pd.DataFrame(columns=["run_id", "epoch", "metric", "value"])
