@@ -52,7 +52,8 @@
         Object.assign(shown.layout, { paper_bgcolor: DARK.paper, plot_bgcolor: DARK.paper });
         shown.layout.font = { ...shown.layout.font, color: DARK.ink };
         const axes = Object.keys(layout).filter((name) => /^[xy]axis\d*$/.test(name));
-        for (const name of axes) Object.assign(shown.layout[name], { gridcolor: DARK.grid, zerolinecolor: DARK.grid, linecolor: DARK.grid });
+        const lines = { gridcolor: DARK.grid, zerolinecolor: DARK.grid, linecolor: DARK.grid };
+        for (const name of axes) Object.assign(shown.layout[name], lines);
         shown.layout.modebar = { color: "#a6acb3", activecolor: DARK.ink, bgcolor: "rgba(0,0,0,0)" };
       }
       shown.layout.width = width; // undefined: that of the page

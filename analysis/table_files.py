@@ -10,7 +10,6 @@ import pandas as pd
 
 from analysis.sections import Section
 
-SUFFIXES = (".csv", ".md", ".tex")
 _MOST_PLAIN = 200_000  # bytes of CSV in a link; more are compressed
 _IN_LATEX = str.maketrans(
     {sign: f"\\{sign}" for sign in "&%$#_{}"}
