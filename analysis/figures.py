@@ -69,7 +69,7 @@ def temperature_figure(table: pd.DataFrame) -> go.Figure:
     figure.add_scatter(**printed, mode="markers", marker=cross, row=1, col=2)
     every = 1 + (len(table) > _MOST_TICKS)
     labels = [f"{value:g}" if not place % every else "" for place, value in enumerate(table["temperature"])]
-    figure.update_xaxes(title="temperature τ", tickvals=table["temperature"], ticktext=labels, tickangle=0, tickfont_size=11)
+    figure.update_xaxes(title="temperature τ", tickvals=table["temperature"], ticktext=labels, tickangle=0)
     figure.update_yaxes(tickformat=".0%", col=3)
     figure.update_layout(height=430)
     return styled(figure)

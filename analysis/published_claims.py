@@ -5,10 +5,11 @@ tables, which Holm's method corrects for. Nothing can be said about seeds: each 
 """
 
 from collections.abc import Iterator
+from functools import cache
 
 import pandas as pd
 from statsmodels.stats.multitest import multipletests
-from statsmodels.stats.proportion import confint_proportions_2indep, test_proportions_2indep
+from statsmodels.stats.proportion import confint_proportions_2indep, proportions_ztest
 
 from analysis import published
 from analysis.power import DISCORDANCE, smallest_difference
@@ -16,6 +17,7 @@ from analysis.published import SELF_SUPERVISED, SUPERVISED
 from analysis.statistics import finding
 
 
+@cache
 def published_table() -> pd.DataFrame:
     """A row for each published gain: Table 1 by subset, then the self-supervised results by temperature.
 
@@ -58,10 +60,10 @@ def _gains() -> Iterator[tuple[str, float, float, dict[float, float]]]:
 
 def _row(comparison: str, alpha: float, baseline: float, tried: dict[float, float]) -> dict[str, object]:
     clips = published.test_clips()
-    counts = {each: (round(share * clips), clips, round(baseline * clips), clips) for each, share in tried.items()}
-    p_values = {each: float(test_proportions_2indep(*count, method="score").pvalue) for each, count in counts.items()}
+    counts = {each: (round(share * clips), round(baseline * clips)) for each, share in tried.items()}
+    p_values = {each: float(proportions_ztest(count, [clips, clips])[1]) for each, count in counts.items()}
     corrected = dict(zip(p_values, multipletests(list(p_values.values()), method="holm")[1], strict=True))
-    low, high = confint_proportions_2indep(*counts[alpha], method="newcomb")
+    low, high = confint_proportions_2indep(counts[alpha][0], clips, counts[alpha][1], clips, method="newcomb")
     best = tried[alpha]
     return {
         "comparison": comparison,

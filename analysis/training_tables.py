@@ -53,7 +53,7 @@ def courses(history: pd.DataFrame, trials: pd.DataFrame) -> Iterator[Course]:
         trials: of `analysis.runs.load_trials`.
     """
     trained = history[history["metric"] == names.TRAIN_LOSS].groupby("run_id")["epoch"].max()
-    history = history[history["epoch"] <= history["run_id"].map(trained)]
+    history = history[history["epoch"] <= history["run_id"].map(trained).astype(float)]
     for _, own in trials[~trials["changed_settings"].astype(bool)].groupby(_PLACE, sort=False):
         objective = own["objective"].iloc[0].split(", ")[0]
         of_sweep = history[history["run_id"].isin(own["run_id"])]

@@ -132,9 +132,8 @@ class StudyPlan:
     @property
     def hours(self) -> tuple[float, float, float]:
         """Shortest, expected and longest, as of a sweep."""
-        launch = LAUNCH_SECONDS / 3600
-        shortest, expected, longest = (launch + sum(sweep.hours[course] for sweep in self.sweeps) for course in range(3))
-        return shortest, expected, longest
+        first, second, third = (sum(sweep.hours[course] for sweep in self.sweeps) + LAUNCH_SECONDS / 3600 for course in range(3))
+        return first, second, third
 
     @property
     def disk_bytes(self) -> int:

@@ -218,7 +218,7 @@ def fine_tuned(records):
 def test_the_section_stands_after_the_papers_and_goes_with_its_trials(fine_tuned, tmp_path):
     html = write_report(fine_tuned.uri, ["fine-tuned"], tmp_path).read_text(encoding="utf-8")
     anchors = re.findall(r'<section id="([\w-]+)">', html)
-    assert anchors[anchors.index("evaluations") - 2 :][:4] == ["fig3", "alpha", "evaluations", "on-test"]
+    assert anchors[anchors.index("evaluations") - 2 :][:4] == ["alpha", "plane", "evaluations", "on-test"]
     section = re.sub(' data-sort="[^"]*"', "", html.split('<section id="evaluations">')[1].split("</section>")[0])
     assert "<h2>Other evaluations of the same encoders</h2>" in section
     assert "on clean clips on a held-out 15 % (rounded for each class) of them" in section
