@@ -21,8 +21,14 @@ _PARSING = pa.csv.ParseOptions(newlines_in_values=True)
 _CONVERSION = pa.csv.ConvertOptions(include_columns=_READ, column_types={names.PREDICTION_EVALUATION: pa.string(), **_KINDS})
 
 
-def prediction_rows(store: Store, run_ids: list[str], evaluation: str) -> pa.Table:
+class _LostError(AnalysisError):
+    """A run has no predictions."""
+
+
+def prediction_rows(store: Store, run_ids: list[str], evaluation: str, *, may_lack: bool = False) -> pa.Table:
     """Predictions of an evaluation, of the runs that are over from the cache: run_id, split, clip, label, predicted, patches.
+
+    With `may_lack` a run without predictions has no rows.
 
     Raises:
         AnalysisError: a run has no predictions, or they are not of this version's form.
@@ -36,9 +42,15 @@ def prediction_rows(store: Store, run_ids: list[str], evaluation: str) -> pa.Tab
         return {run_id: _state(end) for run_id, end in (ends if of == run_ids else store.ends(of)).items()}
 
     def read(of: list[str]) -> pa.Table:
+        tables = [pa.schema(_KINDS).empty_table()]
         with tempfile.TemporaryDirectory() as folder:
-            tables = [_rows_of_file(store, run_id, ends[run_id], folder, evaluation) for run_id in of]
-        return pa.concat_tables([pa.schema(_KINDS).empty_table(), *tables])
+            for run_id in of:
+                try:
+                    tables.append(_rows_of_file(store, run_id, ends[run_id], folder, evaluation))
+                except _LostError:
+                    if not may_lack:
+                        raise
+        return pa.concat_tables(tables)
 
     return cached(("predictions", store.uri, evaluation), run_ids, states, read)
 
@@ -71,5 +83,5 @@ def _rows_of_file(store: Store, run_id: str, end: End, folder: str, evaluation: 
     return rows.add_column(0, "run_id", pa.repeat(pa.scalar(run_id), len(rows)))
 
 
-def _missing(run_id: str) -> AnalysisError:
-    return AnalysisError(f"run {run_id} has no {_FILE}; delete the run or restore its artifacts")
+def _missing(run_id: str) -> "_LostError":
+    return _LostError(f"run {run_id} has no {_FILE}; delete the run or restore its artifacts")

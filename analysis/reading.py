@@ -56,11 +56,17 @@ def read_sections(store_uri: str, studies: Sequence[str]) -> Reading:
     trials = load_trials(store_uri, studies)
     provenance = load_provenance(store_uri, launches["run_id"])
     finished = trials.loc[trials["outcome"] == names.FINISHED, "run_id"]
-    predictions = load_predictions(store_uri, finished)
+    predictions = load_predictions(store_uri, finished, may_lack=True)
+    lost = trials["run_id"].isin(set(finished) - set(predictions["run_id"]))
     shown = {metric for metrics in CURVE_METRICS.values() for metric in metrics}
     history = load_history(store_uri, trials["run_id"], sorted({*shown, *metrics_by_epoch(trials), names.EPOCH_SECONDS}))
-    settings, notes = comparable_settings(trials, predictions)
-    fine_tuned = fine_tuned_trials(trials)["run_id"]
+    settings, notes = comparable_settings(trials[~lost], predictions)
+    if lost.any():
+        where = ", ".join(sorted(trials.loc[lost, "study"].unique()))
+        notes.append(
+            f"{lost.sum()} finished trials ({where}) have lost {names.PREDICTIONS_FILE}: they are left out of comparisons."
+        )
+    fine_tuned = fine_tuned_trials(trials[~lost])["run_id"]
     of_fine_tuning = {evaluation: load_predictions(store_uri, fine_tuned, evaluation) for evaluation in FINE_TUNINGS}
     seconds = history.loc[history["metric"] == names.EPOCH_SECONDS, "value"]
     facts = checklist(launches, launched, trials, provenance, predictions, seconds)

@@ -126,7 +126,9 @@ def load_history(store_uri: str, run_ids: Iterable[str], metrics: Sequence[str] 
     return _in_order(rows, run_ids)
 
 
-def load_predictions(store_uri: str, run_ids: Iterable[str], evaluation: str = names.EVALUATION_CLASSIFIER) -> pd.DataFrame:
+def load_predictions(
+    store_uri: str, run_ids: Iterable[str], evaluation: str = names.EVALUATION_CLASSIFIER, *, may_lack: bool = False
+) -> pd.DataFrame:
     """Predictions of the runs, long: run_id, split, clip, label, predicted, patches; one row per run and clip.
 
     Args:
@@ -134,12 +136,13 @@ def load_predictions(store_uri: str, run_ids: Iterable[str], evaluation: str = n
         run_ids: runs to read.
         evaluation: whose predictions, one of the `EVALUATION_…` of `study.record_names`; the headline's unless another is named.
             A run without that evaluation has no rows.
+        may_lack: whether a run whose file is gone has no rows, and is no error.
 
     Raises:
         AnalysisError: a run has no predictions, or they are not of this version's form.
     """
     run_ids = [*dict.fromkeys(run_ids)]
-    return _in_order(prediction_rows(Store(store_uri), run_ids, evaluation), run_ids)
+    return _in_order(prediction_rows(Store(store_uri), run_ids, evaluation, may_lack=may_lack), run_ids)
 
 
 @dataclass(frozen=True)

@@ -235,3 +235,16 @@ def test_unknown_study_writes_nothing(quickstart, tmp_path):
     with pytest.raises(AnalysisError, match="known: quickstart"):
         write_report(quickstart.uri, ["absent"], tmp_path / "report")
     assert not (tmp_path / "report").exists()
+
+
+def test_a_trial_that_has_lost_its_predictions_costs_the_others_nothing(records, tmp_path):
+    study = records.study("mine")
+    kept = [records.trial(study, alpha=alpha, val=0.6, correct=60) for alpha in (1.0, 0.5)]
+    lost = records.trial(study, alpha=0.3, val=0.9, correct=90)
+    uri = records.client.get_run(lost).info.artifact_uri
+    Path(uri.removeprefix("file://"), names.PREDICTIONS_FILE).unlink()
+    text = Page(write_report(records.uri, ["mine"], tmp_path).read_text(encoding="utf-8")).text
+    assert "1 finished trials (mine) have lost predictions.csv: they are left out of comparisons." in text
+    table = pd.read_csv(tmp_path / "table1.csv").set_index("subset")
+    assert table.loc["all", "alpha"] == 0.5  # the lost one was best on validation
+    assert set(pd.read_csv(tmp_path / "runs.csv")["run_id"]) >= {*kept, lost}
