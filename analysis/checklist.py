@@ -132,9 +132,9 @@ def _counts(outcomes: pd.Series) -> str:
 
 def _dirty(tags: pd.Series) -> str:
     """How many trials ran with sources that differ from the commit."""
-    words = {"true": "sources differed from the commit", "false": "none", "unknown": "unknown", "": "not recorded"}
+    words = {"false": "none", "true": "sources differed from the commit", "unknown": "unknown", "": "not recorded"}
     counts = tags.str.split("; ").explode().value_counts()
-    return "; ".join(f"{words.get(str(value), value)} ({count} trials)" for value, count in counts.items()) or _UNKNOWN
+    return "; ".join(f"{text} ({counts[value]} trials)" for value, text in words.items() if value in counts) or _UNKNOWN
 
 
 def _several(values: pd.Series, nothing: str = _UNKNOWN) -> str:

@@ -29,6 +29,7 @@ def load_provenance(store_uri: str, study_runs: Iterable[str]) -> pd.DataFrame:
         AnalysisError: there is no store.
     """
     found = Store(store_uri).records({names.STUDY_RUN: [*study_runs], names.KIND: [names.KIND_TRIAL]})
+    found.sort(key=lambda record: (record.start_time, record.run_id))
     rows = [
         {"run_id": record.run_id, **{column: record.tags.get(tag, "") for column, tag in _OF_TRIALS.items()}} for record in found
     ]
