@@ -35,7 +35,7 @@ def test_the_first_signal_behind_another_reason_is_the_first(capfd: pytest.Captu
 
 @pytest.mark.slow
 def test_a_study_whose_time_is_over_resumes(tiny_corpus: Path, tmp_path: Path) -> None:
-    home, budget, epochs = tmp_path / "home", 6 / 3600, 60
+    home, budget, epochs = tmp_path / "home", 6 / 3600, 45
     content = yaml.safe_load(SMOKE.read_text())
     content["sweeps"] = [content["sweeps"][0] | {"budget": {"hours": budget}}]
     content["sweeps"][0]["base"]["optim.epochs"] = epochs
