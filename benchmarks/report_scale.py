@@ -32,6 +32,8 @@ import numpy as np
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 
 from analysis import report, runs
+from analysis.training_tables import metrics_by_epoch
+from analysis.trial_tables import CURVE_METRICS
 from study import record_names as names
 
 STUDY = "scale"
@@ -185,7 +187,9 @@ def measure(reading: str, home: Path) -> None:
     else:
         frame = runs.load_trials(uri, [STUDY])
         found["trials"] = time.perf_counter() - begin
-        history = runs.load_history(uri, frame["run_id"], None if reading == "all" else report._CURVES)
+        shown = {metric for metrics in CURVE_METRICS.values() for metric in metrics}
+        read = sorted({*shown, *metrics_by_epoch(frame), names.EPOCH_SECONDS})  # as analysis.reading
+        history = runs.load_history(uri, frame["run_id"], None if reading == "all" else read)
         found["histories"] = time.perf_counter() - begin - found["trials"]
         found["points"] = len(history)
         if reading != "all":
