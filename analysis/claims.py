@@ -5,8 +5,8 @@
 
 A setting that validation has picked among several and that is tested once needs no correction for the first claim: its test clips
 took no part. For the second it does. The luck of a setting's seeds raises its validation accuracy and its test accuracy alike, so
-the best of many on validation is lucky on test too (LOG.md: the error rate of an uncorrected test rises from 5 to as much as 13 %). The claims
-about settings here are corrected for the number of candidates as if they had been picked on test, which covers both.
+the best of many on validation is lucky on test too (LOG.md: without a correction such claims err in up to 13 % of studies). The
+claims about settings here are corrected for the number of candidates as if they had been picked on test, which covers both.
 """
 
 from collections.abc import Sequence
