@@ -6,7 +6,7 @@ import pandas as pd
 
 from analysis.comparisons import compare_settings, largest_gain
 from analysis.published import SELF_SUPERVISED, SUPERVISED
-from analysis.settings import correct_clips, pick
+from analysis.settings import correct_of_settings, pick
 from analysis.statistics import compare_paired, finding
 from analysis.tables import NAN, SUBSETS
 
@@ -34,8 +34,7 @@ def _rows(group: pd.DataFrame, predictions: pd.DataFrame) -> list[dict[str, Any]
     baseline, others = pick(group).baseline, group[group["alpha"] < 1]
     if baseline is None or others.empty:
         return []
-    first = correct_clips(predictions, baseline["run_ids"])
-    sides = [correct_clips(predictions, run_ids) for run_ids in others["run_ids"]]
+    first, *sides = correct_of_settings(predictions, [baseline["run_ids"], *others["run_ids"]])
     of_settings = min(side.shape[1] for side in (first, *sides)) > 1
     compared: list[Any] = compare_settings(first, sides) if of_settings else [compare_paired(first, side) for side in sides]
     corrected = [each.p_value for each in compared] if of_settings else largest_gain(first, sides)

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from analysis import published
-from analysis.published import SELF_SUPERVISED, SUPERVISED
-from analysis.settings import TEST, Pair, pick, pick_self_supervised
-from analysis.tables import SUBSETS, difference_columns
+from analysis.published import SELF_SUPERVISED
+from analysis.settings import TEST, pick
+from analysis.tables import class_pair, difference_columns
 from study import record_names as names
 
 OURS, PUBLISHED = "ours", "published"
@@ -57,8 +57,8 @@ def confusion_table(settings: pd.DataFrame, predictions: pd.DataFrame) -> pd.Dat
         settings: of `analysis.settings.comparable_settings`.
         predictions: of `analysis.runs.load_predictions`.
     """
-    pair, mode = _class_pair(settings)
-    if pair is None or pair.baseline is None or pair.acl is None:
+    pair, mode = class_pair(settings)
+    if pair.baseline is None or pair.acl is None:
         return pd.DataFrame()
     test = predictions[predictions["split"] == TEST]
     sides = {name: _confusions(test, side["run_ids"]) for name, side in (("baseline", pair.baseline), ("acl", pair.acl))}
@@ -114,16 +114,6 @@ def cost_table(settings: pd.DataFrame, trials: pd.DataFrame, history: pd.DataFra
             )
     table = pd.DataFrame(rows)
     return table.dropna(subset=["hours"]).reset_index(drop=True) if len(table) else table
-
-
-def _class_pair(settings: pd.DataFrame) -> tuple[Pair | None, str]:
-    """The pair of Fig. 2: self-supervised, else that of the first complete subset."""
-    pair = pick_self_supervised(settings)
-    if pair.is_complete:
-        return pair, SELF_SUPERVISED
-    supervised = settings[settings["mode"] == SUPERVISED]
-    pairs = [pick(supervised[supervised["subset"] == subset]) for subset in SUBSETS]
-    return next((own for own in pairs if own.is_complete), None), SUPERVISED
 
 
 def _confusions(test: pd.DataFrame, run_ids: tuple[str, ...]) -> pd.DataFrame:

@@ -85,9 +85,7 @@ def fig2_table(settings: pd.DataFrame, predictions: pd.DataFrame) -> pd.DataFram
     Of the self-supervised pair of Table 2; of the supervised pair (subset all, else the next complete one) where no
     self-supervised pair is complete. Column `mode` says which.
     """
-    pair, mode = pick_self_supervised(settings), SELF_SUPERVISED
-    if pair.baseline is None or pair.acl is None:
-        pair, mode = _supervised_pair(settings), SUPERVISED
+    pair, mode = class_pair(settings)
     if pair.baseline is None or pair.acl is None:
         return pd.DataFrame()
     own = predictions["run_id"].isin(pair.baseline["run_ids"]) & (predictions["split"] == TEST)
@@ -157,6 +155,16 @@ def alpha_table(settings: pd.DataFrame) -> pd.DataFrame:
     return ours[[*order, "seed_sd", "val_accuracy", "val_low", "val_high", "published_accuracy"]]
 
 
+def class_pair(settings: pd.DataFrame) -> tuple[Pair, str]:
+    """The pair whose classes are compared, and its mode: self-supervised, else that of the first complete subset, `all` first."""
+    pair = pick_self_supervised(settings)
+    if pair.is_complete:
+        return pair, SELF_SUPERVISED
+    supervised = settings[settings["mode"] == SUPERVISED]
+    pairs = (pick(supervised[supervised["subset"] == subset]) for subset in SUBSETS)
+    return next((own for own in pairs if own.is_complete), NO_PAIR), SUPERVISED
+
+
 def difference_columns(pair: Pair, predictions: pd.DataFrame) -> dict[str, Any]:
     """What may be said about a winner and its baseline, as columns; NaN and no words where a side is missing.
 
@@ -208,11 +216,3 @@ def line_over_alpha(settings: pd.DataFrame) -> pd.DataFrame:
 def _values(side: pd.Series | None, sources: dict[str, str]) -> dict[str, Any]:
     """Column -> value of a setting under its source name; NaN where there is no such setting."""
     return {column: NAN if side is None else side[source] for column, source in sources.items()}
-
-
-def _supervised_pair(settings: pd.DataFrame) -> Pair:
-    """The supervised pair of the first subset that has both sides, `all` first."""
-    supervised = settings[settings["mode"] == SUPERVISED]
-    pairs = [pick(supervised[supervised["subset"] == subset]) for subset in SUBSETS]
-    complete = [pair for pair in pairs if pair.baseline is not None and pair.acl is not None]
-    return complete[0] if complete else NO_PAIR

@@ -6,7 +6,7 @@ import pandas as pd
 
 from analysis.claims import Claim, claim
 from analysis.runs import UNFINISHED, load_predictions, load_trials, parameter_names
-from analysis.settings import TEST, VAL, clips_of_runs, correct_clips
+from analysis.settings import TEST, VAL, clips_of_runs, correct_clips, correct_of_settings
 from analysis.statistics import interval_over_seeds
 from study import record_names as names
 from study.seeds import SEED
@@ -97,7 +97,9 @@ class StudyResults:
     def claim(self, choice: Choice, baseline: Candidate) -> Claim:
         """What may be said about the winner and the baseline on the test clips."""
         tried = [candidate for candidate in choice.candidates if not candidate.is_baseline]
-        return claim(self.correct(baseline), [self.correct(each) for each in tried], tried.index(choice.winners[0]))
+        runs = [tuple(row["run_id"] for row in each.rows) for each in (baseline, *tried)]
+        first, *others = correct_of_settings(self._predictions, runs)
+        return claim(first, others, tried.index(choice.winners[0]))
 
     def verdict(self, sweep: Sweep, choice: Choice) -> str:
         """What the report would say about the winner of one objective."""

@@ -2,14 +2,7 @@
 
 import contextlib
 import math
-import os
-import signal
-import socket
 import sqlite3
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +15,7 @@ from analysis import database
 from analysis.runs import AnalysisError, load_history, load_predictions, load_trials, parameter_names
 from analysis.tracking import Store
 from study import record_names as names
+from tracking_server import free_port, server
 
 
 @contextlib.contextmanager
@@ -202,39 +196,10 @@ def test_a_tracking_server_gives_the_same(records, every_state, tmp_path, monkey
     expected = load_trials(records.uri, ["mine"]), load_history(records.uri, run_ids)
     predictions = load_predictions(records.uri, [every_state[names.FINISHED]])
     monkeypatch.setenv("ACL_STUDY_CACHE", str(tmp_path / "cache"))
-    with server(records.uri, tmp_path) as uri:
+    with server(records.uri, tmp_path, free_port()) as uri:
         for _ in range(2):
             found = load_trials(uri, ["mine"]), load_history(uri, run_ids)
             for of_server, of_database in zip(found, expected, strict=True):
                 pd.testing.assert_frame_equal(of_server, of_database, check_like=True)
             pd.testing.assert_frame_equal(load_predictions(uri, [every_state[names.FINISHED]]), predictions)
     assert len([*(tmp_path / "cache").iterdir()]) == 2
-
-
-@contextlib.contextmanager
-def server(store_uri: str, folder: Path) -> Iterator[str]:
-    """A tracking server over a store."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store_uri]
-    command += ["--artifacts-destination", str(folder), "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    process = subprocess.Popen(
-        command,
-        env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "PYTHONWARNINGS": "ignore"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        deadline = time.monotonic() + 90
-        while True:
-            with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5):
-                break
-            assert time.monotonic() < deadline
-            assert process.poll() is None
-            time.sleep(0.2)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
