@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
-from statsmodels.stats.multitest import multipletests
 
 from analysis.claims import claim
 from analysis.page_tables import p_value, percent, points
 from analysis.runs import AnalysisError, find_trial, known_studies, load_predictions, load_trials, parameter_names
 from analysis.settings import comparable_settings, correct_clips
-from analysis.statistics import finding
+from analysis.statistics import finding, holm
 from study import record_names as names
 
 SETTING = ["mode", "subset", "alpha", "margin", "temperature"]
@@ -107,7 +106,7 @@ def paired_table(first: pd.DataFrame, second: pd.DataFrame, predictions: pd.Data
     if not rows:
         return pd.DataFrame()
     table = pd.DataFrame(rows)
-    table["p_corrected"] = multipletests(table["p_value"], method="holm")[1]
+    table["p_corrected"] = holm(table["p_value"])
     table["finding"] = [finding(*pair) for pair in zip(table["difference"], table["p_corrected"], strict=True)]
     return table
 

@@ -65,7 +65,7 @@ def curves_text(curves: pd.DataFrame, drawn: pd.DataFrame) -> str:
         )
     if left_out or long:
         epochs = f" Of long curves {POINTS} epochs are drawn." if long else ""
-        text += f"{epochs} Every point of every trial is in curves.csv."
+        text += f"{epochs} Every point of every trial is in curves.csv beside this page."
     return text
 
 

@@ -8,13 +8,12 @@ from collections.abc import Iterator
 from functools import cache
 
 import pandas as pd
-from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import confint_proportions_2indep, proportions_ztest
 
 from analysis import published
 from analysis.power import DISCORDANCE, smallest_difference
 from analysis.published import SELF_SUPERVISED, SUPERVISED
-from analysis.statistics import finding
+from analysis.statistics import finding, holm
 
 
 @cache
@@ -62,7 +61,7 @@ def _row(comparison: str, alpha: float, baseline: float, tried: dict[float, floa
     clips = published.test_clips()
     counts = {each: (round(share * clips), round(baseline * clips)) for each, share in tried.items()}
     p_values = {each: float(proportions_ztest(count, [clips, clips])[1]) for each, count in counts.items()}
-    corrected = dict(zip(p_values, multipletests(list(p_values.values()), method="holm")[1], strict=True))
+    corrected = dict(zip(p_values, holm(p_values.values()), strict=True))
     low, high = confint_proportions_2indep(counts[alpha][0], clips, counts[alpha][1], clips, method="newcomb")
     best = tried[alpha]
     return {
@@ -75,6 +74,6 @@ def _row(comparison: str, alpha: float, baseline: float, tried: dict[float, floa
         "low": float(low),
         "high": float(high),
         "p_value": p_values[alpha],
-        "p_corrected": float(corrected[alpha]),
-        "finding": finding(best - baseline, float(corrected[alpha])),
+        "p_corrected": corrected[alpha],
+        "finding": finding(best - baseline, corrected[alpha]),
     }

@@ -119,7 +119,9 @@ def parallel_table(trials: pd.DataFrame) -> pd.DataFrame:
 def _grid(own: pd.DataFrame, axis: str, third: str) -> pd.DataFrame | None:
     """The settings at the value of `third` that fills most cells; None where they are no grid."""
     slices: list[tuple[Any, pd.DataFrame]] = []
-    for value in sorted(own[third].dropna().unique()) or [np.nan]:
+    numbers = own.loc[own["alpha"] < 1, third].value_counts()
+    values = sorted(numbers.index[numbers >= MIN_CELLS]) if len(numbers) else [np.nan]
+    for value in values:
         rows = own[own[third].eq(value) | own[third].isna()]
         acl = rows[rows["alpha"] < 1].dropna(subset=[axis])
         cells, possible = len(acl), acl["alpha"].nunique() * acl[axis].nunique()

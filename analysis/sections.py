@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import pandas as pd
@@ -35,7 +36,8 @@ class Section:
         frame: the table.
         columns: how it looks on the page.
         missing: the one line that stands there when the table is empty.
-        draw: table -> figure; None where the table stands alone.
+        draw: table, or its rows that are drawn -> figure; None where the table stands alone.
+        drawn: rows of the table that its figure has, where there can be too many to draw; the page holds the data of these only.
         folded: whether the table is folded away below its figure.
         latex: whether the table is written to `<anchor>.tex`, too.
     """
@@ -47,10 +49,11 @@ class Section:
     columns: list[page_tables.Column]
     missing: str
     draw: Callable[[pd.DataFrame], go.Figure] | None = None
+    drawn: pd.DataFrame | None = None
     folded: bool = False
     latex: bool = False
 
-    @property
+    @cached_property
     def rows(self) -> list[list[page_tables.Cell]]:
         """Formatted cells."""
         return page_tables.formatted(self.frame, self.columns)
@@ -58,7 +61,7 @@ class Section:
     @property
     def plot(self) -> go.Figure | None:
         """The figure, None where the table stands alone or is empty."""
-        return None if self.draw is None or self.frame.empty else self.draw(self.frame)
+        return None if self.draw is None or self.frame.empty else self.draw(self.frame if self.drawn is None else self.drawn)
 
     @property
     def figure(self) -> Markup | None:
@@ -189,7 +192,8 @@ def trial_sections(trials: pd.DataFrame, history: pd.DataFrame, predictions: pd.
             curves,
             [],
             "No trial has reported an epoch yet.",
-            lambda _: trial_figures.curves_figure(drawn, bands),
+            lambda rows: trial_figures.curves_figure(rows, bands),
+            drawn,
         ),
         Section("counts", "Trials by outcome", "", counts, page_tables.all_columns(counts), ""),
     ]

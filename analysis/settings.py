@@ -11,12 +11,13 @@ seeds another study on the page has added.
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from analysis.claims import Claim, claim
 from analysis.published import SELF_SUPERVISED, SUPERVISED, margin, temperature
 from analysis.runs import parameter_names
-from analysis.statistics import effective_clips, interval_over_seeds
+from analysis.statistics import effective_clips, intervals_over_seeds
 from study import record_names as names
 
 VAL, TEST = "val", "test"  # splits of the predictions
@@ -116,40 +117,36 @@ def _has_all_seeds(trials: pd.DataFrame) -> pd.Series:
 
 
 def _means_over_seeds(trials: pd.DataFrame, predictions: pd.DataFrame) -> pd.DataFrame:
+    setting = ["mode", *_SETTING.values()]
+    if trials.empty:
+        return pd.DataFrame(columns=[*setting, "candidate"])
     patches = predictions[predictions["split"] == TEST].groupby("run_id")["patches"].agg(["size", effective_clips])
     val_clips = clips_of_runs(predictions, VAL)
-    setting = ["mode", *_SETTING.values()]
-    own = trials.reindex(columns=[*setting, "run_id", "candidate", "probe.protocol", *_MEANS])  # a group of few columns is fast
-    rows = []
-    for _, group in own.groupby(setting, dropna=False, sort=True):
-        first = group.iloc[0]
-        run_id = first["run_id"]
-        clips, effective = patches.loc[run_id]
-        means = group[list(_MEANS)].mean().rename(_MEANS)
-        low, high = interval_over_seeds(group[names.TEST_ACCURACY], clips)
-        val_low, val_high = interval_over_seeds(group[names.VAL_ACCURACY], val_clips.loc[run_id])
-        weighted_low, weighted_high = interval_over_seeds(group[names.TEST_PATCH_WEIGHTED_ACCURACY], effective)
-        rows.append(
-            {
-                **first[setting].to_dict(),
-                "seeds": len(group),
-                "candidate": bool(group["candidate"].all()),
-                "run_ids": tuple(group["run_id"]),
-                "test_clips": int(clips),
-                "linear_evaluation": first["probe.protocol"] if "probe.protocol" in trials else None,
-                **means.to_dict(),
-                "low": low,
-                "high": high,
-                "val_low": val_low,
-                "val_high": val_high,
-                "seed_sd": group[names.TEST_ACCURACY].std(ddof=1),
-                "patch_weighted_low": weighted_low,
-                "patch_weighted_high": weighted_high,
-            }
+    own = trials.reindex(columns=[*setting, "run_id", "candidate", "probe.protocol", *_MEANS])
+    groups = own.groupby(setting, dropna=False, sort=True)
+    table = groups["run_id"].agg(tuple).rename("run_ids").reset_index()
+    first = groups.nth(0).set_index(groups.ngroup()[groups.nth(0).index]).sort_index()
+    means = groups[list(_MEANS)].mean().reset_index(drop=True)
+    variances = groups[list(_MEANS)].var(ddof=1).reset_index(drop=True)
+    table = table.assign(
+        seeds=groups.size().to_numpy(),
+        candidate=groups["candidate"].all().to_numpy(bool),
+        test_clips=first["run_id"].map(patches["size"]).astype(int),
+        linear_evaluation=first["probe.protocol"] if "probe.protocol" in trials else None,
+        seed_sd=np.sqrt(variances[names.TEST_ACCURACY]),
+        **means.rename(columns=_MEANS),
+    )
+    for metric, prefix, clips in (
+        (names.TEST_ACCURACY, "", patches["size"]),
+        (names.VAL_ACCURACY, "val_", val_clips),
+        (names.TEST_PATCH_WEIGHTED_ACCURACY, "patch_weighted_", patches["effective_clips"]),
+    ):
+        number = first["run_id"].map(clips).to_numpy(float)
+        bounds = intervals_over_seeds(
+            means[metric].to_numpy(float), variances[metric].to_numpy(float), table["seeds"].to_numpy(), number
         )
-    if not rows:
-        return pd.DataFrame(columns=["mode", *_SETTING.values(), "candidate"])
-    return pd.DataFrame(rows)
+        table[f"{prefix}low"], table[f"{prefix}high"] = bounds
+    return table
 
 
 class Pair(NamedTuple):

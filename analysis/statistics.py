@@ -13,27 +13,40 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm, t
 from statsmodels.stats.contingency_tables import mcnemar
-from statsmodels.stats.proportion import proportion_confint
 
 from analysis.power import smallest_difference
 
 LEVEL = 0.95
+_Z = float(norm.ppf((1 + LEVEL) / 2))
 
 
 def wilson_interval(share: float, trials: float) -> tuple[float, float]:
     """Wilson score interval (95 %) of a share, e.g. of an accuracy.
 
+    With z the normal quantile and n the trials,
+
+        (p + z²/2n ± z √(p(1 − p)/n + z²/4n²)) / (1 + z²/n),
+
+    formula 4 of Newcombe, Statistics in Medicine 17 (1998) 857.
+
     Args:
         share: 0..1.
         trials: clips, or their effective number if they are weighted.
 
-    >>> [round(float(bound), 3) for bound in wilson_interval(0.736, 947)]
+    >>> [round(bound, 3) for bound in wilson_interval(0.736, 947)]
     [0.707, 0.763]
     """
-    if math.isnan(share) or not trials > 0:
-        return math.nan, math.nan
-    low, high = proportion_confint(share * trials, trials, alpha=1 - LEVEL, method="wilson")
-    return float(low), float(high)
+    low, high = wilson_intervals(np.array([share]), np.array([trials]))
+    return float(low[0]), float(high[0])
+
+
+def wilson_intervals(shares: np.ndarray, trials: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`wilson_interval` of each share; NaN where the share is NaN or there are no trials."""
+    number = np.where(trials > 0, trials, np.nan).astype(float)
+    shrunk = shares + _Z**2 / (2 * number)
+    # Rounding can push p(1 − p) of a share that is 1 up to the last digit below 0.
+    half = _Z * np.sqrt(np.maximum(shares * (1 - shares), 0) / number + _Z**2 / (4 * number**2))
+    return (shrunk - half) / (1 + _Z**2 / number), (shrunk + half) / (1 + _Z**2 / number)
 
 
 def interval_over_seeds(shares: Iterable[float], trials: float) -> tuple[float, float]:
@@ -52,15 +65,34 @@ def interval_over_seeds(shares: Iterable[float], trials: float) -> tuple[float, 
     [0.7, 0.769]
     """
     values = np.asarray([*shares], float)
-    mean, runs = float(values.mean()), len(values)
-    of_clips = mean * (1 - mean) / trials if trials > 0 else math.nan
-    if runs < 2 or not of_clips > 0:
-        return wilson_interval(mean, trials)
-    of_seeds = float(values.var(ddof=1)) / runs
-    variance = of_seeds + of_clips
-    freedom = variance**2 / (of_seeds**2 / (runs - 1) + of_clips**2 / trials)
-    ratio = float(norm.ppf((1 + LEVEL) / 2) / t.ppf((1 + LEVEL) / 2, freedom))
-    return wilson_interval(mean, mean * (1 - mean) / variance * ratio**2)
+    variance = values.var(ddof=1) if len(values) > 1 else np.nan
+    low, high = intervals_over_seeds(*(np.array([value]) for value in (values.mean(), variance, len(values), trials)))
+    return float(low[0]), float(high[0])
+
+
+def intervals_over_seeds(
+    means: np.ndarray, variances: np.ndarray, runs: np.ndarray, trials: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """`interval_over_seeds` of each mean of `runs` accuracies with the given variances (of one run: any)."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        of_clips = means * (1 - means) / np.where(trials > 0, trials, np.nan)
+        of_seeds = variances / runs
+        variance = of_seeds + of_clips
+        freedom = variance**2 / (of_seeds**2 / (runs - 1) + of_clips**2 / trials)
+        number = means * (1 - means) / variance * (_Z / t.ppf((1 + LEVEL) / 2, freedom)) ** 2
+    return wilson_intervals(means, np.where((runs > 1) & (of_clips > 0), number, trials))
+
+
+def holm(p_values: Iterable[float]) -> list[float]:
+    """P-values corrected for their number by Holm's method, Scandinavian Journal of Statistics 6 (1979) 65.
+
+    >>> holm([0.01, 0.04, 0.03])
+    [0.03, 0.06, 0.06]
+    """
+    values = np.asarray([*p_values], float)
+    order = np.argsort(values, kind="stable")
+    corrected = np.minimum(np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1)), 1)
+    return [float(value) for value in corrected[np.argsort(order, kind="stable")]]
 
 
 def effective_clips(patches: pd.Series) -> float:

@@ -34,7 +34,7 @@ def write_tables(sections: Sequence[Section], folder: Path, corpora: Sequence[st
     """
     texts: dict[str, str] = {}
     for section in sections:
-        texts[f"{section.anchor}.csv"] = csv_text(section)
+        texts[f"{section.anchor}.csv"] = csv_text(section.frame)
         if section.frame.empty or not section.columns:
             continue
         texts[f"{section.anchor}.md"] = markdown_text(section)
@@ -45,15 +45,19 @@ def write_tables(sections: Sequence[Section], folder: Path, corpora: Sequence[st
     return list(texts)
 
 
-def csv_text(section: Section) -> str:
-    """The whole table, numbers as they are, accuracies as shares."""
-    return section.frame.to_csv(index=False)
+def csv_text(frame: pd.DataFrame) -> str:
+    """A whole table, numbers as they are, accuracies as shares."""
+    return frame.to_csv(index=False)
 
 
 def csv_link(section: Section) -> tuple[str, str]:
-    """File name and `data:` address of the table; a large one is a compressed file, which pandas, R and Excel's query read."""
-    content = csv_text(section).encode()
-    name, media = f"{section.anchor}.csv", "text/csv;charset=utf-8"
+    """File name and `data:` address of the table, or of its rows that are drawn.
+
+    A large one is a compressed file, which pandas, R and Excel's query read.
+    """
+    is_whole = section.drawn is None or len(section.drawn) == len(section.frame)
+    content = csv_text(section.frame if section.drawn is None or is_whole else section.drawn).encode()
+    name, media = f"{section.anchor}{'' if is_whole else '-drawn'}.csv", "text/csv;charset=utf-8"
     if len(content) > _MOST_PLAIN:
         content, name, media = gzip.compress(content, mtime=0), f"{name}.gz", "application/gzip"
     return name, f"data:{media};base64,{base64.b64encode(content).decode()}"

@@ -82,17 +82,19 @@ def stopped_table(history: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
         shown = course.trials[stopped | (course.trials["outcome"] == names.FINISHED)]
         runs = course.values[shown["run_id"]]
         ends = pd.DataFrame({"epoch": _last_epochs(runs), "value": runs.ffill().iloc[-1]})
-        drawn = set(ends.sort_values(["epoch", "value"], ascending=False).index[:MOST_CURVES])
-        for run_id, values in runs.items():
+        drawn = ends.sort_values(["epoch", "value"], ascending=False).index[:MOST_CURVES]
+        for run_id, values in runs[drawn].items():
             points = values.dropna()
-            kept = np.unique(np.linspace(0, len(points) - 1, MOST_POINTS).round().astype(int)) if run_id in drawn else [-1]
-            points = points.iloc[kept]
+            before_end = np.unique(np.linspace(0, len(points) - 1, MOST_POINTS).round().astype(int))[:-1]
+            points = points.iloc[before_end]
             part = pd.DataFrame({"run_id": run_id, "metric": course.metric, "epoch": points.index, "value": points.to_numpy()})
-            parts.append(part.assign(is_end=part.index == part.index[-1]))
+            parts.append(part.assign(is_end=False))
+        parts.append(ends.rename_axis("run_id").reset_index().assign(metric=course.metric, is_end=True))
     if not parts:
         return pd.DataFrame()
     of_trials = trials.reindex(columns=["run_id", *_PLACE, "trial_id", "outcome", *_SETTING, "seed"]).rename(columns=_SETTING)
-    return of_trials.merge(pd.concat(parts, ignore_index=True), on="run_id")
+    points = pd.concat(parts, ignore_index=True)[["run_id", "metric", "epoch", "value", "is_end"]]
+    return of_trials.merge(points.sort_values("epoch", kind="stable"), on="run_id")
 
 
 def early_table(history: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
@@ -138,7 +140,10 @@ def early_table(history: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
 
 def _last_epochs(values: pd.DataFrame) -> pd.Series:
     """Last epoch of each run; its epochs have no gaps at the end."""
-    return pd.Series({run_id: of_run.last_valid_index() for run_id, of_run in values.items()}, dtype=int)
+    if values.empty:
+        return pd.Series(index=values.columns, dtype=int)
+    present = values.notna().to_numpy()
+    return pd.Series(values.index[len(values) - 1 - present[::-1].argmax(axis=0)], index=values.columns, dtype=int)
 
 
 def kendall_interval(first: np.ndarray, second: np.ndarray) -> tuple[float, float, float]:

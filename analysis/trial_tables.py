@@ -4,7 +4,7 @@ import pandas as pd
 
 from analysis.published import SELF_SUPERVISED, SUPERVISED
 from analysis.settings import TEST, VAL, clips_of_runs
-from analysis.statistics import wilson_interval
+from analysis.statistics import wilson_intervals
 from study import record_names as names
 
 CURVE_METRICS = {
@@ -44,9 +44,7 @@ def with_intervals(trials: pd.DataFrame, predictions: pd.DataFrame) -> pd.DataFr
     for metric, split in _SHARES.items():
         if metric in trials.columns:
             clips = _clips_of_trials(trials, predictions, split)
-            trials[[f"{metric}_low", f"{metric}_high"]] = [
-                wilson_interval(share, number) for share, number in zip(trials[metric], clips, strict=True)
-            ]
+            trials[f"{metric}_low"], trials[f"{metric}_high"] = wilson_intervals(trials[metric].to_numpy(), clips.to_numpy())
     for bound in ("", "_low", "_high"):
         sources = (trials["objective"] + bound).items()
         values = [trials.at[index, source] if source in trials.columns else None for index, source in sources]
