@@ -40,9 +40,9 @@ _PUBLISHED = (
 )
 
 
-def claim_sections(settings: pd.DataFrame, predictions: pd.DataFrame) -> list[Section]:
-    """Every setting against its baseline, and the published gains."""
-    on_test = on_test_table(settings, predictions)
+def claim_sections(settings: pd.DataFrame, predictions: pd.DataFrame, accuracies: pd.Series) -> list[Section]:
+    """Every setting against its baseline, and the published gains; the arguments are those of `on_test_table`."""
+    on_test = on_test_table(settings, predictions, accuracies)
     return [
         Section(
             "on-test",
@@ -74,6 +74,8 @@ def _on_test_text(table: pd.DataFrame) -> str:
         best = group.iloc[0].to_dict()
         tried = f"best of {best['settings_tried']}" if best["settings_tried"] > 1 else "the only one"
         about = "" if best["claim"] == "settings" else ", as trained models (one seed says nothing about settings)"
+        if not best["paired"]:
+            about += "; predictions of some of these runs are lost, so accuracies are compared, unpaired, and corrected by Holm"
         paragraphs.append(
             f"{capitalised(place(best))}: α {best['alpha']:.3g} is {points(best['difference'])} points from the baseline, {tried}: "
             f"{best['finding']} (p = {p_value(best['p_corrected'])}, corrected){about}."

@@ -9,7 +9,7 @@ import pandas as pd
 from scipy.stats import norm, t
 
 from analysis.power import POWER
-from analysis.statistics import LEVEL, aligned, finding
+from analysis.statistics import LEVEL, aligned, finding, interval_over_seeds
 
 DRAWS = 20_000  # of the largest statistic
 FLIPS = 5000  # of signs
@@ -118,6 +118,58 @@ def largest_gain(baseline: pd.DataFrame, others: Sequence[pd.DataFrame]) -> list
     largest = np.abs(signs @ deltas.T.astype(np.float32)).max(axis=1)
     reached = 1 + (largest[:, None] >= observed[None, :] - 1e-4).sum(axis=0)
     return [float(value) for value in reached / (FLIPS + 1)]
+
+
+@dataclass(frozen=True)
+class UnpairedComparison:
+    """Accuracies of a setting and its baseline where it is not known which clips each has right.
+
+    Attributes:
+        difference: of the mean accuracies, share; positive means better than the baseline.
+        low: lower bound of its 95 % interval.
+        high: upper bound.
+        p_value: two-sided.
+    """
+
+    difference: float
+    low: float
+    high: float
+    p_value: float
+
+
+def compare_unpaired(baseline: Sequence[float], other: Sequence[float], clips: int) -> UnpairedComparison:
+    """Compare the accuracies of a setting's runs and its baseline's as if each side had been tested on other clips.
+
+    Models that are tested on the same clips err together, so this can only miss differences that predictions would show. With one
+    run on a side the claim is about trained models: the score test of two shares, and Newcombe's hybrid interval. With several on
+    both it is about settings: with the variances s² of the n runs' accuracies and the pooled share p on N clips,
+
+        V = s²_0 / n_0 + s²_1 / n_1 + 2 p(1 − p) / N,
+
+    d / √V has Student's t with Satterthwaite's degrees of freedom, and the interval combines `interval_over_seeds` of both sides in
+    Newcombe's way (method 10 of Statistics in Medicine 17 (1998) 873).
+
+    Args:
+        baseline: accuracy of each run, share.
+        other: the same of the setting.
+        clips: test clips.
+    """
+    of_settings = min(len(baseline), len(other)) > 1
+    sides = [np.asarray(side, float) for side in (baseline, other)]
+    first, second = (float(side.mean()) for side in sides)
+    (l1, u1), (l2, u2) = (interval_over_seeds(side if of_settings else [side.mean()], clips) for side in sides)
+    pooled, difference = (first + second) / 2, second - first
+    of_clips = 2 * pooled * (1 - pooled) / clips
+    of_seeds = [float(side.var(ddof=1)) / len(side) for side in sides] if of_settings else [0.0, 0.0]
+    variance = of_clips + sum(of_seeds)
+    if variance == 0:
+        p_value = float(difference == 0)
+    else:
+        over_seeds = sum(each**2 / max(len(side) - 1, 1) for each, side in zip(of_seeds, sides, strict=True))
+        freedom = variance**2 / (over_seeds + of_clips**2 / (2 * clips)) if of_settings else math.inf
+        p_value = float(2 * t.sf(abs(difference) / math.sqrt(variance), freedom))
+    low, high = math.hypot(second - l2, u1 - first), math.hypot(u2 - second, first - l1)
+    return UnpairedComparison(difference, difference - low, difference + high, p_value)
 
 
 def _largest_normals(covariance: np.ndarray) -> np.ndarray:

@@ -61,20 +61,23 @@ def read_sections(store_uri: str, studies: Sequence[str]) -> Reading:
     shown = {metric for metrics in CURVE_METRICS.values() for metric in metrics}
     history = load_history(store_uri, trials["run_id"], sorted({*shown, *metrics_by_epoch(trials), names.EPOCH_SECONDS}))
     settings, notes = comparable_settings(trials[~lost], predictions)
+    with_lost, _ = comparable_settings(trials, predictions) if lost.any() else (settings, notes)
     if lost.any():
         where = ", ".join(sorted(trials.loc[lost, "study"].unique()))
         notes.append(
-            f"{lost.sum()} finished trials ({where}) have lost {names.PREDICTIONS_FILE}: they are left out of comparisons."
+            f"{lost.sum()} finished trials ({where}) have lost {names.PREDICTIONS_FILE}: they are left out of comparisons "
+            "over clips, and only “Any setting against the baseline” has them, by their accuracies."
         )
     fine_tuned = fine_tuned_trials(trials[~lost])["run_id"]
     of_fine_tuning = {evaluation: load_predictions(store_uri, fine_tuned, evaluation) for evaluation in FINE_TUNINGS}
     seconds = history.loc[history["metric"] == names.EPOCH_SECONDS, "value"]
+    accuracies = trials.set_index("run_id").reindex(columns=[names.TEST_ACCURACY])[names.TEST_ACCURACY]
     facts = checklist(launches, launched, trials, provenance, predictions, seconds)
     sections = [
         *paper_sections(settings, predictions),
         *detail_sections.detail_sections(settings, trials, history, predictions),
         *evaluation_sections.evaluation_sections(settings, trials, predictions, of_fine_tuning),
-        *claim_sections(settings, predictions),
+        *claim_sections(with_lost, predictions, accuracies),
         *beyond_sections.beyond_sections(settings, trials, predictions),
         *search_sections.search_sections(settings, trials),
         *trial_sections(trials, history, predictions),

@@ -121,32 +121,31 @@ def _means_over_seeds(trials: pd.DataFrame, predictions: pd.DataFrame) -> pd.Dat
     if trials.empty:
         return pd.DataFrame(columns=[*setting, "candidate"])
     patches = predictions[predictions["split"] == TEST].groupby("run_id")["patches"].agg(["size", effective_clips])
-    val_clips = clips_of_runs(predictions, VAL)
+    clips = {"test_clips": patches["size"], "effective": patches["effective_clips"], "val_clips": clips_of_runs(predictions, VAL)}
     own = trials.reindex(columns=[*setting, "run_id", "candidate", "probe.protocol", *_MEANS])
-    groups = own.groupby(setting, dropna=False, sort=True)
-    table = groups["run_id"].agg(tuple).rename("run_ids").reset_index()
-    first = groups.nth(0).set_index(groups.ngroup()[groups.nth(0).index]).sort_index()
-    means = groups[list(_MEANS)].mean().reset_index(drop=True)
-    variances = groups[list(_MEANS)].var(ddof=1).reset_index(drop=True)
-    table = table.assign(
-        seeds=groups.size().to_numpy(),
-        candidate=groups["candidate"].all().to_numpy(bool),
-        test_clips=first["run_id"].map(patches["size"]).astype(int),
-        linear_evaluation=first["probe.protocol"] if "probe.protocol" in trials else None,
-        seed_sd=np.sqrt(variances[names.TEST_ACCURACY]),
-        **means.rename(columns=_MEANS),
-    )
-    for metric, prefix, clips in (
-        (names.TEST_ACCURACY, "", patches["size"]),
-        (names.VAL_ACCURACY, "val_", val_clips),
-        (names.TEST_PATCH_WEIGHTED_ACCURACY, "patch_weighted_", patches["effective_clips"]),
+    own = own.assign(**{name: own["run_id"].map(number) for name, number in clips.items()})
+    # A run whose predictions are lost was tested on the clips of the others of its mode: those have one corpus.
+    own[[*clips]] = own[[*clips]].fillna(own.groupby("mode")[[*clips]].transform("max"))
+    groups = own.dropna(subset=["test_clips"]).groupby(setting, dropna=False, sort=True)
+    table = groups.agg(
+        run_ids=("run_id", tuple),
+        seeds=("run_id", "size"),
+        candidate=("candidate", "all"),
+        linear_evaluation=("probe.protocol", "first"),
+        **{name: (name, "max") for name in clips},
+        **{name: (metric, "mean") for metric, name in _MEANS.items()},
+    ).reset_index()
+    variances = groups[list(_MEANS)].var(ddof=1).reset_index(drop=True).rename(columns=_MEANS)
+    for mean, prefix, number in (
+        ("accuracy", "", "test_clips"),
+        ("val_accuracy", "val_", "val_clips"),
+        ("patch_weighted", "patch_weighted_", "effective"),
     ):
-        number = first["run_id"].map(clips).to_numpy(float)
-        bounds = intervals_over_seeds(
-            means[metric].to_numpy(float), variances[metric].to_numpy(float), table["seeds"].to_numpy(), number
-        )
+        numbers = (table[mean], variances[mean], table["seeds"], table[number])
+        bounds = intervals_over_seeds(*(column.to_numpy(float) for column in numbers))
         table[f"{prefix}low"], table[f"{prefix}high"] = bounds
-    return table
+    table["test_clips"] = table["test_clips"].astype(int)
+    return table.assign(seed_sd=np.sqrt(variances["accuracy"])).drop(columns=["effective", "val_clips"])
 
 
 class Pair(NamedTuple):

@@ -197,20 +197,21 @@ def line_over_alpha(settings: pd.DataFrame) -> pd.DataFrame:
 
     A baseline has no margin and belongs to every margin; its row gets the margin of the line it is shown with.
     """
-    lines = []
+    ranks = []
     for temperature in sorted(settings["temperature"].unique()):
-        own = settings[settings["temperature"].eq(temperature) | settings["temperature"].isna()]
-        for margin in sorted(own["margin"].dropna().unique()) or [published.margin()]:
-            line = own[own["margin"].eq(margin) | own["margin"].isna()].assign(margin=margin)
-            rank = (
-                -line["alpha"].nunique(),
-                margin != published.margin(),
-                temperature != published.temperature(),
-                temperature,
-                margin,
-            )
-            lines.append((rank, line))
-    return min(lines, key=lambda entry: entry[0])[1].sort_values("alpha")
+        own = settings[_at(settings["temperature"], temperature)]
+        baselines, alphas = int(own["margin"].isna().any()), own.groupby("margin")["alpha"].nunique()
+        for margin, number in zip(alphas.index.astype(float), alphas, strict=True) if len(alphas) else [(published.margin(), 0)]:
+            unlike = margin != published.margin(), temperature != published.temperature()
+            ranks.append((-number - baselines, *unlike, temperature, margin))
+    *_, temperature, margin = min(ranks)
+    line = settings[_at(settings["temperature"], temperature) & _at(settings["margin"], margin)]
+    return line.assign(margin=margin).sort_values("alpha")
+
+
+def _at(column: pd.Series, value: float) -> pd.Series:
+    """Where the column has the value or none."""
+    return column.eq(value) | column.isna()
 
 
 def _values(side: pd.Series | None, sources: dict[str, str]) -> dict[str, Any]:

@@ -244,7 +244,9 @@ def test_a_trial_that_has_lost_its_predictions_costs_the_others_nothing(records,
     uri = records.client.get_run(lost).info.artifact_uri
     Path(uri.removeprefix("file://"), names.PREDICTIONS_FILE).unlink()
     text = Page(write_report(records.uri, ["mine"], tmp_path).read_text(encoding="utf-8")).text
-    assert "1 finished trials (mine) have lost predictions.csv: they are left out of comparisons." in text
+    assert "1 finished trials (mine) have lost predictions.csv: they are left out of comparisons over clips" in text
     table = pd.read_csv(tmp_path / "table1.csv").set_index("subset")
     assert table.loc["all", "alpha"] == 0.5  # the lost one was best on validation
+    assert pd.read_csv(tmp_path / "on-test.csv")["alpha"].tolist() == [0.3, 0.5]  # where its accuracy counts
+    assert "predictions of some of these runs are lost, so accuracies are compared, unpaired, and corrected by Holm" in text
     assert set(pd.read_csv(tmp_path / "runs.csv")["run_id"]) >= {*kept, lost}

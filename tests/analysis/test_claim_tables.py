@@ -1,0 +1,94 @@
+"""Every setting against the baseline on test: paired where predictions are there, by accuracies where some are lost."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.proportion import confint_proportions_2indep, proportions_ztest
+
+from analysis.claim_tables import on_test_table
+from analysis.comparisons import compare_unpaired
+from analysis.settings import comparable_settings
+from analysis.statistics import holm
+from study import record_names as names
+
+TEST_CLIPS = 100
+
+
+def on_test(fakes, lost: tuple[str, ...] = ()) -> pd.DataFrame:
+    predictions = fakes.predictions[~fakes.predictions["run_id"].isin(lost)]
+    settings, _ = comparable_settings(fakes.trials, predictions)
+    accuracies = fakes.trials.set_index("run_id")[names.TEST_ACCURACY]
+    return on_test_table(settings, predictions, accuracies)
+
+
+def three_settings(fakes, seeds: int = 1) -> None:
+    for seed in range(seeds):
+        fakes.add(1.0, 0.5, 50 + seed, seed=seed)
+        fakes.add(0.3, 0.6, 66 + seed, seed=seed)
+        fakes.add(0.5, 0.7, 54 + 2 * seed, seed=seed)
+
+
+def test_lost_predictions_of_one_seed_leave_shares_corrected_by_holm(fakes) -> None:
+    three_settings(fakes)
+    table = on_test(fakes, ("run001",)).set_index("alpha")
+    alone = [proportions_ztest([right, 50], [TEST_CLIPS] * 2)[1] for right in (66, 54)]
+    assert table.loc[[0.3, 0.5], "p_corrected"].tolist() == pytest.approx(multipletests(alone, method="holm")[1])
+    expected = confint_proportions_2indep(66, TEST_CLIPS, 50, TEST_CLIPS, method="newcomb")
+    assert tuple(table.loc[0.3, ["difference_low", "difference_high"]]) == pytest.approx(expected)
+    assert (table["claim"] == "models").all()
+    assert not table["paired"].any()
+    assert table["settings_tried"].tolist() == [2, 2]
+    paired = on_test(fakes).set_index("alpha")
+    assert paired["paired"].all()
+    assert paired.loc[0.3, "p_corrected"] < table.loc[0.3, "p_corrected"]  # what pairing is good for
+
+
+@pytest.mark.parametrize("lost", [("run001",), ("run001", "run004", "run007"), ("run000", "run003", "run006")])
+def test_lost_predictions_of_several_seeds_leave_a_claim_about_settings(fakes, lost: tuple[str, ...]) -> None:
+    three_settings(fakes, seeds=3)
+    table, paired = on_test(fakes, lost), on_test(fakes)
+    assert (table["claim"] == "settings").all()
+    pd.testing.assert_frame_equal(
+        table[["alpha", "seeds", "accuracy", "difference"]], paired[["alpha", "seeds", "accuracy", "difference"]]
+    )
+    first, *sides = ([accuracy / 100 for accuracy in each] for each in ((50, 51, 52), (66, 67, 68), (54, 56, 58)))
+    alone = [compare_unpaired(first, side, TEST_CLIPS) for side in sides]
+    assert table["p_corrected"].tolist() == pytest.approx(holm(each.p_value for each in alone))
+    assert table["difference_low"].tolist() == pytest.approx([each.low for each in alone])
+
+
+def test_without_any_predictions_there_is_nothing_to_say(fakes) -> None:
+    three_settings(fakes)
+    assert on_test(fakes, ("run000", "run001", "run002")).empty  # not even the number of clips is known
+
+
+@pytest.mark.parametrize("runs", [1, 3])
+def test_unpaired_comparisons_err_in_at_most_one_of_twenty(runs: int) -> None:
+    """Runs of two equal settings that differ by their seeds (1.5 points) and by their clips, of which each has its own 400."""
+    generator = np.random.default_rng(0)
+    seed_sd = 0.015 if runs > 1 else 0.0
+    found = []
+    for _ in range(1000):
+        sides = []
+        for _ in range(2):
+            # Runs of a side share their clips: what these are worth moves all of them alike.
+            of_clips = generator.binomial(400, 0.7) / 400
+            sides.append(list(of_clips + generator.normal(0, seed_sd, runs)))
+        found.append(compare_unpaired(*sides, 400))
+    wrong = np.mean([each.p_value < 0.05 for each in found])
+    missed = np.mean([not each.low <= 0 <= each.high for each in found])
+    assert 0.02 < wrong < 0.065  # standard error 0.7 points
+    assert missed < 0.065
+
+
+def test_equal_accuracies_of_all_clips_differ_by_nothing() -> None:
+    found = compare_unpaired([1.0, 1.0], [1.0, 1.0], TEST_CLIPS)
+    assert (found.difference, found.p_value) == (0, 1)
+    assert found.low < 0 < found.high
+
+
+@pytest.mark.parametrize("p_values", [[0.2], [0.01, 0.04, 0.03, 0.005], [0.9, 0.8, 0.02, 0.02], []])
+def test_holm_is_that_of_statsmodels(p_values: list[float]) -> None:
+    expected = multipletests(p_values, method="holm")[1] if p_values else []
+    assert holm(p_values) == pytest.approx(list(expected))
