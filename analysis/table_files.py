@@ -3,6 +3,7 @@
 import base64
 import gzip
 import os
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pandas as pd
 from analysis.sections import Section
 
 _MOST_PLAIN = 200_000  # bytes of CSV in a link; more are compressed
+_IN_COLUMN = {"text": "l", "prose": "p{10em}"}  # of LaTeX, by the kind of a column; all others are numbers
 _IN_LATEX = str.maketrans(
     {sign: f"\\{sign}" for sign in "&%$#_{}"}
     | {
@@ -75,16 +77,20 @@ def markdown_text(section: Section) -> str:
 
 def latex_text(section: Section, corpora: Sequence[str]) -> str:
     """The table as it is on the page, with rules of booktabs and a caption; as wide as the text."""
-    cells = pd.DataFrame([[_in_latex(cell.text) for cell in row] for row in section.rows])
-    styler = cells.style.hide(axis="index").relabel_index([_in_latex(column.title) for column in section.columns], axis=1)
-    tabular = styler.to_latex(
-        hrules=True, column_format="".join("l" if column.kind in ("text", "prose") else "r" for column in section.columns)
-    )
+    texts = pd.DataFrame([[cell.text for cell in row] for row in section.rows])
+    headings = [
+        _heading(column.title, 0 if column.kind == "prose" else int(cells.str.len().max()), _IN_COLUMN.get(column.kind, "r"))
+        for column, (_, cells) in zip(section.columns, texts.items(), strict=True)
+    ]
+    literal = [heading.replace("{", "{{").replace("}", "}}") for heading in headings]  # pandas takes them for format strings
+    styler = texts.map(_in_latex).style.hide(axis="index").relabel_index(literal, axis=1)
+    tabular = styler.to_latex(hrules=True, column_format="".join(_IN_COLUMN.get(column.kind, "r") for column in section.columns))
     return "\n".join(
         [
             "% \\usepackage{booktabs, graphicx}",
             "\\begin{table*}",
             "\\centering",
+            "\\setlength{\\tabcolsep}{3pt}",
             f"\\caption{{{_in_latex(caption(section, corpora))}}}",
             f"\\label{{tab:{section.anchor}}}",
             f"\\resizebox{{\\textwidth}}{{!}}{{%\n{tabular.rstrip()}}}",
@@ -115,6 +121,13 @@ def _range(frame: pd.DataFrame, columns: list[str]) -> str:
     if not numbers:
         return "–"
     return f"{numbers[0]}" if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]}"
+
+
+def _heading(title: str, width: int, align: str) -> str:
+    """The title in lines that are no longer than the cells below, as far as its words allow; the last line stands on the rule."""
+    lines = textwrap.wrap(title, max(width, *(len(word) for word in title.split())), break_long_words=False)
+    inside = r" \\ ".join(_in_latex(line) for line in lines)
+    return inside if len(lines) == 1 else f"\\shortstack[{align[0] if align in 'lr' else 'l'}]{{{inside}}}"
 
 
 def _in_markdown(text: str) -> str:

@@ -38,6 +38,7 @@ def table1(settings: pd.DataFrame, predictions: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for row in published.table1():
         pair = pick(supervised[supervised["subset"] == row["subset"]])
+        sides = {"baseline": pair.baseline, "acl": pair.acl}
         rows.append(
             {
                 "subset": row["subset"],
@@ -46,6 +47,10 @@ def table1(settings: pd.DataFrame, predictions: pd.DataFrame) -> pd.DataFrame:
                 **_values(pair.acl, {"alpha": "alpha", "margin": "margin"}),
                 **difference_columns(pair, predictions),
                 **{name: value for name, value in row.items() if name != "subset"},
+                **{
+                    f"{name}_minus_published": NAN if side is None else side["accuracy"] - row[f"published_{name}"]
+                    for name, side in sides.items()
+                },
             }
         )
     return pd.DataFrame(rows)

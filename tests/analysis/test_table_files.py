@@ -59,3 +59,9 @@ def test_files_are_those_that_have_content(tmp_path):
     files = write_tables(sections, tmp_path, ["C"])
     assert files == ["full.csv", "full.md", "full.tex", "empty.csv", "hidden.csv"]
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(files)
+
+
+def test_latex_breaks_headings_that_are_wider_than_their_cells():
+    frame = pd.DataFrame({"name_of_it": ["a"], "could_resolve_points": [12.2]})
+    lines = latex_text(section_of(frame, latex=True), ["C"]).splitlines()
+    assert r"\shortstack[l]{name \\ of \\ it} & \shortstack[r]{could \\ resolve \\ points} \\" in lines
