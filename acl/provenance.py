@@ -80,6 +80,7 @@ def describe_run(config: Config, store: FeatureStore, device: torch.device) -> d
         "versions": describe_versions(),
         "hardware": describe_hardware(),
         "device": device.type,
+        "gpu_share": torch.cuda.get_per_process_memory_fraction(device) if device.type == "cuda" else 0.0,
         "threads": torch.get_num_threads(),
         "corpus": store.metadata["corpus"],
         "corpus_sha256": store.metadata["corpus_sha256"],

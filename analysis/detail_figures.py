@@ -119,7 +119,9 @@ def cost_figure(table: pd.DataFrame) -> go.Figure:
                 customdata=own[["alpha", "margin", "temperature", "seeds"]].assign(accuracy=intervals),
                 hovertemplate="α %{customdata[0]:.3g}, margin %{customdata[1]}"
                 + ("" if panel["mode"].iloc[0] == SUPERVISED else ", τ %{customdata[2]}")
-                + "<br>%{x:.3g} h a run, seeds: %{customdata[3]}<br>%{customdata[4]} % on test<extra></extra>",
+                + "<br>%{x:.3g} "
+                + table["unit"].iloc[0]
+                + " a run, seeds: %{customdata[3]}<br>%{customdata[4]} % on test<extra></extra>",
             )
             figure.add_trace(points, **place)
         picked = panel[panel["picked"]]
@@ -135,7 +137,7 @@ def cost_figure(table: pd.DataFrame) -> go.Figure:
             hoverinfo="skip",
         )
         figure.add_trace(ring, **place)
-    figure.update_xaxes(title="hours of one run")
+    figure.update_xaxes(title=f"{table['unit'].iloc[0]} of one run")
     figure.update_yaxes(title="test accuracy", tickformat=".0%", col=1)
     figure.update_yaxes(tickformat=".0%")
     figure.update_layout(height=120 + 320 * rows)

@@ -8,6 +8,7 @@ from analysis import detail_figures, detail_tables
 from analysis.page_tables import Column, count, percent, percent_interval, plain, points
 from analysis.sections import Section
 from analysis.settings import without_margin_sweeps
+from analysis.wording import capitalised
 
 ANCHORS = ("plane", "confusion", "cost")
 _SETTING = [
@@ -22,15 +23,6 @@ _PLANE = [
     Column("−uniformity", lambda row: plain(row["minus_uniformity"], 4)),
     Column("Tolerance", lambda row: plain(row["tolerance"], 4)),
     Column("Patch-weighted, %", lambda row: percent(row["accuracy"])),
-]
-_COST = [
-    Column("Mode", lambda row: row["mode"], "text"),
-    Column("Subset", lambda row: row["subset"].replace("_", " "), "text"),
-    *_SETTING,
-    Column("Hours of a run", lambda row: plain(row["hours"])),
-    Column("Test, %", lambda row: percent_interval(row, "accuracy", "low", "high")),
-    Column("Over the baseline, points", lambda row: "baseline" if row["baseline"] else points(row["gain"])),
-    Column("Hours of a run per point", lambda row: plain(row["hours_per_point"])),
 ]
 
 
@@ -63,7 +55,16 @@ def detail_sections(
             "",
             detail_figures.confusion_figure,
         ),
-        Section("cost", "Hours and accuracy", _cost_text(cost), cost, _COST, "", detail_figures.cost_figure, folded=True),
+        Section(
+            "cost",
+            "Hours and accuracy",
+            _cost_text(cost),
+            cost,
+            _cost_columns(cost),
+            "",
+            detail_figures.cost_figure,
+            folded=True,
+        ),
     ]
     return [section for section in sections if not section.frame.empty]
 
@@ -86,21 +87,41 @@ def _confusion_text(table: pd.DataFrame) -> str:
     return text
 
 
+def _cost_columns(table: pd.DataFrame) -> list[Column]:
+    unit = capitalised(_unit(table))
+    return [
+        Column("Mode", lambda row: row["mode"], "text"),
+        Column("Subset", lambda row: row["subset"].replace("_", " "), "text"),
+        *_SETTING,
+        Column(f"{unit} of a run", lambda row: plain(row["hours"])),
+        Column("Test, %", lambda row: percent_interval(row, "accuracy", "low", "high")),
+        Column("Over the baseline, points", lambda row: "baseline" if row["baseline"] else points(row["gain"])),
+        Column(f"{unit} of a run per point", lambda row: plain(row["hours_per_point"])),
+    ]
+
+
+def _unit(table: pd.DataFrame) -> str:
+    return str(table["unit"].iloc[0]) if len(table) else detail_tables.HOURS
+
+
 def _cost_text(table: pd.DataFrame) -> str:
+    unit = _unit(table)
+    shared = ", times the share of a GPU that was its own" if unit == detail_tables.GPU_HOURS else ""
     paragraphs = [
-        "Hours are the sum over the epochs of each run, its evaluation included; runs on different or shared machines do not "
-        "compare. Hours per point are those of one run, for each point of test accuracy over the baseline that validation picks."
+        f"{capitalised(unit)} are the sum over the epochs of each run, its evaluation included{shared}; runs on different or "
+        "shared machines do not compare. Those per point are of one run, for each point of test accuracy over the baseline that "
+        "validation picks."
     ]
     for (mode, subset), own in table.groupby(["mode", "subset"], sort=False) if len(table) else ():
         first = own.iloc[0]
-        spent = f"{mode}, {str(subset).replace('_', ' ')}: {first['all_trials']} trials took {plain(first['all_hours'])} hours"
+        spent = f"{mode}, {str(subset).replace('_', ' ')}: {first['all_trials']} trials took {plain(first['all_hours'])} {unit}"
         winner: dict[Any, Any] = next(iter(own[own["picked"]].to_dict("records")), {})
         if not winner or pd.isna(winner["difference"]):
             paragraphs.append(f"{spent}; there is no winner and baseline to compare.")
             continue
         gain = f"{points(winner['difference'])} points [{points(winner['difference_low'])}, {points(winner['difference_high'])}]"
         if winner["difference_low"] > 0:
-            price = f", {plain(winner['all_hours'] / (100 * winner['difference']))} hours of search for each"
+            price = f", {plain(winner['all_hours'] / (100 * winner['difference']))} {unit} of search for each"
         elif winner["difference_high"] < 0:
             price = ", a loss"
         else:

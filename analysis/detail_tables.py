@@ -15,6 +15,7 @@ from analysis.tables import class_pair, difference_columns
 from study import record_names as names
 
 OURS, PUBLISHED = "ours", "published"
+HOURS, GPU_HOURS = "hours", "GPU-hours"
 
 
 def plane_table(settings: pd.DataFrame) -> pd.DataFrame:
@@ -76,7 +77,8 @@ def confusion_table(settings: pd.DataFrame, predictions: pd.DataFrame) -> pd.Dat
 def cost_table(settings: pd.DataFrame, trials: pd.DataFrame, history: pd.DataFrame, predictions: pd.DataFrame) -> pd.DataFrame:
     """What a run of each setting takes, and what a point over the baseline costs.
 
-    `hours` is the mean over the setting's runs of Σ train.epoch_seconds / 3600. `baseline` marks the baseline that validation picks
+    `hours` is the mean over the setting's runs of Σ train.epoch_seconds / 3600. Where every trial had a share of a GPU, all hours
+    are GPU-hours, those on the clock times the share; `unit` says which. `baseline` marks the baseline that validation picks
     in that mode and subset, `gain` is the accuracy over it, `hours_per_point` are the hours of a run for each of its percentage
     points where it is positive. `all_trials` and `all_hours` are all trials of that mode and subset, whatever their outcome. The
     row that validation picked (`picked`) has the columns of `analysis.tables.difference_columns`, too.
@@ -89,6 +91,8 @@ def cost_table(settings: pd.DataFrame, trials: pd.DataFrame, history: pd.DataFra
     """
     seconds = history[history["metric"] == names.EPOCH_SECONDS].groupby("run_id")["value"].sum()
     hours = trials["run_id"].map(seconds) / 3600
+    of_gpus = bool((trials.loc[hours.notna(), "gpu_share"] > 0).all())
+    hours = hours * trials["gpu_share"] if of_gpus else hours
     by_run = dict(zip(trials["run_id"], hours, strict=True))
     rows: list[dict[str, Any]] = []
     for (mode, subset), own in settings.groupby(["mode", "subset"], sort=False):
@@ -101,6 +105,7 @@ def cost_table(settings: pd.DataFrame, trials: pd.DataFrame, history: pd.DataFra
             rows.append(
                 {
                     **{column: setting[column] for column in ("mode", "subset", "alpha", "margin", "temperature", "seeds")},
+                    "unit": GPU_HOURS if of_gpus else HOURS,
                     "hours": float(np.mean(of_runs)),
                     **{column: setting[column] for column in ("val_accuracy", "accuracy", "low", "high")},
                     "gain": gain,

@@ -19,7 +19,19 @@ from analysis.tracking import AnalysisError, Store, is_over
 from study import record_names as names
 
 UNFINISHED = "unfinished"  # outcome of a trial that is running, or was when its driver died
-_FIXED = ("run_id", "study", "confirms", "corpus", "sweep", "trial_id", "outcome", "objective", "changed_settings", "start_time")
+_FIXED = (
+    "run_id",
+    "study",
+    "confirms",
+    "corpus",
+    "sweep",
+    "trial_id",
+    "outcome",
+    "objective",
+    "changed_settings",
+    "gpu_share",
+    "start_time",
+)
 
 
 def load_studies(store_uri: str, studies: Sequence[str]) -> pd.DataFrame:
@@ -71,10 +83,10 @@ def load_trials(store_uri: str, studies: Sequence[str]) -> pd.DataFrame:
     """One row per trial of all launches of the named studies, oldest first.
 
     Columns: run_id, study, confirms (the study whose winners it repeats, or empty), corpus, sweep, trial_id, outcome, objective
-    (several are separated by ", "), changed_settings (whether they changed while it ran), start_time (UTC), every parameter under
-    its dotted name (numbers and booleans parsed), and the last value of every metric of a trial under its dotted name; what other
-    tools have logged (the load of the machine, say) is left out. Trials that were stopped or failed are kept; they have no test
-    metrics.
+    (several are separated by ", "), changed_settings (whether they changed while it ran), gpu_share (of a GPU that was its own,
+    0..1; where it went on with another share, the largest), start_time (UTC), every parameter under its dotted name (numbers and
+    booleans parsed), and the last value of every metric of a trial under its dotted name; what other tools have logged (the load
+    of the machine, say) is left out. Trials that were stopped or failed are kept; they have no test metrics.
 
     Raises:
         AnalysisError: there is no store, or no study of that name in it.
@@ -99,6 +111,7 @@ def load_trials(store_uri: str, studies: Sequence[str]) -> pd.DataFrame:
                 "outcome": tags.get(names.OUTCOME, UNFINISHED),
                 "objective": tags.get(names.OBJECTIVE, ""),
                 "changed_settings": names.CHANGED_SETTINGS in tags,
+                "gpu_share": max(float(share) for share in tags.get(names.GPU_SHARE, "0").split("; ")),
                 "start_time": pd.Timestamp(record.start_time, unit="ms", tz="UTC"),
             }
         )

@@ -19,6 +19,7 @@ def provenance_tags(launches: Sequence[Mapping[str, Any]]) -> dict[str, str]:
             names.GIT_DIRTY: "unknown" if code["git_dirty"] is None else str(code["git_dirty"]).lower(),
             names.VERSIONS: ", ".join(f"{name} {version}" for name, version in launch["versions"].items()),
             names.HARDWARE: f"{hardware['cpu']}, {hardware['cores']} cores, {hardware['memory_gib']} GiB, {gpu}",
+            names.GPU_SHARE: f"{launch.get('gpu_share', 0):g}",
             names.CORPUS_SHA256: launch["corpus_sha256"],
             names.FEATURES_SHA256: launch["features_sha256"],
         }

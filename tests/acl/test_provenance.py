@@ -113,6 +113,7 @@ def test_a_run_is_described_and_a_damaged_list_of_launches_shows_its_gap(tiny_co
     store = FeatureStore.open(tiny_corpus, "self-supervised")
     launch = describe_run(config("self-supervised", tiny_corpus, seed=7), store, torch.device("cpu"))
     assert (launch["seed"], launch["device"], launch["threads"]) == (7, "cpu", torch.get_num_threads())
+    assert launch["gpu_share"] == 0
     assert launch["features_sha256"] == store.metadata["content_sha256"]
     path = tmp_path / "run" / PROVENANCE_FILE
     append_provenance(path.parent, launch)

@@ -185,6 +185,7 @@ class FakeTrials:
             "outcome": names.FINISHED,
             "confirms": "",
             "changed_settings": False,
+            "gpu_share": 0.0,
             "objective": names.VAL_ACCURACY,
             "start_time": len(self._trials),
             "mode": mode,

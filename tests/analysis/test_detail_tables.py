@@ -155,3 +155,24 @@ def test_without_seconds_or_a_pair_there_is_nothing(fakes):
     fakes.add(0.5, 0.6, 51)
     history = pd.DataFrame(columns=["run_id", "epoch", "metric", "value"])
     assert detail_sections(fakes.settings(), fakes.trials, history, fakes.predictions) == []
+
+
+def test_hours_of_trials_that_share_gpus_are_gpu_hours(fakes):
+    for alpha, share in ((1.0, 0.25), (0.5, 0.5)):
+        fakes.add(alpha, 0.5, 50, gpu_share=share)
+    history = seconds_of(fakes, [[7200, 7200], [7200]])
+    (section,) = (
+        own for own in detail_sections(fakes.settings(), fakes.trials, history, fakes.predictions) if own.anchor == "cost"
+    )
+    assert section.frame.set_index("alpha")["hours"].to_dict() == {1.0: 1.0, 0.5: 1.0}
+    assert "GPU-hours are the sum" in section.text
+    assert "2 trials took 2 GPU-hours" in section.text
+    assert [column.title for column in section.columns if "GPU-hours" in column.title] == [
+        "GPU-hours of a run",
+        "GPU-hours of a run per point",
+    ]
+    assert section.draw(section.frame).layout.xaxis.title.text == "GPU-hours of one run"
+    fakes.add(0.3, 0.5, 50)  # on the CPU: hours of different kinds are not added up
+    mixed = cost_table(fakes.settings(), fakes.trials, seconds_of(fakes, [[7200, 7200], [7200], [3600]]), fakes.predictions)
+    assert set(mixed["unit"]) == {"hours"}
+    assert mixed["all_hours"].tolist() == [7.0] * 3

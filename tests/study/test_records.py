@@ -139,7 +139,11 @@ def test_what_a_trial_comes_from_is_an_artifact_and_its_last_launch_the_tags(rec
     store = FeatureStore.open(tiny_corpus, "supervised")
     launch = describe_run(build_config({"mode": "supervised", "data.root": str(tiny_corpus)}), store, torch.device("cpu"))
     launch["code"] = {"version": "0.1.0", "git_commit": "a" * 40, "git_dirty": True, "git_diff_sha256": "b" * 64}
-    elsewhere = {**launch, "hardware": {**launch["hardware"], "gpu": {"name": "NVIDIA H100", "memory_gib": 79.1, "cuda": "12.8"}}}
+    elsewhere = {
+        **launch,
+        "gpu_share": 0.25,
+        "hardware": {**launch["hardware"], "gpu": {"name": "NVIDIA H100", "memory_gib": 79.1, "cuda": "12.8"}},
+    }
     start(record, "a")
     record.log_provenance("a", json.dumps([launch]))
     resumed = reopened(record)
@@ -150,6 +154,7 @@ def test_what_a_trial_comes_from_is_an_artifact_and_its_last_launch_the_tags(rec
     here, there = run.data.tags[names.HARDWARE].split("; ")
     assert here.endswith("no GPU")
     assert there.endswith("NVIDIA H100 (79.1 GiB)")
+    assert run.data.tags[names.GPU_SHARE] == "0; 0.25"
     assert run.data.tags["mlflow.source.git.commit"] == run.data.tags[names.GIT_COMMIT] == launch["code"]["git_commit"]
 
 
