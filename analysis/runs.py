@@ -185,7 +185,7 @@ def find_trial(store_uri: str, reference: str) -> FoundTrial:
         raise AnalysisError(f"{reference!r} names no trial; pass an MLflow run id or its first 6 characters, or STUDY/TRIAL")
     found = store.search(f"tags.`{names.KIND}` = '{names.KIND_TRIAL}' and {condition}")
     if not found:
-        raise AnalysisError(f"no trial {reference!r} in {store_uri}; {_near(store, study, trial_id)}")
+        raise AnalysisError(f"no trial {reference!r} in this store; {_near(store, study, trial_id)}")
     if len(found) > 1:
         several = ", ".join(run.info.run_id for run in found[:3])
         raise AnalysisError(f"{reference!r} names {len(found)} trials ({several}, …); pass a whole run id")

@@ -14,6 +14,7 @@ import typer
 import yaml
 
 from acl.config import ConfigError
+from analysis.record_links import without_password
 from study.corpora import ensure_mini_corpus
 from study.home import Home, invocation
 from study.interruption import EXIT_STATUS
@@ -198,7 +199,9 @@ def check_server(store_uri: str) -> None:
         port = server.port or (443 if server.scheme == "https" else 80)
         socket.create_connection((server.hostname or "", port), timeout=5).close()
     except (OSError, ValueError) as error:
-        raise StudyError(f"no MLflow server answers at {store_uri} ({error}); start it, or correct --store") from None
+        raise StudyError(
+            f"no MLflow server answers at {without_password(store_uri)} ({error}); start it, or correct --store"
+        ) from None
 
 
 def serve_records(store_uri: str, port: int) -> None:

@@ -10,6 +10,7 @@ from uuid import uuid4
 import ray
 
 from acl.store import FeatureStore
+from analysis.record_links import without_password
 from study import record_names as names
 from study.home import Home, invocation
 from study.interruption import Interruption
@@ -66,7 +67,10 @@ def launch(study: Study, home: Home, *, store_uri: str | None = None, address: s
     check_unchanged(home, study)
     kept = records_of(home, study.name)
     if kept is not None and store_uri not in (None, kept[0]):
-        raise StudyError(f"study {study.name!r} keeps its records in {kept[0]}, not {store_uri}; leave --store out")
+        raise StudyError(
+            f"study {study.name!r} keeps its records in {without_password(kept[0])}, not {without_password(store_uri)}; "
+            "leave --store out"
+        )
     interruption = Interruption(invocation(f"resume {study.name}", home))
     with only_launch(home, study.name), interruption.on_signals():
         folder = home.study(study.name)
@@ -132,7 +136,7 @@ def _begin_store(store_uri: str) -> None:
         begin_store(store_uri)
     except (StoreUnavailableError, RecordError) as error:
         raise StudyError(
-            f"the MLflow store {store_uri} takes no records ({error}); mend it, or name another with --store"
+            f"the MLflow store {without_password(store_uri)} takes no records ({error}); mend it, or name another with --store"
         ) from None
 
 
