@@ -1,7 +1,7 @@
-"""A report in MLflow: an artifact of the study's run, whose description then has the question and the answer."""
+"""A report and its figures in MLflow: artifacts of the study's run, whose description then has the question and the answer."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import mlflow
@@ -21,13 +21,32 @@ def log_report(store_uri: str, studies: Sequence[str], folder: Path) -> None:
         RecordError, StoreUnavailableError: the store does not take it.
     """
     client = mlflow.MlflowClient(store_uri)
-    experiment = experiment_of(client, store_uri)
     facts = json.loads((folder / FACTS_FILE).read_text(encoding="utf-8"))
-    for name in studies:
-        condition = f"tags.`{names.KIND}` = '{names.KIND_STUDY}' and tags.`{names.STUDY}` = '{name}'"
-        run_id = client.search_runs([experiment], condition, max_results=1, order_by=["attributes.start_time DESC"])[0].info.run_id
-        place = "report" if len(studies) == 1 else f"report with {', '.join(other for other in studies if other != name)}"
+    for run_id, place in _places(client, store_uri, studies):
         for file in ("index.html", FACTS_FILE, *facts["files"]):  # the folder may hold other things
             client.log_artifact(run_id, str(folder / file), place)
         if len(studies) == 1:
             client.set_tag(run_id, MLFLOW_RUN_NOTE, f"{facts['question']}\n\n{facts['answer']}\n\n(report of {facts['generated']})")
+
+
+@in_words
+def log_figures(store_uri: str, studies: Sequence[str], files: Sequence[Path]) -> None:
+    """Log figures of a report beside it.
+
+    Raises:
+        RecordError, StoreUnavailableError: the store does not take them.
+    """
+    client = mlflow.MlflowClient(store_uri)
+    for run_id, place in _places(client, store_uri, studies):
+        for file in files:
+            client.log_artifact(run_id, str(file), f"{place}/figures")
+
+
+def _places(client: mlflow.MlflowClient, store_uri: str, studies: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Run of each study, its last launch, and the folder of its artifacts for a report of all of them."""
+    experiment = experiment_of(client, store_uri)
+    for name in studies:
+        condition = f"tags.`{names.KIND}` = '{names.KIND_STUDY}' and tags.`{names.STUDY}` = '{name}'"
+        found = client.search_runs([experiment], condition, max_results=1, order_by=["attributes.start_time DESC"])
+        others = ", ".join(other for other in studies if other != name)
+        yield found[0].info.run_id, f"report with {others}" if others else "report"

@@ -152,9 +152,16 @@ def figures(
     """
     from analysis.figure_files import write_figures
     from study.commands import existing_store
+    from study.mlflow_store import RecordError, StoreUnavailableError
+    from study.report_records import log_figures
 
     places = Home(home)
     folder = out or places.report(names) / "figures"
     kinds = list(dict.fromkeys(kind.strip() for kind in formats.split(",")))
-    files = write_figures(existing_store(places, store, names), names, folder, kinds)
+    kept = existing_store(places, store, names)
+    files = write_figures(kept, names, folder, kinds)
     print(f"figures: {len(files)} files in {folder}")
+    try:
+        log_figures(kept, names, files)
+    except (RecordError, StoreUnavailableError) as error:
+        print(f"the figures are not logged in MLflow: {error}")

@@ -51,13 +51,26 @@ class BasicBlock(nn.Module):
         self.bn2 = nn.BatchNorm2d(channels)
         self.downsample: nn.Module = nn.Identity()
         if stride != 1 or in_channels != channels:
-            self.downsample = nn.Sequential(
-                nn.Conv2d(in_channels, channels, kernel_size=1, stride=stride, bias=False), nn.BatchNorm2d(channels)
-            )
+            self.downsample = nn.Sequential(_PointwiseConv2d(in_channels, channels, stride), nn.BatchNorm2d(channels))
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
         return F.relu(self.bn2(self.conv2(out)) + self.downsample(x))
+
+
+class _PointwiseConv2d(nn.Conv2d):
+    """1×1 convolution with stride, as one without stride over every stride-th frame and band, which is the same.
+
+    With stride, channels_last and few channels (below 8 with AVX2), oneDNN writes past a buffer in the backward pass
+    (github.com/uxlfoundation/oneDNN/issues/6035): wrong gradients, or the end of the process.
+    """
+
+    def __init__(self, in_channels: int, channels: int, stride: int) -> None:
+        super().__init__(in_channels, channels, kernel_size=1, bias=False)
+        self.subsampling = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x[..., :: self.subsampling, :: self.subsampling])
 
 
 def _stage(in_channels: int, channels: int, stride: int) -> nn.Sequential:

@@ -158,6 +158,17 @@ def test_mlflow_has_the_report_and_the_answer_below_the_question(finished_home: 
     assert mlflow.artifacts.load_text(f"{study.info.artifact_uri}/report/index.html") == (tmp_path / "index.html").read_text()
 
 
+@pytest.mark.browser
+@pytest.mark.skipif(not shutil.which("chromium"), reason="chromium is not installed")
+def test_mlflow_has_the_figures_beside_the_report(finished_home: Path, tmp_path: Path) -> None:
+    process = acl_study("figures", "smoke", "--home", finished_home, "--out", tmp_path, "--format", "svg")
+    assert process.returncode == 0, process.err  # type: ignore[attr-defined]
+    (study,) = runs(finished_home, names.KIND_STUDY)
+    logged = mlflow.MlflowClient(store(finished_home)).list_artifacts(study.info.run_id, "report/figures")
+    assert {Path(each.path).name for each in logged} == {path.name for path in tmp_path.iterdir()}
+    assert "report/figures/curves.svg" in {each.path for each in logged}
+
+
 def test_the_ui_serves_the_records_until_ctrl_c(finished_home: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
