@@ -92,6 +92,7 @@ def experiment_of(client: mlflow.MlflowClient, store_uri: str) -> str:
 def _view() -> str:
     """Newest first, which keeps seeds below their settings and settings below their study."""
     columns = [f"metrics.`{name}`" for name in _METRIC_COLUMNS] + [f"params.`{name}`" for name in _SETTING_COLUMNS]
+    columns.append(f"tags.`{names.OUTCOME}`")
     return json.dumps(
         {"orderByKey": "attributes.start_time", "orderByAsc": False, "selectedColumns": ["attributes.`Duration`", *columns]}
     )

@@ -20,7 +20,8 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFL
 from study import record_names as names
 from study.mlflow_store import RecordError, experiment_of, in_words, runs_of_study, user
 from study.provenance_tags import provenance_tags
-from study.seeds import SEED
+from study.seeds import SEED, setting_text
+from study.selection import setting_of_row
 from study.setting_records import SettingRecords
 from study.spaces import Point
 from study.sweep import Sweep
@@ -83,8 +84,9 @@ class StudyRecord:
         known: Mapping[str, str] = {}
         if self._in_doubt:
             self._find_runs(client)
-        parent, name = self.parent_run_id, trial
-        if len(sweep.seeds) > 1:
+        varied = setting_text(setting_of_row(sweep, settings))
+        parent, name = self.parent_run_id, f"{varied}, {trial}" if varied else trial
+        if len(sweep.seeds) > 1:  # what varies is the name of the run above
             name = f"seed {settings[SEED]}, {trial}"
             self._in_doubt = True
             parent = self._settings.start(client, self._experiment, self._common_tags(sweep), sweep, settings)

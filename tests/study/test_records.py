@@ -38,6 +38,7 @@ def test_a_trial_run_holds_its_settings_epochs_outcome_and_predictions(record: S
     record.finish_trial("a", names.FINISHED, predictions=PREDICTIONS)
     run = trial_runs(record)["a"]
     assert run.info.status == "FINISHED"
+    assert run.info.run_name == "loss.alpha 0.5, a"  # what varies, and which trial it is
     assert run.data.params == {"mode": "supervised", "loss.alpha": "0.5", "seed": "0"}
     assert run.data.metrics == {names.TRAIN_LOSS: 1.0, names.VAL_ACCURACY: 0.5}
     tags = {

@@ -120,7 +120,7 @@ def test_a_setting_whose_seeds_are_not_over_is_killed_with_its_launch(home: Home
 def test_one_seed_needs_no_setting_run(home: Home) -> None:
     record = end_study(home, study_of("single", {"space": {"loss.alpha": {"grid": [1.0, 0.5]}}}), lambda settings: (20, 50))
     found = runs_of(record)
-    assert found.keys() == {"sweep-0000", "sweep-0001"}
+    assert found.keys() == {"loss.alpha 1, sweep-0000", "loss.alpha 0.5, sweep-0001"}
     assert {parent(run) for run in found.values()} == {record.parent_run_id}
 
 
