@@ -59,8 +59,8 @@ def temperature_figure(table: pd.DataFrame) -> go.Figure:
     for column, panel in enumerate(("minus_uniformity", "tolerance", "accuracy"), start=1):
         for side, name in (("baseline", "contrastive (α = 1)"), ("acl", "ACL, α picked on validation")):
             line = _temperature_line(ours, side, panel, name)
-            if panel == "accuracy" and _has_seeds(ours):
-                figure.add_trace(_band(ours, side, name), row=1, col=column)
+            if _has_bands(ours):
+                figure.add_trace(_band(ours, side, panel, name), row=1, col=column)
             figure.add_trace(line.update(showlegend=column == 1), row=1, col=column)
             published = _published_line(table, side, panel)
             figure.add_trace(published.update(showlegend=column == 1), row=1, col=column)
@@ -137,27 +137,29 @@ def _evaluation_lines(evaluation: str, group: pd.DataFrame) -> list[go.Scatter]:
     return [ours, published]
 
 
-def _has_seeds(ours: pd.DataFrame) -> bool:
-    """Whether every point is a mean over seeds: then the lines have bands, else the points have bars."""
-    return bool((ours[["baseline_seeds", "acl_seeds"]] > 1).all(axis=None))
+def _has_bands(ours: pd.DataFrame) -> bool:
+    """Whether all sides have several seeds, and there are several temperatures for a band to connect."""
+    return len(ours) > 1 and bool((ours[["baseline_seeds", "acl_seeds"]] > 1).all(axis=None))
 
 
-def _band(ours: pd.DataFrame, side: str, name: str) -> go.Scatter:
+def _band(ours: pd.DataFrame, side: str, panel: str, name: str) -> go.Scatter:
+    values = side if panel == "accuracy" else f"{side}_{panel}"
     return go.Scatter(
         x=[*ours["temperature"], *ours["temperature"].iloc[::-1]],
-        y=[*ours[f"{side}_high"], *ours[f"{side}_low"].iloc[::-1]],
+        y=[*ours[f"{values}_high"], *ours[f"{values}_low"].iloc[::-1]],
         fill="toself",
         fillcolor=_BANDS[side],
         mode="lines",
         line={"width": 0},
-        name=f"{name.split()[0].strip(',')}: 95 % over seeds and clips",
+        name=f"{name.split()[0].strip(',')}: 95 %",
         legendgroup=f"{side} band",
+        showlegend=panel == "accuracy",
         hoverinfo="skip",
     )
 
 
 def _temperature_line(ours: pd.DataFrame, side: str, panel: str, name: str) -> go.Scatter:
-    has_interval = panel == "accuracy" and not _has_seeds(ours)
+    has_interval = panel == "accuracy" and not _has_bands(ours)
     return go.Scatter(
         x=ours["temperature"] + (_DODGE[side] if has_interval else 0),
         y=ours[f"{side}_{panel}"],
@@ -168,9 +170,7 @@ def _temperature_line(ours: pd.DataFrame, side: str, panel: str, name: str) -> g
         marker={"symbol": _MARKERS[side], "size": 9},
         error_y=interval(ours, f"{side}_accuracy", f"{side}_low", f"{side}_high") if has_interval else None,
         customdata=ours[["temperature", "alpha"]],
-        hovertemplate="τ %{customdata[0]}: %{y:.4f}"
-        + ("<br>α %{customdata[1]}" if side == "acl" else "")
-        + f"<extra>{name}</extra>",
+        hovertemplate=f"τ %{{customdata[0]}}: %{{y:.4f}}{'<br>α %{customdata[1]}' if side == 'acl' else ''}<extra>{name}</extra>",
     )
 
 

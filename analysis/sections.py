@@ -146,7 +146,8 @@ def _figure_sections(candidates: pd.DataFrame, settings: pd.DataFrame, predictio
             "Fig. 3: uniformity, tolerance and accuracy by temperature",
             "At each temperature the ACL setting with the highest validation accuracy, against contrastive loss alone. U: "
             "uniformity, T: tolerance, of the projected test embeddings. Accuracies in the figure weigh each clip by its number of "
-            f"patches, as the published ones do; bars or bands are 95 % intervals. {published.fig3_erratum()}",
+            "patches, as the published ones do; bars or bands are 95 % intervals: of accuracies over clips, and with several seeds "
+            f"over seeds and clips; of U and T over seeds. {published.fig3_erratum()}",
             tables.fig3_table(candidates),
             page_tables.FIG3,
             "No temperature has both a baseline and an ACL trial; the study fig3-temperature fills this figure.",

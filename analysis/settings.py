@@ -17,7 +17,7 @@ import pandas as pd
 from analysis.claims import Claim, claim
 from analysis.published import SELF_SUPERVISED, SUPERVISED, margin, temperature
 from analysis.runs import parameter_names
-from analysis.statistics import effective_clips, intervals_over_seeds
+from analysis.statistics import effective_clips, intervals_of_means, intervals_over_seeds
 from study import record_names as names
 
 VAL, TEST = "val", "test"  # splits of the predictions
@@ -41,8 +41,8 @@ def comparable_settings(trials: pd.DataFrame, predictions: pd.DataFrame) -> tupl
     Columns: mode, subset, alpha, margin (rad; empty at alpha 1, where it has no effect), temperature, seeds, candidate (bool: it
     lacks no seeds, so that validation may pick it), run_ids (tuple), test_clips, linear_evaluation (self-supervised: by which
     protocol), val_accuracy with val_low and val_high (95 %, validation clips), accuracy with low and high (95 %,
-    test clips), seed_sd, macro_accuracy, patch_weighted with patch_weighted_low and _high, uniformity, tolerance. Accuracies are
-    those of the test set unless their name says val.
+    test clips), seed_sd, macro_accuracy, patch_weighted with patch_weighted_low and _high, uniformity and tolerance with _low and
+    _high (95 %, over seeds; empty with one). Accuracies are those of the test set unless their name says val.
 
     Args:
         trials: of `analysis.runs.load_trials`.
@@ -145,6 +145,8 @@ def _means_over_seeds(trials: pd.DataFrame, predictions: pd.DataFrame) -> pd.Dat
         bounds = intervals_over_seeds(*(column.to_numpy(float) for column in numbers))
         table[f"{prefix}low"], table[f"{prefix}high"] = bounds
     table["test_clips"] = table["test_clips"].astype(int)
+    for name in ("uniformity", "tolerance"):
+        table[f"{name}_low"], table[f"{name}_high"] = intervals_of_means(table[name], variances[name], table["seeds"])
     return table.assign(seed_sd=np.sqrt(variances["accuracy"])).drop(columns=["effective", "val_clips"])
 
 

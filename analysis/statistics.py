@@ -83,6 +83,13 @@ def intervals_over_seeds(
     return wilson_intervals(means, np.where((runs > 1) & (of_clips > 0), number, trials))
 
 
+def intervals_of_means(means: pd.Series, variances: pd.Series, numbers: pd.Series) -> tuple[pd.Series, pd.Series]:
+    """95 % intervals of the means of normal values with these variances and numbers: Student's; NaN where there is one value."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        half = t.ppf((1 + LEVEL) / 2, numbers - 1) * np.sqrt(variances / numbers)
+    return means - half, means + half
+
+
 def holm(p_values: Iterable[float]) -> list[float]:
     """P-values corrected for their number by Holm's method, Scandinavian Journal of Statistics 6 (1979) 65.
 

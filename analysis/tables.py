@@ -17,8 +17,7 @@ NAN = float("nan")
 SUBSETS = ("all", "noisy", "noisy_small", "clean")
 _SIDE = ("accuracy", "low", "high", "seeds", "seed_sd")
 _FIG3 = {
-    "uniformity": "uniformity",
-    "tolerance": "tolerance",
+    **{f"{name}{bound}": f"{name}{bound}" for name in ("uniformity", "tolerance") for bound in ("", "_low", "_high")},
     "accuracy": "patch_weighted",
     "low": "patch_weighted_low",
     "high": "patch_weighted_high",
@@ -111,8 +110,9 @@ def fig2_table(settings: pd.DataFrame, predictions: pd.DataFrame) -> pd.DataFram
 def fig3_table(settings: pd.DataFrame) -> pd.DataFrame:
     """Fig. 3: -uniformity, tolerance and accuracy by temperature, contrastive loss against the ACL winner of that temperature.
 
-    `*_accuracy` is patch-weighted, as published; `*_plain_accuracy` counts clips. Temperatures that were only published have
-    empty columns of ours; temperatures without a baseline are left out (they are in the search table).
+    `low` and `high` of uniformity and tolerance are over seeds. `*_accuracy` is patch-weighted, as published;
+    `*_plain_accuracy` counts clips. Temperatures that were only published have empty columns of ours; temperatures without a
+    baseline are left out (they are in the search table).
     """
     own = settings[settings["mode"] == SELF_SUPERVISED]
     rows = []
@@ -125,7 +125,8 @@ def fig3_table(settings: pd.DataFrame) -> pd.DataFrame:
         }
         for name, side in (("baseline", pair.baseline), ("acl", pair.acl)):
             row |= _values(side, {f"{name}_{column}": source for column, source in _FIG3.items()})
-        row["baseline_minus_uniformity"], row["acl_minus_uniformity"] = -row.pop("baseline_uniformity"), -row.pop("acl_uniformity")
+            for bound, opposite in (("", ""), ("_low", "_high"), ("_high", "_low")):
+                row[f"{name}_minus_uniformity{bound}"] = -row.pop(f"{name}_uniformity{opposite}")
         rows.append(row)
     if not rows:
         return pd.DataFrame()

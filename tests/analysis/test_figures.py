@@ -1,5 +1,6 @@
 import pandas as pd
 import pytest
+from scipy.stats import t
 
 from analysis.figures import ACL, BASELINE, alpha_figure, class_figure, temperature_figure
 from analysis.tables import alpha_table, fig2_table, fig3_table
@@ -62,15 +63,20 @@ def test_means_over_seeds_have_bands_in_place_of_bars(study):
     single = [line.name for line in temperature_figure(table).data if line.fill == "toself"]
     for temperature in (0.1, 0.2):
         for alpha in (1.0, 0.3):
-            study.add(alpha, val=0.6, correct=64, mode=SSL, loss__temperature=temperature, seed=1)
+            other = {names.TEST_UNIFORMITY: -alpha - 0.1, names.TEST_TOLERANCE: 0.8}
+            study.add(alpha, val=0.6, correct=64, mode=SSL, loss__temperature=temperature, seed=1, **other)
     table = fig3_table(study.settings())
     figure = temperature_figure(table)
     bands = [line for line in figure.data if line.fill == "toself"]
     assert single == []
-    assert [band.name for band in bands] == ["contrastive: 95 % over seeds and clips", "ACL: 95 % over seeds and clips"]
+    assert [band.name for band in bands] == ["contrastive: 95 %", "ACL: 95 %"] * 3
+    assert [band.name for band in bands if band.showlegend] == ["contrastive: 95 %", "ACL: 95 %"]
     ours = table.dropna(subset=["acl_accuracy"])
-    assert list(bands[1].x) == [0.1, 0.2, 0.2, 0.1]
-    assert list(bands[1].y) == [*ours["acl_high"], *ours["acl_low"][::-1]]
+    assert list(bands[-1].x) == [0.1, 0.2, 0.2, 0.1]
+    assert list(bands[-1].y) == [*ours["acl_high"], *ours["acl_low"][::-1]]
+    half = t.ppf(0.975, 1) * 0.05  # two seeds 0.1 apart
+    assert list(bands[1].y) == pytest.approx([0.35 + half] * 2 + [0.35 - half] * 2)  # −uniformity of ACL
+    assert list(bands[3].y) == pytest.approx([0.85 + half] * 2 + [0.85 - half] * 2)  # tolerance
     assert all(line.error_y.array is None for line in figure.data)
 
 
