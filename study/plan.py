@@ -4,23 +4,18 @@ import heapq
 import math
 import os
 import shutil
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from acl.config import build_config
-from acl.training.cost import RunCost, measure_run, settings_that_cost
+from acl.training.cost import RunCost
 from analysis.power import Power
+from study.kinds import cost_key, kinds_of, label_of, measured
 from study.lengths import brackets
 from study.machine import Machine
 from study.selection import SUBSET
-from study.spaces import edge_points
 from study.spec import Study, StudyError, Sweep
 
-SECONDS_OF_ALL_KINDS = 40.0  # measuring, shared by the kinds of trials; processes that start come on top
-SECONDS_OF_A_KIND = (2.0, 8.0)
 # Seconds that train nothing, as benchmarks/plan_accuracy.py --run has seen them, see LOG.md.
 LAUNCH_SECONDS = 18.0  # each launch: Ray and MLflow start and end, the winners' models are logged
 WORKER_SECONDS = (4.0, 3.0)  # each sweep: its first worker starts and imports; each further one, after it
@@ -167,26 +162,14 @@ def plan_study(
     busy_cores = os.getloadavg()[0]
     pending = [sweep for sweep in study.sweeps if left is None or left.get(sweep.name, 0)]
     at_once = {sweep.name: _at_once(sweep, machine, knows_machine) for sweep in pending}
-    kinds = {sweep.name: _kinds(sweep) for sweep in pending}
+    kinds = {sweep.name: kinds_of(sweep) for sweep in pending}
     disk = next(parent for parent in (folder / "any").resolve().parents if parent.exists())
-    to_measure: dict[str, tuple[Sweep, dict[str, Any]]] = {}
-    for sweep in pending:
-        for settings, _ in kinds[sweep.name]:
-            to_measure.setdefault(_key(sweep, settings), (sweep, settings))
-    fewest, most = SECONDS_OF_A_KIND
-    seconds = min(most, max(fewest, SECONDS_OF_ALL_KINDS / max(1, len(to_measure))))
-    costs = {}
-    for number, (key, (sweep, settings)) in enumerate(to_measure.items(), start=1):
-        label = _label(sweep, settings, kinds[sweep.name])
-        progress(f"measuring {number} of {len(to_measure)}: {sweep.name}{label and ', '}{label}")
-        cpus, gpus = sweep.resources.cpus, sweep.resources.gpus
-        beside = 0 if gpus else min(at_once[sweep.name], sweep.runs) - 1
-        costs[key] = measure_run(settings, cores=cpus, sees_gpu=gpus > 0, beside=beside, seconds=seconds, folder=disk)
+    costs = measured(pending, kinds, at_once, disk, progress)
     plans = []
     for sweep in pending:
         share = 1.0 if left is None else left[sweep.name] / sweep.runs
         own = tuple(
-            Kind(_label(sweep, settings, kinds[sweep.name]), share * count, costs[_key(sweep, settings)])
+            Kind(label_of(sweep, settings, kinds[sweep.name]), share * count, costs[cost_key(sweep, settings)])
             for settings, count in kinds[sweep.name]
         )
         together = min(at_once[sweep.name], max(1, round(sum(kind.trials for kind in own))))
@@ -202,25 +185,6 @@ def _at_once(sweep: Sweep, machine: Machine, knows_machine: bool) -> int:
             "GPUs; pass --cpus and --gpus, or --profile mini for a small study on CPUs"
         )
     return max(1, count)
-
-
-def _kinds(sweep: Sweep) -> list[tuple[dict[str, Any], float]]:
-    """Settings of one trial of each kind, and how many trials are of it; a search may draw any edge of its space as often."""
-    points = sweep.points or edge_points(sweep.space)
-    settings = [{**sweep.common, **point} for point in points]
-    counts = Counter(_key(sweep, entry) for entry in settings)
-    first = {key: entry for entry in reversed(settings) if (key := _key(sweep, entry))}
-    return [(first[key], sweep.runs * count / len(points)) for key, count in counts.items()]
-
-
-def _key(sweep: Sweep, settings: Mapping[str, Any]) -> str:
-    """Equal for trials that cost the same."""
-    return repr((settings_that_cost(build_config(settings)), sweep.resources))
-
-
-def _label(sweep: Sweep, settings: Mapping[str, Any], kinds: Sequence[tuple[Mapping[str, Any], float]]) -> str:
-    varied = [name for name in sweep.space if len({repr(of_kind[name]) for of_kind, _ in kinds}) > 1]
-    return ", ".join(f"{name} {settings[name]}" for name in varied) if len(kinds) > 1 else ""
 
 
 def _full(plan: SweepPlan, kind: Kind) -> float:

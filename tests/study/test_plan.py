@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from acl.training.cost import RunCost, StageCost
-from study import cli, plan
+from study import cli, kinds
+from study.kinds import kinds_of
 from study.machine import Machine
-from study.plan import LAUNCH_SECONDS, TRIAL_SECONDS, WORKER_SECONDS, Kind, StudyPlan, SweepPlan, _kinds
+from study.plan import LAUNCH_SECONDS, TRIAL_SECONDS, WORKER_SECONDS, Kind, StudyPlan, SweepPlan
 from study.plan_lines import plan_lines, refusal
 from study.resources import Resources
 from study.runnable import check_runnable
@@ -40,7 +41,7 @@ def planned(study: Study, at_once: int = 2, cost: RunCost = COST, machine: Machi
 
 def test_a_shipped_grid_has_a_kind_for_each_subset_and_alphas_cost_the_same() -> None:
     (sweep,) = resolve_study(read_study("table1-supervised"), overrides={"data.root": "x"}).sweeps
-    assert [(settings["data.subset"], trials) for settings, trials in _kinds(sweep)] == [
+    assert [(settings["data.subset"], trials) for settings, trials in kinds_of(sweep)] == [
         ("all", 10),
         ("noisy", 10),
         ("noisy_small", 10),
@@ -168,7 +169,7 @@ def test_run_and_plan_refuse_a_k_that_is_too_large_in_one_line(
 def test_plan_prints_cost_and_power_and_a_launch_that_takes_too_long_is_refused(
     tiny_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(plan, "SECONDS_OF_A_KIND", (1.0, 1.0))
+    monkeypatch.setattr(kinds, "SECONDS_OF_A_KIND", (1.0, 1.0))
     options = ["null-alpha", "--profile", "mini", "--data", str(tiny_corpus), "--set", "data.subset=clean"]
     options += ["--home", str(tmp_path / "home")]
     monkeypatch.setattr(sys, "argv", ["acl-study", "plan", *options])
