@@ -5,8 +5,6 @@ import os
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"  # read when mlflow is imported
 
 import json
-import logging
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
 
+from empty_store import with_store
 from fake_trials import CLASSES, NONE, TEST_CLIPS, FakeTrials, accuracies, predictions_frame
 from study import record_names as names
 
@@ -26,8 +25,8 @@ SSL_PARAMS: Mapping[str, Any] = {"loss.temperature": 0.2, "probe.protocol": "cac
 class FakeRecords:
     """Writes launches and trials into a real SQLite store."""
 
-    def __init__(self, folder: Path, empty_database: Path) -> None:
-        shutil.copy(empty_database, folder / "mlflow.db")
+    def __init__(self, folder: Path) -> None:
+        with_store(folder)
         self.uri = f"sqlite:///{folder}/mlflow.db"
         self.client = MlflowClient(self.uri)
         self.experiment = self.client.create_experiment(names.EXPERIMENT, artifact_location=(folder / "artifacts").as_uri())
@@ -132,24 +131,15 @@ def fakes() -> FakeTrials:
     return FakeTrials()
 
 
-@pytest.fixture(scope="session")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store with its schema only, which takes seconds to make."""
-    logging.getLogger("mlflow").setLevel(logging.ERROR)
-    path = tmp_path_factory.mktemp("schema") / "mlflow.db"
-    MlflowClient(f"sqlite:///{path}").search_experiments()
-    return path
-
-
 @pytest.fixture
-def records(tmp_path: Path, empty_database: Path) -> FakeRecords:
-    return FakeRecords(tmp_path, empty_database)
+def records(tmp_path: Path) -> FakeRecords:
+    return FakeRecords(tmp_path)
 
 
 @pytest.fixture(scope="session")
-def quickstart(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> FakeRecords:
+def quickstart(tmp_path_factory: pytest.TempPathFactory) -> FakeRecords:
     """A study of all kinds of trials, on a synthetic corpus; read only. In every subset validation and test disagree."""
-    records = FakeRecords(tmp_path_factory.mktemp("quickstart"), empty_database)
+    records = FakeRecords(tmp_path_factory.mktemp("quickstart"))
     study = records.study("quickstart", corpus="synthetic corpus, small, seed 0", synthetic=True)
     for subset in ("all", "noisy", "noisy_small", "clean"):
         records.trial(study, alpha=1.0, val=0.5, correct=50, data__subset=subset)

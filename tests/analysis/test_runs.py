@@ -1,6 +1,7 @@
 import pytest
 
 from analysis.runs import AnalysisError, load_history, load_predictions, load_studies, load_trials, parameter_names
+from empty_store import with_store
 from study import record_names as names
 
 
@@ -66,9 +67,9 @@ def test_absent_store_is_an_error_and_is_not_created(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_store_without_the_experiment(empty_database):
+def test_store_without_the_experiment(tmp_path):
     with pytest.raises(AnalysisError, match="no experiment 'acl-study'"):
-        load_studies(f"sqlite:///{empty_database}", ["any"])
+        load_studies(f"sqlite:///{with_store(tmp_path)}/mlflow.db", ["any"])
 
 
 def test_history_is_long(records):

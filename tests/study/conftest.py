@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from empty_store import with_store
 from study import record_names as names
 from study.launched import mirrored
 from study.records import StudyRecord
@@ -15,7 +16,7 @@ from toy_study import new_record
 @pytest.fixture(scope="module")
 def store_uri(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A store with its schema, which takes seconds to create."""
-    uri = f"sqlite:///{tmp_path_factory.mktemp('store') / 'mlflow.db'}"
+    uri = f"sqlite:///{with_store(tmp_path_factory.mktemp('store')) / 'mlflow.db'}"
     new_record(uri, "first")
     return uri
 
@@ -23,7 +24,7 @@ def store_uri(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="module")
 def record_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of one store for a whole file: creating its schema takes seconds."""
-    return tmp_path_factory.mktemp("home")
+    return with_store(tmp_path_factory.mktemp("home"))
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from analysis.confirmation import CONFIRMED, UNDECIDED
 from analysis.runs import load_predictions, load_trials
 from analysis.settings import comparable_settings, pick
 from command_line import acl_study
+from empty_store import with_store
 from study import record_names as names
 from study.best import print_best
 from study.confirm import confirmation_lines, confirmation_study, confirmations, confirming
@@ -28,7 +29,7 @@ TEST = {1.0: 50, 0.5: 70, 0.3: 90}  # of 100: the best on test is not the best o
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     """One store for the file: creating its schema takes seconds."""
-    return Home(tmp_path_factory.mktemp("home"))
+    return Home(with_store(tmp_path_factory.mktemp("home")))
 
 
 def by_alpha(settings: Mapping[str, Any]) -> tuple[int, int]:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from command_line import acl_study
+from empty_store import with_store
 from kills import STUDY, strike, wait_until_gone
 from small_disk import fill, small_disk
 from study.journal import JOURNAL_FILE
@@ -32,7 +33,7 @@ def command(tiny_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> tupl
 @pytest.fixture(scope="module")
 def undisturbed(command: tuple[object, ...], tmp_path_factory: pytest.TempPathFactory) -> Results:
     """What comes out of the study if nobody disturbs it."""
-    home = tmp_path_factory.mktemp("undisturbed")
+    home = with_store(tmp_path_factory.mktemp("undisturbed"))
     process = acl_study(*command, home)
     assert process.returncode == 0, process.err  # type: ignore[attr-defined]
     found = results(home, "crash")
@@ -97,7 +98,7 @@ def lose_predictions(home: Path, pid: int) -> None:
 
 @pytest.mark.timeout(600)
 def test_a_study_survives_one_death_after_the_other(command: tuple[object, ...], undisturbed: Results, tmp_path: Path) -> None:
-    home = tmp_path / "home"
+    home = with_store(tmp_path / "home")
     strikes: list[tuple[str, int, str, Callable[[Path, int], None] | None]] = [
         ("driver", -signal.SIGKILL, "the launch was killed", reboot),
         ("gcs", 130, "Ray's process gcs_server was killed or crashed", empty_ray_folders),

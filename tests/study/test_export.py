@@ -23,6 +23,7 @@ from acl.training import fit
 from analysis.runs import AnalysisError
 from analysis.statistics import wilson_interval
 from command_line import call
+from empty_store import with_store
 from study import export
 from study import record_names as names
 from study.export import export_trial
@@ -47,7 +48,7 @@ class Recorded:
 @pytest.fixture(scope="module")
 def recorded(tiny_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Recorded:
     """Trials "done" (self-supervised), "stopped" after its first epoch (supervised), and "lost", which kept no state."""
-    home = Home(tmp_path_factory.mktemp("home"))
+    home = Home(with_store(tmp_path_factory.mktemp("home")))
     client = mlflow.MlflowClient(home.store_uri)
     experiment = client.create_experiment(names.EXPERIMENT, artifact_location=(home.root / "artifacts").as_uri())
     study_run = client.create_run(experiment, tags={names.KIND: names.KIND_STUDY, names.STUDY: STUDY}).info.run_id

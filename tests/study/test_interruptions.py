@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from command_line import SMOKE, acl_study, epochs_logged, runs
+from empty_store import with_store
 from study import record_names as names
 from study.home import Home
 from study.interruption import Interruption
@@ -15,7 +16,7 @@ from study.spec import StudyError
 
 
 def test_a_study_that_is_running_is_not_launched_a_second_time(tmp_path: Path) -> None:
-    home = Home(tmp_path)
+    home = Home(with_store(tmp_path))
     running = pytest.raises(StudyError, match="'one' is running already")
     with only_launch(home, "one"), only_launch(home, "other"), running, only_launch(home, "one"):
         pass
@@ -35,7 +36,7 @@ def test_the_first_signal_behind_another_reason_is_the_first(capfd: pytest.Captu
 
 @pytest.mark.slow
 def test_a_study_whose_time_is_over_resumes(tiny_corpus: Path, tmp_path: Path) -> None:
-    home, budget, epochs = tmp_path / "home", 6 / 3600, 45
+    home, budget, epochs = with_store(tmp_path / "home"), 6 / 3600, 45
     content = yaml.safe_load(SMOKE.read_text())
     content["sweeps"] = [content["sweeps"][0] | {"budget": {"hours": budget}}]
     content["sweeps"][0]["base"]["optim.epochs"] = epochs

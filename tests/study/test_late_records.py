@@ -11,6 +11,7 @@ import ray
 import yaml
 
 from command_line import SMOKE, acl_study, runs
+from empty_store import with_store
 from study import record_names as names
 from study.home import Home
 from study.launch import Outcome, launch
@@ -22,7 +23,7 @@ from toy_study import end_study, study_of
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     """One store for the file: creating its schema takes seconds."""
-    return Home(tmp_path_factory.mktemp("home"))
+    return Home(with_store(tmp_path_factory.mktemp("home")))
 
 
 def ended(home: Home, name: str, corpus: Path) -> Study:
@@ -70,7 +71,7 @@ def test_a_first_launch_is_refused_where_the_store_does_not_answer(home: Home, t
 def test_a_store_that_is_locked_or_gone_at_resume_costs_no_training_and_no_record(tiny_corpus: Path, tmp_path: Path) -> None:
     content = yaml.safe_load(SMOKE.read_text())
     content["sweeps"] = content["sweeps"][:1]
-    study, home = tmp_path / "study.yaml", tmp_path / "home"
+    study, home = tmp_path / "study.yaml", with_store(tmp_path / "home")
     study.write_text(yaml.safe_dump(content))
     process = acl_study("run", study, "--data", tiny_corpus, "--home", home)
     assert process.returncode == 0, process.err  # type: ignore[attr-defined]

@@ -19,6 +19,7 @@ import yaml
 from acl.store import FeatureStore
 from analysis.runs import load_trials
 from command_line import SMOKE, acl_study, epochs_logged, runs, store
+from empty_store import with_store
 from study import record_names as names
 
 pytestmark = pytest.mark.slow
@@ -27,7 +28,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def finished_home(tiny_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The smoke study, run to its end."""
-    home: Path = tmp_path_factory.mktemp("finished") / "home"
+    home: Path = with_store(tmp_path_factory.mktemp("finished") / "home")
     process = acl_study("run", SMOKE, "--data", tiny_corpus, "--home", home)
     assert process.returncode == 0, process.err  # type: ignore[attr-defined]
     assert "report smoke" in process.out  # type: ignore[attr-defined]

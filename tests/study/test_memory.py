@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from command_line import acl_study, epochs_logged, runs
+from empty_store import with_store
 from kills import processes_of
 from study import journal as events
 from study import record_names as names
@@ -25,7 +26,7 @@ STUDY = {
 
 @pytest.mark.slow
 def test_a_trial_out_of_memory_runs_once_more_alone_and_the_others_go_on(tiny_corpus: Path, tmp_path: Path) -> None:
-    study, home = tmp_path / "study.yaml", tmp_path / "home"
+    study, home = tmp_path / "study.yaml", with_store(tmp_path / "home")
     study.write_text(yaml.safe_dump(STUDY))
     process = acl_study("run", study, "--data", tiny_corpus, "--home", home, wait=False)
     _limit_memory_of_a_trial(process.pid, home)

@@ -15,6 +15,7 @@ from ray.tune.schedulers import HyperBandScheduler, TrialScheduler
 
 from acl.training.checkpoint import CHECKPOINT_FILE, copy_file
 from command_line import acl_study, epochs_logged, runs
+from empty_store import with_store
 from study import journal as events
 from study import record_names as names
 from study.home import state_folder
@@ -206,7 +207,7 @@ STUDY = {
 
 @pytest.mark.slow
 def test_sweeps_under_each_scheduler(tiny_corpus: Path, tmp_path: Path) -> None:
-    study, home = tmp_path / "study.yaml", tmp_path / "home"
+    study, home = tmp_path / "study.yaml", with_store(tmp_path / "home")
     study.write_text(yaml.safe_dump(STUDY))
     process = acl_study("run", study, "--data", tiny_corpus, "--home", home)
     assert process.returncode == 0, process.err  # type: ignore[attr-defined]

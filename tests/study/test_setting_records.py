@@ -9,6 +9,7 @@ import pytest
 from mlflow.entities import Run
 
 from acl.config import build_config, flatten
+from empty_store import with_store
 from study import record_names as names
 from study.home import Home
 from study.journal import Journal
@@ -23,7 +24,7 @@ VAL = {(1.0, 0): 10, (1.0, 1): 20, (1.0, 2): 30, (0.5, 0): 12, (0.5, 1): 24}  # 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     """One store for the file: creating its schema takes seconds."""
-    return Home(tmp_path_factory.mktemp("home"))
+    return Home(with_store(tmp_path_factory.mktemp("home")))
 
 
 def right(settings: Mapping[str, Any]) -> tuple[int, int] | None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from command_line import acl_study
+from empty_store import with_store
 from study import record_names as names
 from study.home import Home
 from study.journal import JOURNAL_FILE
@@ -61,7 +62,7 @@ def lost(ago: float, number: int) -> tuple[float, str, dict[str, Any]]:
 
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
-    return Home(tmp_path / "home")
+    return Home(with_store(tmp_path / "home"))
 
 
 def status_at(home: Home, since: float | None) -> StudyStatus:
