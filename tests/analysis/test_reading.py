@@ -14,6 +14,8 @@ from mlflow.entities import Metric, Param
 from analysis import database
 from analysis.runs import AnalysisError, load_history, load_predictions, load_trials, parameter_names
 from analysis.tracking import Store
+from empty_store import with_store
+from fake_records import FakeRecords
 from study import record_names as names
 from tracking_server import free_port, server
 
@@ -203,3 +205,15 @@ def test_a_tracking_server_gives_the_same(records, every_state, tmp_path, monkey
                 pd.testing.assert_frame_equal(of_server, of_database, check_like=True)
             pd.testing.assert_frame_equal(load_predictions(uri, [every_state[names.FINISHED]]), predictions)
     assert len([*(tmp_path / "cache").iterdir()]) == 2
+
+
+@pytest.mark.slow
+def test_predictions_that_only_a_server_keeps_are_fetched(tmp_path):
+    with server(f"sqlite:///{with_store(tmp_path)}/mlflow.db", tmp_path / "kept", free_port()) as uri:
+        records = FakeRecords(tmp_path, uri)
+        run_ids = [records.trial(records.study("mine"), alpha=1.0, correct=right) for right in (60, 70)]
+        assert records.client.get_run(run_ids[0]).info.artifact_uri.startswith("mlflow-artifacts:/")
+        rows = load_predictions(uri, run_ids)
+        of_test = rows[rows["split"] == "test"]
+        right = (of_test["label"] == of_test["predicted"]).groupby(of_test["run_id"]).sum()
+        assert right.to_dict() == dict(zip(run_ids, (60, 70), strict=True))
