@@ -69,15 +69,24 @@ def _on_test_text(table: pd.DataFrame) -> str:
         "The tables above name the setting that validation picked. Whoever looks at all settings on test and names the best has "
         "selected on test: here the p-values account for the number of settings that were looked at."
     ]
-    groups = table.groupby(["mode", "subset", "temperature"], sort=False, dropna=False) if len(table) else ()
-    for _, group in groups:
+    if len(table) and (table["claim"] == "models").any():
+        paragraphs[0] += " Where a side has one seed, it is about trained models: that says nothing about settings."
+    if len(table) and not table["paired"].all():
+        paragraphs[0] += (
+            " Where some runs have lost their predictions, accuracies are compared, unpaired, and the p-values corrected by Holm."
+        )
+    for _, group in table.groupby(["mode", "subset", "temperature"], sort=False, dropna=False) if len(table) else ():
         best = group.iloc[0].to_dict()
         tried = f"best of {best['settings_tried']}" if best["settings_tried"] > 1 else "the only one"
-        about = "" if best["claim"] == "settings" else ", as trained models (one seed says nothing about settings)"
-        if not best["paired"]:
-            about += "; predictions of some of these runs are lost, so accuracies are compared, unpaired, and corrected by Holm"
+        about = "" if best["claim"] == "settings" else ", as trained models"
+        unpaired = "" if best["paired"] else ", unpaired"
         paragraphs.append(
             f"{capitalised(place(best))}: α {best['alpha']:.3g} is {points(best['difference'])} points from the baseline, {tried}: "
-            f"{best['finding']} (p = {p_value(best['p_corrected'])}, corrected){about}."
+            f"{best['finding']}{about} ({_corrected(best['p_corrected'])}{unpaired})."
         )
     return "\n".join(paragraphs)
+
+
+def _corrected(value: float) -> str:
+    shown = p_value(value)
+    return f"corrected p {shown}" if shown.startswith("<") else f"corrected p = {shown}"
