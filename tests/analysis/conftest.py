@@ -1,11 +1,15 @@
 """Fabricated trials and records."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from selenium import webdriver
 
+from analysis.report import write_report
 from fake_records import FakeRecords
 from fake_trials import FakeTrials
+from offline_browser import offline_browser
 from study import record_names as names
 
 
@@ -36,3 +40,11 @@ def quickstart(tmp_path_factory: pytest.TempPathFactory) -> FakeRecords:
     records.trial(study, alpha=0.41, val=0.5, outcome=names.STOPPED, loss__temperature=0.07, loss__margin=0.9, **ssl)
     records.trial(study, alpha=0.42, val=0.5, outcome=names.FAILED, loss__temperature=0.6, loss__margin=0.2, **ssl)
     return records
+
+
+@pytest.fixture(scope="module")
+def browser(quickstart: FakeRecords, tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
+    """The report of `quickstart`, opened without a network."""
+    page = write_report(quickstart.uri, ["quickstart"], tmp_path_factory.mktemp("report"))
+    with offline_browser(page, tmp_path_factory.mktemp("profile")) as driver:
+        yield driver

@@ -17,13 +17,9 @@ from study import record_names as names
 SECTIONS = ["table1", "table2", "fig2", "fig3", "alpha", "plane", "confusion", "on-test", "published", "importance", "parallel"]
 SECTIONS += ["search", "curves", "counts", "stopped", "failed", "checklist", "runs"]
 FIGURES = ["fig2", "fig3", "alpha", "plane", "confusion", "parallel", "search", "curves", "stopped"]
-FILES = [
-    *(f"{name}.csv" for name in SECTIONS),
-    *(
-        f"{name}.md" for name in SECTIONS if name not in ("curves", "confusion", "parallel", "stopped")
-    ),  # whose tables are on no page
-    *("table1.tex", "table2.tex", "report.json", "index.html"),
-]
+ON_NO_PAGE = ("curves", "confusion", "parallel", "stopped")  # tables
+FILES = [*(f"{name}.csv" for name in SECTIONS), "table1.tex", "table2.tex", "report.json", "index.html"]
+FILES += [f"{name}.md" for name in SECTIONS if name not in ON_NO_PAGE]
 
 
 class Page(HTMLParser):

@@ -2,24 +2,14 @@
 
 import base64
 import re
-from collections.abc import Iterator
 
 import pytest
-from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from analysis.report import write_report
-from offline_browser import needs_chromium, offline_browser
+from offline_browser import needs_chromium
 
 pytestmark = [pytest.mark.browser, needs_chromium]
-
-
-@pytest.fixture(scope="module")
-def browser(quickstart, tmp_path_factory) -> Iterator[webdriver.Chrome]:
-    page = write_report(quickstart.uri, ["quickstart"], tmp_path_factory.mktemp("report"))
-    with offline_browser(page, tmp_path_factory.mktemp("profile")) as driver:
-        yield driver
 
 
 def test_every_figure_is_drawn_and_the_console_is_silent(browser):

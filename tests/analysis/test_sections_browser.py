@@ -1,23 +1,13 @@
 """Sections of studies beyond the quickstart in a real browser: drawn, as wide as the page, and safe."""
 
-from collections.abc import Iterator
-
 import pytest
-from selenium import webdriver
 from selenium.webdriver.common.by import By
 
 from analysis.report import write_report
-from offline_browser import needs_chromium, offline_browser
+from offline_browser import needs_chromium
 from study import record_names as names
 
 pytestmark = [pytest.mark.browser, needs_chromium]
-
-
-@pytest.fixture(scope="module")
-def browser(quickstart, tmp_path_factory) -> Iterator[webdriver.Chrome]:
-    page = write_report(quickstart.uri, ["quickstart"], tmp_path_factory.mktemp("report"))
-    with offline_browser(page, tmp_path_factory.mktemp("profile")) as driver:
-        yield driver
 
 
 def test_the_sections_that_the_paper_lacks_are_drawn_and_fit(browser, records, tmp_path):

@@ -224,8 +224,7 @@ def test_sweeps_under_each_scheduler(tiny_corpus: Path, tmp_path: Path) -> None:
     (survivor,) = [state for state in values if state.outcome == names.FINISHED]
     assert first[survivor.trial] == max(first[state.trial] for state in values)
     for trial in runs(home, names.KIND_TRIAL):  # a trial that was paused logs no epoch twice
-        logged = epochs_logged(home, trial)
-        assert logged == list(range(1, len(logged) + 1))
+        assert (logged := epochs_logged(home, trial)) == list(range(1, len(logged) + 1))
     _check_population(home / "studies" / "schedulers" / "pbt", journals["pbt"])
     tagged = [json.loads(run.data.tags[names.CHANGED_SETTINGS]) for run in _changed(home)]
     assert tagged == [state.point for state in journals["pbt"].trials.values() if state.source]
