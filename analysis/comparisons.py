@@ -56,11 +56,12 @@ def compare_settings(baseline: pd.DataFrame, others: Sequence[pd.DataFrame]) -> 
 
     has the variances s² of the n runs' accuracies on each side (runs of one seed are not taken as pairs: they share no more than
     where they start) and the variance v_j over the N clips of the clips' mean differences. Chance of a run and a clip together
-    is in all three, which can only widen the interval. T_j = d_j / √V_j has Student's t with the degrees of freedom of Welch
-    and Satterthwaite. The settings share baseline and clips, so their T_j are correlated; the largest of k is compared with that
-    of multivariate t with these correlations (many-to-one comparisons: Dunnett, JASA 50 (1955) 1096; Hothorn, Bretz and
-    Westfall, Biometrical Journal 50 (2008) 346), drawn `DRAWS` times with a fixed seed. Intervals are d_j ± q √V_j with its 95 %
-    quantile q.
+    is in all three, which can only widen the interval. A few seeds often lie close together by luck, and of many settings the
+    largest gain is likely one of those: s² is a side's own variance, or that pooled over all sides where that is larger.
+    T_j = d_j / √V_j has Student's t with Satterthwaite's degrees of freedom, n − 1 of an own variance, Σ(n − 1) of the pooled one.
+    The settings share baseline and clips, so their T_j are correlated; the largest of k is compared with that of multivariate t
+    with these correlations (many-to-one comparisons: Dunnett, JASA 50 (1955) 1096; Hothorn, Bretz and Westfall, Biometrical
+    Journal 50 (2008) 346), drawn `DRAWS` times with a fixed seed. Intervals are d_j ± q √V_j with its 95 % quantile q.
 
     Args:
         baseline: correct (bool) by test clip (index) and run (columns), at least two runs.
@@ -76,16 +77,11 @@ def compare_settings(baseline: pd.DataFrame, others: Sequence[pd.DataFrame]) -> 
     clips, runs = first.shape
     deltas = np.stack([side.mean(axis=1) - first.mean(axis=1) for side in sides])  # (settings, clips)
     of_clips = np.atleast_2d(np.cov(deltas)) / clips
-    of_baseline = first.mean(axis=0).var(ddof=1) / runs
-    of_others = np.array([side.mean(axis=0).var(ddof=1) / side.shape[1] for side in sides])
-    covariance = of_clips + of_baseline + np.diag(of_others)
+    of_seeds, satterthwaite = _variances_over_seeds([first, *sides])
+    covariance = of_clips + of_seeds[0] + np.diag(of_seeds[1:])
     variances = np.diag(covariance)
     with np.errstate(divide="ignore", invalid="ignore"):
-        freedom = variances**2 / (
-            of_baseline**2 / (runs - 1)
-            + of_others**2 / np.array([side.shape[1] - 1 for side in sides])
-            + np.diag(of_clips) ** 2 / (clips - 1)
-        )
+        freedom = variances**2 / (satterthwaite + np.diag(of_clips) ** 2 / (clips - 1))
     largest = _largest_normals(covariance) if len(sides) > 1 else None
     judged = [
         _judged(float(delta.mean()), math.sqrt(variance), float(each), largest)
@@ -170,6 +166,21 @@ def compare_unpaired(baseline: Sequence[float], other: Sequence[float], clips: i
         p_value = float(2 * t.sf(abs(difference) / math.sqrt(variance), freedom))
     low, high = math.hypot(second - l2, u1 - first), math.hypot(u2 - second, first - l1)
     return UnpairedComparison(difference, difference - low, difference + high, p_value)
+
+
+def _variances_over_seeds(sides: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Variance over seeds of each side's mean accuracy, and of every side but the first the sum of V² / freedom with the first's.
+
+    Sides are correct `[clips, runs]`, the baseline first. Where both have the pooled variance, theirs is one estimate, not two.
+    """
+    freedom = np.array([side.shape[1] - 1 for side in sides])
+    own = np.array([side.mean(axis=0).var(ddof=1) for side in sides])
+    pooled = float((own * freedom).sum() / freedom.sum())
+    of_means = np.maximum(own, pooled) / (freedom + 1)
+    has_own = own > pooled * (1 + 1e-9)  # not by rounding
+    with_own, with_pooled = np.where(has_own, of_means, 0.0), np.where(has_own, 0.0, of_means)
+    by_own = with_own**2 / freedom
+    return of_means, by_own[0] + by_own[1:] + (with_pooled[0] + with_pooled[1:]) ** 2 / freedom.sum()
 
 
 def _largest_normals(covariance: np.ndarray) -> np.ndarray:
