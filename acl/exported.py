@@ -24,7 +24,7 @@ from acl.data.pieces import log_mel
 from acl.evaluation import clip_probabilities
 from acl.features import PATCH_FRAMES, testing_patch_starts
 from acl.models import BaselineCnn, ResNet18
-from acl.patches import Standardisation
+from acl.standardisation import Standardisation
 
 ENCODER_FILE = "encoder.safetensors"
 CLASSIFIER_FILE = "classifier.safetensors"

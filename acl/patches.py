@@ -1,4 +1,4 @@
-"""Patches: fixed-length excerpts of clips, cut from the memory-mapped feature store."""
+"""Where the patches of clips lie: fixed-length excerpts, cut from the feature store."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -7,8 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from acl.config import SELF_SUPERVISED, Mode
-from acl.features import PATCH_FRAMES
+from acl.config import Mode
 from acl.store import FeatureStore
 
 CHUNK = 4096  # patches or frames read at once in passes over many
@@ -32,6 +31,11 @@ class PatchTable:
         return len(self.first_frame)
 
     @property
+    def starts(self) -> Tensor:
+        """`first_frame` for a `PatchReader`."""
+        return torch.from_numpy(self.first_frame)
+
+    @property
     def patches_per_clip(self) -> np.ndarray:
         """`[clips]` number of patches of each clip."""
         return np.bincount(self.clip, minlength=self.clips)
@@ -47,35 +51,26 @@ def tabulate_patches(
     return PatchTable(first_frame.astype(np.int64), np.repeat(np.arange(len(clips)), counts), len(clips))
 
 
-def read_patches(store: FeatureStore, first_frame: np.ndarray, patch_frames: int, device: torch.device) -> Tensor:
-    """Patches `[N, patch_frames, bands]` on `device`; `first_frame` is `[N]`."""
-    rows = first_frame[:, None] + np.arange(patch_frames)
-    return torch.from_numpy(store.frames[rows]).to(device, non_blocking=True)
-
-
-class RandomPatches:
-    """Draws a random patch of each of some clips, uniform over all starts.
+class RandomStarts:
+    """Draws where a random patch of each of some clips starts, uniform over all starts that it has room for.
 
     Args:
-        store: self-supervised feature store.
+        store: whose clips these are.
         clips: `[C]` indices into the store's table.
-        device: where the patches go.
+        patch_frames: length of a patch.
     """
 
-    def __init__(self, store: FeatureStore, clips: np.ndarray, device: torch.device) -> None:
-        self.store = store
-        self.device = device
-        self._start = torch.from_numpy(store.start_frame[clips])
-        self._possible_starts = torch.from_numpy(store.frame_count[clips]) - PATCH_FRAMES[SELF_SUPERVISED] + 1
+    def __init__(self, store: FeatureStore, clips: np.ndarray, patch_frames: int) -> None:
+        self._first_frame = torch.from_numpy(store.start_frame[clips])
+        self._possible = torch.from_numpy(store.frame_count[clips]) - patch_frames + 1
 
     def __len__(self) -> int:
-        return len(self._start)
+        return len(self._first_frame)
 
     def draw(self, positions: Tensor, generator: torch.Generator) -> Tensor:
-        """One patch of each clip, `[N, 101, 96]`; `positions` in `clips` is `[N]`, the generator on the CPU."""
+        """First frame `[N]`, a row of the store's array, of one patch of each clip; `positions` `[N]` in `clips`."""
         draws = torch.rand(positions.shape, generator=generator, dtype=torch.float64)
-        offset = (draws * self._possible_starts[positions]).long()
-        return read_patches(self.store, (self._start[positions] + offset).numpy(), PATCH_FRAMES[SELF_SUPERVISED], self.device)
+        return self._first_frame[positions] + (draws * self._possible[positions]).long()
 
 
 def chunks(length: int, size: int = CHUNK) -> Iterator[slice]:
@@ -85,50 +80,3 @@ def chunks(length: int, size: int = CHUNK) -> Iterator[slice]:
     [(0, 2), (2, 4), (4, 5)]
     """
     return (slice(start, min(start + size, length)) for start in range(0, length, size))
-
-
-@dataclass(frozen=True)
-class Standardisation:
-    """Affine normalisation (x - mean) / std; `mean` and `std` are scalars or one value per band."""
-
-    mean: Tensor
-    std: Tensor
-
-    def __call__(self, patches: Tensor) -> Tensor:
-        """Normalised `[N, 1, frames, bands]` network input of `[N, frames, bands]` patches."""
-        return ((patches - self.mean.to(patches.device)) / self.std.to(patches.device)).unsqueeze(1)
-
-
-def standardise_bands(store: FeatureStore, table: PatchTable, patch_frames: int) -> Standardisation:
-    """Mean and standard deviation of each mel band over the stacked patches; overlapping frames count each time (recipe)."""
-    uses = np.zeros(len(store.frames) + 1, dtype=np.int64)
-    np.add.at(uses, table.first_frame, 1)
-    np.add.at(uses, table.first_frame + patch_frames, -1)
-    return _standardisation(store, np.cumsum(uses)[:-1], per_band=True)
-
-
-def standardise_globally(store: FeatureStore, clips: np.ndarray) -> Standardisation:
-    """One mean and one standard deviation over all values of `clips`."""
-    uses = np.zeros(len(store.frames), dtype=np.int64)
-    for clip in clips:
-        uses[store.start_frame[clip] : store.start_frame[clip] + store.frame_count[clip]] = 1
-    return _standardisation(store, uses, per_band=False)
-
-
-def _standardisation(store: FeatureStore, uses: np.ndarray, *, per_band: bool) -> Standardisation:
-    """Moments over the store's frames, each counted `uses` times; float64 sums, one pass in chunks."""
-    total = np.zeros(store.frames.shape[1])
-    square = np.zeros(store.frames.shape[1])
-    for part in chunks(len(uses)):
-        used = uses[part] > 0
-        frames = store.frames[part][used].astype(np.float64)
-        weights = uses[part][used][:, None]
-        total += (frames * weights).sum(0)
-        square += (frames**2 * weights).sum(0)
-    count = np.full(total.shape, uses.sum(), dtype=np.float64)
-    if not per_band:
-        total, square, count = total.sum(), square.sum(), count.sum()
-    mean = total / count
-    std = np.sqrt(np.maximum(square / count - mean**2, 0))
-    std = np.where(std > 0, std, 1.0)  # a band that never varies stays at zero instead of becoming infinite
-    return Standardisation(torch.as_tensor(mean, dtype=torch.float32), torch.as_tensor(std, dtype=torch.float32))

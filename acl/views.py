@@ -1,12 +1,17 @@
 """Two views of a clip: random patches, mix-back and augmentation (paper, Fig. 1, block DA)."""
 
+from collections.abc import Iterator
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from acl.augmentations import compander, gaussian_blur, gaussian_noise, mix_back, random_crop_boxes, resized_crop, spec_augment
-from acl.config import BLUR_SIGMA_MIN, ViewsConfig
-from acl.patches import RandomPatches
+from acl.config import BLUR_SIGMA_MIN, SELF_SUPERVISED, ViewsConfig
+from acl.features import PATCH_FRAMES
+from acl.patch_reader import PatchReader
+from acl.patches import RandomStarts
 from acl.store import FeatureStore
 
 
@@ -28,30 +33,39 @@ class ViewMaker:
             raise ValueError(f"{len(clips)} clips are too few to mix each with two others; use a larger corpus or subset")
         self.config = config
         self.device = device
-        self._patches = RandomPatches(store, clips, device)
+        self._starts = RandomStarts(store, clips, PATCH_FRAMES[SELF_SUPERVISED])
+        self._reader = PatchReader(store, PATCH_FRAMES[SELF_SUPERVISED], device)
 
-    def pair(
-        self, positions: np.ndarray, patch_generator: torch.Generator, augmentation_generator: torch.Generator
-    ) -> tuple[Tensor, Tensor]:
-        """Two augmented patches `[N, 101, 96]` of each clip, not yet normalised.
+    def pairs(
+        self, positions: Tensor, batch_size: int, patch_generator: torch.Generator, augmentation_generator: torch.Generator
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Two augmented patches `[N, 101, 96]` of each clip, not yet normalised, in batches.
+
+        What is one number a patch is drawn for all batches at once, so that the device is not kept waiting for small steps.
 
         Args:
-            positions: `[N]` positions in `clips`.
-            patch_generator: draws patches and backgrounds; on the CPU, where the memory-mapped features are.
-            augmentation_generator: draws everything else; on the views' device.
+            positions: `[M]` positions in `clips`, on the CPU.
+            batch_size: clips of a batch; the last one has what is left.
+            patch_generator: draws patches and backgrounds, on the CPU.
+            augmentation_generator: draws everything else, on the views' device.
         """
-        clip = torch.from_numpy(positions)
-        backgrounds = self._other_clips(clip, patch_generator)
-        weight = self.config.mix_back_max * torch.rand(len(clip), generator=augmentation_generator, device=self.device)
-        views = []
-        for background in backgrounds:
-            mixed = mix_back(self._patches.draw(clip, patch_generator), self._patches.draw(background, patch_generator), weight)
-            views.append(self._augment(mixed, augmentation_generator))
-        return views[0], views[1]
+        first_frame = self._draw_starts(positions, patch_generator)
+        strengths = self._draw_strengths(len(positions), augmentation_generator).split(batch_size)
+        for patches, strength in zip(self._reader.batches(first_frame, batch_size), strengths, strict=True):
+            foreground, background = patches.unbind(1)
+            mixed = mix_back(foreground.flatten(0, 1), background.flatten(0, 1), strength.mix_back.flatten())
+            views = self._augment(mixed, strength, augmentation_generator)
+            yield views[: len(views) // 2], views[len(views) // 2 :]
+
+    def _draw_starts(self, positions: Tensor, generator: torch.Generator) -> Tensor:
+        """First frames `[2 views, foreground and background, M]`."""
+        backgrounds = self._other_clips(positions, generator)
+        drawn = [self._starts.draw(clips, generator) for other in backgrounds for clips in (positions, other)]
+        return torch.stack(drawn).unflatten(0, (2, 2))
 
     def _other_clips(self, clip: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Two clips for each clip, different from it and from each other, uniform over all such pairs."""
-        count = len(self._patches)
+        count = len(self._starts)
         first = torch.randint(count - 1, clip.shape, generator=generator)
         first += first >= clip
         second = torch.randint(count - 2, clip.shape, generator=generator)
@@ -60,19 +74,44 @@ class ViewMaker:
         second += second >= high
         return first, second
 
-    def _augment(self, patches: Tensor, generator: torch.Generator) -> Tensor:
-        config, count = self.config, len(patches)
+    def _draw_strengths(self, clips: int, generator: torch.Generator) -> "_Strengths":
+        config = self.config
 
-        def uniform(low: float, high: float) -> Tensor:
-            return low + (high - low) * torch.rand(count, generator=generator, device=self.device)
+        def uniform(low: float, high: float, views: int = 2) -> Tensor:
+            return low + (high - low) * torch.rand(views, clips, generator=generator, device=self.device)
 
-        patches = resized_crop(patches, *random_crop_boxes(count, config.crop_area_min, generator))
+        boxes = random_crop_boxes(2 * clips, config.crop_area_min, generator)
+        return _Strengths(
+            mix_back=uniform(0.0, config.mix_back_max, views=1).expand(2, -1),  # one for both views
+            box=torch.stack(boxes).unflatten(1, (2, clips)),
+            gain=uniform(config.compander_min, 1.0),
+            noise_std=uniform(0.0, config.noise_std_max),
+            blur_sigma=uniform(BLUR_SIGMA_MIN, max(config.blur_sigma_max, BLUR_SIGMA_MIN)),
+        )
+
+    def _augment(self, patches: Tensor, strength: "_Strengths", generator: torch.Generator) -> Tensor:
+        config = self.config
+        patches = resized_crop(patches, *strength.box.flatten(1))
         if config.compander_min < 1:
-            patches = compander(patches, uniform(config.compander_min, 1.0))
+            patches = compander(patches, strength.gain.flatten())
         if config.masks:
             patches = spec_augment(patches, config.mask_frames_max, config.mask_bands_max, config.masks, generator)
         if config.noise_std_max:
-            patches = gaussian_noise(patches, uniform(0.0, config.noise_std_max), generator)
+            patches = gaussian_noise(patches, strength.noise_std.flatten(), generator)
         if config.blur_sigma_max:
-            patches = gaussian_blur(patches, uniform(BLUR_SIGMA_MIN, config.blur_sigma_max))
+            patches = gaussian_blur(patches, strength.blur_sigma.flatten())
         return patches
+
+
+class _Strengths(NamedTuple):
+    """Strengths of the augmentations, `[2 views, M clips]` each, and the crop's `box` `[4, 2, M]`: top, left, height, width."""
+
+    mix_back: Tensor
+    box: Tensor
+    gain: Tensor
+    noise_std: Tensor
+    blur_sigma: Tensor
+
+    def split(self, batch_size: int) -> "list[_Strengths]":
+        """Those of each batch."""
+        return [_Strengths(*parts) for parts in zip(*(each.split(batch_size, dim=-1) for each in self), strict=True)]

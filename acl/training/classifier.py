@@ -7,18 +7,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from acl.config import ClassifierOptim
+from acl.config import SELF_SUPERVISED, ClassifierOptim
 from acl.evaluation import clip_probabilities
+from acl.features import PATCH_FRAMES
 from acl.models import ResNet18
 from acl.models.initialisation import weights_from
 from acl.optimisation import sgd_with_step_decay
-from acl.patches import PatchTable, RandomPatches
+from acl.patches import PatchTable, RandomStarts
 from acl.training.device import place_model, precision
 from acl.training.pretraining import ENCODER_PREFIX
 from acl.training.randomness import stream
 from acl.training.scores import CLASSIFIER, Evaluation, accuracy_metrics, combined, metric_prefix, score
 from acl.training.self_supervised import SelfSupervisedSetup, splits_of_stage
 from acl.training.stage import Stage, Validation, Weights, weights_of
+from acl.training.step import TrainingStep
 
 
 class ClassifierStage(Stage):
@@ -42,7 +44,7 @@ class ClassifierStage(Stage):
         section = "probe" if self.is_frozen else "finetune"
         self.prefix, self.rate_setting = f"{name}_", f"{section}.lr"
         self.optim: ClassifierOptim = getattr(setup.config, section)
-        self.patches = RandomPatches(self.store, self.splits.train, self.device)
+        self.starts = RandomStarts(self.store, self.splits.train, PATCH_FRAMES[SELF_SUPERVISED])
         self.val_patches = setup.patches_of(self.splits.val)
         generator = stream(setup.config.seed, f"{name} weights")
         encoder = ResNet18(setup.config.model.width, generator=generator)
@@ -53,6 +55,7 @@ class ClassifierStage(Stage):
         self.model = nn.Sequential(self.encoder, self.classifier)
         trained = self.classifier if self.is_frozen else self.model
         self.optimiser, self.scheduler = sgd_with_step_decay(trained.parameters(), self.optim)
+        self.step = TrainingStep(self.optimiser, self.device)
         self.epochs = self.optim.epochs
         self.train_clips = len(self.splits.train)
         self.steps = math.ceil(self.train_clips / self.optim.batch_size)
@@ -62,19 +65,18 @@ class ClassifierStage(Stage):
         config = self.setup.config
         order = torch.randperm(self.train_clips, generator=stream(config.seed, f"{self.name} clip order", self.epoch))
         generator = stream(config.seed, f"{self.name} patches", self.epoch)
-        labels = self.setup.labels_of(self.splits.train)
+        labels = self.setup.labels_of(self.splits.train)[order].to(self.device).split(self.optim.batch_size)
+        patches = self.setup.reader.batches(self.starts.draw(order, generator), self.optim.batch_size)
         self.model.train()
-        for batch in order.split(self.optim.batch_size):
-            patches = self.setup.standardise(self.patches.draw(batch, generator))
-            with precision(self.device, config.compute):
-                with torch.set_grad_enabled(not self.is_frozen):
-                    h = self.encoder(patches)
-                logits = self.classifier(h)
-            loss = F.cross_entropy(logits.float(), labels[batch].to(self.device))
-            self.optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            self.optimiser.step()
-            yield len(batch), loss.detach()[None]
+        for inputs, targets in zip(patches, labels, strict=True):
+            yield len(inputs), self.step(self._losses, inputs, targets)
+
+    def _losses(self, patches: Tensor, labels: Tensor) -> Tensor:
+        with precision(self.device, self.setup.config.compute):
+            with torch.set_grad_enabled(not self.is_frozen):
+                h = self.encoder(self.setup.standardise(patches))
+            logits = self.classifier(h)
+        return F.cross_entropy(logits.float(), labels)[None]
 
     def validate_epoch(self) -> Validation:
         """Accuracies on the validation clips; the recipe selects the epoch with the best macro one."""

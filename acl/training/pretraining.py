@@ -1,6 +1,7 @@
 """Pre-training of a ResNet-18 with ACL, selected by kNN, and what is evaluated on its frozen embeddings."""
 
 from collections.abc import Iterator
+from itertools import islice
 
 import numpy as np
 import torch
@@ -12,13 +13,14 @@ from acl.evaluation import accuracies, clip_probabilities, knn_votes, top_accura
 from acl.losses import AngularContrastiveLoss
 from acl.models import ProjectionHead, ResNet18
 from acl.optimisation import sgd_with_step_decay
-from acl.patches import PatchTable, chunks
+from acl.patches import PatchTable
 from acl.probe import probe_probabilities, train_linear_probe
 from acl.training.device import place_model, precision
 from acl.training.randomness import stream
 from acl.training.scores import CLASSIFIER, KNN, Evaluation, accuracy_metrics, combined, score
 from acl.training.self_supervised import EVALUATION_BATCH, SelfSupervisedSetup
 from acl.training.stage import Stage, Validation
+from acl.training.step import TrainingStep
 from acl.views import ViewMaker
 
 ENCODER_PREFIX = "encoder."  # of the encoder's weights among those of the stage
@@ -46,6 +48,7 @@ class PretrainingStage(Stage):
             config.loss.alpha, config.loss.margin, config.loss.temperature, angular_scale=config.loss.angular_scale
         )
         self.optimiser, self.scheduler = sgd_with_step_decay(self.model.parameters(), config.optim)
+        self.step = TrainingStep(self.optimiser, self.device)
         self.epochs = config.optim.epochs
         self.train_clips = len(setup.pretraining_clips)
         full, rest = divmod(self.train_clips, config.optim.batch_size)
@@ -54,22 +57,20 @@ class PretrainingStage(Stage):
     def train_steps(self) -> Iterator[tuple[int, Tensor]]:
         """One pass over the training clips, two views each."""
         config, clips = self.config, self.train_clips
-        order = torch.randperm(clips, generator=stream(config.seed, "clip order", self.epoch)).numpy()
+        order = torch.randperm(clips, generator=stream(config.seed, "clip order", self.epoch))
         patch_generator = stream(config.seed, "patches", self.epoch)
         augmentation_generator = stream(config.seed, "augmentations", self.epoch, self.device)
         self.model.train()
-        for part in list(chunks(clips, config.optim.batch_size))[: self.steps]:
-            batch = order[part]
-            first, second = self.views.pair(batch, patch_generator, augmentation_generator)
-            with precision(self.device, config.compute):
-                # Two passes: BatchNorm sees each view by itself, as the recipe does.
-                h_first, z_first = self._embed(first)
-                h_second, z_second = self._embed(second)
-                parts = self.loss.parts(h_first, h_second, z_first, z_second)
-            self.optimiser.zero_grad(set_to_none=True)
-            parts.total.backward()
-            self.optimiser.step()
-            yield len(batch), torch.stack([parts.total, parts.contrastive, parts.angular_margin]).detach()
+        views = self.views.pairs(order, config.optim.batch_size, patch_generator, augmentation_generator)
+        for first, second in islice(views, self.steps):
+            yield len(first), self.step(self._losses, first, second)
+
+    def _losses(self, first: Tensor, second: Tensor) -> Tensor:
+        with precision(self.device, self.config.compute):
+            # Two passes: BatchNorm sees each view by itself, as the recipe does.
+            h_first, z_first = self._embed(first)
+            h_second, z_second = self._embed(second)
+            return torch.stack(self.loss.parts(h_first, h_second, z_first, z_second))
 
     def validate_epoch(self) -> Validation:
         """kNN accuracies; the recipe selects the epoch with the best macro one."""
@@ -155,12 +156,11 @@ class PretrainingStage(Stage):
         patch_generator = stream(self.config.seed, f"{purpose} patches")
         augmentation_generator = stream(self.config.seed, f"{purpose} augmentations", device=self.device)
         pairs: list[tuple[Tensor, Tensor]] = []
-        for part in chunks(len(clips), EVALUATION_BATCH):
-            views_of_part = views.pair(np.arange(len(clips))[part], patch_generator, augmentation_generator)
+        for both in views.pairs(torch.arange(len(clips)), EVALUATION_BATCH, patch_generator, augmentation_generator):
             with precision(self.device, self.config.compute):
-                first, second = (self._embed(view)[1].float().cpu() for view in views_of_part)
+                first, second = (self._embed(view)[1].float() for view in both)
             pairs.append((first, second))
-        first, second = (torch.cat(side) for side in zip(*pairs, strict=True))
+        first, second = (torch.cat(side).cpu() for side in zip(*pairs, strict=True))
         labels = self.setup.labels_of(clips)
         return {
             f"{split}.uniformity": float(uniformity(first)),

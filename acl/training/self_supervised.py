@@ -9,7 +9,9 @@ from torch import Tensor, nn
 
 from acl.config import SELF_SUPERVISED, SelfSupervisedConfig
 from acl.features import PATCH_FRAMES, training_patch_starts
-from acl.patches import PatchTable, Standardisation, chunks, read_patches, standardise_globally, tabulate_patches
+from acl.patch_reader import PatchReader
+from acl.patches import PatchTable, tabulate_patches
+from acl.standardisation import Standardisation, standardise_globally
 from acl.store import FeatureStore
 from acl.training.device import choose_device, precision
 from acl.training.splits import SplitError, Splits, finetuning_splits, pretraining_clips, split_clips
@@ -34,6 +36,7 @@ class SelfSupervisedSetup:
         self.config = config
         self.device = choose_device(config.compute)
         self.store = FeatureStore.open(Path(config.data.root), config.mode)
+        self.reader = PatchReader(self.store, PATCH_FRAMES[SELF_SUPERVISED], self.device)
         self.splits = split_clips(self.store, config.data)
         self.pretraining_clips = pretraining_clips(self.store, config.data, self.splits)
         self.finetuning: dict[str, Splits] = {part: finetuning_splits(self.store, part, config.data) for part in config.finetune.on}
@@ -44,7 +47,7 @@ class SelfSupervisedSetup:
     @cached_property
     def standardise(self) -> Standardisation:
         """Normalisation by the clips of pre-training; reads all their features when it is first used."""
-        return standardise_globally(self.store, self.pretraining_clips)
+        return standardise_globally(self.store, self.pretraining_clips).to(self.device)
 
     def patches_of(self, clips: np.ndarray) -> PatchTable:
         """Patches of clips on which embeddings are evaluated, 50 frames apart."""
@@ -59,9 +62,8 @@ class SelfSupervisedSetup:
         """Output `[P, …]` of a model for all patches of `table`, float32, evaluation mode."""
         model.eval()
         outputs = []
-        for part in chunks(len(table), EVALUATION_BATCH):
+        for patches in self.reader.batches(table.starts, EVALUATION_BATCH):
             with precision(self.device, self.config.compute):
-                patches = read_patches(self.store, table.first_frame[part], PATCH_FRAMES[SELF_SUPERVISED], self.device)
                 outputs.append(model(self.standardise(patches)).float())
         return torch.cat(outputs)
 

@@ -11,9 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler
 
+from acl.optimisation import load_optimiser
 from acl.store import FeatureStore
 from acl.training.scores import Evaluation
 from acl.training.splits import Splits
+from acl.training.step import TrainingStep
 
 Weights = dict[str, Tensor]
 
@@ -55,6 +57,7 @@ class Stage(ABC):
         splits: its training, validation and test clips.
         device: where it trains.
         model: everything that is trained, and what it needs to be used.
+        step: a step of the optimiser.
         epochs: epochs that the stage has.
         train_clips: number of training clips, for the throughput.
     """
@@ -68,6 +71,7 @@ class Stage(ABC):
     device: torch.device
     model: nn.Module
     optimiser: torch.optim.Optimizer
+    step: TrainingStep
     scheduler: LRScheduler
     epochs: int
     steps: int
@@ -143,7 +147,8 @@ class Stage(ABC):
         """Continue from `state()`."""
         self.epoch = state["epoch"]
         self.model.load_state_dict(state["model"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        load_optimiser(self.optimiser, state["optimiser"])
+        self.step.forget()
         self.scheduler.load_state_dict(state["scheduler"])
         self.best_epoch = state["best_epoch"]
         self.best_score = state["best_score"]

@@ -13,13 +13,17 @@ from acl.evaluation import clip_probabilities
 from acl.features import PATCH_FRAMES, testing_patch_starts, training_patch_starts
 from acl.losses import MarginCrossEntropy
 from acl.models import BaselineCnn
-from acl.patches import PatchTable, chunks, read_patches, standardise_bands, tabulate_patches
+from acl.optimisation import adam
+from acl.patch_reader import PatchReader
+from acl.patches import PatchTable, tabulate_patches
+from acl.standardisation import standardise_bands
 from acl.store import FeatureStore
 from acl.training.device import choose_device, place_model, precision
 from acl.training.randomness import stream, stream_seed
 from acl.training.scores import CLASSIFIER, Evaluation, accuracy_metrics, combined, score
 from acl.training.splits import split_clips
 from acl.training.stage import Stage, Validation
+from acl.training.step import TrainingStep
 
 
 class SupervisedStage(Stage):
@@ -37,11 +41,13 @@ class SupervisedStage(Stage):
         self.splits = split_clips(self.store, config.data)
         self.train = tabulate_patches(self.store, self.splits.train, training_patch_starts, SUPERVISED)
         self.val = tabulate_patches(self.store, self.splits.val, training_patch_starts, SUPERVISED)
-        self.standardise = standardise_bands(self.store, self.train, PATCH_FRAMES[SUPERVISED])
+        self.reader = PatchReader(self.store, PATCH_FRAMES[SUPERVISED], self.device)
+        self.standardise = standardise_bands(self.store, self.train, PATCH_FRAMES[SUPERVISED]).to(self.device)
         model = BaselineCnn(len(self.store.classes), config.model.dropout, generator=stream(config.seed, "weights"))
         self.model = place_model(model, self.device, config.compute)
         self.loss = MarginCrossEntropy(config.loss.alpha, config.loss.margin, config.loss.angular_scale)
-        self.optimiser = torch.optim.Adam(self.model.parameters(), lr=config.optim.lr, weight_decay=config.optim.weight_decay)
+        self.optimiser = adam(self.model.parameters(), config.optim.lr, config.optim.weight_decay)
+        self.step = TrainingStep(self.optimiser, self.device)
         self.scheduler = ReduceLROnPlateau(
             self.optimiser, factor=config.optim.plateau_factor, patience=config.optim.plateau_patience
         )
@@ -52,19 +58,16 @@ class SupervisedStage(Stage):
 
     def train_steps(self) -> Iterator[tuple[int, Tensor]]:
         """One pass over the training patches; all batches have the same size."""
-        order = torch.randperm(len(self.train), generator=stream(self.config.seed, "patch order", self.epoch)).numpy()
-        torch.manual_seed(stream_seed(self.config.seed, "dropout", self.epoch))  # dropout draws from torch's global generator
+        order = torch.randperm(len(self.train), generator=stream(self.config.seed, "patch order", self.epoch))
+        torch.manual_seed(stream_seed(self.config.seed, "dropout", self.epoch))  # dropout draws from torch's global generators
         self.model.train()
-        for step in range(self.steps):
-            batch = order[step * self.batch_size : (step + 1) * self.batch_size]
-            inputs, labels = self._batch(self.train, self.splits.train, batch)
-            with precision(self.device, self.config.compute):
-                logits, embeddings = self.model(inputs)
-                parts = self.loss.parts(logits, embeddings, labels)
-            self.optimiser.zero_grad(set_to_none=True)
-            parts.total.backward()
-            self.optimiser.step()
-            yield 1, torch.stack([parts.total, parts.cross_entropy, parts.angular_margin]).detach()
+        for patches, labels in self._batches(self.train, self.splits.train, order[: self.steps * self.batch_size], self.batch_size):
+            yield 1, self.step(self._losses, patches, labels)
+
+    def _losses(self, patches: Tensor, labels: Tensor) -> Tensor:
+        with precision(self.device, self.config.compute):
+            logits, embeddings = self.model(self.standardise(patches))
+            return torch.stack(self.loss.parts(logits, embeddings, labels))
 
     @torch.no_grad()
     def evaluate(self, table: PatchTable, clips: np.ndarray) -> tuple[Tensor, dict[str, float]]:
@@ -73,23 +76,21 @@ class SupervisedStage(Stage):
         The margin term depends on which patches share a batch: a fixed shuffle makes it comparable between epochs and trials.
         """
         self.model.eval()
-        order = np.random.default_rng(0).permutation(len(table))
-        probabilities = torch.empty(len(table), len(self.store.classes))
+        order = torch.from_numpy(np.random.default_rng(0).permutation(len(table)))
+        probabilities = []
         sums = torch.zeros(3, device=self.device)
         scored = 0  # a last patch that is alone in its batch has no pairs and no losses
-        for part in chunks(len(table), self.config.optim.batch_size):
-            batch = order[part]
-            inputs, labels = self._batch(table, clips, batch)
+        for patches, labels in self._batches(table, clips, order, self.config.optim.batch_size):
             with precision(self.device, self.config.compute):
-                logits, embeddings = self.model(inputs)
-            probabilities[torch.from_numpy(batch)] = logits.float().softmax(1).cpu()
-            if len(batch) > 1:
-                parts = self.loss.parts(logits, embeddings, labels)
-                sums += len(batch) * torch.stack([parts.total, parts.cross_entropy, parts.angular_margin])
-                scored += len(batch)
+                logits, embeddings = self.model(self.standardise(patches))
+            probabilities.append(logits.float().softmax(1))
+            if len(patches) > 1:
+                sums += len(patches) * torch.stack(self.loss.parts(logits, embeddings, labels))
+                scored += len(patches)
         total, cross_entropy, angular_margin = (sums / max(scored, 1)).tolist()
         losses = {"val.loss": total, "val.cross_entropy": cross_entropy, "val.angular_margin": angular_margin}
-        return clip_probabilities(probabilities, torch.from_numpy(table.clip)), losses
+        in_order = torch.cat(probabilities).cpu()[order.argsort()]
+        return clip_probabilities(in_order, torch.from_numpy(table.clip)), losses
 
     def validate_epoch(self) -> Validation:
         """Losses and accuracies on the validation clips; the recipe selects the epoch with the lowest validation loss."""
@@ -107,7 +108,7 @@ class SupervisedStage(Stage):
             score(split, CLASSIFIER, self.store, clips, self.evaluate(table, clips)[0], table) for split, clips, table in evaluated
         )
 
-    def _batch(self, table: PatchTable, clips: np.ndarray, patches: np.ndarray) -> tuple[Tensor, Tensor]:
-        inputs = self.standardise(read_patches(self.store, table.first_frame[patches], PATCH_FRAMES[SUPERVISED], self.device))
-        labels = torch.from_numpy(self.store.class_ids[clips[table.clip[patches]]]).to(self.device)
-        return inputs, labels
+    def _batches(self, table: PatchTable, clips: np.ndarray, order: Tensor, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Patches and labels of the patches `order` of a table."""
+        labels = torch.from_numpy(self.store.class_ids[clips[table.clip]])[order].to(self.device)
+        return zip(self.reader.batches(table.starts[order], batch_size), labels.split(batch_size), strict=True)

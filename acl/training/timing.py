@@ -19,6 +19,7 @@ import torch
 from acl.config import Config
 from acl.features import testing_patch_starts
 from acl.patches import PatchTable, tabulate_patches
+from acl.training import step
 from acl.training.checkpoint import Checkpoints, stage_file
 from acl.training.classifier import ClassifierStage
 from acl.training.cost import RunCost, StageCost
@@ -28,7 +29,7 @@ from acl.training.scores import CLASSIFIER, KNN, score
 from acl.training.stage import Stage
 from acl.training.supervised import SupervisedStage
 
-WARM_UP_STEPS = 2
+WARM_UP_STEPS = 2  # more on a GPU, which captures a step meanwhile
 FEWEST_STEPS = 2  # that are timed, however long they take
 FIRST_PART = 64  # patches of a pass that tells how large a part can be timed
 KNN_PATCHES = 8192  # the vote among more patches is scaled
@@ -90,7 +91,7 @@ def _time_stage(stage: Stage, limit: float, checkpoints: Checkpoints) -> list[St
 def _step_seconds(stage: Stage, limit: float) -> float:
     """Mean time of a step of the optimiser, over whole passes if they are short."""
     steps = itertools.chain.from_iterable(stage.train_steps() for _ in itertools.count())
-    for _ in range(WARM_UP_STEPS):
+    for _ in range(WARM_UP_STEPS + (step.WARM_UP_STEPS if stage.device.type == "cuda" else 0)):
         next(steps)
     started, taken = _now(stage), 0
     while taken < FEWEST_STEPS or _now(stage) - started < limit:

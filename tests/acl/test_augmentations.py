@@ -203,7 +203,8 @@ def views_of_first_clip(clips: torch.Tensor, **strengths: float) -> tuple[torch.
         frames=clips.reshape(-1, 96).numpy(), start_frame=np.array([0, 101, 202]), frame_count=np.full(3, 101)
     )
     maker = ViewMaker(store, np.arange(3), ViewsConfig(**(off | strengths)), torch.device("cpu"))  # type: ignore[arg-type]
-    return maker.pair(np.zeros(300, dtype=np.int64), generator(0), generator(1))
+    (views,) = maker.pairs(torch.zeros(300, dtype=torch.int64), 300, generator(0), generator(1))
+    return views
 
 
 def assert_uniform(drawn: torch.Tensor, low: float, high: float) -> None:

@@ -16,7 +16,7 @@ from acl.config import SUPERVISED
 from acl.data.audio import read_mono, read_samples
 from acl.data.fsdnoisy18k import read_corpus
 from acl.exported import CLASSIFIER_FILE, CONFIG_FILE, ENCODER_FILE, LABELS_FILE, ExportedError, load_exported, write_exported
-from acl.patches import read_patches, tabulate_patches
+from acl.patches import tabulate_patches
 from acl.training import EpochResult, fit
 from acl.training.checkpoint import CheckpointError
 from acl.training.pretraining import PretrainingStage
@@ -49,7 +49,7 @@ def embeddings_of_training(exported: dict[str, Any]) -> dict[str, np.ndarray]:
         assert isinstance(data, SupervisedStage)
         table = tabulate_patches(data.store, test, features.testing_patch_starts, SUPERVISED)
         data.model.load_state_dict(weights)
-        patches = read_patches(data.store, table.first_frame, features.PATCH_FRAMES[SUPERVISED], data.device)
+        patches = data.reader.read(table.starts)
         with torch.no_grad():
             embeddings = data.model.eval()(data.standardise(patches))[1]
     else:

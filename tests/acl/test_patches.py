@@ -6,7 +6,9 @@ import numpy as np
 import torch
 
 from acl.features import training_patch_starts
-from acl.patches import read_patches, standardise_bands, standardise_globally, tabulate_patches
+from acl.patch_reader import PatchReader
+from acl.patches import tabulate_patches
+from acl.standardisation import standardise_bands, standardise_globally
 from acl.store import FeatureStore
 
 CPU = torch.device("cpu")
@@ -16,7 +18,7 @@ def test_patches_are_the_rows_of_their_clip(tiny_corpus: Path) -> None:
     store = FeatureStore.open(tiny_corpus, "supervised")
     clips = store.select("clean")
     table = tabulate_patches(store, clips, training_patch_starts, "supervised")
-    patches = read_patches(store, table.first_frame, 100, CPU)
+    patches = PatchReader(store, 100, CPU).read(table.starts)
     assert patches.shape == (len(table), 100, 96)
     for position in (0, len(clips) // 2, len(clips) - 1):
         clip = clips[position]
@@ -30,7 +32,7 @@ def test_patches_are_the_rows_of_their_clip(tiny_corpus: Path) -> None:
 def test_band_statistics_are_those_of_the_stacked_patches(tiny_corpus: Path) -> None:
     store = FeatureStore.open(tiny_corpus, "supervised")
     table = tabulate_patches(store, store.select("clean"), training_patch_starts, "supervised")
-    stacked = read_patches(store, table.first_frame, 100, CPU).double().flatten(0, 1)
+    stacked = PatchReader(store, 100, CPU).read(table.starts).double().flatten(0, 1)
     standardise = standardise_bands(store, table, 100)
     torch.testing.assert_close(standardise.mean.double(), stacked.mean(0), rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(standardise.std.double(), stacked.std(0, correction=0), rtol=1e-5, atol=1e-5)

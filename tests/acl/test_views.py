@@ -21,16 +21,19 @@ def store(tiny_corpus: Path) -> FeatureStore:
     return FeatureStore.open(tiny_corpus, "self-supervised")
 
 
-def generators(seed: int) -> tuple[torch.Generator, torch.Generator]:
-    return torch.Generator().manual_seed(seed), torch.Generator().manual_seed(seed + 1)
+def pair(maker: ViewMaker, positions: torch.Tensor, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Two views of each clip, in one batch."""
+    generators = torch.Generator().manual_seed(seed), torch.Generator().manual_seed(seed + 1)
+    (views,) = maker.pairs(positions, len(positions), *generators)
+    return views
 
 
 @pytest.mark.parametrize("augmentations", ["published-code", "paper-text"])
 def test_views_follow_their_generators_and_differ_from_each_other(store: FeatureStore, augmentations: str) -> None:
     maker = ViewMaker(store, store.select("noisy"), ViewsConfig(augmentations=augmentations), CPU)  # type: ignore[arg-type]
-    first, second = maker.pair(np.arange(16), *generators(0))
-    again, _ = maker.pair(np.arange(16), *generators(0))
-    other, _ = maker.pair(np.arange(16), *generators(2))
+    first, second = pair(maker, torch.arange(16), 0)
+    again, _ = pair(maker, torch.arange(16), 0)
+    other, _ = pair(maker, torch.arange(16), 2)
     assert first.shape == second.shape == (16, 101, 96)
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
@@ -44,7 +47,7 @@ def test_patches_come_from_their_own_clip_at_every_possible_start(store: Feature
     start, count = store.start_frame[clips[position]], store.frame_count[clips[position]]
     windows = np.stack([store.frames[start + offset : start + offset + 101] for offset in range(count - 100)])
     maker = ViewMaker(store, clips, PLAIN, CPU)
-    first, second = maker.pair(np.full(2000, position), *generators(0))
+    first, second = pair(maker, torch.full((2000,), position), 0)
     hits = [np.abs(windows - view.numpy()).max((1, 2)).argmin() for view in torch.cat([first, second])]
     assert min(np.abs(windows - view.numpy()).max((1, 2)).min() for view in first[:20]) < 1e-3
     assert chisquare(np.bincount(hits, minlength=len(windows))).pvalue > 1e-3

@@ -1,0 +1,71 @@
+"""Normalisation of patches by the statistics of the training clips."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from acl.patches import PatchTable, chunks
+from acl.store import FeatureStore
+
+
+@dataclass(frozen=True)
+class Standardisation:
+    """Affine normalisation (x - mean) / std; `mean` and `std` are scalars or one value per band."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __call__(self, patches: Tensor) -> Tensor:
+        """Normalised `[N, 1, frames, bands]` network input of `[N, frames, bands]` patches on the same device."""
+        return ((patches - self.mean) / self.std).unsqueeze(1)
+
+    def to(self, device: torch.device) -> "Standardisation":
+        """The same on another device."""
+        return Standardisation(self.mean.to(device), self.std.to(device))
+
+
+# A pass over all features takes seconds: the trials of a worker share what it gives.
+_computed: dict[tuple[object, ...], Standardisation] = {}
+
+
+def standardise_bands(store: FeatureStore, table: PatchTable, patch_frames: int) -> Standardisation:
+    """Mean and standard deviation of each mel band over the stacked patches; overlapping frames count each time (recipe)."""
+    key = (store.metadata["content_sha256"], patch_frames, table.first_frame.tobytes())
+    if key not in _computed:
+        uses = np.zeros(len(store.frames) + 1, dtype=np.int64)
+        np.add.at(uses, table.first_frame, 1)
+        np.add.at(uses, table.first_frame + patch_frames, -1)
+        _computed[key] = _standardisation(store, np.cumsum(uses)[:-1], per_band=True)
+    return _computed[key]
+
+
+def standardise_globally(store: FeatureStore, clips: np.ndarray) -> Standardisation:
+    """One mean and one standard deviation over all values of `clips`."""
+    key = (store.metadata["content_sha256"], clips.tobytes())
+    if key not in _computed:
+        uses = np.zeros(len(store.frames), dtype=np.int64)
+        for clip in clips:
+            uses[store.start_frame[clip] : store.start_frame[clip] + store.frame_count[clip]] = 1
+        _computed[key] = _standardisation(store, uses, per_band=False)
+    return _computed[key]
+
+
+def _standardisation(store: FeatureStore, uses: np.ndarray, *, per_band: bool) -> Standardisation:
+    """Moments over the store's frames, each counted `uses` times; float64 sums, one pass in chunks."""
+    total = np.zeros(store.frames.shape[1])
+    square = np.zeros(store.frames.shape[1])
+    for part in chunks(len(uses)):
+        used = uses[part] > 0
+        frames = store.frames[part][used].astype(np.float64)
+        weights = uses[part][used][:, None]
+        total += (frames * weights).sum(0)
+        square += (frames**2 * weights).sum(0)
+    count = np.full(total.shape, uses.sum(), dtype=np.float64)
+    if not per_band:
+        total, square, count = total.sum(), square.sum(), count.sum()
+    mean = total / count
+    std = np.sqrt(np.maximum(square / count - mean**2, 0))
+    std = np.where(std > 0, std, 1.0)  # a band that never varies stays at zero instead of becoming infinite
+    return Standardisation(torch.as_tensor(mean, dtype=torch.float32), torch.as_tensor(std, dtype=torch.float32))

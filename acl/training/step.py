@@ -1,0 +1,80 @@
+"""A step of the optimiser; on a GPU it is captured as a CUDA graph and replayed, instead of launching its kernels one by one."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+WARM_UP_STEPS = 3  # that are launched one by one before a capture: libraries choose algorithms and take memory meanwhile
+
+
+class TrainingStep:
+    """Forward, backward and optimiser on a batch.
+
+    On a GPU the first shape of inputs that comes `WARM_UP_STEPS` times is captured, and replayed from then on with new inputs.
+    Batches of other shapes, such as the last one of an epoch, are launched as usual on the same weights. Another learning rate, or
+    an optimiser whose state was loaded, needs another capture: call `forget` for the latter.
+
+    Args:
+        optimiser: of the model; what it updates stays where it is in memory.
+        device: of the model.
+        capture: whether steps are captured; None on a GPU only.
+    """
+
+    def __init__(self, optimiser: torch.optim.Optimizer, device: torch.device, capture: bool | None = None) -> None:
+        self._optimiser = optimiser
+        self._captures = device.type == "cuda" if capture is None else capture
+        self._graph: torch.cuda.CUDAGraph | None = None
+        self.forget()
+
+    def forget(self) -> None:
+        """Launch steps one by one again, until the next capture."""
+        self._graph = None
+        self._inputs: tuple[Tensor, ...] = ()
+        self._losses = torch.empty(0)
+        self._learning_rates: list[float] = []
+        self._seen: dict[tuple[torch.Size, ...], int] = {}
+
+    def __call__(self, losses_of: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
+        """Losses `[n]`, detached; the first is minimised. With a graph they are overwritten by the next step.
+
+        Args:
+            losses_of: the same function each time; it must not wait for the device.
+            inputs: of `losses_of`.
+        """
+        if not self._captures:
+            return self._launch(losses_of, inputs)
+        shapes = tuple(each.shape for each in inputs)
+        learning_rates = [group["lr"] for group in self._optimiser.param_groups]
+        if self._graph is not None and learning_rates != self._learning_rates:
+            self.forget()
+            self._seen[shapes] = WARM_UP_STEPS
+        if self._graph is None:
+            self._seen[shapes] = self._seen.get(shapes, 0) + 1
+            if self._seen[shapes] <= WARM_UP_STEPS:
+                return self._launch(losses_of, inputs)
+            self._capture(losses_of, inputs)
+            self._learning_rates = learning_rates
+        if shapes != tuple(each.shape for each in self._inputs):
+            return self._launch(losses_of, inputs)
+        for static, given in zip(self._inputs, inputs, strict=True):
+            static.copy_(given)
+        assert self._graph is not None
+        self._graph.replay()
+        return self._losses
+
+    def _launch(self, losses_of: Callable[..., Tensor], inputs: tuple[Tensor, ...]) -> Tensor:
+        losses = losses_of(*inputs)
+        self._optimiser.zero_grad(set_to_none=True)
+        losses[0].backward()
+        self._optimiser.step()
+        return losses.detach()
+
+    def _capture(self, losses_of: Callable[..., Tensor], inputs: tuple[Tensor, ...]) -> None:
+        """Record a step on copies of the inputs, without running it."""
+        self._inputs = tuple(each.clone() for each in inputs)
+        self._optimiser.zero_grad(set_to_none=True)  # gradients get their places within the graph's memory
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            self._losses = self._launch(losses_of, self._inputs)
+        self._graph = graph

@@ -1,0 +1,276 @@
+"""Speed of pre-training at the paper's size, against the plain way and against the device's limits, side by side in one run.
+
+    python benchmarks/paper_store.py FOLDER && PYTHONPATH=. python benchmarks/training_speed.py FOLDER [SECTION ...]
+
+Sections: limits, epoch, reference, validation, probe, packing, run, supervised; by default all. Made for a GPU; on a CPU give a
+small store, for example SHARE 0.02.
+"""
+
+import itertools
+import json
+import multiprocessing
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from plain_reference import PlainStep, PlainViews, knn_clip_by_clip, loader
+
+from acl.config import build_config
+from acl.models import ProjectionHead, ResNet18
+from acl.patch_reader import PatchReader
+from acl.provenance import describe_hardware, describe_versions
+from acl.training import fit
+from acl.training.pretraining import PretrainingStage
+from acl.training.self_supervised import SelfSupervisedSetup
+from acl.training.step import TrainingStep
+from acl.training.supervised import SupervisedStage
+
+FLOP_PER_EPOCH = 70e12  # convolutions of pre-training on 15 813 clips: two views, forward and backward
+SECONDS = 4.0  # a measurement takes
+SMALL = {"optim.batch_size": 32, "model.width": 8, "knn.k": 20}  # on a CPU
+VARIANTS: dict[str, dict[str, Any]] = {
+    "float32": {"compute.precision": "fp32", "compute.channels_last": False},
+    "float32, channels_last": {"compute.precision": "fp32", "compute.channels_last": True},
+    "bf16, channels_last": {"compute.precision": "bf16", "compute.channels_last": True},
+}
+
+
+def settings(root: Path, **more: Any) -> dict[str, Any]:
+    """Of the paper's pre-training, or of a small one on a CPU."""
+    small = {} if torch.cuda.is_available() else SMALL
+    return {"mode": "self-supervised", "data.root": str(root), **small, **more}
+
+
+def now() -> float:
+    """The clock, once the device is idle."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def seconds_a_step(steps: Iterator[object], limit: float = SECONDS, warm_up: int = 8) -> float:
+    """Median over parts of ten steps."""
+    for _ in range(warm_up):
+        next(steps)
+    parts: list[float] = []
+    started = now()
+    while not parts or now() - started < limit:
+        before = now()
+        for _ in range(10):
+            next(steps)
+        parts.append((now() - before) / 10)
+    return statistics.median(parts)
+
+
+def endless(make: Callable[[], Iterator[object]]) -> Iterator[object]:
+    """Epoch after epoch."""
+    return itertools.chain.from_iterable(make() for _ in itertools.count())
+
+
+def stage_of(root: Path, capture: bool | None = None, **more: Any) -> PretrainingStage:
+    """Pre-training, ready for its first step."""
+    stage = PretrainingStage(SelfSupervisedSetup(build_config(settings(root, **more))))  # type: ignore[arg-type]
+    stage.step = TrainingStep(stage.optimiser, stage.device, capture)
+    return stage
+
+
+def limits(root: Path) -> Iterator[dict[str, Any]]:
+    """What the device does at best: copies, and products of bf16 matrices."""
+    if not torch.cuda.is_available():
+        return
+    a, b = (torch.randn(8192, 8192, device="cuda", dtype=torch.bfloat16) for _ in range(2))
+    seconds = seconds_a_step((a @ b for _ in itertools.count()), 1.0)
+    source = torch.empty(1 << 30, dtype=torch.uint8, device="cuda")
+    copying = seconds_a_step((source.clone() for _ in itertools.count()), 1.0)
+    yield {"bf16 TFLOP/s": 2 * 8192**3 / seconds / 1e12, "copy TB/s": 2 * source.numel() / copying / 1e12}
+
+
+def epoch(root: Path) -> Iterator[dict[str, Any]]:
+    """Training part of an epoch, by precision, memory format and capture."""
+    captures = (False, True) if torch.cuda.is_available() else (False,)
+    for (name, compute), capture in itertools.product(VARIANTS.items(), captures):
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats()
+        started = now()
+        stage = stage_of(root, capture, **compute)
+        ready = now() - started
+        steps = endless(stage.train_steps)
+        next(steps)
+        first = now() - started
+        seconds = seconds_a_step(steps) * stage.steps
+        yield {
+            "variant": name + (", captured" if capture else ""),
+            "setup s": ready,
+            "to first step s": first,
+            "epoch s": seconds,
+            "TFLOP/s": FLOP_PER_EPOCH * stage.train_clips / 15_813 / seconds / 1e12,
+            "GiB": torch.cuda.max_memory_reserved() / 2**30 if torch.cuda.is_available() else 0.0,
+        }
+        if name.startswith("bf16") and capture == captures[-1]:
+            yield from _parts(stage)
+
+
+def _parts(stage: PretrainingStage) -> Iterator[dict[str, Any]]:
+    """Views alone, and the same epoch with streamed features."""
+    config = stage.config
+
+    def pairs() -> Iterator[object]:
+        order = torch.randperm(stage.train_clips)
+        return stage.views.pairs(order, config.optim.batch_size, torch.Generator(), torch.Generator(stage.device))
+
+    views = seconds_a_step(endless(pairs), 2.0)
+    yield {"variant": "views alone", "epoch s": views * stage.steps, "views/s": 2 * config.optim.batch_size / views}
+    if stage.device.type == "cuda":
+        stage.views._reader = PatchReader(stage.store, 101, stage.device, resident=False)
+        yield {
+            "variant": "bf16, channels_last, captured, streamed",
+            "epoch s": seconds_a_step(endless(stage.train_steps)) * stage.steps,
+        }
+
+
+def reference(root: Path) -> Iterator[dict[str, Any]]:
+    """The same epoch with per-sample views in a DataLoader and plain steps."""
+    stage = stage_of(root, False, **VARIANTS["float32"])
+    standardise = stage.setup.standardise
+    views = PlainViews(stage.store, stage.setup.pretraining_clips, float(standardise.mean), float(standardise.std))
+    generator = torch.Generator()
+    width = stage.config.model.width
+    step = PlainStep(ResNet18(width, generator=generator), ProjectionHead(8 * width, generator=generator), stage.device)
+    workers = min(16, os.cpu_count() or 1)
+    batches = loader(views, stage.config.optim.batch_size, workers)
+    steps = (step(*batch) for batch in itertools.chain.from_iterable(batches for _ in itertools.count()))
+    seconds = seconds_a_step(steps, 2 * SECONDS, warm_up=20)
+    yield {"variant": f"DataLoader, {workers} workers, float32", "epoch s": seconds * stage.steps}
+
+
+def validation(root: Path) -> Iterator[dict[str, Any]]:
+    """Embedding and kNN of the validation clips, and clip by clip (a part, scaled; the bank is whole)."""
+    for name, compute in VARIANTS.items():
+        stage = stage_of(root, **compute)
+        _ = stage.setup.standardise
+        table = stage.setup.val_patches
+        embedding = seconds_a_step((stage.embed(table) for _ in itertools.count()), 1.0, warm_up=2)
+        z = stage.embed(table)
+        vote = seconds_a_step((stage.knn_votes(z, stage.splits.val, table) for _ in itertools.count()), 1.0, warm_up=2)
+        yield {"variant": name, "patches": len(table), "embedding s": embedding, "kNN s": vote}
+    stage = stage_of(root, **VARIANTS["float32"])
+    stage.model.eval()
+
+    def embed(patches: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.normalize(stage.head(stage.encoder(stage.setup.standardise(patches))))
+
+    started = now()
+    answers = knn_clip_by_clip(stage.store, stage.splits.val, table, embed, stage.device, stage.config.knn.k)
+    seconds = now() - started
+    ours = stage.knn_votes(stage.embed(table), stage.splits.val, table).argmax(1).tolist()
+    same = sum(a == b for a, b in zip(answers, ours, strict=True)) / len(ours)
+    yield {"variant": "clip by clip, forwarded twice", "embedding and kNN s": seconds, "same answers": same}
+
+
+def probe(root: Path) -> Iterator[dict[str, Any]]:
+    """Linear evaluation on cached embeddings: 200 epochs."""
+    stage = stage_of(root, **VARIANTS["bf16, channels_last"])
+    started = now()
+    stage.best_weights = stage.copy_of_weights()
+    stage._linear_evaluation()
+    yield {"variant": f"linear evaluation, {stage.config.probe.epochs} epochs", "s": now() - started}
+
+
+def _packed(root: Path, share: float, ready: Any, go: Any, answers: Any) -> None:
+    if torch.cuda.is_available():
+        torch.cuda.set_per_process_memory_fraction(share)
+    torch.set_num_threads(1)
+    stage = stage_of(root, **VARIANTS["bf16, channels_last"])
+    steps = endless(stage.train_steps)
+    for _ in range(8):
+        next(steps)
+    now()
+    ready.release()
+    go.wait()
+    taken, started = 0, now()
+    while now() - started < 2 * SECONDS:
+        for _ in range(20):
+            next(steps)
+        taken += 20
+    answers.put((taken / (now() - started) / stage.steps, torch.cuda.max_memory_reserved() if torch.cuda.is_available() else 0))
+
+
+def packing(root: Path) -> Iterator[dict[str, Any]]:
+    """Epochs a second of all of several trials that share the device."""
+    context = multiprocessing.get_context("spawn")
+    for count in (1, 2, 4, 8) if torch.cuda.is_available() else (1, 2):
+        ready, go, answers = context.Semaphore(0), context.Event(), context.Queue()
+        trials = [context.Process(target=_packed, args=(root, 1 / count, ready, go, answers)) for _ in range(count)]
+        for trial in trials:
+            trial.start()
+        for _ in trials:
+            ready.acquire()
+        go.set()
+        rates, memory = zip(*(answers.get() for _ in trials), strict=True)
+        for trial in trials:
+            trial.join()
+        yield {"trials": count, "epochs/s of all": sum(rates), "GiB each": max(memory) / 2**30}
+
+
+def run(root: Path) -> Iterator[dict[str, Any]]:
+    """Whole epochs of `fit`: training, validation, checkpoint."""
+    config = build_config(settings(root, **VARIANTS["bf16, channels_last"], **{"optim.epochs": 12}))
+    with tempfile.TemporaryDirectory() as folder:
+        started = now()
+        results = fit(config, Path(folder))
+        durations, inside = [], []
+        for result in results:
+            durations.append(now() - started)
+            inside.append(result.metrics["train.epoch_seconds"])
+            started = now()
+    middle = durations[3:-1]
+    yield {
+        "variant": "fit",
+        "epoch s": statistics.median(middle),
+        "of it training and validation": statistics.median(inside[3:-1]),
+        "first": durations[0],
+        "last": durations[-1],
+        "500 epochs s": 500 * statistics.median(middle) + durations[0] + durations[-1],
+    }
+
+
+def supervised(root: Path) -> Iterator[dict[str, Any]]:
+    """Training and validation of the supervised recipe on all training clips."""
+    for (name, compute), capture in itertools.product(VARIANTS.items(), (False, None)):
+        config = build_config({"mode": "supervised", "data.root": str(root), **compute})
+        stage = SupervisedStage(config)  # type: ignore[arg-type]
+        stage.step = TrainingStep(stage.optimiser, stage.device, capture)
+        step = seconds_a_step(endless(stage.train_steps), 2.0)
+        started = now()
+        stage.evaluate(stage.val, stage.splits.val)
+        evaluation = now() - started
+        yield {
+            "variant": name + ("" if capture is False else ", captured"),
+            "step ms": 1000 * step,
+            "epoch s": step * stage.steps,
+            "validation s": evaluation,
+        }
+
+
+SECTIONS = {each.__name__: each for each in (limits, epoch, reference, validation, probe, packing, run, supervised)}
+
+
+def main(root: Path, names: list[str]) -> None:
+    print(json.dumps({"hardware": describe_hardware(), "versions": describe_versions()}))
+    for name in names or list(SECTIONS):
+        started = time.perf_counter()
+        for row in SECTIONS[name](root):
+            shown = {key: f"{value:.3g}" if isinstance(value, float) else value for key, value in row.items()}
+            print(f"{name}: " + ", ".join(f"{key} {value}" for key, value in shown.items()), flush=True)
+        print(f"({name} took {time.perf_counter() - started:.0f} s)", flush=True)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2:])
