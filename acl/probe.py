@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from acl.config import ProbeConfig
 from acl.models.initialisation import weights_from
 from acl.optimisation import sgd_with_step_decay
+from acl.training_step import TrainingStep
 
 
 def train_linear_probe(
@@ -27,7 +28,7 @@ def train_linear_probe(
     `config.milestones`. The embeddings enter as they are, as in the recipe.
 
     Args:
-        embeddings: `[P, D]`, one row per patch.
+        embeddings: `[P, D]`, one row per patch; the probe is trained where they are.
         clip_of_patch: `[P]` int64, index of the patch's clip in `clip_labels`.
         clip_labels: `[C]` int64 class ids; each clip has at least one patch.
         num_classes: size of the output.
@@ -45,16 +46,19 @@ def train_linear_probe(
     probe.to(embeddings.device)
     inputs = embeddings.detach().float()
     optimiser, scheduler = sgd_with_step_decay(probe.parameters(), config)
+    step = TrainingStep(optimiser, inputs.device)
     best_score, best_weights = -math.inf, probe.state_dict()
+
+    def losses(batch: Tensor, labels: Tensor) -> Tensor:
+        return F.cross_entropy(probe(batch), labels)[None]
+
     for _ in range(config.epochs):
         draws = torch.rand(len(clip_labels), generator=generator, device=generator.device, dtype=torch.float64)
         clip_order = torch.randperm(len(clip_labels), generator=generator, device=generator.device).to(inputs.device)
         drawn_patch = patch_order[first_patch + (draws.to(inputs.device) * patch_count).long()]
         batches = inputs[drawn_patch[clip_order]].split(config.batch_size)
         for batch, labels in zip(batches, clip_labels[clip_order].split(config.batch_size), strict=True):
-            optimiser.zero_grad(set_to_none=True)
-            F.cross_entropy(probe(batch), labels).backward()
-            optimiser.step()
+            step(losses, batch, labels)
         scheduler.step()
         if validate is not None and (score := validate(probe)) > best_score:
             best_score, best_weights = score, {name: weight.clone() for name, weight in probe.state_dict().items()}

@@ -26,6 +26,7 @@ class Standardisation:
         return Standardisation(self.mean.to(device), self.std.to(device))
 
 
+_FRAMES_AT_ONCE = 1 << 15
 # A pass over all features takes seconds: the trials of a worker share what it gives.
 _computed: dict[tuple[object, ...], Standardisation] = {}
 
@@ -54,18 +55,17 @@ def standardise_globally(store: FeatureStore, clips: np.ndarray) -> Standardisat
 
 def _standardisation(store: FeatureStore, uses: np.ndarray, *, per_band: bool) -> Standardisation:
     """Moments over the store's frames, each counted `uses` times; float64 sums, one pass in chunks."""
-    total = np.zeros(store.frames.shape[1])
-    square = np.zeros(store.frames.shape[1])
-    for part in chunks(len(uses)):
+    total, square = torch.zeros(2, store.frames.shape[1], dtype=torch.float64)
+    for part in chunks(len(uses), _FRAMES_AT_ONCE):
         used = uses[part] > 0
-        frames = store.frames[part][used].astype(np.float64)
-        weights = uses[part][used][:, None]
-        total += (frames * weights).sum(0)
-        square += (frames**2 * weights).sum(0)
-    count = np.full(total.shape, uses.sum(), dtype=np.float64)
+        frames = torch.from_numpy(store.frames[part][used]).double()
+        weights = torch.from_numpy(uses[part][used]).double()
+        total += weights @ frames
+        square += weights @ frames.square()
+    count = float(uses.sum())
     if not per_band:
-        total, square, count = total.sum(), square.sum(), count.sum()
+        total, square, count = total.sum(), square.sum(), count * len(total)
     mean = total / count
-    std = np.sqrt(np.maximum(square / count - mean**2, 0))
-    std = np.where(std > 0, std, 1.0)  # a band that never varies stays at zero instead of becoming infinite
-    return Standardisation(torch.as_tensor(mean, dtype=torch.float32), torch.as_tensor(std, dtype=torch.float32))
+    std = (square / count - mean**2).clamp(min=0).sqrt()
+    std = torch.where(std > 0, std, 1.0)  # a band that never varies stays at zero instead of becoming infinite
+    return Standardisation(mean.float(), std.float())

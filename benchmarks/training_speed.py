@@ -28,8 +28,8 @@ from acl.provenance import describe_hardware, describe_versions
 from acl.training import fit
 from acl.training.pretraining import PretrainingStage
 from acl.training.self_supervised import SelfSupervisedSetup
-from acl.training.step import TrainingStep
 from acl.training.supervised import SupervisedStage
+from acl.training_step import TrainingStep
 
 FLOP_PER_EPOCH = 70e12  # convolutions of pre-training on 15 813 clips: two views, forward and backward
 SECONDS = 4.0  # a measurement takes
@@ -73,7 +73,7 @@ def endless(make: Callable[[], Iterator[object]]) -> Iterator[object]:
     return itertools.chain.from_iterable(make() for _ in itertools.count())
 
 
-def stage_of(root: Path, capture: bool | None = None, **more: Any) -> PretrainingStage:
+def stage_of(root: Path, capture: bool = True, **more: Any) -> PretrainingStage:
     """Pre-training, ready for its first step."""
     stage = PretrainingStage(SelfSupervisedSetup(build_config(settings(root, **more))))  # type: ignore[arg-type]
     stage.step = TrainingStep(stage.optimiser, stage.device, capture)
@@ -243,7 +243,7 @@ def run(root: Path) -> Iterator[dict[str, Any]]:
 
 def supervised(root: Path) -> Iterator[dict[str, Any]]:
     """Training and validation of the supervised recipe on all training clips."""
-    for (name, compute), capture in itertools.product(VARIANTS.items(), (False, None)):
+    for (name, compute), capture in itertools.product(VARIANTS.items(), (False, True)):
         config = build_config({"mode": "supervised", "data.root": str(root), **compute})
         stage = SupervisedStage(config)  # type: ignore[arg-type]
         stage.step = TrainingStep(stage.optimiser, stage.device, capture)
@@ -252,7 +252,7 @@ def supervised(root: Path) -> Iterator[dict[str, Any]]:
         stage.evaluate(stage.val, stage.splits.val)
         evaluation = now() - started
         yield {
-            "variant": name + ("" if capture is False else ", captured"),
+            "variant": name + (", captured" if capture else ""),
             "step ms": 1000 * step,
             "epoch s": step * stage.steps,
             "validation s": evaluation,

@@ -34,9 +34,10 @@ def fit(
 ) -> Generator[EpochResult, None, None]:
     """Train as configured; yield a complete record after each epoch.
 
-    With a folder for `checkpoints`, the state is saved there before each record is yielded, and a run that finds a checkpoint
-    yields that record again, in case it was not received, and goes on behind it: the records are those that an uninterrupted run
-    would give (bit for bit on the CPU with the same threads). The folder also says what trained the run, launch by launch.
+    With a folder for `checkpoints`, the state after each epoch is saved there while the next one trains. A run that finds a
+    checkpoint yields its record again, in case it was not received, and goes on behind it: the records are those that an
+    uninterrupted run would give (bit for bit on the CPU with the same threads), of which those of the last two epochs may come a
+    second time. The folder also says what trained the run, launch by launch.
 
     Args:
         config: from `acl.config.build_config`.
@@ -79,5 +80,7 @@ def _continued(course: Course, files: Checkpoints) -> Iterator[EpochResult]:
         result = course.run_epoch()
         for name, stage in list(course.finished.items())[finished:]:
             files.save(stage.to_dict(), stage_file(name))
-        files.save({**course.state(), "result": asdict(result)})
+        files.save_meanwhile({**course.state(), "result": asdict(result)})
+        if result.is_last:
+            files.wait()
         yield result

@@ -12,11 +12,14 @@ import fcntl
 import os
 import time
 from collections.abc import Collection, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
+from torch.utils._pytree import tree_map
 
 from acl.config import Config, flatten
 
@@ -82,6 +85,8 @@ class Checkpoints:
         self._root = config.data.root
         self._corpus = corpus
         self._taken_from = ""  # the copy of another run's checkpoint that this run went on from
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
+        self._writing: Future[None] | None = None
 
     @contextmanager
     def held(self, patience: float = 20.0) -> Iterator[None]:
@@ -110,7 +115,10 @@ class Checkpoints:
                             f"{self.folder} belongs to a run that another process trains; wait for it, or use another folder"
                         ) from None
                     time.sleep(0.1)
-            yield
+            try:
+                yield
+            finally:
+                self.wait()
 
     def exists(self, file: str = CHECKPOINT_FILE) -> bool:
         """Whether there is such a file."""
@@ -138,6 +146,25 @@ class Checkpoints:
                 raise OSError(cause.errno, cause.strerror, str(partial)) from error
             raise
 
+    def save_meanwhile(self, content: dict[str, Any]) -> None:
+        """Write the checkpoint as it is now while the run goes on; waits for the one before.
+
+        Raises:
+            OSError: the one before could not be written.
+        """
+        self.wait()
+        self._writing = self._writer.submit(self.save, _copied(content))
+
+    def wait(self) -> None:
+        """Wait for what is being written.
+
+        Raises:
+            OSError: it could not be.
+        """
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            writing.result()
+
     def take_over(self, source: Path, may_differ: Collection[str]) -> None:
         """Let the run go on from another run's checkpoint, with its own settings; nothing where it has done so already.
 
@@ -159,6 +186,7 @@ class Checkpoints:
 
         The checkpoint is replaced whole, never changed, so the copy is a second name of the same file.
         """
+        self.wait()
         copies = sorted(self.folder.glob(copy_file("*")))
         for old in copies[:-1]:
             old.unlink(missing_ok=True)
@@ -185,6 +213,18 @@ class Checkpoints:
         if content["corpus"] != self._corpus:
             raise CheckpointError(f"{path} belongs to a run on another corpus than {self._root}; use another folder")
         return content
+
+
+def _copied(content: dict[str, Any]) -> dict[str, Any]:
+    """The same in this process's memory, whatever happens to the original from now on."""
+
+    def copied(value: Any) -> Any:
+        return value.detach().to("cpu", non_blocking=True, copy=True) if isinstance(value, Tensor) else value
+
+    copy: dict[str, Any] = tree_map(copied, content)
+    if torch.cuda.is_initialized():  # the copies of what is on a GPU may still be under way
+        torch.cuda.current_stream().synchronize()
+    return copy
 
 
 def read_file(path: Path) -> dict[str, Any]:

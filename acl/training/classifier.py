@@ -20,7 +20,7 @@ from acl.training.randomness import stream
 from acl.training.scores import CLASSIFIER, Evaluation, accuracy_metrics, combined, metric_prefix, score
 from acl.training.self_supervised import SelfSupervisedSetup, splits_of_stage
 from acl.training.stage import Stage, Validation, Weights, weights_of
-from acl.training.step import TrainingStep
+from acl.training_step import TrainingStep
 
 
 class ClassifierStage(Stage):

@@ -25,7 +25,7 @@ def choose_device(config: ComputeConfig) -> torch.device:
         raise DeviceError("compute.device is cuda but torch sees no GPU; set compute.device to cpu or auto")
     if config.device == "cpu" or not torch.cuda.is_available():
         return torch.device("cpu")
-    return torch.device("cuda")
+    return torch.device("cuda", torch.cuda.current_device())  # torch.cuda asks for the number in places
 
 
 def limit_gpu_memory(share: float) -> None:

@@ -20,7 +20,7 @@ from acl.training.randomness import stream
 from acl.training.scores import CLASSIFIER, KNN, Evaluation, accuracy_metrics, combined, score
 from acl.training.self_supervised import EVALUATION_BATCH, SelfSupervisedSetup
 from acl.training.stage import Stage, Validation
-from acl.training.step import TrainingStep
+from acl.training_step import TrainingStep
 from acl.views import ViewMaker
 
 ENCODER_PREFIX = "encoder."  # of the encoder's weights among those of the stage
@@ -95,10 +95,8 @@ class PretrainingStage(Stage):
     def _linear_evaluation(self) -> list[Evaluation]:
         """Validation and test scores of a linear probe on embeddings that are computed once, in evaluation mode."""
         train = self.setup.patches_of(self.splits.train)
-        h_train = self.setup.forward(self.encoder, train).cpu()
-        embedded = [
-            (split, clips, table, self.setup.forward(self.encoder, table).cpu()) for split, clips, table in self._evaluated()
-        ]
+        h_train = self.setup.forward(self.encoder, train)
+        embedded = [(split, clips, table, self.setup.forward(self.encoder, table)) for split, clips, table in self._evaluated()]
         probe = self.train_probe(h_train, train, embedded[0][-1], self.config.probe)
         # Kept with the encoder that it reads; nothing trains it further.
         self.best_weights |= {f"{PROBE_PREFIX}{name}": weight for name, weight in probe.state_dict().items()}
@@ -108,7 +106,7 @@ class PretrainingStage(Stage):
                 CLASSIFIER,
                 self.store,
                 clips,
-                clip_probabilities(probe_probabilities(probe, h), torch.from_numpy(table.clip)),
+                clip_probabilities(probe_probabilities(probe, h).cpu(), torch.from_numpy(table.clip)),
                 table,
             )
             for split, clips, table, h in embedded
@@ -117,17 +115,17 @@ class PretrainingStage(Stage):
     def train_probe(self, h_train: Tensor, train: PatchTable, h_val: Tensor, config: ProbeConfig) -> nn.Linear:
         """Linear probe on embeddings `[P, D]` of the patches of `train`, selected on those of the validation patches."""
         val_patches = self.setup.val_patches
-        val_clip_of_patch, val_labels = torch.from_numpy(val_patches.clip), self.setup.labels_of(self.splits.val)
+        val_clip_of_patch, val_labels = torch.from_numpy(val_patches.clip).to(h_val.device), self.setup.labels_of(self.splits.val)
         val_patches_per_clip = torch.from_numpy(val_patches.patches_per_clip)
 
         def macro_accuracy(probe: nn.Linear) -> float:
-            predicted = clip_probabilities(probe_probabilities(probe, h_val), val_clip_of_patch).argmax(1)
+            predicted = clip_probabilities(probe_probabilities(probe, h_val), val_clip_of_patch).argmax(1).cpu()
             return accuracies(predicted, val_labels, val_patches_per_clip).macro
 
         return train_linear_probe(
             h_train,
-            torch.from_numpy(train.clip),
-            self.setup.labels_of(self.splits.train),
+            torch.from_numpy(train.clip).to(h_train.device),
+            self.setup.labels_of(self.splits.train).to(h_train.device),
             len(self.store.classes),
             config,
             stream(self.config.seed, "probe"),

@@ -15,7 +15,7 @@ from acl.optimisation import load_optimiser
 from acl.store import FeatureStore
 from acl.training.scores import Evaluation
 from acl.training.splits import Splits
-from acl.training.step import TrainingStep
+from acl.training_step import TrainingStep
 
 Weights = dict[str, Tensor]
 

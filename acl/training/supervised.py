@@ -23,7 +23,7 @@ from acl.training.randomness import stream, stream_seed
 from acl.training.scores import CLASSIFIER, Evaluation, accuracy_metrics, combined, score
 from acl.training.splits import split_clips
 from acl.training.stage import Stage, Validation
-from acl.training.step import TrainingStep
+from acl.training_step import TrainingStep
 
 
 class SupervisedStage(Stage):

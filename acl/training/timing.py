@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from acl import training_step
 from acl.config import Config
 from acl.features import testing_patch_starts
 from acl.patches import PatchTable, tabulate_patches
-from acl.training import step
 from acl.training.checkpoint import Checkpoints, stage_file
 from acl.training.classifier import ClassifierStage
 from acl.training.cost import RunCost, StageCost
@@ -91,7 +91,7 @@ def _time_stage(stage: Stage, limit: float, checkpoints: Checkpoints) -> list[St
 def _step_seconds(stage: Stage, limit: float) -> float:
     """Mean time of a step of the optimiser, over whole passes if they are short."""
     steps = itertools.chain.from_iterable(stage.train_steps() for _ in itertools.count())
-    for _ in range(WARM_UP_STEPS + (step.WARM_UP_STEPS if stage.device.type == "cuda" else 0)):
+    for _ in range(WARM_UP_STEPS + (training_step.WARM_UP_STEPS if stage.device.type == "cuda" else 0)):
         next(steps)
     started, taken = _now(stage), 0
     while taken < FEWEST_STEPS or _now(stage) - started < limit:
@@ -169,7 +169,7 @@ def _probe(stage: PretrainingStage, limit: float) -> StageCost:
     """The cached linear evaluation, on random embeddings of the real number; validation is part of its epochs."""
     config, train = stage.config.probe, stage.setup.patches_of(stage.splits.train)
     dimension = 8 * stage.config.model.width
-    h_train, h_val = (torch.randn(len(table), dimension) for table in (train, stage.setup.val_patches))
+    h_train, h_val = (torch.randn(len(table), dimension, device=stage.device) for table in (train, stage.setup.val_patches))
 
     def run(epochs: int) -> float:
         started = time.perf_counter()

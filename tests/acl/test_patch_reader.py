@@ -19,7 +19,7 @@ DEVICES = [
 def test_batches_are_the_patches_in_their_order(device: str, resident: bool | None, tiny_corpus: Path) -> None:
     store = FeatureStore.open(tiny_corpus, "self-supervised")
     first_frame = torch.randint(len(store.frames) - 101, (2, 2, 45), generator=torch.Generator().manual_seed(0))
-    reader = PatchReader(store, 101, torch.device(device), resident)
+    reader = PatchReader(store, 101, torch.device(device, 0), resident)
     batches = list(reader.batches(first_frame, 8))
     assert [batch.shape for batch in batches] == [(2, 2, 8, 101, 96)] * 5 + [(2, 2, 5, 101, 96)]
     assert all(batch.dtype == torch.float32 and batch.device.type == device for batch in batches)

@@ -18,12 +18,13 @@ class TrainingStep:
     Args:
         optimiser: of the model; what it updates stays where it is in memory.
         device: of the model.
-        capture: whether steps are captured; None on a GPU only.
+        capture: False launches every step.
     """
 
-    def __init__(self, optimiser: torch.optim.Optimizer, device: torch.device, capture: bool | None = None) -> None:
+    def __init__(self, optimiser: torch.optim.Optimizer, device: torch.device, capture: bool = True) -> None:
         self._optimiser = optimiser
-        self._captures = device.type == "cuda" if capture is None else capture
+        self._captures = device.type == "cuda" and capture
+        self._stream = torch.cuda.Stream(device) if self._captures else None
         self._graph: torch.cuda.CUDAGraph | None = None
         self.forget()
 
@@ -64,6 +65,16 @@ class TrainingStep:
         return self._losses
 
     def _launch(self, losses_of: Callable[..., Tensor], inputs: tuple[Tensor, ...]) -> Tensor:
+        """Launch a step; on a GPU in the stream of the captures, so that autograd's nodes belong to it."""
+        if self._stream is None:
+            return self._step(losses_of, inputs)
+        self._stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(self._stream):
+            losses = self._step(losses_of, inputs)
+        torch.cuda.current_stream().wait_stream(self._stream)
+        return losses
+
+    def _step(self, losses_of: Callable[..., Tensor], inputs: tuple[Tensor, ...]) -> Tensor:
         losses = losses_of(*inputs)
         self._optimiser.zero_grad(set_to_none=True)
         losses[0].backward()
@@ -75,6 +86,6 @@ class TrainingStep:
         self._inputs = tuple(each.clone() for each in inputs)
         self._optimiser.zero_grad(set_to_none=True)  # gradients get their places within the graph's memory
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            self._losses = self._launch(losses_of, self._inputs)
+        with torch.cuda.graph(graph, stream=self._stream):
+            self._losses = self._step(losses_of, self._inputs)
         self._graph = graph
