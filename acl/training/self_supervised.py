@@ -16,7 +16,7 @@ from acl.store import FeatureStore
 from acl.training.device import choose_device, precision
 from acl.training.splits import SplitError, Splits, finetuning_splits, pretraining_clips, split_clips
 
-EVALUATION_BATCH = 512  # patches per forward pass without gradients
+EVALUATION_BATCH = {"cpu": 512, "cuda": 1024}  # patches per forward pass without gradients
 FEWEST_CLIPS = 3  # mix-back takes two other clips
 
 
@@ -62,7 +62,7 @@ class SelfSupervisedSetup:
         """Output `[P, …]` of a model for all patches of `table`, float32, evaluation mode."""
         model.eval()
         outputs = []
-        for patches in self.reader.batches(table.starts, EVALUATION_BATCH):
+        for patches in self.reader.batches(table.starts, EVALUATION_BATCH[self.device.type]):
             with precision(self.device, self.config.compute):
                 outputs.append(model(self.standardise(patches)).float())
         return torch.cat(outputs)
