@@ -22,7 +22,6 @@ GPU = torch.cuda.is_available()
 VARIANTS: dict[str, dict[str, Any]] = {
     "float32": {"compute.precision": "fp32", "compute.channels_last": False},
     "bf16, channels_last": {"compute.precision": "bf16"},
-    **({"bf16, channels_last, compiled": {"compute.precision": "bf16", "compute.compile": True}} if GPU else {}),
 }
 SHOWN = ("val.knn_accuracy", "val.accuracy", "train.loss")
 

@@ -39,7 +39,6 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "float32, channels_last": {"compute.precision": "fp32", "compute.channels_last": True},
     "bf16, channels_last": {"compute.precision": "bf16", "compute.channels_last": True},
 }
-COMPILED = {**VARIANTS["bf16, channels_last"], "compute.compile": True}
 KNN_CLIPS = 200  # validation clips of the clip-by-clip way, whose time is scaled
 
 
@@ -94,11 +93,10 @@ def limits(root: Path) -> Iterator[dict[str, Any]]:
 
 
 def epoch(root: Path) -> Iterator[dict[str, Any]]:
-    """Training part of an epoch, by precision, memory format, capture and compilation."""
+    """Training part of an epoch, by precision, memory format and capture."""
     variants = [(name, compute, False) for name, compute in VARIANTS.items()]
     if torch.cuda.is_available():
         variants += [(f"{name}, captured", compute, True) for name, compute in VARIANTS.items()]
-        variants += [("bf16, channels_last, captured, compiled", COMPILED, True)]
         _ = stage_of(root).setup.standardise  # a worker's first trial waits for it
     for name, compute, capture in variants:
         if torch.cuda.is_available():
@@ -229,7 +227,7 @@ def packing(root: Path) -> Iterator[dict[str, Any]]:
 
 def run(root: Path) -> Iterator[dict[str, Any]]:
     """Whole epochs of `fit`: training, validation, checkpoint."""
-    config = build_config(settings(root, **COMPILED, **{"optim.epochs": 16}))
+    config = build_config(settings(root, **VARIANTS["bf16, channels_last"], **{"optim.epochs": 16}))
     with tempfile.TemporaryDirectory() as folder:
         started = now()
         results = fit(config, Path(folder))

@@ -13,7 +13,7 @@ _NO_DEPARTURE = {
     SUPERVISED: (*_QUESTIONS, "data.root", "data.subset"),
     SELF_SUPERVISED: (*_QUESTIONS, "data.root", "probe.protocol", "finetune.on"),
 }
-_PLACE = ("compute.device", "compute.threads", "compute.channels_last", "compute.compile")
+_PLACE = ("compute.device", "compute.threads", "compute.channels_last")
 UNKNOWN_CORPUS = "."  # stands for data.root while a study is checked before its corpus is named
 
 

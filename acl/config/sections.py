@@ -31,5 +31,4 @@ class ComputeConfig(Section):
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto takes the GPU if there is one")
     precision: Literal["fp32", "bf16"] = Field("fp32", description="bf16 is autocast; weights stay float32")
     channels_last: bool = Field(True, description="memory format of images and convolution weights; faster, the same results")
-    compile: bool = Field(False, description="torch.compile in pre-training on a GPU: faster steps, a minute later")
     threads: int = Field(0, ge=0, description="CPU threads of torch; 0 leaves torch's own choice")

@@ -49,8 +49,6 @@ class PretrainingStage(Stage):
         )
         self.optimiser, self.scheduler = sgd_with_step_decay(self.model.parameters(), config.optim)
         self.step = TrainingStep(self.optimiser, self.device)
-        compiles = config.compute.compile and self.device.type == "cuda"
-        self._compiled = torch.compile(self._embed, dynamic=False) if compiles else self._embed
         self.epochs = config.optim.epochs
         self.train_clips = len(setup.pretraining_clips)
         full, rest = divmod(self.train_clips, config.optim.batch_size)
@@ -69,11 +67,9 @@ class PretrainingStage(Stage):
 
     def _losses(self, first: Tensor, second: Tensor) -> Tensor:
         with precision(self.device, self.config.compute):
-            # A last, smaller batch is not worth another compilation.
-            embed = self._compiled if len(first) == self.config.optim.batch_size else self._embed
             # Two passes: BatchNorm sees each view by itself, as the recipe does.
-            h_first, z_first = embed(first)
-            h_second, z_second = embed(second)
+            h_first, z_first = self._embed(first)
+            h_second, z_second = self._embed(second)
             return torch.stack(self.loss.parts(h_first, h_second, z_first, z_second))
 
     def validate_epoch(self) -> Validation:
