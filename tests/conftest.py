@@ -1,11 +1,15 @@
 """What all tests share."""
 
 import json
+import os
 import signal
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+# Two workers of pytest share two cores: threads that wait for each other there cost a training run several times its time.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pytest
