@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 from collections import Counter
 from collections.abc import Iterator
@@ -47,9 +48,16 @@ def golden() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def tiny_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A prepared synthetic corpus of a few clips a class; read only."""
-    root = tmp_path_factory.mktemp("corpus") / "tiny"
-    write_synthetic_corpus(root, "tiny", 0)
-    prepare(root)
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A synthetic corpus of a few clips a class, without features; read only. To spawn processes takes longer than to write it."""
+    root = tmp_path_factory.mktemp("synthetic") / "tiny"
+    write_synthetic_corpus(root, "tiny", 0, workers=1)
+    return root
+
+
+@pytest.fixture(scope="session")
+def tiny_corpus(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same corpus, prepared; read only."""
+    root: Path = shutil.copytree(tiny, tmp_path_factory.mktemp("corpus") / "tiny")
+    prepare(root, workers=1)
     return root

@@ -145,5 +145,5 @@ def test_the_corpus_digest_is_that_of_labels_flags_and_audio(tiny_corpus: Path, 
     data = bytearray(wav.read_bytes())
     data[-1] ^= 1  # the least audible change
     wav.write_bytes(data)
-    prepare(moved, ["supervised"])
+    prepare(moved, ["supervised"], workers=1)
     assert FeatureStore.open(moved, "supervised").metadata["corpus_sha256"] != expected
