@@ -23,9 +23,12 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # pytest-xdist's worke
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files with many slow tests first: workers that share files end at about the same time."""
-    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
-    items.sort(key=lambda item: -slow[item.path])
+    """Files that take long first, by slow tests and such with a time of their own: workers that share files end together."""
+    weights: Counter[Path] = Counter()
+    for item in items:
+        weights[item.path] += item.get_closest_marker("slow") is not None
+        weights[item.path] += 100 * (item.get_closest_marker("timeout") is not None)
+    items.sort(key=lambda item: -weights[item.path])
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import ray
 import yaml
 
 from command_line import SMOKE, acl_study, call, runs
@@ -52,8 +53,11 @@ def test_a_failing_trial_is_reported_and_the_others_finish_in_a_store_of_its_own
     assert "leave --store out" in capfd.readouterr().err
 
 
-def test_trials_that_fit_no_machine_are_refused(tiny_corpus: Path, tmp_path: Path) -> None:
-    process = acl_study("run", SMOKE, "--data", tiny_corpus, "--home", tmp_path / "home", "--gpus", "64")
-    assert process.returncode == 1
-    assert "pass --cpus and --gpus" in process.err  # type: ignore[attr-defined]
+def test_trials_that_fit_no_machine_are_refused(
+    tiny_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ("--data", str(tiny_corpus), "--home", str(tmp_path / "home"), "--gpus", "64")
+    assert call(monkeypatch, "run", str(SMOKE), *arguments) == 1
+    assert "pass --cpus and --gpus" in capfd.readouterr().err
     assert not (tmp_path / "home" / "studies").exists()
+    assert not ray.is_initialized()
