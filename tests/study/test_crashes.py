@@ -148,9 +148,8 @@ def launch_for_seconds(command: tuple[object, ...], home: Path) -> None:
     wait_until_gone(process.pid)
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_a_study_survives_one_death_after_the_other(command: tuple[object, ...], undisturbed: Results, home: Path) -> None:
-    launch_for_seconds(command, home)
     for way, status, line, damage in STRIKES:
         process = acl_study(*command, home, wait=False)
         wait_for_epochs(process, home)
@@ -168,6 +167,7 @@ def test_a_study_survives_one_death_after_the_other(command: tuple[object, ...],
         wait_until_gone(process.pid)
         if damage is not None:
             damage(home, process.pid)
+    launch_for_seconds(command, home)
     if home.is_mount():
         launch_on_full_disk(command, home)
     last = acl_study("resume", "crash", "--home", home)
