@@ -1,6 +1,5 @@
 """What all tests share."""
 
-import gc
 import json
 import os
 import shutil
@@ -30,12 +29,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         weights[item.path] += item.get_closest_marker("slow") is not None
         weights[item.path] += 100 * (item.get_closest_marker("timeout") is not None)
     items.sort(key=lambda item: -weights[item.path])
-
-
-def pytest_collection_finish() -> None:
-    """What all tests import together stays to the end, and is not looked through for garbage again and again."""
-    gc.collect()
-    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from command_line import acl_study
+from command_line import acl_study, call
 from empty_store import with_store
 from kills import STUDY, strike, wait_until_gone
 from small_disk import fill, small_disk
@@ -35,8 +35,8 @@ def command(tiny_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> tupl
 def undisturbed(command: tuple[object, ...], tmp_path_factory: pytest.TempPathFactory) -> Results:
     """What comes out of the study if nobody disturbs it."""
     home = with_store(tmp_path_factory.mktemp("undisturbed"))
-    process = acl_study(*command, home)
-    assert process.returncode == 0, process.err  # type: ignore[attr-defined]
+    with pytest.MonkeyPatch.context() as patch:
+        assert call(patch, *map(str, (*command, home))) == 0
     found = results(home, "crash")
     assert_whole(home, "crash", found)
     return found

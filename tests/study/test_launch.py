@@ -179,7 +179,9 @@ def test_mlflow_has_the_figures_beside_the_report(
     assert "report/figures/curves.svg" in {each.path for each in logged}
 
 
-def test_a_store_that_is_locked_or_gone_at_resume_costs_no_training_and_no_record(finished_home: Path, tmp_path: Path) -> None:
+def test_a_store_that_is_locked_or_gone_at_resume_costs_no_training_and_no_record(
+    finished_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     home: Path = shutil.copytree(finished_home, tmp_path / "home")
     before = {trial.data.tags[names.TRIAL_ID]: (trial.data.metrics, trial.data.params) for trial in runs(home, names.KIND_TRIAL)}
     (first,) = runs(home, names.KIND_STUDY)
@@ -190,10 +192,9 @@ def test_a_store_that_is_locked_or_gone_at_resume_costs_no_training_and_no_recor
     lock.execute("BEGIN EXCLUSIVE")
     release = threading.Timer(12, lock.close)  # which rolls back
     release.start()
-    process = acl_study("resume", "smoke", "--home", home)
+    assert call(monkeypatch, "resume", "smoke", "--home", str(home)) == 0
     release.join()
-    assert process.returncode == 0, process.err  # type: ignore[attr-defined]
-    assert "unexpected" not in process.err  # type: ignore[attr-defined]
+    assert "unexpected" not in capfd.readouterr().err
 
     (home / "mlflow.db").rename(tmp_path / "gone.db")
     process = acl_study("resume", "smoke", "--home", home)

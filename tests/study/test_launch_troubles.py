@@ -7,7 +7,7 @@ import pytest
 import ray
 import yaml
 
-from command_line import SMOKE, acl_study, call, runs
+from command_line import SMOKE, call, runs
 from empty_store import with_store
 from study import record_names as names
 from study.home import Home
@@ -34,10 +34,11 @@ def test_a_failing_trial_is_reported_and_the_others_finish_in_a_store_of_its_own
 
     home, study = tmp_path / "home", tmp_path / "study.yaml"
     study.write_text(yaml.safe_dump(HALF))
-    process = acl_study("run", study, "--data", tiny_corpus, "--home", home, "--store", deleted.store_uri)
-    assert process.returncode == 1
-    assert "lower optim.lr" in process.err  # type: ignore[attr-defined]
-    assert "Traceback" not in process.err  # type: ignore[attr-defined]
+    launch = ("run", str(study), "--data", str(tiny_corpus), "--home", str(home), "--store", deleted.store_uri)
+    assert call(monkeypatch, *launch) == 1
+    err = capfd.readouterr().err
+    assert "lower optim.lr" in err
+    assert "Traceback" not in err
     trials = [run for run in runs(deleted.root, names.KIND_TRIAL) if run.data.tags["mlflow.parentRunId"] != old.info.run_id]
     outcomes = {trial.data.tags[names.OUTCOME]: trial for trial in trials}
     assert set(outcomes) == {names.FINISHED, names.FAILED}
