@@ -15,13 +15,11 @@ import yaml
 
 from acl.config import ConfigError
 from analysis.record_links import without_password
-from study.corpora import ensure_mini_corpus
 from study.home import Home, invocation
 from study.interruption import EXIT_STATUS
 from study.last_words import last_words
 from study.launched import records_of
 from study.options import given_resources
-from study.planning import keep_within
 from study.runnable import check_runnable
 from study.spec import Study, StudyError
 from study.study_files import read_study, replaced_searches, resolve_study
@@ -49,6 +47,8 @@ def run_study(
     """
     study = choose_study(study_name, home, **options)
     if max_hours is not None:
+        from study.planning import keep_within
+
         keep_within(study, home, max_hours, knows_machine=address is None)
     launch_study(study, home, address, store)
 
@@ -74,6 +74,8 @@ def choose_study(
     if any("data.root" not in sweep.base for sweep in study.sweeps):
         if study.profile != "mini":
             raise StudyError("no corpus: pass --data DIR (a prepared corpus), or --profile mini for the synthetic one")
+        from study.corpora import ensure_mini_corpus
+
         corpus = {"data.root": str(ensure_mini_corpus(home))}
         study = resolve_study(content, profile, {**corpus, **(overrides or {})}, resources)
     for line in replaced_searches(content, overrides or {}):
@@ -87,10 +89,7 @@ def launch_study(study: Study, home: Home, address: str | None, store: str | Non
     Raises:
         typer.Exit: trials are left or failed.
     """
-    from study.confirm import confirmation_lines
     from study.launch import launch
-    from study.summary import print_summary
-    from study.winners import log_winners
 
     check_runnable(study, knows_machine=address is None)
     if store is not None:
@@ -98,6 +97,11 @@ def launch_study(study: Study, home: Home, address: str | None, store: str | Non
     resume = invocation(f"resume {study.name}", home) + ("" if address is None else f" --address {address}")
     with last_words(f"the launch was killed, or ended by Ray without a word; continue with: {resume}"):
         outcome = launch(study, home, store_uri=store, address=address)
+    # Statistics take a second to import, which trials need not wait for.
+    from study.confirm import confirmation_lines
+    from study.summary import print_summary
+    from study.winners import log_winners
+
     if not outcome.sweeps:
         print(f"{study.name} is complete: nothing was left to run")
     shown = False

@@ -1,11 +1,16 @@
 """What all tests share."""
 
 import json
+import os
+import shutil
 import signal
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+# Two workers of pytest share two cores: threads that wait for each other there cost a training run several times its time.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pytest
@@ -18,9 +23,12 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # pytest-xdist's worke
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files with many slow tests first: workers that share files end at about the same time."""
-    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
-    items.sort(key=lambda item: -slow[item.path])
+    """Files that take long first, by slow tests and such with a time of their own: workers that share files end together."""
+    weights: Counter[Path] = Counter()
+    for item in items:
+        weights[item.path] += item.get_closest_marker("slow") is not None
+        weights[item.path] += 100 * (item.get_closest_marker("timeout") is not None)
+    items.sort(key=lambda item: -weights[item.path])
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -43,9 +51,16 @@ def golden() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def tiny_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A prepared synthetic corpus of a few clips a class; read only."""
-    root = tmp_path_factory.mktemp("corpus") / "tiny"
-    write_synthetic_corpus(root, "tiny", 0)
-    prepare(root)
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A synthetic corpus of a few clips a class, without features; read only. To spawn processes takes longer than to write it."""
+    root = tmp_path_factory.mktemp("synthetic") / "tiny"
+    write_synthetic_corpus(root, "tiny", 0, workers=1)
+    return root
+
+
+@pytest.fixture(scope="session")
+def tiny_corpus(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same corpus, prepared; read only."""
+    root: Path = shutil.copytree(tiny, tmp_path_factory.mktemp("corpus") / "tiny")
+    prepare(root, workers=1)
     return root

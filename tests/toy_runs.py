@@ -18,7 +18,7 @@ MODES = sorted(TINY)
 def config(mode: str, root: Path, **settings: Any) -> Config:
     """Toy configuration; keyword `loss__alpha` stands for `loss.alpha`."""
     dotted = {name.replace("__", "."): value for name, value in settings.items()}
-    common = {"mode": mode, "data.root": str(root), "optim.epochs": 2, "compute.device": "cpu", "compute.threads": 2}
+    common = {"mode": mode, "data.root": str(root), "optim.epochs": 2, "compute.device": "cpu", "compute.threads": 1}
     return build_config({**common, **TINY[mode], **dotted})
 
 

@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import dunnett, norm, t, ttest_ind
-from statsmodels.stats.multitest import multipletests
 
 from analysis.comparisons import compare_settings, largest_gain
 from analysis.statistics import compare_paired
@@ -120,7 +119,7 @@ def test_the_largest_gain_on_test_is_corrected_for_all_that_were_looked_at() -> 
         baseline, others, _ = simulated(generator, 8, 1, clips=300, seed_sd=0.0)
         corrected = largest_gain(baseline, others)
         single = [compare_paired(baseline, other).p_value for other in others]
-        assert min(multipletests(single, method="holm")[1]) >= min(corrected) - 0.02  # Holm is more careful
+        assert min(1, len(single) * min(single)) >= min(corrected) - 0.02  # the smallest of Holm's, which is more careful
         largest += min(corrected) < 0.05
         alone += min(single) < 0.05
     assert largest / 25 <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / 25)

@@ -1,16 +1,17 @@
 """Studies that really die, in every way there is, and are resumed: nothing is lost, doubled or different."""
 
+import contextlib
 import json
 import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from command_line import acl_study
+from command_line import acl_study, call
 from empty_store import with_store
 from kills import STUDY, strike, wait_until_gone
 from small_disk import fill, small_disk
@@ -27,15 +28,15 @@ def command(tiny_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> tupl
     """Runs the study, or resumes it, one trial at a time; the home folder is to be added."""
     study = tmp_path_factory.mktemp("study") / "study.yaml"
     study.write_text(STUDY)
-    return ("run", study, "--data", tiny_corpus, "--cpus", 2, "--home")
+    return ("run", study, "--data", tiny_corpus, "--cpus", 2, "--set", "optim.epochs=12", "--set", "compute.threads=1", "--home")
 
 
 @pytest.fixture(scope="module")
 def undisturbed(command: tuple[object, ...], tmp_path_factory: pytest.TempPathFactory) -> Results:
     """What comes out of the study if nobody disturbs it."""
     home = with_store(tmp_path_factory.mktemp("undisturbed"))
-    process = acl_study(*command, home)
-    assert process.returncode == 0, process.err  # type: ignore[attr-defined]
+    with pytest.MonkeyPatch.context() as patch:
+        assert call(patch, *map(str, (*command, home))) == 0
     found = results(home, "crash")
     assert_whole(home, "crash", found)
     return found
@@ -96,19 +97,60 @@ def lose_predictions(home: Path, pid: int) -> None:
     (home / "studies" / "crash" / MIRRORED_FILE).unlink(missing_ok=True)  # it counts lines, of which one is gone
 
 
-@pytest.mark.timeout(600)
-def test_a_study_survives_one_death_after_the_other(command: tuple[object, ...], undisturbed: Results, tmp_path: Path) -> None:
-    home = with_store(tmp_path / "home")
-    strikes: list[tuple[str, int, str, Callable[[Path, int], None] | None]] = [
-        ("driver", -signal.SIGKILL, "the launch was killed", reboot),
-        ("gcs", 130, "Ray's process gcs_server was killed or crashed", empty_ray_folders),
-        ("ctrl-c", 130, "Ctrl-C: incomplete, ", cut),
-        ("raylet", 130, "resume crash", break_mirrored),  # or Ray ends the process itself, with status 1
-        ("ctrl-c twice", 130, "", lose_storage),
-        ("group", -signal.SIGKILL, "", lose_predictions),
-        ("sigterm", 130, "SIGTERM: incomplete, ", None),
-    ]
-    for way, status, line, damage in strikes:
+# How to end a launch, its exit status, what it says, and what may be damaged besides when it has ended
+STRIKES: list[tuple[str, int, str, Callable[[Path, int], None] | None]] = [
+    ("driver", -signal.SIGKILL, "the launch was killed", reboot),
+    ("gcs", 130, "Ray's process gcs_server was killed or crashed", empty_ray_folders),
+    ("ctrl-c", 130, "Ctrl-C: incomplete, ", cut),
+    ("raylet", 130, "resume crash", break_mirrored),  # or Ray ends the process itself, with status 1
+    ("ctrl-c twice", 130, "", lose_storage),
+    ("group", -signal.SIGKILL, "", lose_predictions),
+    ("sigterm", 130, "SIGTERM: incomplete, ", None),
+]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Path]:
+    """On a disk of its own that is soon full, where one can be mounted."""
+    with contextlib.ExitStack() as stack:
+        try:
+            folder = stack.enter_context(small_disk(tmp_path / "disk", "64m"))
+        except pytest.skip.Exception:
+            folder = tmp_path / "home"
+        yield with_store(folder)
+
+
+def launch_on_full_disk(command: tuple[object, ...], home: Path) -> None:
+    """A launch whose disk gets full, and another one while it is."""
+    process = acl_study(*command, home, wait=False)
+    wait_for_epochs(process, home)
+    fill(home / "filler")
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, (out, err)
+    assert "the disk is full" in out
+    assert "Traceback" not in err
+    assert len((out + err).splitlines()) < 20, (out, err)
+    assert not list(home.glob("studies/*/*/*/state/*.partial"))
+    wait_until_gone(process.pid)
+    again = acl_study(*command, home)
+    assert again.returncode != 0
+    assert "Traceback" not in again.err  # type: ignore[attr-defined]
+    assert "unexpected" not in again.err  # type: ignore[attr-defined]
+    (home / "filler").unlink()
+
+
+def launch_for_seconds(command: tuple[object, ...], home: Path) -> None:
+    """A launch whose time is over before its study is complete."""
+    process = acl_study(*command, home, "--set", "budget.hours=0.002")
+    assert process.returncode == 130, process.err  # type: ignore[attr-defined]
+    assert "the budget of 0.002 hours is used up" in process.out  # type: ignore[attr-defined]
+    assert "trials are left" in process.out  # type: ignore[attr-defined]
+    wait_until_gone(process.pid)
+
+
+@pytest.mark.timeout(900)
+def test_a_study_survives_one_death_after_the_other(command: tuple[object, ...], undisturbed: Results, home: Path) -> None:
+    for way, status, line, damage in STRIKES:
         process = acl_study(*command, home, wait=False)
         wait_for_epochs(process, home)
         if way == "driver":  # of a grid's trial: in a search, what is sampled next depends on which trial ends first
@@ -125,31 +167,10 @@ def test_a_study_survives_one_death_after_the_other(command: tuple[object, ...],
         wait_until_gone(process.pid)
         if damage is not None:
             damage(home, process.pid)
-    last = acl_study(*command, home)
+    launch_for_seconds(command, home)
+    if home.is_mount():
+        launch_on_full_disk(command, home)
+    last = acl_study("resume", "crash", "--home", home)
     assert last.returncode == 0, last.err  # type: ignore[attr-defined]
     assert '"event": "lost"' in (home / "studies" / "crash" / "grid" / JOURNAL_FILE).read_text()
     assert_whole(home, "crash", undisturbed)
-
-
-def test_a_study_whose_disk_is_full_ends_with_a_line_and_goes_on_when_there_is_room(
-    command: tuple[object, ...], undisturbed: Results, tmp_path: Path
-) -> None:
-    with small_disk(tmp_path / "disk", "64m") as home:
-        process = acl_study(*command, home, wait=False)
-        wait_for_epochs(process, home, more=3)
-        fill(home / "filler")
-        out, err = process.communicate(timeout=60)
-        assert process.returncode == 130, (out, err)
-        assert "the disk is full" in out
-        assert "Traceback" not in err
-        assert len((out + err).splitlines()) < 20, (out, err)
-        assert not list(home.glob("studies/*/*/*/state/*.partial"))
-        wait_until_gone(process.pid)
-        again = acl_study(*command, home)  # still full
-        assert again.returncode != 0
-        assert "Traceback" not in again.err  # type: ignore[attr-defined]
-        assert "unexpected" not in again.err  # type: ignore[attr-defined]
-        (home / "filler").unlink()
-        resumed = acl_study("resume", "crash", "--home", home)
-        assert resumed.returncode == 0, resumed.err  # type: ignore[attr-defined]
-        assert_whole(home, "crash", undisturbed)

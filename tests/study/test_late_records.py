@@ -1,16 +1,12 @@
 """Launches whose training is over, and whose records are not: written by the next launch, without Ray."""
 
-import shutil
-import sqlite3
-import threading
 from pathlib import Path
 
 import mlflow
 import pytest
 import ray
-import yaml
 
-from command_line import SMOKE, acl_study, runs
+from command_line import runs
 from empty_store import with_store
 from study import record_names as names
 from study.home import Home
@@ -65,40 +61,3 @@ def test_a_first_launch_is_refused_where_the_store_does_not_answer(home: Home, t
     assert "\n" not in str(caught.value)
     assert not ray.is_initialized()
     assert not home.study("first").exists()
-
-
-@pytest.mark.slow
-def test_a_store_that_is_locked_or_gone_at_resume_costs_no_training_and_no_record(tiny_corpus: Path, tmp_path: Path) -> None:
-    content = yaml.safe_load(SMOKE.read_text())
-    content["sweeps"] = content["sweeps"][:1]
-    study, home = tmp_path / "study.yaml", with_store(tmp_path / "home")
-    study.write_text(yaml.safe_dump(content))
-    process = acl_study("run", study, "--data", tiny_corpus, "--home", home)
-    assert process.returncode == 0, process.err  # type: ignore[attr-defined]
-    before = {trial.data.tags[names.TRIAL_ID]: (trial.data.metrics, trial.data.params) for trial in runs(home, names.KIND_TRIAL)}
-    (first,) = runs(home, names.KIND_STUDY)
-    assert first.outputs is not None
-    assert first.data.tags[names.WINNERS] in {output.model_id for output in first.outputs.model_outputs}
-
-    lock = sqlite3.connect(home / "mlflow.db", isolation_level=None, check_same_thread=False)
-    lock.execute("BEGIN EXCLUSIVE")
-    release = threading.Timer(12, lock.close)  # which rolls back
-    release.start()
-    process = acl_study("resume", "smoke", "--home", home)
-    release.join()
-    assert process.returncode == 0, process.err  # type: ignore[attr-defined]
-    assert "unexpected" not in process.err  # type: ignore[attr-defined]
-
-    (home / "mlflow.db").rename(tmp_path / "gone.db")
-    process = acl_study("resume", "smoke", "--home", home)
-    assert process.returncode == 0, process.err  # type: ignore[attr-defined]
-    assert "it is written anew from the journals" in process.err  # type: ignore[attr-defined]
-    assert "winners with:" in process.out  # type: ignore[attr-defined]
-    shutil.copy(home / "mlflow.db", tmp_path / "new.db")  # this process still has the other one open under its name
-    new = f"sqlite:///{tmp_path / 'new.db'}"
-    (second,) = runs(home, names.KIND_STUDY, new)
-    assert (second.info.status, second.info.run_id == first.info.run_id) == ("FINISHED", False)
-    after = {
-        trial.data.tags[names.TRIAL_ID]: (trial.data.metrics, trial.data.params) for trial in runs(home, names.KIND_TRIAL, new)
-    }
-    assert after == before

@@ -1,24 +1,22 @@
 """Whole studies on wav files through Ray, Optuna and MLflow, started the way a user starts them: by the command line."""
 
-import contextlib
 import csv
 import importlib.metadata
 import io
 import json
 import shutil
-import signal
-import socket
-import time
-import urllib.request
+import sqlite3
+import threading
 from pathlib import Path
 
 import mlflow
 import pytest
+import ray
 import yaml
 
 from acl.store import FeatureStore
 from analysis.runs import load_trials
-from command_line import SMOKE, acl_study, epochs_logged, runs, store
+from command_line import SMOKE, acl_study, call, epochs_logged, runs, store
 from empty_store import with_store
 from study import record_names as names
 
@@ -27,9 +25,9 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def finished_home(tiny_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The smoke study, run to its end."""
+    """The smoke study, run to its end, one trial at a time: a second worker loads everything once more."""
     home: Path = with_store(tmp_path_factory.mktemp("finished") / "home")
-    process = acl_study("run", SMOKE, "--data", tiny_corpus, "--home", home)
+    process = acl_study("run", SMOKE, "--data", tiny_corpus, "--cpus", 2, "--home", home)
     assert process.returncode == 0, process.err  # type: ignore[attr-defined]
     assert "report smoke" in process.out  # type: ignore[attr-defined]
     assert "finished (2 of 2)" in process.err  # type: ignore[attr-defined]  # a log file shows how far the study is
@@ -120,24 +118,35 @@ def test_the_scheduler_stops_trials_in_pre_training_only(finished_home: Path) ->
     assert names.FINISHED in set(sampled["outcome"])
 
 
-def test_running_a_finished_study_again_adds_nothing_and_a_changed_one_is_refused(finished_home: Path, tiny_corpus: Path) -> None:
+def test_running_a_finished_study_again_adds_nothing_and_a_changed_one_is_refused(
+    finished_home: Path, tiny_corpus: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     before = {run.info.run_id: run.info.end_time for run in runs(finished_home, names.KIND_TRIAL)}
-    again = acl_study("run", SMOKE, "--data", tiny_corpus, "--home", finished_home)
-    assert again.returncode == 0, again.err  # type: ignore[attr-defined]
+    again = ("run", str(SMOKE), "--data", str(tiny_corpus), "--home", str(finished_home))
+    assert call(monkeypatch, *again) == 0, capfd.readouterr().err
+    assert not ray.is_initialized()
     assert {run.info.run_id: run.info.end_time for run in runs(finished_home, names.KIND_TRIAL)} == before
-    changed = acl_study("run", SMOKE, "--data", tiny_corpus, "--home", finished_home, "--set", "loss.margin=0.7")
-    assert changed.returncode == 1
-    assert "\n- sweeps.search-ssl.space.loss.margin.uniform [0.1, 1.0]\n" in changed.err  # type: ignore[attr-defined]
-    assert "\n+ sweeps.search-ssl.base.loss.margin 0.7\n" in changed.err  # type: ignore[attr-defined]
-    assert "give it another --name" in changed.err  # type: ignore[attr-defined]
-    assert "Traceback" not in changed.err  # type: ignore[attr-defined]
+    assert call(monkeypatch, *again, "--set", "loss.margin=0.7") == 1
+    err = capfd.readouterr().err
+    assert "\n- sweeps.search-ssl.space.loss.margin.uniform [0.1, 1.0]\n" in err
+    assert "\n+ sweeps.search-ssl.base.loss.margin 0.7\n" in err
+    assert "give it another --name" in err
+    assert "Traceback" not in err
 
 
-def test_the_report_command_writes_a_page_with_tables(finished_home: Path, tmp_path: Path) -> None:
-    process = acl_study("report", "smoke", "--home", finished_home, "--out", tmp_path / "report")
+@pytest.fixture(scope="module")
+def report(finished_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the study's report, in which a file of somebody else lies."""
+    folder = tmp_path_factory.mktemp("report")
+    (folder / "mine.txt").write_text("no file of the report")
+    process = acl_study("report", "smoke", "--home", finished_home, "--out", folder)
     assert process.returncode == 0, process.err  # type: ignore[attr-defined]
-    assert "Synthetic corpus" in (tmp_path / "report" / "index.html").read_text()
-    rows = list(csv.DictReader((tmp_path / "report" / "table1.csv").read_text().splitlines()))
+    return folder
+
+
+def test_the_report_command_writes_a_page_with_tables(finished_home: Path, report: Path) -> None:
+    assert "Synthetic corpus" in (report / "index.html").read_text()
+    rows = list(csv.DictReader((report / "table1.csv").read_text().splitlines()))
     (clean,) = [row for row in rows if row["subset"] == "clean"]
     accuracies = [
         run.data.metrics[names.TEST_ACCURACY]
@@ -147,103 +156,56 @@ def test_the_report_command_writes_a_page_with_tables(finished_home: Path, tmp_p
     assert sorted([float(clean["baseline_accuracy"]), float(clean["acl_accuracy"])]) == pytest.approx(sorted(accuracies))
 
 
-def test_mlflow_has_the_report_and_the_answer_below_the_question(finished_home: Path, tmp_path: Path) -> None:
-    (tmp_path / "mine.txt").write_text("no file of the report")
-    assert acl_study("report", "smoke", "--home", finished_home, "--out", tmp_path).returncode == 0
+def test_mlflow_has_the_report_and_the_answer_below_the_question(finished_home: Path, report: Path) -> None:
     (study,) = runs(finished_home, names.KIND_STUDY)
-    facts = json.loads((tmp_path / "report.json").read_text())
+    facts = json.loads((report / "report.json").read_text())
     note = study.data.tags["mlflow.note.content"]
     assert note.index(study.data.tags[names.QUESTION]) < note.index(facts["answer"])
     logged = mlflow.MlflowClient(store(finished_home)).list_artifacts(study.info.run_id, "report")
-    assert {Path(each.path).name for each in logged} == {path.name for path in tmp_path.iterdir()} - {"mine.txt"}
-    assert mlflow.artifacts.load_text(f"{study.info.artifact_uri}/report/index.html") == (tmp_path / "index.html").read_text()
+    assert {Path(each.path).name for each in logged} == {path.name for path in report.iterdir()} - {"mine.txt"}
+    assert mlflow.artifacts.load_text(f"{study.info.artifact_uri}/report/index.html") == (report / "index.html").read_text()
 
 
 @pytest.mark.browser
 @pytest.mark.skipif(not shutil.which("chromium"), reason="chromium is not installed")
-def test_mlflow_has_the_figures_beside_the_report(finished_home: Path, tmp_path: Path) -> None:
-    process = acl_study("figures", "smoke", "--home", finished_home, "--out", tmp_path, "--format", "svg")
-    assert process.returncode == 0, process.err  # type: ignore[attr-defined]
+def test_mlflow_has_the_figures_beside_the_report(
+    finished_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    figures = ("figures", "smoke", "--home", str(finished_home), "--out", str(tmp_path), "--format", "svg")
+    assert call(monkeypatch, *figures) == 0, capfd.readouterr().err
     (study,) = runs(finished_home, names.KIND_STUDY)
     logged = mlflow.MlflowClient(store(finished_home)).list_artifacts(study.info.run_id, "report/figures")
     assert {Path(each.path).name for each in logged} == {path.name for path in tmp_path.iterdir()}
     assert "report/figures/curves.svg" in {each.path for each in logged}
 
 
-def test_the_ui_serves_the_records_until_ctrl_c(finished_home: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    process = acl_study("ui", "--home", finished_home, "--port", port, wait=False)
-    try:
-        address = f"http://127.0.0.1:{port}/api/2.0/mlflow/experiments/get-by-name?experiment_name={names.EXPERIMENT}"
-        answer = None
-        deadline = time.monotonic() + 90
-        while answer is None:
-            assert time.monotonic() < deadline
-            with contextlib.suppress(OSError), urllib.request.urlopen(address, timeout=5) as page:
-                answer = json.loads(page.read())
-            time.sleep(0.2)
-        assert answer["experiment"]["name"] == names.EXPERIMENT
-        second = acl_study("ui", "--home", finished_home, "--port", port)
-        assert second.returncode == 1
-        assert second.err.startswith(f"error: port {port} is taken")  # type: ignore[attr-defined]
-    finally:
-        process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=60)
-    assert process.returncode == 0
-    assert "Traceback" not in err
-    with socket.socket() as now_free:
-        now_free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        now_free.bind(("127.0.0.1", port))
+def test_a_store_that_is_locked_or_gone_at_resume_costs_no_training_and_no_record(
+    finished_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    home: Path = shutil.copytree(finished_home, tmp_path / "home")
+    before = {trial.data.tags[names.TRIAL_ID]: (trial.data.metrics, trial.data.params) for trial in runs(home, names.KIND_TRIAL)}
+    (first,) = runs(home, names.KIND_STUDY)
+    assert first.outputs is not None
+    assert set(first.data.tags[names.WINNERS].split(", ")) <= {output.model_id for output in first.outputs.model_outputs}
 
+    lock = sqlite3.connect(home / "mlflow.db", isolation_level=None, check_same_thread=False)
+    lock.execute("BEGIN EXCLUSIVE")
+    release = threading.Timer(12, lock.close)  # which rolls back
+    release.start()
+    assert call(monkeypatch, "resume", "smoke", "--home", str(home)) == 0
+    release.join()
+    assert "unexpected" not in capfd.readouterr().err
 
-def test_a_store_of_its_own_is_remembered_and_a_deleted_folder_starts_anew(tiny_corpus: Path, tmp_path: Path) -> None:
-    home, database = tmp_path / "home", tmp_path / "elsewhere" / "records.db"
-    database.parent.mkdir()
-    content = yaml.safe_load(SMOKE.read_text())
-    content["sweeps"] = [content["sweeps"][0] | {"space": {"loss.alpha": {"grid": [0.5]}}}]
-    study = tmp_path / "study.yaml"
-    study.write_text(yaml.safe_dump(content))
-    launch = ("run", study, "--data", tiny_corpus, "--home", home, "--store", f"sqlite:///{database}")
-    assert acl_study(*launch).returncode == 0
-    assert list(database.parent.glob("artifacts/*/artifacts/predictions.csv"))
-    assert not (home / "mlflow.db").exists()
-    assert acl_study("report", "smoke", "--home", home).returncode == 0
-    shutil.rmtree(home / "studies" / "smoke")
-    again = acl_study(*launch)
-    assert again.returncode == 0, (again.out, again.err)  # type: ignore[attr-defined]
-    elsewhere = acl_study("resume", "smoke", "--home", home, "--store", f"sqlite:///{tmp_path / 'other.db'}")
-    assert elsewhere.returncode == 1
-    assert "leave --store out" in elsewhere.err  # type: ignore[attr-defined]
-
-
-def test_trials_that_fit_no_machine_are_refused(tiny_corpus: Path, tmp_path: Path) -> None:
-    process = acl_study("run", SMOKE, "--data", tiny_corpus, "--home", tmp_path / "home", "--gpus", "64")
-    assert process.returncode == 1
-    assert "pass --cpus and --gpus" in process.err  # type: ignore[attr-defined]
-    assert not (tmp_path / "home" / "studies").exists()
-
-
-def test_a_failing_trial_is_reported_and_the_others_finish(tiny_corpus: Path, tmp_path: Path) -> None:
-    home = tmp_path / "home"
-    study = tmp_path / "study.yaml"
-    study.write_text(
-        yaml.safe_dump(
-            {
-                "name": "half",
-                "question": "What happens to a trial that diverges?",
-                "profile": "mini",
-                "base": {"mode": "self-supervised", "model.width": 4, "optim.epochs": 2, "probe.epochs": 2, "knn.k": 5},
-                "space": {"optim.lr": {"grid": [0.03, 1.0e30]}},
-            }
-        )
-    )
-    process = acl_study("run", study, "--data", tiny_corpus, "--home", home)
-    assert process.returncode == 1
-    assert "lower optim.lr" in process.err  # type: ignore[attr-defined]
-    assert "Traceback" not in process.err  # type: ignore[attr-defined]
-    outcomes = {trial.data.tags[names.OUTCOME]: trial for trial in runs(home, names.KIND_TRIAL)}
-    assert set(outcomes) == {names.FINISHED, names.FAILED}
-    assert "lower optim.lr" in outcomes[names.FAILED].data.tags[names.REASON]
-    assert outcomes[names.FAILED].info.status == "FAILED"
+    (home / "mlflow.db").rename(tmp_path / "gone.db")
+    process = acl_study("resume", "smoke", "--home", home)
+    assert process.returncode == 0, process.err  # type: ignore[attr-defined]
+    assert "it is written anew from the journals" in process.err  # type: ignore[attr-defined]
+    assert "winners with:" in process.out  # type: ignore[attr-defined]
+    shutil.copy(home / "mlflow.db", tmp_path / "new.db")  # this process still has the other one open under its name
+    new = f"sqlite:///{tmp_path / 'new.db'}"
+    (second,) = runs(home, names.KIND_STUDY, new)
+    assert (second.info.status, second.info.run_id == first.info.run_id) == ("FINISHED", False)
+    after = {
+        trial.data.tags[names.TRIAL_ID]: (trial.data.metrics, trial.data.params) for trial in runs(home, names.KIND_TRIAL, new)
+    }
+    assert after == before

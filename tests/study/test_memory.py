@@ -19,7 +19,7 @@ STUDY = {
     "name": "memory",
     "question": "What becomes of a trial that takes too much memory?",
     "profile": "mini",
-    "base": {"mode": "supervised", "data.subset": "clean", "optim.epochs": 24},
+    "base": {"mode": "supervised", "data.subset": "clean", "optim.epochs": 12},
     "space": {"loss.alpha": {"grid": [1.0, 0.5]}},
 }
 
@@ -41,7 +41,7 @@ def test_a_trial_out_of_memory_runs_once_more_alone_and_the_others_go_on(tiny_co
     assert_whole(home, "memory")
     for trial in runs(home, names.KIND_TRIAL):
         assert trial.data.tags[names.OUTCOME] == names.FINISHED
-        assert epochs_logged(home, trial) == list(range(1, 25))
+        assert epochs_logged(home, trial) == list(range(1, 13))
 
 
 def _limit_memory_of_a_trial(session: int, home: Path) -> None:

@@ -14,7 +14,7 @@ import yaml
 from ray.tune.schedulers import HyperBandScheduler, TrialScheduler
 
 from acl.training.checkpoint import CHECKPOINT_FILE, copy_file
-from command_line import acl_study, epochs_logged, runs
+from command_line import call, epochs_logged, runs
 from empty_store import with_store
 from study import journal as events
 from study import record_names as names
@@ -206,11 +206,10 @@ STUDY = {
 
 
 @pytest.mark.slow
-def test_sweeps_under_each_scheduler(tiny_corpus: Path, tmp_path: Path) -> None:
+def test_sweeps_under_each_scheduler(tiny_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     study, home = tmp_path / "study.yaml", with_store(tmp_path / "home")
     study.write_text(yaml.safe_dump(STUDY))
-    process = acl_study("run", study, "--data", tiny_corpus, "--home", home)
-    assert process.returncode == 0, process.err  # type: ignore[attr-defined]
+    assert call(monkeypatch, "run", str(study), "--data", str(tiny_corpus), "--home", str(home)) == 0
     journals = {name: Journal(home / "studies" / "schedulers" / name) for name in ("hyperband", "pbt")}
     hyperband = [(state.epochs, state.outcome) for state in journals["hyperband"].trials.values()]
     assert sorted(hyperband[2:]) == [(1, names.STOPPED), (1, names.STOPPED), (4, names.FINISHED)]
