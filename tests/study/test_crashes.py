@@ -139,17 +139,14 @@ def launch_on_full_disk(command: tuple[object, ...], home: Path) -> None:
     (home / "filler").unlink()
 
 
-def launch_for_seconds(command: tuple[object, ...], home: Path) -> None:
-    """A launch whose time is over before its study is complete."""
-    process = acl_study(*command, home, "--set", "budget.hours=0.002")
-    assert process.returncode == 130, process.err  # type: ignore[attr-defined]
-    assert "the budget of 0.002 hours is used up" in process.out  # type: ignore[attr-defined]
-    assert "trials are left" in process.out  # type: ignore[attr-defined]
-    wait_until_gone(process.pid)
-
-
 @pytest.mark.timeout(900)
-def test_a_study_survives_one_death_after_the_other(command: tuple[object, ...], undisturbed: Results, home: Path) -> None:
+def test_a_study_survives_one_death_after_the_other(
+    command: tuple[object, ...],
+    undisturbed: Results,
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
     for way, status, line, damage in STRIKES:
         process = acl_study(*command, home, wait=False)
         wait_for_epochs(process, home)
@@ -167,10 +164,14 @@ def test_a_study_survives_one_death_after_the_other(command: tuple[object, ...],
         wait_until_gone(process.pid)
         if damage is not None:
             damage(home, process.pid)
-    launch_for_seconds(command, home)
     if home.is_mount():
         launch_on_full_disk(command, home)
-    last = acl_study("resume", "crash", "--home", home)
-    assert last.returncode == 0, last.err  # type: ignore[attr-defined]
+    assert call(monkeypatch, *map(str, (*command, home)), "--set", "budget.hours=0.001") == 130
+    out = capfd.readouterr().out
+    assert "the budget of 0.001 hours is used up" in out
+    assert "trials are left" in out
+    launched = home / "studies" / "crash" / "study.yaml"
+    launched.write_text(launched.read_text().replace("hours: 0.001", "hours: 1.0"))
+    assert call(monkeypatch, "resume", "crash", "--home", str(home)) == 0, capfd.readouterr().err
     assert '"event": "lost"' in (home / "studies" / "crash" / "grid" / JOURNAL_FILE).read_text()
     assert_whole(home, "crash", undisturbed)
