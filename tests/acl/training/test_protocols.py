@@ -111,24 +111,27 @@ def test_linear_evaluation_moves_the_statistics_of_the_encoder_but_no_weight_and
 
 
 def test_an_epoch_of_the_published_linear_evaluation_is_that_of_a_plain_loop(tiny_corpus: Path) -> None:
-    of = setup(tiny_corpus, probe__protocol="published", probe__weight_decay=0.01)
+    of = setup(tiny_corpus, probe__protocol="published", probe__weight_decay=0.01, compute__channels_last=False)
     weights = pretrained(of)
     stage = ClassifierStage(of, "linear", weights)
     encoder = ResNet18(of.config.model.width, generator=torch.Generator())
     encoder.load_state_dict({name[8:]: weight for name, weight in weights.items() if name.startswith("encoder.")})
     first = stage.classifier.weight.detach().clone(), stage.classifier.bias.detach().clone()
     drawn = []
-    draw = stage.patches.draw
-    stage.patches.draw = lambda positions, generator: drawn.append((positions, draw(positions, generator))) or drawn[-1][1]  # type: ignore
+    draw = stage.starts.draw
+    stage.starts.draw = lambda clips, generator: drawn.append((clips, draw(clips, generator))) or drawn[-1][1]  # type: ignore
     stage.epoch = 1
     list(stage.train_steps())
-    assert sorted(torch.cat([positions for positions, _ in drawn]).tolist()) == list(range(len(of.splits.train)))
+    ((order, starts),) = drawn
+    assert sorted(order.tolist()) == list(range(len(of.splits.train)))
+    size = of.config.probe.batch_size
+    batches = [(part, of.reader.read(start)) for part, start in zip(order.split(size), starts.split(size), strict=True)]
 
     classifier = nn.Linear(encoder.embedding_dim, 20)
     classifier.load_state_dict({"weight": first[0], "bias": first[1]})
     velocity = [torch.zeros_like(part) for part in classifier.parameters()]
     encoder.train()
-    for positions, patches in drawn:
+    for positions, patches in batches:
         h = encoder(of.standardise(patches)).detach()
         labels = torch.from_numpy(of.store.class_ids[of.splits.train])[positions]
         loss = -classifier(h).log_softmax(1)[torch.arange(len(labels)), labels].mean()
