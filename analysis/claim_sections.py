@@ -81,8 +81,8 @@ def _on_test_text(table: pd.DataFrame) -> str:
         about = "" if best["claim"] == "settings" else ", as trained models"
         unpaired = "" if best["paired"] else ", unpaired"
         paragraphs.append(
-            f"{capitalised(place(best))}: α {best['alpha']:.3g} is {points(best['difference'])} points from the baseline, {tried}: "
-            f"{best['finding']}{about} ({_corrected(best['p_corrected'])}{unpaired})."
+            f"{capitalised(place(best))}: α {best['alpha']:.3g}, {tried}, has {points(best['difference'])} points against the "
+            f"baseline: {best['finding']}{about} ({_corrected(best['p_corrected'])}{unpaired})."
         )
     return "\n".join(paragraphs)
 

@@ -14,11 +14,12 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
+from measuring import SECONDS, endless, now, seconds_a_step
 from plain_reference import PlainStep, PlainViews, knn_clip_by_clip, loader
 
 from acl.config import build_config
@@ -32,7 +33,6 @@ from acl.training.supervised import SupervisedStage
 from acl.training_step import TrainingStep
 
 FLOP_PER_EPOCH = 70e12  # convolutions of pre-training on 15 813 clips: two views, forward and backward
-SECONDS = 3.0  # a measurement takes
 SMALL = {"optim.batch_size": 32, "model.width": 8, "knn.k": 20}  # on a CPU
 VARIANTS: dict[str, dict[str, Any]] = {
     "float32": {"compute.precision": "fp32", "compute.channels_last": False},
@@ -46,32 +46,6 @@ def settings(root: Path, **more: Any) -> dict[str, Any]:
     """Of the paper's pre-training, or of a small one on a CPU."""
     small = {} if torch.cuda.is_available() else SMALL
     return {"mode": "self-supervised", "data.root": str(root), **small, **more}
-
-
-def now() -> float:
-    """The clock, once the device is idle."""
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return time.perf_counter()
-
-
-def seconds_a_step(steps: Iterator[object], limit: float = SECONDS, warm_up: int = 8) -> float:
-    """Median over parts of ten steps."""
-    for _ in range(warm_up):
-        next(steps)
-    parts: list[float] = []
-    started = now()
-    while not parts or now() - started < limit:
-        before = now()
-        for _ in range(10):
-            next(steps)
-        parts.append((now() - before) / 10)
-    return statistics.median(parts)
-
-
-def endless(make: Callable[[], Iterator[object]]) -> Iterator[object]:
-    """Epoch after epoch."""
-    return itertools.chain.from_iterable(make() for _ in itertools.count())
 
 
 def stage_of(root: Path, capture: bool = True, **more: Any) -> PretrainingStage:
@@ -236,14 +210,14 @@ def run(root: Path) -> Iterator[dict[str, Any]]:
             durations.append(now() - started)
             inside.append(result.metrics["train.epoch_seconds"])
             started = now()
-    middle = durations[3:-1]
+    seconds = statistics.median(durations[3:-1])
     yield {
         "variant": "fit",
-        "epoch s": statistics.median(middle),
+        "epoch s": seconds,
         "of it training and validation": statistics.median(inside[3:-1]),
         "first": durations[0],
         "last": durations[-1],
-        "500 epochs s": 500 * statistics.median(middle) + durations[0] + durations[-1],
+        "500 epochs s": 500 * seconds + durations[0] + durations[-1],
     }
 
 

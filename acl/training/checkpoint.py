@@ -147,11 +147,7 @@ class Checkpoints:
             raise
 
     def save_meanwhile(self, content: dict[str, Any]) -> None:
-        """Write the checkpoint as it is now while the run goes on; waits for the one before.
-
-        Raises:
-            OSError: the one before could not be written.
-        """
+        """Write the checkpoint as it is now while the run goes on; waits for the one before, and raises as `wait`."""
         self.wait()
         self._writing = self._writer.submit(self.save, _copied(content))
 

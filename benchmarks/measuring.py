@@ -1,0 +1,36 @@
+"""What benchmarks of training measure with."""
+
+import itertools
+import statistics
+import time
+from collections.abc import Callable, Iterator
+
+import torch
+
+SECONDS = 3.0  # a measurement takes
+
+
+def now() -> float:
+    """The clock, once the device is idle."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def seconds_a_step(steps: Iterator[object], limit: float = SECONDS, warm_up: int = 8) -> float:
+    """Median over parts of ten steps."""
+    for _ in range(warm_up):
+        next(steps)
+    parts: list[float] = []
+    started = now()
+    while not parts or now() - started < limit:
+        before = now()
+        for _ in range(10):
+            next(steps)
+        parts.append((now() - before) / 10)
+    return statistics.median(parts)
+
+
+def endless(make: Callable[[], Iterator[object]]) -> Iterator[object]:
+    """Epoch after epoch."""
+    return itertools.chain.from_iterable(make() for _ in itertools.count())
