@@ -1,5 +1,6 @@
 # make demo   install, run the quickstart study, write its report
 # make test   install, run all tests
+# make bench  compare the speed of the CPU's work with the straightforward way (minutes)
 # make check  format, lint, types, import contracts
 PYTHON ?= python3
 VENV := .venv
@@ -8,7 +9,7 @@ BIN := $(VENV)/bin
 export MLFLOW_DISABLE_TELEMETRY := true
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: demo test test-fast check format clean
+.PHONY: demo test test-fast bench check format clean
 
 demo: $(VENV)/.installed
 	$(BIN)/acl-study quickstart
@@ -18,6 +19,9 @@ test: $(VENV)/.installed-dev
 
 test-fast: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m "not slow and not browser"
+
+bench: $(VENV)/.installed-bench
+	PYTHONPATH=. $(BIN)/python benchmarks/cpu_speed.py
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check acl study analysis tests benchmarks
@@ -40,4 +44,8 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[export,test,check]"
+	touch $@
+
+$(VENV)/.installed-bench: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[bench]"
 	touch $@

@@ -48,8 +48,9 @@ class TrainingStep:
         shapes = tuple(each.shape for each in inputs)
         learning_rates = [group["lr"] for group in self._optimiser.param_groups]
         if self._graph is not None and learning_rates != self._learning_rates:
+            captured = tuple(each.shape for each in self._inputs)
             self.forget()
-            self._seen[shapes] = WARM_UP_STEPS
+            self._seen[captured] = WARM_UP_STEPS
         if self._graph is None:
             self._seen[shapes] = self._seen.get(shapes, 0) + 1
             if self._seen[shapes] <= WARM_UP_STEPS:

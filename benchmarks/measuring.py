@@ -17,17 +17,17 @@ def now() -> float:
     return time.perf_counter()
 
 
-def seconds_a_step(steps: Iterator[object], limit: float = SECONDS, warm_up: int = 8) -> float:
-    """Median over parts of ten steps."""
+def seconds_a_step(steps: Iterator[object], limit: float = SECONDS, warm_up: int = 8, at_once: int = 10) -> float:
+    """Median over parts of `at_once` steps, until `limit` seconds are over."""
     for _ in range(warm_up):
         next(steps)
     parts: list[float] = []
     started = now()
     while not parts or now() - started < limit:
         before = now()
-        for _ in range(10):
+        for _ in range(at_once):
             next(steps)
-        parts.append((now() - before) / 10)
+        parts.append((now() - before) / at_once)
     return statistics.median(parts)
 
 

@@ -50,7 +50,8 @@ def results(home: Path, study: str) -> Results:
 def assert_whole(home: Path, study: str, reference: Results | None = None, store_uri: str | None = None) -> None:
     """Nothing of a complete study is lost, doubled or different from `reference`, what came out of it uninterrupted.
 
-    No epoch that the journal has was trained again; MLflow has each trial and each of its epochs once; no trial of Optuna waits.
+    No epoch that the journal has was trained again, but the last before a death; MLflow has each trial and each of its epochs
+    once; no trial of Optuna waits.
     """
     outcomes = results(home, study)
     for sweep, events in journals(home, study).items():
@@ -75,7 +76,8 @@ def _assert_epochs_once(folder: Path, events: Events) -> None:
         for launch in json.loads((folder / trial / "state" / "provenance.json").read_text()):
             started = datetime.fromisoformat(launch["started"]).timestamp()  # whole seconds
             before = sum(event["time"] < started for event in epochs)
-            assert launch["from_epoch"] > before, f"{trial} trained epoch {launch['from_epoch']} again, {before} were noted"
+            # The state of the last one may still have been being written.
+            assert launch["from_epoch"] >= before, f"{trial} trained epoch {launch['from_epoch']} again, {before} were noted"
 
 
 def _assert_told(folder: Path, sweep: str, outcomes: Results) -> None:

@@ -13,7 +13,7 @@ from study.doctor import profile_lines
 from study.profile_settings import profile_settings
 from study.study_files import resolve_study
 
-PLACE: dict[str, Any] = {"compute.device": "auto", "compute.channels_last": False, "compute.threads": 0}
+PLACE: dict[str, Any] = {"compute.device": "auto", "compute.channels_last": True, "compute.threads": 0}
 RECIPE: dict[str, dict[str, Any]] = {
     "paper-supervised": {
         "mode": "supervised",
