@@ -2,6 +2,7 @@
 
 import pytest
 from selenium.webdriver.common.by import By
+from selenium.webdriver.support.wait import WebDriverWait
 
 from analysis.report import write_report
 from offline_browser import needs_chromium
@@ -49,7 +50,8 @@ def test_what_a_search_says_is_drawn_and_fits(browser, records, tmp_path):
         "plane": "path.point",
     }
     for name, marks in drawn.items():
-        assert len(browser.find_elements(By.CSS_SELECTOR, f"#figure-{name} {marks}")) >= 6, name
+        selector = f"#figure-{name} {marks}"
+        WebDriverWait(browser, 20).until(lambda page, wanted=selector: len(page.find_elements(By.CSS_SELECTOR, wanted)) >= 6, name)
     assert len(browser.find_elements(By.CSS_SELECTOR, "#figure-maps .heatmaplayer image")) == 1
     assert len(browser.find_elements(By.CSS_SELECTOR, "#figure-stopped path.point")) == 18
     assert browser.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")

@@ -19,7 +19,7 @@ STUDY = {
     "name": "memory",
     "question": "What becomes of a trial that takes too much memory?",
     "profile": "mini",
-    "base": {"mode": "supervised", "data.subset": "clean", "optim.epochs": 12},
+    "base": {"mode": "supervised", "data.subset": "clean", "optim.epochs": 24},
     "space": {"loss.alpha": {"grid": [1.0, 0.5]}},
 }
 
@@ -41,15 +41,18 @@ def test_a_trial_out_of_memory_runs_once_more_alone_and_the_others_go_on(tiny_co
     assert_whole(home, "memory")
     for trial in runs(home, names.KIND_TRIAL):
         assert trial.data.tags[names.OUTCOME] == names.FINISHED
-        assert epochs_logged(home, trial) == list(range(1, 13))
+        assert epochs_logged(home, trial) == list(range(1, 25))
 
 
 def _limit_memory_of_a_trial(session: int, home: Path) -> None:
-    """Let the worker of a trial that has reported take no more memory than it has."""
+    """Let the worker of a trial that has reported take no more memory than it has between two steps."""
     deadline = time.monotonic() + 90
     while not any(b'"epoch"' in path.read_bytes() for path in home.glob("studies/memory/sweep/journal.jsonl")):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     workers = [pid for pid, command in processes_of(session).items() if command.startswith("ray::ImplicitFunc")]
-    taken = int(Path(f"/proc/{workers[0]}/statm").read_text().split()[0]) * resource.getpagesize()
-    resource.prlimit(workers[0], resource.RLIMIT_AS, (taken + 2**20, resource.RLIM_INFINITY))
+    pages = []
+    for _ in range(40):
+        pages.append(int(Path(f"/proc/{workers[0]}/statm").read_text().split()[0]))
+        time.sleep(0.02)
+    resource.prlimit(workers[0], resource.RLIMIT_AS, (min(pages) * resource.getpagesize() + 2**20, resource.RLIM_INFINITY))
