@@ -10,8 +10,6 @@ from torch import Tensor
 from acl.config import Mode
 from acl.store import FeatureStore
 
-CHUNK = 4096  # patches or frames read at once in passes over many
-
 
 @dataclass(frozen=True)
 class PatchTable:
@@ -73,7 +71,7 @@ class RandomStarts:
         return self._first_frame[positions] + (draws * self._possible[positions]).long()
 
 
-def chunks(length: int, size: int = CHUNK) -> Iterator[slice]:
+def chunks(length: int, size: int) -> Iterator[slice]:
     """Consecutive slices that cover `range(length)`.
 
     >>> [(part.start, part.stop) for part in chunks(5, 2)]

@@ -31,7 +31,7 @@ class TrainingStep:
     def forget(self) -> None:
         """Launch steps one by one again, until the next capture."""
         self._graph = None
-        self._inputs: tuple[Tensor, ...] = ()
+        self._inputs: tuple[Tensor, ...] = ()  # of the graph
         self._losses = torch.empty(0)
         self._learning_rates: list[float] = []
         self._seen: dict[tuple[torch.Size, ...], int] = {}

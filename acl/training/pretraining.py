@@ -56,8 +56,8 @@ class PretrainingStage(Stage):
 
     def train_steps(self) -> Iterator[tuple[int, Tensor]]:
         """One pass over the training clips, two views each."""
-        config, clips = self.config, self.train_clips
-        order = torch.randperm(clips, generator=stream(config.seed, "clip order", self.epoch))
+        config = self.config
+        order = torch.randperm(self.train_clips, generator=stream(config.seed, "clip order", self.epoch))
         patch_generator = stream(config.seed, "patches", self.epoch)
         augmentation_generator = stream(config.seed, "augmentations", self.epoch, self.device)
         self.model.train()
