@@ -9,10 +9,13 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import scipy.fft
+import scipy.sparse
 import torch
 from torch import Tensor
 
 from acl.config import SELF_SUPERVISED, SUPERVISED, Mode
+from acl.resampling import RESAMPLING, resample
 from acl.torchaudio_import import torchaudio
 
 PATCH_FRAMES: dict[Mode, int] = {SELF_SUPERVISED: 101, SUPERVISED: 100}
@@ -21,17 +24,8 @@ BANDS = 96
 
 # Keeps silence from being divided by zero when a waveform is scaled to its peak.
 PEAK_OFFSET = 0.005
-
-# The Kaiser-windowed sinc known as "kaiser_best", with which the published features were resampled. From 44.1 kHz, noise, tones
-# and a chirp up to 9.5 kHz differ from a float64 sinc of 1024 zero crossings by at most -125 dB RMS and -115 dB at the peak, which
-# moves log-mels by 6e-4 at most (in quiet bands) and 1e-5 on average. Above, the filter falls off, by 0.1 dB at 10 kHz and 6 dB at
-# 10.45 kHz, which lowers the top mel band of white noise by 0.1. Measured by benchmarks/resampling_error.py.
-RESAMPLING: dict[str, Any] = {
-    "resampling_method": "sinc_interp_kaiser",
-    "lowpass_filter_width": 64,
-    "rolloff": 0.9475937167399596,
-    "beta": 14.769656459379492,
-}
+# Frames at a time: their spectra stay in a core's cache, and long recordings do not need gigabytes.
+_FRAMES_AT_ONCE = 32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +36,7 @@ class LogMel:
         logmel = log10(mel(|STFT(y + offset)|²) + offset)
 
     The STFT is centred, its periodic Hamming window padded to `n_fft` samples; the mel bands are triangles of height 1 on the
-    slaney scale. A clip of n samples has 1 + n // hop_samples frames. Computed in float64, but for the resampling.
+    slaney scale. A clip of n samples has 1 + n // hop_samples frames. Computed in float64.
 
     >>> extract = LogMel.ssl()
     >>> extract(torch.sin(torch.arange(22050) / 10), 22050).shape
@@ -86,19 +80,19 @@ class LogMel:
         Raises:
             ValueError: the waveform is empty, not finite, not floating point or not one channel, or the rate is not positive.
         """
-        samples = self.prepare(waveform, sample_rate)
-        spectrum = torch.stft(
-            samples + self.offset,
-            self.n_fft,
-            hop_length=self.hop_samples,
-            win_length=self.window_samples,
-            window=self._window,
-            center=True,
-            pad_mode=self.edge_padding,
-            return_complex=True,
-        )
-        power = spectrum.real.square() + spectrum.imag.square()
-        return torch.log10(power.T @ self._filter_bank + self.offset).float()
+        samples = self.prepare(waveform, sample_rate).numpy() + self.offset
+        padded = np.pad(samples, self.n_fft // 2, mode=self.edge_padding)  # type: ignore[call-overload]
+        # Where the window lies within the n_fft samples does not change a power.
+        inside = padded[(self.n_fft - self.window_samples) // 2 :]
+        count = 1 + len(samples) // self.hop_samples
+        frames = np.lib.stride_tricks.sliding_window_view(inside, self.window_samples)[:: self.hop_samples][:count]
+        mel = np.empty((count, self.bands), dtype=np.float32)
+        for start in range(0, count, _FRAMES_AT_ONCE):
+            part = slice(start, start + _FRAMES_AT_ONCE)
+            spectrum = scipy.fft.rfft(frames[part] * self._window, self.n_fft)
+            power = np.square(spectrum.real) + np.square(spectrum.imag)
+            mel[part] = np.log10((self._filter_bank @ power.T).T + self.offset)
+        return torch.from_numpy(mel)
 
     def prepare(self, waveform: Tensor | np.ndarray, sample_rate: int) -> Tensor:
         """Waveform as the STFT sees it: resampled, scaled, short clips repeated; `[samples]`, float64. Raises as the call."""
@@ -106,10 +100,7 @@ class LogMel:
         if sample_rate <= 0:
             raise ValueError(f"sample_rate is {sample_rate} Hz; pass the rate that the audio file states")
         if sample_rate != self.sample_rate:
-            # In float64 torch's convolution takes a path that is 60 times slower and needs gigabytes for a 30 s clip. The float32
-            # rounding, 2e-6 of the peak from 44.1 kHz and 1e-5 from 48 kHz, moves log-mels of noise and tones by less than 1e-3.
-            resampled = torchaudio.functional.resample(samples.float(), int(sample_rate), self.sample_rate, **RESAMPLING)
-            samples = resampled.double()
+            samples = torch.from_numpy(resample(samples.numpy(), int(sample_rate), self.sample_rate))
         samples = samples - samples.mean()
         samples = samples / (samples.abs().max() + PEAK_OFFSET)
         if len(samples) < self.min_samples:
@@ -117,15 +108,16 @@ class LogMel:
         return samples
 
     @cached_property
-    def _window(self) -> Tensor:
-        return torch.hamming_window(self.window_samples, periodic=True, dtype=torch.float64)
+    def _window(self) -> np.ndarray:
+        return torch.hamming_window(self.window_samples, periodic=True, dtype=torch.float64).numpy()
 
     @cached_property
-    def _filter_bank(self) -> Tensor:
+    def _filter_bank(self) -> scipy.sparse.csr_array:
+        """`[bands, n_fft // 2 + 1]`: a band covers few bins."""
         bank: Tensor = torchaudio.functional.melscale_fbanks(
             self.n_fft // 2 + 1, self.min_hz, self.max_hz, self.bands, self.sample_rate, norm=None, mel_scale="slaney"
         )
-        return bank.double()
+        return scipy.sparse.csr_array(bank.double().numpy().T)
 
 
 def training_patch_starts(frames: int, mode: Mode) -> list[int]:

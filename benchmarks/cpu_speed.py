@@ -22,7 +22,8 @@ from paper_store import write_store
 from plain_reference import PlainStep, PlainViews, knn_clip_by_clip, loader
 
 from acl.config import SELF_SUPERVISED, ViewsConfig, build_config
-from acl.data.audio import read_mono
+from acl.data.audio import read_samples
+from acl.data.clips import Clip
 from acl.data.parallel import available_cores
 from acl.data.pieces import FRONT_ENDS, log_mel
 from acl.features import LogMel

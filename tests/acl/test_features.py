@@ -91,7 +91,7 @@ def test_equals_the_published_code(golden: dict[str, Any], extract: LogMel, key:
 def test_filter_bank_has_the_published_sums(
     extract: LogMel, total: float, lowest_band: float | None, highest_band: float | None
 ) -> None:
-    sums = extract._filter_bank.sum(0).numpy()
+    sums = extract._filter_bank.sum(1)
     loops = log_mel_loops.filter_bank(extract.sample_rate, 2048, 96, extract.min_hz, extract.max_hz).sum(0)
     np.testing.assert_allclose(sums, loops, rtol=5e-5)
     assert sums.sum() == pytest.approx(total, rel=1e-6)
@@ -122,7 +122,7 @@ def test_a_tone_lies_in_its_band_whatever_the_sample_rate(hertz: float, extract:
     ids=["noise: long sinc", "chirp: long sinc", "white noise: the published filter"],
 )
 def test_resampling_is_within_its_documented_error(signal: str, zero_crossings: int, rolloff: float) -> None:
-    """In the pass band of a much longer filter, at all frequencies of the published one; measured: -124 dB, 2e-4 and 5e-6."""
+    """In the pass band of a much longer filter, at all frequencies of the published one."""
     samples = 2 * 44100
     spectrum = np.fft.rfft(np.random.default_rng(0).normal(size=samples))
     if signal == "noise to 9.5 kHz":
@@ -134,10 +134,10 @@ def test_resampling_is_within_its_documented_error(signal: str, zero_crossings: 
     extract = LogMel.ssl()
     reference = windowed_sinc.halve_rate(waveform, zero_crossings, rolloff, beta=14.769656459379492)
     error = (extract.prepare(waveform, 44100) - extract.prepare(reference, 22050)).numpy()
-    assert 20 * np.log10(error.std() / extract.prepare(reference, 22050).numpy().std()) < -118
+    assert 20 * np.log10(error.std() / extract.prepare(reference, 22050).numpy().std()) < -140
     difference = (extract(waveform, 44100) - extract(reference, 22050)).abs()
-    assert difference.max() < 1e-3
-    assert difference.mean() < 2e-5
+    assert difference.max() < 2e-5
+    assert difference.mean() < 1e-7
 
 
 def test_short_clips_are_repeated_after_scaling() -> None:
