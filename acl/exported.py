@@ -31,7 +31,7 @@ CLASSIFIER_FILE = "classifier.safetensors"
 CONFIG_FILE = "config.json"
 LABELS_FILE = "labels.json"
 _FORMAT = 1
-_PATCHES_AT_ONCE = 512
+_PATCHES_AT_ONCE = 32
 _NO_CORPUS = "(none)"  # stands for data.root, which only training needs
 SUPERVISED_DIMENSIONS = 48
 

@@ -14,6 +14,7 @@ import scipy.sparse
 import torch
 from torch import Tensor
 
+from acl.chunks import chunks
 from acl.config import SELF_SUPERVISED, SUPERVISED, Mode
 from acl.resampling import RESAMPLING, resample
 from acl.torchaudio_import import torchaudio
@@ -25,7 +26,7 @@ BANDS = 96
 # Keeps silence from being divided by zero when a waveform is scaled to its peak.
 PEAK_OFFSET = 0.005
 # Frames at a time: their spectra stay in a core's cache, and long recordings do not need gigabytes.
-_FRAMES_AT_ONCE = 32
+_FRAMES_AT_ONCE = 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,17 +81,21 @@ class LogMel:
         Raises:
             ValueError: the waveform is empty, not finite, not floating point or not one channel, or the rate is not positive.
         """
-        samples = self.prepare(waveform, sample_rate).numpy() + self.offset
+        samples = self.prepare(waveform, sample_rate).numpy()
+        samples += self.offset
         padded = np.pad(samples, self.n_fft // 2, mode=self.edge_padding)  # type: ignore[call-overload]
         # Where the window lies within the n_fft samples does not change a power.
         inside = padded[(self.n_fft - self.window_samples) // 2 :]
         count = 1 + len(samples) // self.hop_samples
         frames = np.lib.stride_tricks.sliding_window_view(inside, self.window_samples)[:: self.hop_samples][:count]
+        windowed = np.zeros((_FRAMES_AT_ONCE, self.n_fft))
         mel = np.empty((count, self.bands), dtype=np.float32)
-        for start in range(0, count, _FRAMES_AT_ONCE):
-            part = slice(start, start + _FRAMES_AT_ONCE)
-            spectrum = scipy.fft.rfft(frames[part] * self._window, self.n_fft)
-            power = np.square(spectrum.real) + np.square(spectrum.imag)
+        for part in chunks(count, _FRAMES_AT_ONCE):
+            own = windowed[: part.stop - part.start]
+            np.multiply(frames[part], self._window, out=own[:, : self.window_samples])
+            spectrum = scipy.fft.rfft(own)
+            power = np.square(spectrum.real)
+            power += np.square(spectrum.imag)
             mel[part] = np.log10((self._filter_bank @ power.T).T + self.offset)
         return torch.from_numpy(mel)
 
@@ -100,12 +105,12 @@ class LogMel:
         if sample_rate <= 0:
             raise ValueError(f"sample_rate is {sample_rate} Hz; pass the rate that the audio file states")
         if sample_rate != self.sample_rate:
-            samples = torch.from_numpy(resample(samples.numpy(), int(sample_rate), self.sample_rate))
-        samples = samples - samples.mean()
-        samples = samples / (samples.abs().max() + PEAK_OFFSET)
+            samples = resample(samples, int(sample_rate), self.sample_rate)
+        samples -= samples.mean()
+        samples /= max(samples.max(), -samples.min()) + PEAK_OFFSET
         if len(samples) < self.min_samples:
-            samples = samples.repeat(-(-self.min_samples // len(samples)))[: self.min_samples]
-        return samples
+            samples = np.resize(samples, self.min_samples)
+        return torch.from_numpy(samples)
 
     @cached_property
     def _window(self) -> np.ndarray:
@@ -161,16 +166,20 @@ def _frames_beyond_first_patch(frames: int, mode: Mode) -> int:
     return frames - PATCH_FRAMES[mode]
 
 
-def _checked_waveform(waveform: Tensor | np.ndarray) -> Tensor:
-    samples = waveform if isinstance(waveform, Tensor) else torch.from_numpy(np.array(waveform, order="C"))
+def _checked_waveform(waveform: Tensor | np.ndarray) -> np.ndarray:
+    """A copy, float64."""
+    if isinstance(waveform, Tensor):
+        waveform = waveform.detach().cpu()
+        samples = np.asarray(waveform.double() if waveform.is_floating_point() else waveform)
+    else:
+        samples = np.asarray(waveform)
     if samples.ndim != 1:
         raise ValueError(f"waveform has shape {list(samples.shape)}, expected [samples]; mix its channels down to one")
-    if not samples.is_floating_point():
-        raise ValueError(f"waveform is {samples.dtype}, expected floating point; read the file as float")
+    if not np.issubdtype(samples.dtype, np.floating):
+        raise ValueError(f"waveform is {waveform.dtype}, expected floating point; read the file as float")
     if len(samples) == 0:
         raise ValueError("waveform has 0 samples; restore the audio file or remove the clip")
-    if not samples.isfinite().all():
-        raise ValueError(
-            f"waveform has {int((~samples.isfinite()).sum())} samples that are not finite; restore the file or remove the clip"
-        )
-    return samples.double()
+    if not np.isfinite(samples).all():
+        unusable = int((~np.isfinite(samples)).sum())
+        raise ValueError(f"waveform has {unusable} samples that are not finite; restore the file or remove the clip")
+    return samples.astype(np.float64)

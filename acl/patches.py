@@ -1,6 +1,6 @@
 """Where the patches of clips lie: fixed-length excerpts, cut from the feature store."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,12 +69,3 @@ class RandomStarts:
         """First frame `[N]`, a row of the store's array, of one patch of each clip; `positions` `[N]` in `clips`."""
         draws = torch.rand(positions.shape, generator=generator, dtype=torch.float64)
         return self._first_frame[positions] + (draws * self._possible[positions]).long()
-
-
-def chunks(length: int, size: int) -> Iterator[slice]:
-    """Consecutive slices that cover `range(length)`.
-
-    >>> [(part.start, part.stop) for part in chunks(5, 2)]
-    [(0, 2), (2, 4), (4, 5)]
-    """
-    return (slice(start, min(start + size, length)) for start in range(0, length, size))

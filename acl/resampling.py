@@ -8,6 +8,7 @@ import numpy as np
 import scipy.fft
 import torch
 
+from acl.chunks import chunks
 from acl.torchaudio_import import torchaudio
 
 # The Kaiser-windowed sinc known as "kaiser_best", with which the published features were resampled. From 44.1 kHz, noise, tones
@@ -46,8 +47,7 @@ def _decimated(samples: np.ndarray, factor: int) -> np.ndarray:
     padded[reach : reach + len(samples)] = samples
     blocks = np.lib.stride_tricks.sliding_window_view(padded, _BLOCK)[::hop]
     kept = np.empty((count, hop // factor))
-    for start in range(0, count, _BLOCKS_AT_ONCE):
-        part = slice(start, min(start + _BLOCKS_AT_ONCE, count))
+    for part in chunks(count, _BLOCKS_AT_ONCE):
         filtered = scipy.fft.irfft(scipy.fft.rfft(blocks[part]) * spectrum)
         kept[part] = filtered[:, 2 * reach : 2 * reach + hop : factor]
     return kept.reshape(-1)[: -(-len(samples) // factor)]

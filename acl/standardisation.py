@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from acl.patches import PatchTable, chunks
+from acl.chunks import chunks
+from acl.patches import PatchTable
 from acl.store import FeatureStore
 
 

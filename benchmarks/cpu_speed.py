@@ -2,160 +2,247 @@
 
     PYTHONPATH=. python benchmarks/cpu_speed.py [SECTION ...]
 
-One thread, but where cores are compared. Times are medians; ratios are how many times faster than the straightforward way.
+One thread, but where cores are compared. Both ways are called in turn; times are medians, ratios how many times faster ours is.
 """
 
-import itertools
 import json
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Iterator
+from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import librosa
 import numpy as np
 import soundfile
 import torch
-from measuring import endless, seconds_a_step
+from measuring import side_by_side
 from paper_store import write_store
-from plain_reference import PlainStep, PlainViews, knn_clip_by_clip, loader
+from plain_reference import PlainStep, PlainViews, knn_clip_by_clip, loader, plain_log_mel, probe_through_encoder
 
-from acl.config import SELF_SUPERVISED, ViewsConfig, build_config
+from acl.config import SELF_SUPERVISED, SUPERVISED, Mode, ViewsConfig, build_config
 from acl.data.audio import read_samples
 from acl.data.clips import Clip
-from acl.data.parallel import available_cores
+from acl.data.parallel import available_cores, each_result
 from acl.data.pieces import FRONT_ENDS, log_mel
-from acl.features import LogMel
-from acl.losses import MarginCrossEntropy
+from acl.data.synthesis import write_synthetic_corpus
+from acl.losses import AngularContrastiveLoss, MarginCrossEntropy
 from acl.models import BaselineCnn, ProjectionHead, ResNet18
 from acl.provenance import describe_hardware, describe_versions
-from acl.store import FeatureStore
+from acl.store import FeatureStore, prepare
 from acl.training.pretraining import PretrainingStage
 from acl.training.self_supervised import SelfSupervisedSetup
+from acl.training.supervised import SupervisedStage
 from acl.views import ViewMaker
 
 CPU = torch.device("cpu")
 SHARE = 0.02  # of the real corpus' clips in the store
 BATCH = 128
+SECONDS_OF_A_CLIP = 9
+CLIPS = 8
 
 
-def repeated(call: Callable[[], object]) -> Iterator[object]:
-    """One call a step."""
-    return (call() for _ in itertools.count())
+def ratio(taken: dict[str, float]) -> dict[str, float]:
+    """Seconds of our way and of the other one, and the other one's over ours."""
+    ours, other = taken.values()
+    return {**taken, "ratio": other / ours}
 
 
-def plain_log_mel(path: Path, front: LogMel) -> np.ndarray:
-    """Log-mels by librosa."""
-    samples, rate = soundfile.read(path)
-    if rate != front.sample_rate:
-        samples = librosa.resample(samples, orig_sr=rate, target_sr=front.sample_rate, res_type="kaiser_best")
-    samples = samples - samples.mean()
-    samples = samples / (np.abs(samples).max() + 0.005)
-    power = librosa.feature.melspectrogram(
-        y=samples + front.offset,
-        sr=front.sample_rate,
-        n_fft=front.n_fft,
-        hop_length=front.hop_samples,
-        win_length=front.window_samples,
-        window="hamming",
-        pad_mode=front.edge_padding,
-        n_mels=front.bands,
-        fmin=front.min_hz,
-        fmax=front.max_hz,
-        norm=None,
-    )
-    return np.asarray(np.log10(power + front.offset).T)
+def _noise(folder: Path) -> list[Clip]:
+    clips = []
+    for number in range(CLIPS):
+        path = folder / f"{number}.wav"
+        noise = np.random.default_rng(number).normal(0, 0.1, SECONDS_OF_A_CLIP * 44_100)
+        soundfile.write(path, noise, 44_100, subtype="PCM_16")
+        clips.append(Clip(path.name, "train", "noise", path, True, False))
+    return clips
 
 
 def extraction(folder: Path) -> Iterator[dict[str, Any]]:
     """Seconds of audio that a second of one core extracts, reading wav files included."""
-    paths = [folder / f"{number}.wav" for number in range(8)]
-    for number, path in enumerate(paths):
-        noise = np.random.default_rng(number).normal(0, 0.1, 9 * 44_100)
-        soundfile.write(path, noise, 44_100, subtype="PCM_16")
+    clips = _noise(folder)
     for front_end in FRONT_ENDS:
         front = log_mel(front_end)
-        ways: dict[str, Callable[[], object]] = {
-            "ours": lambda front=front: [front(*read_mono(path)) for path in paths],  # type: ignore[misc]
-            "librosa": lambda front=front: [plain_log_mel(path, front) for path in paths],  # type: ignore[misc]
-        }
-        rates = {name: 9 * len(paths) / seconds_a_step(repeated(way), 6, warm_up=1, at_once=1) for name, way in ways.items()}
-        difference = np.abs(front(*read_mono(paths[0])).numpy() - plain_log_mel(paths[0], front))[5:-5, :90].max()
-        yield {"front end": front_end, **rates, "ratio": rates["ours"] / rates["librosa"], "largest difference": float(difference)}
+        taken = side_by_side(
+            {
+                "ours": partial(lambda front: [front(*read_samples(clip)) for clip in clips], front),
+                "librosa": partial(lambda front: [plain_log_mel(clip.path, front) for clip in clips], front),
+            },
+            15,
+        )
+        audio = SECONDS_OF_A_CLIP * CLIPS
+        difference = np.abs(front(*read_samples(clips[0])).numpy() - plain_log_mel(clips[0].path, front))[5:-5, :90].max()
+        rates = {f"{name} audio s/s": audio / seconds for name, seconds in taken.items()}
+        yield {"front end": front_end, **rates, "ratio": ratio(taken)["ratio"], "largest difference": float(difference)}
+
+
+def _extracting(task: tuple[list[Clip], Mode, float]) -> float:
+    """Clips a second of this process, once it and those beside it are warm; for a worker."""
+    clips, front_end, begin = task
+    torch.set_num_threads(1)
+    front, done = log_mel(front_end), 0
+    front(*read_samples(clips[0]))
+    time.sleep(max(0.0, begin - time.time()))
+    started = time.perf_counter()
+    while time.perf_counter() - started < 8:
+        for clip in clips:
+            front(*read_samples(clip))
+        done += len(clips)
+    return done / (time.perf_counter() - started)
+
+
+def cores(folder: Path) -> Iterator[dict[str, Any]]:
+    """How much more all cores extract than one: 1 is as many times as there are cores."""
+    clips, count = _noise(folder), available_cores()
+    for front_end in FRONT_ENDS:
+        alone, together = [], []
+        for _ in range(3):
+            alone.append(_extracting((clips, front_end, 0)))
+            tasks = [(clips, front_end, time.time() + 15)] * count
+            together.append(sum(each_result(_extracting, tasks, count)))
+        efficiency = float(np.median(together) / np.median(alone) / count)
+        yield {"front end": front_end, "cores": count, "scaling": efficiency}
 
 
 def views(folder: Path) -> Iterator[dict[str, Any]]:
-    """Augmented views a second."""
+    """Augmented views a second, and the share that a batch of them has in a step of one thread."""
     store = FeatureStore.open(folder, SELF_SUPERVISED)
     clips = store.select("noisy")
     maker, plain = ViewMaker(store, clips, ViewsConfig(), CPU), PlainViews(store, clips, -1.4, 1.4)
-    ours = endless(lambda: maker.pairs(torch.randperm(len(clips)), BATCH, torch.Generator(), torch.Generator()))
-    count = len(clips) / -(-len(clips) // BATCH)  # clips of an average batch
-    rate = 2 * count / seconds_a_step(ours, 4, warm_up=2)
-    reference = 2 * BATCH / seconds_a_step(endless(lambda: iter(loader(plain, BATCH, 0))), 4, warm_up=1, at_once=1)
-    yield {"ours": rate, "per sample": reference, "ratio": rate / reference}
+
+    def ours() -> None:
+        for _ in maker.pairs(torch.randperm(len(clips)), BATCH, torch.Generator(), torch.Generator()):
+            pass
+
+    def per_sample() -> None:
+        for _ in loader(plain, BATCH, 0):
+            pass
+
+    taken = side_by_side({"ours": ours, "per sample": per_sample}, 10)
+    rates = {f"{name} views/s": 2 * len(clips) / seconds for name, seconds in taken.items()}
+    stage, batch = _pretraining(folder), torch.randn(2, BATCH, 101, 96)
+    step = side_by_side({"step": lambda: stage.step(stage._losses, *batch)}, 20)["step"]
+    share = taken["ours"] / len(clips) * BATCH / (taken["ours"] / len(clips) * BATCH + step)
+    yield {**rates, "ratio": ratio(taken)["ratio"], "share of a step": share}
+
+
+def _pretraining(folder: Path, **settings: Any) -> PretrainingStage:
+    config = build_config({"mode": SELF_SUPERVISED, "data.root": str(folder), "knn.k": 20, **settings})
+    return PretrainingStage(SelfSupervisedSetup(config))  # type: ignore[arg-type]
 
 
 def step(folder: Path) -> Iterator[dict[str, Any]]:
     """Seconds of a pre-training step at the recipe's size, all cores."""
-    threads = torch.get_num_threads()
     torch.set_num_threads(available_cores())
-    config = build_config({"mode": SELF_SUPERVISED, "data.root": str(folder), "knn.k": 20})
-    stage = PretrainingStage(SelfSupervisedSetup(config))  # type: ignore[arg-type]
-    batch = torch.randn(2, BATCH, 101, 96)
-    ours = seconds_a_step(repeated(lambda: stage.step(stage._losses, *batch)), 20, warm_up=1, at_once=1)
+    stage, batch = _pretraining(folder), torch.randn(2, BATCH, 101, 96)
     plain = PlainStep(ResNet18(64, generator=torch.Generator()), ProjectionHead(512, generator=torch.Generator()), CPU)
-    reference = seconds_a_step(repeated(lambda: plain(*batch.unsqueeze(2))), 20, warm_up=1, at_once=1)
-    torch.set_num_threads(threads)
-    yield {"ours": ours, "plain PyTorch": reference, "ratio": reference / ours}
+    ways = {"ours": lambda: stage.step(stage._losses, *batch), "plain PyTorch": lambda: plain(*batch.unsqueeze(2))}
+    yield ratio(side_by_side(ways, 60))
+    torch.set_num_threads(1)
 
 
 def evaluation(folder: Path) -> Iterator[dict[str, Any]]:
-    """Seconds of the kNN evaluation of some validation clips at the recipe's size; the other way forwards each clip twice."""
-    config = build_config({"mode": SELF_SUPERVISED, "data.root": str(folder), "knn.k": 20})
-    stage = PretrainingStage(SelfSupervisedSetup(config))  # type: ignore[arg-type]
-    other = build_config({"mode": SELF_SUPERVISED, "data.root": str(folder), "knn.k": 20, "compute.channels_last": False})
-    plain = PretrainingStage(SelfSupervisedSetup(other))  # type: ignore[arg-type]
+    """Seconds of evaluating some clips: kNN (the other way forwards each clip twice), and accuracy of a classifier."""
+    stage, plain = _pretraining(folder), _pretraining(folder, **{"compute.channels_last": False})
     clips, table = stage.splits.val[:24], stage.setup.patches_of(stage.splits.val[:24])
     plain.model.eval()
 
     def embed(patches: torch.Tensor) -> torch.Tensor:
         return plain.head(plain.encoder(plain.setup.standardise(patches)))  # type: ignore[no-any-return]
 
-    ours = seconds_a_step(repeated(lambda: stage.knn_votes(stage.embed(table), clips, table)), 6, warm_up=1, at_once=1)
-    reference = seconds_a_step(
-        repeated(lambda: knn_clip_by_clip(stage.store, clips, table, embed, CPU, 20)), 6, warm_up=0, at_once=1
-    )
-    yield {"patches": len(table), "ours": ours, "clip by clip": reference, "ratio": reference / ours}
+    ways = {
+        "ours": lambda: stage.knn_votes(stage.embed(table), clips, table),
+        "clip by clip": lambda: knn_clip_by_clip(stage.store, clips, table, embed, CPU, 20),
+    }
+    yield {"of": "kNN", "patches": len(table), **ratio(side_by_side(ways, 40))}
+    write_store(folder, SUPERVISED, SHARE)
+    supervised = SupervisedStage(build_config({"mode": SUPERVISED, "data.root": str(folder)}))  # type: ignore[arg-type]
+    clips, table = supervised.splits.val, supervised.val
+    other = BaselineCnn(20, 0.5, generator=torch.Generator()).eval()
+    frames = [
+        np.stack([supervised.store.frames[start : start + 100] for start in table.first_frame[table.clip == at]])
+        for at in range(table.clips)
+    ]
+
+    @torch.no_grad()
+    def clip_by_clip() -> list[int]:
+        return [int(other(supervised.standardise(torch.from_numpy(own)))[0].softmax(1).mean(0).argmax()) for own in frames]
+
+    ways = {"ours": lambda: supervised.evaluate(table, clips), "clip by clip": clip_by_clip}
+    yield {"of": "accuracy", "patches": len(table), **ratio(side_by_side(ways, 20))}
+
+
+def linear(folder: Path) -> Iterator[dict[str, Any]]:
+    """Linear evaluation on a synthetic corpus: from embeddings computed once, and through the frozen encoder in every epoch."""
+    write_synthetic_corpus(folder / "corpus", "tiny", 0)
+    prepare(folder / "corpus")
+    stage = _pretraining(folder / "corpus", **{"model.width": 16, "knn.k": 5})
+    for _ in range(3):
+        stage.run_epoch()
+    epoch = side_by_side({"epoch": lambda: list(stage.train_steps())}, 5)["epoch"]
+    stage.best_weights = stage.copy_of_weights()
+    answers = {}
+    ways = {
+        "ours": lambda: answers.update(ours=stage._linear_evaluation()[1].metrics["test.accuracy"]),
+        "through the encoder": lambda: answers.update(other=probe_through_encoder(stage)),
+    }
+    taken = side_by_side(ways, 1)
+    accuracy = {"accuracy %": 100 * answers["ours"], "through the encoder %": 100 * answers["other"]}
+    yield {"epochs": 200, **ratio(taken), "share of 500 epochs": taken["ours"] / (500 * epoch), **accuracy}
+
+
+def losses(folder: Path) -> Iterator[dict[str, Any]]:
+    """ACL forward and backward, and beside it the least that it has to do: cosines by one product, their gradient by two."""
+    loss = AngularContrastiveLoss(0.3, 0.5, 0.2)
+    for size in (256, 1024, 4096):
+        h = torch.randn(2, size // 2, 512, requires_grad=True)
+        z = torch.randn(2, size // 2, 128, requires_grad=True)
+        rows = [torch.randn(size, 512), torch.randn(size, 128)]
+
+        def products(rows: list[torch.Tensor] = rows) -> None:
+            for each in rows:
+                cosines = each @ each.T
+                _ = cosines @ each, cosines.T @ each
+
+        ways = {"ours": partial(lambda h, z: loss(*h, *z).backward(), h, z), "products": products}
+        with torch.autograd.graph.saved_tensors_hooks(partial(_counted, kept := [0]), lambda kept: kept):
+            loss(*h, *z)
+        yield {"2N": size, **side_by_side(ways, 4), "kept for backward, matrices of (2N)²": kept[0] / (4 * size**2)}
+
+
+def _counted(total: list[int], tensor: torch.Tensor) -> torch.Tensor:
+    total[0] += tensor.untyped_storage().nbytes()
+    return tensor
 
 
 def margin(folder: Path) -> Iterator[dict[str, Any]]:
     """Share of the loss, most of which is the margin term, in a supervised step."""
-    yield from map(_share_of_loss, (64, 256))
+    for size in (64, 256):
+        loss = MarginCrossEntropy(0.5, 0.5, 1.28)
+        model = BaselineCnn(20, 0.5, generator=torch.Generator()).to(memory_format=torch.channels_last)
+        patches, labels = torch.randn(size, 1, 100, 96), torch.randint(20, (size,))
+        logits, embeddings = (each.detach().requires_grad_() for each in model(patches))
+
+        def whole(given: tuple[Any, ...] = (loss, model, patches, labels)) -> None:
+            criterion, network, x, y = given
+            criterion(*network(x), y).backward()
+
+        def alone(given: tuple[Any, ...] = (loss, logits, embeddings, labels)) -> None:
+            criterion, *rest = given
+            criterion(*rest).backward()
+
+        taken = side_by_side({"forward and backward": whole, "of it the loss": alone}, 6)
+        yield {"batch": size, **taken, "share": taken["of it the loss"] / taken["forward and backward"]}
 
 
-def _share_of_loss(size: int) -> dict[str, Any]:
-    loss = MarginCrossEntropy(0.5, 0.5, 1.28)
-    model = BaselineCnn(20, 0.5, generator=torch.Generator()).to(memory_format=torch.channels_last)
-    patches, labels = torch.randn(size, 1, 100, 96), torch.randint(20, (size,))
-    logits, embeddings = (each.detach().requires_grad_() for each in model(patches))
-    whole = seconds_a_step(_passes(lambda: loss(*model(patches), labels)), 5, warm_up=1, at_once=1)
-    alone = seconds_a_step(_passes(lambda: loss(logits, embeddings, labels)), 2)
-    return {"batch": size, "forward and backward s": whole, "of it the loss": alone, "share": alone / whole}
-
-
-def _passes(loss: Callable[[], torch.Tensor]) -> Iterator[object]:
-    """Forward and backward passes."""
-    return repeated(lambda: loss().backward())  # type: ignore[no-untyped-call]
-
-
-SECTIONS = {each.__name__: each for each in (extraction, views, step, evaluation, margin)}
+SECTIONS = {each.__name__: each for each in (extraction, cores, views, step, evaluation, linear, losses, margin)}
 
 
 def main(names: list[str]) -> None:
     torch.set_num_threads(1)
-    print(json.dumps({"hardware": describe_hardware(), "versions": describe_versions() | {"librosa": librosa.__version__}}))
+    print(json.dumps({"hardware": describe_hardware(), "versions": describe_versions() | {"librosa": version("librosa")}}))
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
         write_store(folder, SELF_SUPERVISED, SHARE)

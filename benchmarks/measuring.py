@@ -31,6 +31,20 @@ def seconds_a_step(steps: Iterator[object], limit: float = SECONDS, warm_up: int
     return statistics.median(parts)
 
 
+def side_by_side(ways: dict[str, Callable[[], object]], limit: float = 2 * SECONDS) -> dict[str, float]:
+    """Median seconds of a call of each way, called in turn, so that a busy moment of the machine meets all of them."""
+    taken: dict[str, list[float]] = {name: [] for name in ways}
+    for way in ways.values():
+        way()
+    started = now()
+    while now() - started < limit:
+        for name, way in ways.items():
+            before = now()
+            way()
+            taken[name].append(now() - before)
+    return {name: statistics.median(each) for name, each in taken.items()}
+
+
 def endless(make: Callable[[], Iterator[object]]) -> Iterator[object]:
     """Epoch after epoch."""
     return itertools.chain.from_iterable(make() for _ in itertools.count())

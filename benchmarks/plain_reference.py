@@ -1,22 +1,52 @@
 """The straightforward way to do what acl does, for comparison: as much of it as the published code does, in plain PyTorch.
 
 Views are made sample by sample with numpy and PIL in the workers of a DataLoader; a split is evaluated clip by clip, each clip
-forwarded twice; steps are float32, channels first.
+forwarded twice; a probe trains through its encoder; steps are float32, channels first.
 """
 
 from collections.abc import Callable
+from pathlib import Path
 
+import librosa
 import numpy as np
+import soundfile
 import torch
 from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
+from acl.evaluation import clip_predictions
+from acl.features import LogMel
 from acl.losses import AngularContrastiveLoss
+from acl.optimisation import sgd_with_step_decay
 from acl.patches import PatchTable
 from acl.store import FeatureStore
+from acl.training.pretraining import PretrainingStage
 
 FRAMES, BANDS = 101, 96
+
+
+def plain_log_mel(path: Path, front: LogMel) -> np.ndarray:
+    """Log-mels by librosa."""
+    samples, rate = soundfile.read(path)
+    if rate != front.sample_rate:
+        samples = librosa.resample(samples, orig_sr=rate, target_sr=front.sample_rate, res_type="kaiser_best")
+    samples = samples - samples.mean()
+    samples = samples / (np.abs(samples).max() + 0.005)
+    power = librosa.feature.melspectrogram(
+        y=samples + front.offset,
+        sr=front.sample_rate,
+        n_fft=front.n_fft,
+        hop_length=front.hop_samples,
+        win_length=front.window_samples,
+        window="hamming",
+        pad_mode=front.edge_padding,
+        n_mels=front.bands,
+        fmin=front.min_hz,
+        fmax=front.max_hz,
+        norm=None,
+    )
+    return np.asarray(np.log10(power + front.offset).T)
 
 
 class PlainViews(Dataset[tuple[Tensor, Tensor]]):
@@ -102,3 +132,44 @@ def knn_clip_by_clip(
         votes = [int(np.bincount(row).argmax()) for row in neighbours]
         answers.append(int(np.bincount(votes).argmax()))
     return answers
+
+
+def probe_through_encoder(stage: PretrainingStage, epochs: int = 200) -> float:
+    """Test accuracy of a linear probe: one random patch of each clip an epoch, embedded by the frozen encoder each time.
+
+    Selected by validation accuracy after each epoch.
+    """
+    store, splits, config = stage.store, stage.splits, stage.config.probe
+    encoder = stage.encoder.eval().requires_grad_(False)
+    classifier = nn.Linear(stage.encoder.embedding_dim, len(store.classes))
+    optimiser, scheduler = sgd_with_step_decay(classifier.parameters(), config)
+
+    def embedded(first_frame: np.ndarray) -> Tensor:
+        patches = np.stack([store.frames[start : start + FRAMES] for start in first_frame])
+        return encoder(stage.setup.standardise(torch.from_numpy(patches)))
+
+    def accuracy(clips: np.ndarray, table: PatchTable) -> float:
+        with torch.no_grad():
+            scores = torch.cat([classifier(embedded(part)).softmax(1) for part in np.array_split(table.first_frame, 8)])
+        predicted = clip_predictions(scores, torch.from_numpy(table.clip))
+        return float((predicted.numpy() == store.class_ids[clips]).mean())
+
+    train, best = stage.setup.patches_of(splits.train), (-1.0, 0.0)
+    offsets = np.concatenate([[0], np.cumsum(train.patches_per_clip)])
+    generator = np.random.default_rng(0)
+    for _ in range(epochs):
+        order = generator.permutation(len(splits.train))
+        for clips in np.array_split(order, -(-len(order) // config.batch_size)):
+            chosen = offsets[clips] + (generator.random(len(clips)) * train.patches_per_clip[clips]).astype(int)
+            loss = nn.functional.cross_entropy(
+                classifier(embedded(train.first_frame[chosen])), torch.from_numpy(store.class_ids[splits.train[clips]])
+            )
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+        scheduler.step()
+        validation = accuracy(splits.val, stage.setup.val_patches)
+        if validation > best[0]:
+            best = (validation, accuracy(splits.test, stage.setup.test_patches))
+    encoder.requires_grad_(True)
+    return best[1]

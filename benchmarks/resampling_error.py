@@ -12,7 +12,6 @@ import importlib.util
 from collections.abc import Callable
 
 import numpy as np
-import torch
 from scipy.signal import chirp, resample_poly, upfirdn
 from scipy.signal.windows import tukey
 
@@ -91,8 +90,8 @@ def main() -> None:
         print(f"\nerror against the {title}\n{heading}")
         for name, signal in signals().items():
             expected = reference(signal)
-            for resampler, resample in resamplers.items():
-                actual = resample(signal)
+            for resampler, resampled in resamplers.items():
+                actual = resampled(signal)
                 rms, largest = decibels(actual - expected, expected)
                 mels = log_mel_difference(actual, expected)
                 in_passband = mels[:, :BANDS_IN_PASSBAND].max()

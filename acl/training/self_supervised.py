@@ -16,7 +16,8 @@ from acl.store import FeatureStore
 from acl.training.device import choose_device, precision
 from acl.training.splits import SplitError, Splits, finetuning_splits, pretraining_clips, split_clips
 
-EVALUATION_BATCH = {"cpu": 512, "cuda": 1024}  # patches per forward pass without gradients
+# Patches of a forward pass without gradients: on a CPU few, which stay in its caches.
+EVALUATION_BATCH = {"cpu": 32, "cuda": 1024}
 FEWEST_CLIPS = 3  # mix-back takes two other clips
 
 

@@ -25,6 +25,9 @@ from acl.training.splits import split_clips
 from acl.training.stage import Stage, Validation
 from acl.training_step import TrainingStep
 
+# Patches of a forward pass without gradients where it is not the whole batch: on a CPU so few stay in its caches, twice as fast.
+_EVALUATED_AT_ONCE = {"cpu": 8}
+
 
 class SupervisedStage(Stage):
     """Supervised training in progress."""
@@ -81,8 +84,7 @@ class SupervisedStage(Stage):
         sums = torch.zeros(3, device=self.device)
         scored = 0  # a last patch that is alone in its batch has no pairs and no losses
         for patches, labels in self._batches(table, clips, order, self.config.optim.batch_size):
-            with precision(self.device, self.config.compute):
-                logits, embeddings = self.model(self.standardise(patches))
+            logits, embeddings = self._forward(patches)
             probabilities.append(logits.float().softmax(1))
             if len(patches) > 1:
                 sums += len(patches) * torch.stack(self.loss.parts(logits, embeddings, labels))
@@ -91,6 +93,13 @@ class SupervisedStage(Stage):
         losses = {"val.loss": total, "val.cross_entropy": cross_entropy, "val.angular_margin": angular_margin}
         in_order = torch.cat(probabilities).cpu()[order.argsort()]
         return clip_probabilities(in_order, torch.from_numpy(table.clip)), losses
+
+    def _forward(self, patches: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits and embeddings of a batch, in evaluation mode."""
+        with precision(self.device, self.config.compute):
+            parts = patches.split(_EVALUATED_AT_ONCE.get(self.device.type, len(patches)))
+            logits, embeddings = zip(*(self.model(self.standardise(part)) for part in parts), strict=True)
+        return torch.cat(logits), torch.cat(embeddings)
 
     def validate_epoch(self) -> Validation:
         """Losses and accuracies on the validation clips; the recipe selects the epoch with the lowest validation loss."""
