@@ -15,13 +15,15 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from acl.evaluation import clip_predictions
+from acl.evaluation import Accuracies, accuracies, clip_predictions
 from acl.features import LogMel
 from acl.losses import AngularContrastiveLoss
+from acl.models.initialisation import weights_from
 from acl.optimisation import sgd_with_step_decay
 from acl.patches import PatchTable
 from acl.store import FeatureStore
 from acl.training.pretraining import PretrainingStage
+from acl.training.randomness import stream
 
 FRAMES, BANDS = 101, 96
 
@@ -134,42 +136,42 @@ def knn_clip_by_clip(
     return answers
 
 
-def probe_through_encoder(stage: PretrainingStage, epochs: int = 200) -> float:
+def probe_through_encoder(stage: PretrainingStage) -> float:
     """Test accuracy of a linear probe: one random patch of each clip an epoch, embedded by the frozen encoder each time.
 
-    Selected by validation accuracy after each epoch.
+    Initial weights, patches and order are drawn as by `train_linear_probe`; validation patches are embedded in every epoch, too.
     """
-    store, splits, config = stage.store, stage.splits, stage.config.probe
-    encoder = stage.encoder.eval().requires_grad_(False)
-    classifier = nn.Linear(stage.encoder.embedding_dim, len(store.classes))
+    store, splits, config, labels_of = stage.store, stage.splits, stage.config.probe, stage.setup.labels_of
+    encoder, generator = stage.encoder.eval().requires_grad_(False), stream(stage.config.seed, "probe")
+    with weights_from(generator):
+        classifier = nn.Linear(stage.encoder.embedding_dim, len(store.classes))
     optimiser, scheduler = sgd_with_step_decay(classifier.parameters(), config)
+    train, labels = stage.setup.patches_of(splits.train), labels_of(splits.train)
+    counts = torch.from_numpy(train.patches_per_clip)
 
-    def embedded(first_frame: np.ndarray) -> Tensor:
-        patches = np.stack([store.frames[start : start + FRAMES] for start in first_frame])
-        return encoder(stage.setup.standardise(torch.from_numpy(patches)))
+    def embedded(first_frame: Tensor) -> Tensor:
+        patches = np.stack([store.frames[start : start + FRAMES] for start in first_frame.tolist()])
+        return encoder(stage.setup.standardise(torch.from_numpy(patches)))  # type: ignore[no-any-return]
 
-    def accuracy(clips: np.ndarray, table: PatchTable) -> float:
+    def evaluated(clips: np.ndarray, table: PatchTable) -> Accuracies:
         with torch.no_grad():
-            scores = torch.cat([classifier(embedded(part)).softmax(1) for part in np.array_split(table.first_frame, 8)])
+            scores = torch.cat([classifier(embedded(part)).softmax(1) for part in table.starts.split(32)])
         predicted = clip_predictions(scores, torch.from_numpy(table.clip))
-        return float((predicted.numpy() == store.class_ids[clips]).mean())
+        return accuracies(predicted, labels_of(clips), torch.from_numpy(table.patches_per_clip))
 
-    train, best = stage.setup.patches_of(splits.train), (-1.0, 0.0)
-    offsets = np.concatenate([[0], np.cumsum(train.patches_per_clip)])
-    generator = np.random.default_rng(0)
-    for _ in range(epochs):
-        order = generator.permutation(len(splits.train))
-        for clips in np.array_split(order, -(-len(order) // config.batch_size)):
-            chosen = offsets[clips] + (generator.random(len(clips)) * train.patches_per_clip[clips]).astype(int)
-            loss = nn.functional.cross_entropy(
-                classifier(embedded(train.first_frame[chosen])), torch.from_numpy(store.class_ids[splits.train[clips]])
-            )
+    best, answer = -1.0, 0.0
+    for _ in range(config.epochs):
+        draws = torch.rand(len(labels), generator=generator, dtype=torch.float64)
+        order = torch.randperm(len(labels), generator=generator)
+        chosen = counts.cumsum(0) - counts + (draws * counts).long()
+        for clips in order.split(config.batch_size):
+            loss = nn.functional.cross_entropy(classifier(embedded(train.starts[chosen[clips]])), labels[clips])
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
         scheduler.step()
-        validation = accuracy(splits.val, stage.setup.val_patches)
-        if validation > best[0]:
-            best = (validation, accuracy(splits.test, stage.setup.test_patches))
+        validation = evaluated(splits.val, stage.setup.val_patches).macro
+        if validation > best:
+            best, answer = validation, evaluated(splits.test, stage.setup.test_patches).clip
     encoder.requires_grad_(True)
-    return best[1]
+    return answer

@@ -39,9 +39,10 @@ class Machine:
         return min(by_cpu, by_gpu)
 
     def crowding(self, resources: Resources, at_once: int) -> tuple[float, float]:
-        """Factor by which trials on GPUs slow each other: least (shared cores), most (a shared GPU gains nothing).
+        """Factor by which trials on GPUs slow each other: least (they share cores only), and most (they share a GPU at no gain).
 
-        Trials on CPUs are measured beside each other, and have none.
+        Trials on CPUs are measured beside each other, and have none. On a GPU the most is to be expected: on an H200 two trials
+        of the recipe's size together got as many epochs done as one alone (benchmarks/training_speed.py packing, see LOG.md).
         """
         if not resources.gpus:
             return 1.0, 1.0

@@ -69,10 +69,10 @@ class SweepPlan:
 
     @property
     def hours(self) -> tuple[float, float, float]:
-        """Shortest (everything stopped as early as can be), expected, and longest (nothing stopped, GPUs shared at a loss)."""
+        """Shortest (all stopped as early as can be, at full gain of shared GPUs), expected, and longest (none stopped), at none."""
         least, most = self.crowding
         shortest, expected, longest = (self._makespan(seconds) for seconds in (_stopped, _expected, _full))
-        return shortest * least, expected * least, longest * most
+        return shortest * least, expected * most, longest * most
 
     @property
     def trial_hours(self) -> tuple[float, float]:

@@ -116,7 +116,7 @@ def _why_a_range(sweep: SweepPlan) -> str:
     if sweep.grace_epochs is not None:
         reasons.append(f"trials can stop from epoch {sweep.grace_epochs} on")
     if sweep.crowding[1] > sweep.crowding[0]:
-        reasons.append("trials share a GPU, which gains something between nothing and everything")
+        reasons.append("trials share a GPU, which gains little for models that fill it, such as the paper's")
     return f" ({'; '.join(reasons)})" if reasons else ""
 
 

@@ -23,8 +23,8 @@ def config(mode: str, root: Path, **settings: Any) -> Config:
 
 
 def without_times(results: list[EpochResult]) -> list[EpochResult]:
-    """The same records without what a clock measured."""
-    clocks = ("clips_per_second", names.EPOCH_SECONDS)
+    """The same records without what was measured of the machine."""
+    clocks = ("clips_per_second", names.EPOCH_SECONDS, names.MEMORY_GB)
     return [
         dataclasses.replace(result, metrics={name: value for name, value in result.metrics.items() if not name.endswith(clocks)})
         for result in results

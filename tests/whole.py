@@ -17,11 +17,11 @@ from optuna.trial import TrialState
 from command_line import runs, store
 from study import record_names as names
 
-_CLOCKS = (names.EPOCH_SECONDS, names.CLIPS_PER_SECOND)
+_CLOCKS = (names.EPOCH_SECONDS, names.CLIPS_PER_SECOND, names.MEMORY_GB)
 _STATES = {names.FINISHED: TrialState.COMPLETE, names.STOPPED: TrialState.PRUNED, names.FAILED: TrialState.FAIL}
 
 Events = list[dict[str, Any]]
-Results = dict[str, tuple[dict[str, Any], str, dict[str, float]]]  # trial -> settings, outcome, last metrics without clocks
+Results = dict[str, tuple[dict[str, Any], str, dict[str, float]]]  # trial -> settings, outcome, last metrics that repeat
 
 
 def journals(home: Path, study: str) -> dict[str, Events]:

@@ -149,7 +149,7 @@ class Checkpoints:
     def save_meanwhile(self, content: dict[str, Any]) -> None:
         """Write the checkpoint as it is now while the run goes on; waits for the one before, and raises as `wait`."""
         self.wait()
-        self._writing = self._writer.submit(self.save, _copied(content))
+        self._writing = self._writer.submit(self.save, copied(content))
 
     def wait(self) -> None:
         """Wait for what is being written.
@@ -211,13 +211,13 @@ class Checkpoints:
         return content
 
 
-def _copied(content: dict[str, Any]) -> dict[str, Any]:
+def copied(content: dict[str, Any]) -> dict[str, Any]:
     """The same in this process's memory, whatever happens to the original from now on."""
 
-    def copied(value: Any) -> Any:
+    def own(value: Any) -> Any:
         return value.detach().to("cpu", non_blocking=True, copy=True) if isinstance(value, Tensor) else value
 
-    copy: dict[str, Any] = tree_map(copied, content)
+    copy: dict[str, Any] = tree_map(own, content)
     if torch.cuda.is_initialized():  # the copies of what is on a GPU may still be under way
         torch.cuda.current_stream().synchronize()
     return copy

@@ -36,7 +36,7 @@ class StageCost:
         epochs: that it has.
         steps: of the optimiser in an epoch.
         step_seconds: mean of the measured steps; of "probe" its share of a whole epoch.
-        validation_seconds: of an epoch: validation, and writing the state to disk.
+        validation_seconds: of an epoch: validation, and what it waits for the state to be kept.
         final_seconds: once: final figures of the selected weights.
     """
 

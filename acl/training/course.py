@@ -11,6 +11,7 @@ from acl.config import Config, SupervisedConfig
 from acl.store import FeatureStore
 from acl.training.classifier import ClassifierStage
 from acl.training.epoch_result import ClipPrediction, EpochResult
+from acl.training.memory import PeakMemory, gpu_bytes
 from acl.training.pretraining import PretrainingStage
 from acl.training.self_supervised import SelfSupervisedSetup
 from acl.training.stage import Stage, Weights
@@ -77,6 +78,16 @@ class Course:
         """
         assert self._stage is not None, "the run is over"
         started = time.perf_counter()
+        with PeakMemory() as memory:
+            result = self._run_epoch()
+        result.metrics["train.memory_gb"] = memory.peak_bytes / 1e9
+        if self.device.type == "cuda":
+            result.metrics["train.gpu_memory_gb"] = gpu_bytes()[1] / 1e9
+        result.metrics["train.epoch_seconds"] = time.perf_counter() - started
+        return result
+
+    def _run_epoch(self) -> EpochResult:
+        assert self._stage is not None
         name = self._stage.name
         metrics = self._stage.run_epoch()
         for done in self.finished.values():
@@ -91,7 +102,6 @@ class Course:
             for done in self.finished.values():
                 metrics |= done.figures
                 predictions += done.predictions
-        metrics["train.epoch_seconds"] = time.perf_counter() - started
         classes = self.store.classes if predictions else ()
         return EpochResult(self.epoch, self.epochs, metrics, predictions, name, classes)
 

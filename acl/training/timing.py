@@ -5,9 +5,7 @@ made over a part of the patches and scaled; the kNN vote, which grows with the s
 """
 
 import itertools
-import os
 import statistics
-import threading
 import time
 from collections.abc import Callable
 from functools import partial
@@ -20,10 +18,11 @@ from acl import training_step
 from acl.config import Config
 from acl.features import testing_patch_starts
 from acl.patches import PatchTable, tabulate_patches
-from acl.training.checkpoint import Checkpoints, stage_file
+from acl.training.checkpoint import Checkpoints, copied, stage_file
 from acl.training.classifier import ClassifierStage
 from acl.training.cost import RunCost, StageCost
 from acl.training.course import Course, FinishedStage
+from acl.training.memory import PeakMemory, gpu_bytes
 from acl.training.pretraining import PretrainingStage
 from acl.training.scores import CLASSIFIER, KNN, score
 from acl.training.stage import Stage
@@ -34,7 +33,6 @@ FEWEST_STEPS = 2  # that are timed, however long they take
 FIRST_PART = 64  # patches of a pass that tells how large a part can be timed
 KNN_PATCHES = 8192  # the vote among more patches is scaled
 SAVING_SECONDS = 0.3  # for writing states
-SAMPLING_SECONDS = 0.01
 
 
 def time_run(config: Config, seconds: float, folder: Path) -> RunCost:
@@ -42,7 +40,7 @@ def time_run(config: Config, seconds: float, folder: Path) -> RunCost:
     torch.optim.SGD([torch.zeros(1)])  # the first one of a process imports for a second: a worker's cost, not a run's
     stages: list[StageCost] = []
     rows = 0
-    with _OwnMemory() as memory:
+    with PeakMemory() as memory:
         started = time.perf_counter()
         course = Course(config)
         checkpoints = Checkpoints(folder, config, course.store.metadata["content_sha256"])
@@ -55,14 +53,14 @@ def time_run(config: Config, seconds: float, folder: Path) -> RunCost:
             limit = seconds / len(course.stage_names)
             stages += _time_stage(stage, limit, checkpoints)
             rows += _keep(stage, checkpoints)
-        on_gpu = course.device.type == "cuda"
+    allocated, reserved = gpu_bytes()
     kept = sum(path.stat().st_size for path in folder.glob("stage-*"))
     return RunCost(
         stages=tuple(stages),
         setup_seconds=setup_seconds,
         memory_bytes=memory.peak_bytes,
-        gpu_allocated_bytes=torch.cuda.max_memory_allocated() if on_gpu else 0,
-        gpu_reserved_bytes=torch.cuda.max_memory_reserved() if on_gpu else 0,
+        gpu_allocated_bytes=allocated,
+        gpu_reserved_bytes=reserved,
         checkpoint_bytes=max(path.stat().st_size for path in folder.glob("checkpoint*")),
         kept_bytes=kept,
         prediction_rows=rows,
@@ -81,7 +79,7 @@ def _time_stage(stage: Stage, limit: float, checkpoints: Checkpoints) -> list[St
     else:
         assert isinstance(stage, PretrainingStage)
         validation, final = _pretraining_evaluations(stage, limit / 6)
-    validation += _saving_seconds(stage, checkpoints)
+    validation += _saving_seconds(stage, checkpoints, stage.steps * step_seconds + validation)
     costs = [StageCost(stage.name, stage.epochs, stage.steps, step_seconds, validation, final)]
     if isinstance(stage, PretrainingStage) and stage.config.probe.protocol == "cached":
         costs.append(_probe(stage, limit / 6))
@@ -182,10 +180,16 @@ def _probe(stage: PretrainingStage, limit: float) -> StageCost:
     return StageCost("probe", config.epochs, steps, seconds / steps)
 
 
-def _saving_seconds(stage: Stage, checkpoints: Checkpoints) -> float:
-    """Time to write the stage's state, as after each epoch; the file stays until the run is measured."""
+def _saving_seconds(stage: Stage, checkpoints: Checkpoints, epoch_seconds: float) -> float:
+    """What an epoch waits for: a copy of the state is made, and written while the next epoch trains, which may end before it.
+
+    The written file stays until the run is measured.
+    """
     stage.best_weights = stage.copy_of_weights()
-    return _median_seconds(stage, lambda: checkpoints.save({"stage": stage.state()}, f"checkpoint-{stage.name}.pt"), SAVING_SECONDS)
+    file = f"checkpoint-{stage.name}.pt"
+    copying = _median_seconds(stage, lambda: copied({"stage": stage.state()}), SAVING_SECONDS / 2)
+    writing = _median_seconds(stage, lambda: checkpoints.save({"stage": stage.state()}, file), SAVING_SECONDS)
+    return copying + max(0.0, writing - epoch_seconds)
 
 
 def _keep(stage: Stage, checkpoints: Checkpoints) -> int:
@@ -217,27 +221,3 @@ def _now(stage: Stage) -> float:
     if stage.device.type == "cuda":
         torch.cuda.synchronize()
     return time.perf_counter()
-
-
-class _OwnMemory:
-    """Highest anonymous memory of this process, sampled: the kernel's own maximum counts pages of mapped files."""
-
-    def __init__(self) -> None:
-        self.peak_bytes = 0
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-
-    def __enter__(self) -> "_OwnMemory":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._over.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        while True:
-            resident, shared = (int(pages) for pages in Path("/proc/self/statm").read_text().split()[1:3])
-            self.peak_bytes = max(self.peak_bytes, (resident - shared) * os.sysconf("SC_PAGE_SIZE"))
-            if self._over.wait(SAMPLING_SECONDS):
-                return

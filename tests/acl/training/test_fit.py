@@ -19,7 +19,8 @@ from acl.training.splits import split_clips
 from study import record_names as names
 from toy_runs import MODES, config, without_times
 
-COMMON = {names.TRAIN_LOSS, names.TRAIN_ANGULAR_MARGIN, names.LEARNING_RATE, names.CLIPS_PER_SECOND, names.EPOCH_SECONDS}
+MEASURED = {names.CLIPS_PER_SECOND, names.EPOCH_SECONDS, names.MEMORY_GB}
+COMMON = {names.TRAIN_LOSS, names.TRAIN_ANGULAR_MARGIN, names.LEARNING_RATE, *MEASURED}
 CLASSIFIER = {names.VAL_ACCURACY, names.VAL_MACRO_ACCURACY, names.VAL_PATCH_WEIGHTED_ACCURACY}
 TEST = {names.BEST_EPOCH, names.TEST_ACCURACY, names.TEST_MACRO_ACCURACY, names.TEST_PATCH_WEIGHTED_ACCURACY}
 KNN = {names.VAL_KNN_ACCURACY, names.VAL_KNN_MACRO_ACCURACY, "val.knn_patch_weighted_accuracy"}
