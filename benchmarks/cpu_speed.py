@@ -5,7 +5,6 @@
 One thread, but where cores are compared. Both ways are called in turn; times are medians, ratios how many times faster ours is.
 """
 
-import json
 import sys
 import tempfile
 import time
@@ -18,7 +17,7 @@ from typing import Any
 import numpy as np
 import soundfile
 import torch
-from measuring import side_by_side
+from measuring import print_sections, side_by_side
 from paper_store import write_store
 from plain_reference import PlainStep, PlainViews, knn_clip_by_clip, loader, plain_log_mel, probe_through_encoder
 
@@ -30,7 +29,6 @@ from acl.data.pieces import FRONT_ENDS, log_mel
 from acl.data.synthesis import write_synthetic_corpus
 from acl.losses import AngularContrastiveLoss, MarginCrossEntropy
 from acl.models import BaselineCnn, ProjectionHead, ResNet18
-from acl.provenance import describe_hardware, describe_versions
 from acl.store import FeatureStore, prepare
 from acl.training.pretraining import PretrainingStage
 from acl.training.self_supervised import SelfSupervisedSetup
@@ -242,14 +240,9 @@ SECTIONS = {each.__name__: each for each in (extraction, cores, views, step, eva
 
 def main(names: list[str]) -> None:
     torch.set_num_threads(1)
-    print(json.dumps({"hardware": describe_hardware(), "versions": describe_versions() | {"librosa": version("librosa")}}))
-    with tempfile.TemporaryDirectory() as made:
-        folder = Path(made)
-        write_store(folder, SELF_SUPERVISED, SHARE)
-        for name in names or list(SECTIONS):
-            for row in SECTIONS[name](folder):
-                shown = {key: f"{value:.3g}" if isinstance(value, float) else value for key, value in row.items()}
-                print(f"{name}: " + ", ".join(f"{key} {value}" for key, value in shown.items()), flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        write_store(Path(folder), SELF_SUPERVISED, SHARE)
+        print_sections(SECTIONS, Path(folder), names, librosa=version("librosa"))
 
 
 if __name__ == "__main__":

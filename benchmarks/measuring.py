@@ -1,11 +1,18 @@
 """What benchmarks of training measure with."""
 
 import itertools
+import json
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import torch
+
+from acl.provenance import describe_hardware, describe_versions
+
+Section = Callable[[Path], Iterator[dict[str, Any]]]
 
 SECONDS = 3.0  # a measurement takes
 
@@ -43,6 +50,15 @@ def side_by_side(ways: dict[str, Callable[[], object]], limit: float = 2 * SECON
             way()
             taken[name].append(now() - before)
     return {name: statistics.median(each) for name, each in taken.items()}
+
+
+def print_sections(sections: Mapping[str, Section], folder: Path, names: Sequence[str], **versions: str) -> None:
+    """Print hardware, versions and the rows of the named sections, by default of all."""
+    print(json.dumps({"hardware": describe_hardware(), "versions": describe_versions() | versions}))
+    for name in names or sections:
+        for row in sections[name](folder):
+            shown = {key: f"{value:.3g}" if isinstance(value, float) else value for key, value in row.items()}
+            print(f"{name}: " + ", ".join(f"{key} {value}" for key, value in shown.items()), flush=True)
 
 
 def endless(make: Callable[[], Iterator[object]]) -> Iterator[object]:

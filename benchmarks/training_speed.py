@@ -2,30 +2,24 @@
 
     python benchmarks/paper_store.py FOLDER && PYTHONPATH=. python benchmarks/training_speed.py FOLDER [SECTION ...]
 
-Sections: limits, epoch, reference, validation, probe, packing, run, supervised; by default all. Made for a GPU; on a CPU give a
-small store, for example SHARE 0.02.
+Sections: limits, epoch, reference, validation, probe, supervised; by default all. Made for a GPU; on a CPU give a small store, for
+example SHARE 0.02. Whole trials: trial_speed.py.
 """
 
 import itertools
-import json
-import multiprocessing
 import os
-import statistics
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
-from measuring import SECONDS, endless, now, seconds_a_step
+from measuring import SECONDS, endless, now, print_sections, seconds_a_step
 from plain_reference import PlainStep, PlainViews, knn_clip_by_clip, loader
 
 from acl.config import build_config
 from acl.models import ProjectionHead, ResNet18
 from acl.patch_reader import PatchReader
-from acl.provenance import describe_hardware, describe_versions
-from acl.training import fit
 from acl.training.pretraining import PretrainingStage
 from acl.training.self_supervised import SelfSupervisedSetup
 from acl.training.supervised import SupervisedStage
@@ -161,62 +155,6 @@ def probe(root: Path) -> Iterator[dict[str, Any]]:
     yield {"variant": f"linear evaluation, {stage.config.probe.epochs} epochs", "s": now() - started}
 
 
-def _packed(root: Path, share: float, ready: Any, go: Any, answers: Any) -> None:
-    if torch.cuda.is_available():
-        torch.cuda.set_per_process_memory_fraction(share)
-    torch.set_num_threads(1)
-    stage = stage_of(root, **VARIANTS["bf16, channels_last"])
-    steps = endless(stage.train_steps)
-    for _ in range(8):
-        next(steps)
-    now()
-    ready.release()
-    go.wait()
-    taken, started = 0, now()
-    while now() - started < 2 * SECONDS:
-        for _ in range(20):
-            next(steps)
-        taken += 20
-    answers.put((taken / (now() - started) / stage.steps, torch.cuda.max_memory_reserved() if torch.cuda.is_available() else 0))
-
-
-def packing(root: Path) -> Iterator[dict[str, Any]]:
-    """Epochs a second of all of several trials that share the device."""
-    context = multiprocessing.get_context("spawn")
-    for count in (1, 2, 4, 8) if torch.cuda.is_available() else (1, 2):
-        ready, go, answers = context.Semaphore(0), context.Event(), context.Queue()
-        trials = [context.Process(target=_packed, args=(root, 1 / count, ready, go, answers)) for _ in range(count)]
-        for trial in trials:
-            trial.start()
-        for _ in trials:
-            ready.acquire()
-        go.set()
-        rates, memory = zip(*(answers.get() for _ in trials), strict=True)
-        for trial in trials:
-            trial.join()
-        yield {"trials": count, "epochs/s of all": sum(rates), "GiB each": max(memory) / 2**30}
-
-
-def run(root: Path) -> Iterator[dict[str, Any]]:
-    """Whole epochs of `fit`: training, validation, checkpoint."""
-    config = build_config(settings(root, **VARIANTS["bf16, channels_last"], **{"optim.epochs": 16}))
-    with tempfile.TemporaryDirectory() as folder:
-        started = now()
-        results = fit(config, Path(folder))
-        durations, inside = [], []
-        for result in results:
-            durations.append(now() - started)
-            inside.append(result.metrics["train.epoch_seconds"])
-            started = now()
-    seconds = statistics.median(durations[3:-1])
-    yield {
-        "variant": "fit",
-        "epoch s": seconds,
-        "of it training and validation": statistics.median(inside[3:-1]),
-        "500 epochs s": 500 * seconds + durations[0] + durations[-1],
-    }
-
-
 def supervised(root: Path) -> Iterator[dict[str, Any]]:
     """Training and validation of the supervised recipe on all training clips."""
     for (name, compute), capture in itertools.product(VARIANTS.items(), (False, True)):
@@ -235,16 +173,7 @@ def supervised(root: Path) -> Iterator[dict[str, Any]]:
         }
 
 
-SECTIONS = {each.__name__: each for each in (limits, epoch, reference, validation, probe, packing, run, supervised)}
-
-
-def main(root: Path, names: list[str]) -> None:
-    print(json.dumps({"hardware": describe_hardware(), "versions": describe_versions()}))
-    for name in names or list(SECTIONS):
-        for row in SECTIONS[name](root):
-            shown = {key: f"{value:.3g}" if isinstance(value, float) else value for key, value in row.items()}
-            print(f"{name}: " + ", ".join(f"{key} {value}" for key, value in shown.items()), flush=True)
-
+SECTIONS = {each.__name__: each for each in (limits, epoch, reference, validation, probe, supervised)}
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2:])
+    print_sections(SECTIONS, Path(sys.argv[1]), sys.argv[2:])

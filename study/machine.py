@@ -42,7 +42,7 @@ class Machine:
         """Factor by which trials on GPUs slow each other: least (they share cores only), and most (they share a GPU at no gain).
 
         Trials on CPUs are measured beside each other, and have none. On a GPU the most is to be expected: on an H200 two trials
-        of the recipe's size together got as many epochs done as one alone (benchmarks/training_speed.py packing, see LOG.md).
+        of the recipe's size together got as many epochs done as one alone (benchmarks/trial_speed.py packing, see LOG.md).
         """
         if not resources.gpus:
             return 1.0, 1.0

@@ -20,6 +20,8 @@ os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
 os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
 os.environ.setdefault("TUNE_DISABLE_STRICT_METRIC_CHECKING", "1")  # probe accuracies come with the last epoch only
 os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "86400")  # the journal is what a sweep is resumed from
+# As many workers as there is room for start together; by itself Ray starts them one by one. study.trials says how many wait.
+os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", "10000")
 os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")  # study.interruption has its own
 os.environ.setdefault("TUNE_FORCE_TRIAL_CLEANUP_S", "10")  # a worker that does not end its epoch soon is ended
 

@@ -1,7 +1,6 @@
 """Ray's schedulers for a sweep, and how they learn what trials of earlier launches have shown."""
 
 import math
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,6 @@ from study.sweep import Sweep
 from study.trial import RUNG_EPOCH
 
 _STATUS = {TrialScheduler.PAUSE: Trial.PAUSED, TrialScheduler.STOP: Trial.TERMINATED}
-_MAX_PENDING = "TUNE_MAX_PENDING_TRIALS_PG"
 
 
 def build_scheduler(sweep: Sweep, folder: Path, change: Change) -> TrialScheduler:
@@ -38,8 +36,6 @@ def build_scheduler(sweep: Sweep, folder: Path, change: Change) -> TrialSchedule
     """
     scheduler, epochs = sweep.scheduler, first_stage_epochs(sweep)
     common: dict[str, Any] = {"time_attr": RUNG_EPOCH, "metric": sweep.objectives[0], "mode": "max"}
-    # HyperBand fills its brackets with trials before any of them may go on; the others take trials as there is room.
-    os.environ[_MAX_PENDING] = str(sweep.runs) if isinstance(scheduler, Hyperband | Pbt) else "1"
     if isinstance(scheduler, Asha):
         grace = max(1, math.floor(scheduler.grace * epochs))
         return AsyncHyperBandScheduler(**common, max_t=epochs, grace_period=grace, reduction_factor=scheduler.reduction_factor)
@@ -50,6 +46,11 @@ def build_scheduler(sweep: Sweep, folder: Path, change: Change) -> TrialSchedule
     if isinstance(scheduler, Pbt):
         return Population(sweep, scheduler, folder, change, **common)
     return FIFOScheduler()
+
+
+def takes_all_trials(sweep: Sweep) -> bool:
+    """Whether the scheduler needs all trials before any may go on: HyperBand fills its brackets, a population is bred together."""
+    return isinstance(sweep.scheduler, Hyperband | Pbt)
 
 
 def replay(scheduler: TrialScheduler, journal: Journal, live: dict[str, Trial]) -> list[str]:

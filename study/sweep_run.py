@@ -20,11 +20,12 @@ from study.home import state_folder
 from study.interruption import Interruption
 from study.journal import Event, Journal, TrialState
 from study.lengths import longest_epochs
+from study.machine import Machine
 from study.population import copy_each
 from study.progress import ProgressLine
 from study.ray_session import ray_is_gone
 from study.resources import Resources
-from study.schedulers import build_scheduler
+from study.schedulers import build_scheduler, takes_all_trials
 from study.searcher import Search
 from study.sweep import Sweep
 from study.trial import run_trial
@@ -118,13 +119,14 @@ def _pass(
         copy_each=copy_each(sweep),
     )
     scheduler = build_scheduler(sweep, folder, keeper.change)
+    at_once = sweep.runs if takes_all_trials(sweep) else _at_once(resources)
     shutil.rmtree(ray_folder(folder), ignore_errors=True)
     try:
         tune.run(
             trainable,
             name=ray_folder(folder).name,
             storage_path=str(folder),
-            search_alg=SweepTrials(sweep, keeper, resources, left, next_point, scheduler),
+            search_alg=SweepTrials(sweep, keeper, resources, left, next_point, scheduler, at_once),
             scheduler=scheduler,
             stop=_UntilInterrupted(interruption),
             callbacks=[keeper],
@@ -143,6 +145,16 @@ def _alone(resources: Resources) -> Resources:
     if resources.gpus:
         return Resources(cpus=resources.cpus, gpus=math.ceil(resources.gpus))
     return Resources(cpus=max(node["Resources"].get("CPU", 1) for node in ray.nodes() if node["Alive"]), gpus=0)
+
+
+def _at_once(resources: Resources) -> int:
+    """Trials that the machines of the session have room for."""
+    count = 0
+    for node in ray.nodes():
+        if node["Alive"]:
+            cores, gpus = (int(node["Resources"].get(kind, 0)) for kind in ("CPU", "GPU"))
+            count += Machine(cores, memory_bytes=0, gpus=gpus, gpu_memory_bytes=0).trials_at_once(resources)
+    return count
 
 
 class _UntilInterrupted(Stopper):

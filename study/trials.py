@@ -42,6 +42,8 @@ class SweepTrials(SearchAlgorithm):
         left: trials that go on.
         next_point: a new trial's number and point; None where there shall be no new ones.
         scheduler: is shown what the journal has.
+        at_once: trials that have room at the same time. As many are given to Ray, and one more that waits for the first worker that
+            is free; a search chooses later ones when more is known. Where there is more room after all, one by one is given.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class SweepTrials(SearchAlgorithm):
         left: list[TrialState],
         next_point: NextPoint | None,
         scheduler: TrialScheduler,
+        at_once: int,
     ) -> None:
         self._sweep = sweep
         self._keeper = keeper
@@ -59,6 +62,8 @@ class SweepTrials(SearchAlgorithm):
         self._scheduler = scheduler
         self._left = left
         self._next_point = next_point
+        self._at_once = at_once
+        self._given: list[Trial] = []  # and not over
         self._finished = False
         self._queue: list[Trial] = []
         self._experiment: Experiment | None = None
@@ -77,9 +82,19 @@ class SweepTrials(SearchAlgorithm):
         return self._sweep.runs
 
     def next_trial(self) -> Trial | None:
-        """The next trial for Ray's queue."""
-        if self._finished:
+        """The next trial for Ray's queue; None also while enough are under way."""
+        self._given = [trial for trial in self._given if not trial.is_finished()]
+        waiting = any(trial.status == Trial.PENDING for trial in self._given)
+        if self._finished or (waiting and len(self._given) > self._at_once):
             return None
+        trial = self._next_trial()
+        if trial is None:
+            self._finished = True
+        else:
+            self._given.append(trial)
+        return trial
+
+    def _next_trial(self) -> Trial | None:
         if self._queue:
             trial = self._queue.pop(0)
             state = self._keeper.journal.trials[trial.trial_id]
@@ -87,7 +102,6 @@ class SweepTrials(SearchAlgorithm):
             return trial
         new = self._next_point() if self._next_point is not None else None
         if new is None:
-            self._finished = True
             return None
         number, point = new
         name = self._sweep.trial_name(number)

@@ -31,10 +31,15 @@ class PeakMemory:
 
     def _watch(self) -> None:
         while True:
-            resident, shared = (int(pages) for pages in Path("/proc/self/statm").read_text().split()[1:3])
-            self.peak_bytes = max(self.peak_bytes, (resident - shared) * os.sysconf("SC_PAGE_SIZE"))
+            self.peak_bytes = max(self.peak_bytes, own_bytes())
             if self._over.wait(SAMPLING_SECONDS):
                 return
+
+
+def own_bytes() -> int:
+    """Anonymous memory of this process."""
+    resident, shared = (int(pages) for pages in Path("/proc/self/statm").read_text().split()[1:3])
+    return (resident - shared) * os.sysconf("SC_PAGE_SIZE")
 
 
 def gpu_bytes() -> tuple[int, int]:

@@ -53,6 +53,16 @@ def test_mix_back_keeps_the_energy_whatever_the_background() -> None:
     torch.testing.assert_close(mixed[2] - back[2], (mixed[2] - back[2])[0, 0].expand(101, 96))
 
 
+def test_augmentations_leave_their_inputs_alone() -> None:
+    front, back = log_mels(4), log_mels(4, seed=1)
+    before = front.clone(), back.clone()
+    mix_back(front, back, 0.03)
+    resized_crop(front, *random_crop_boxes(4, 0.8, generator()))
+    gaussian_noise(front, 0.01, generator())
+    assert torch.equal(front, before[0])
+    assert torch.equal(back, before[1])
+
+
 def test_mix_back_of_a_batch_is_mix_back_of_each() -> None:
     front, back, weight = log_mels(4), log_mels(4, seed=1), torch.tensor([0.0, 0.01, 0.3, 1.0])
     each = torch.stack([mix_back(front[i], back[i], float(weight[i])) for i in range(4)])

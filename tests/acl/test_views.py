@@ -53,6 +53,21 @@ def test_patches_come_from_their_own_clip_at_every_possible_start(store: Feature
     assert chisquare(np.bincount(hits, minlength=len(windows))).pvalue > 1e-3
 
 
+@pytest.mark.parametrize("batch_size", [7, 50, 128])
+def test_each_view_of_a_batch_is_of_its_own_clip_however_many_are_made_at_a_time(store: FeatureStore, batch_size: int) -> None:
+    clips = store.select("noisy")
+    order = torch.arange(len(clips)).repeat(2).flip(0)
+    batches = list(ViewMaker(store, clips, PLAIN, CPU).pairs(order, batch_size, torch.Generator(), torch.Generator()))
+    assert [len(first) for first, _ in batches] == [len(part) for part in order.split(batch_size)]
+    for views in map(torch.cat, zip(*batches, strict=True)):
+        for position, view in zip(order.tolist(), views, strict=True):
+            own = store.start_frame[clips[position]]
+            windows = np.lib.stride_tricks.sliding_window_view(
+                store.frames[own : own + store.frame_count[clips[position]]], 101, axis=0
+            )
+            assert np.abs(windows.transpose(0, 2, 1) - view.numpy()).max((1, 2)).min() < 1e-5
+
+
 def test_backgrounds_are_two_different_other_clips_drawn_uniformly(store: FeatureStore) -> None:
     maker = ViewMaker(store, store.select("noisy")[:5], PLAIN, CPU)
     clip = torch.full((6000,), 2)
