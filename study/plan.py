@@ -16,9 +16,10 @@ from study.machine import Machine
 from study.selection import SUBSET
 from study.spec import Study, StudyError, Sweep
 
-# Seconds that train nothing, as benchmarks/plan_accuracy.py --run has seen them, see LOG.md.
-LAUNCH_SECONDS = 18.0  # each launch: Ray and MLflow start and end, the winners' models are logged
-WORKER_SECONDS = (4.0, 3.0)  # each sweep: its first worker starts and imports; each further one, after it
+# What trains nothing takes as long as the machine makes it: measured in starts of a process that imports what a run needs, as
+# benchmarks/plan_accuracy.py --run has seen them, see LOG.md.
+LAUNCH_STARTS = 4.0  # each launch: Ray and MLflow start and end, the winners' models are logged
+WORKER_STARTS = 1.6  # each sweep: its workers start together, and import Ray Tune besides
 TRIAL_SECONDS = 0.3  # each trial of a worker that has run one before
 PREDICTION_BYTES = (60, 11)  # of a row of predictions.csv, and of each class in it
 RECORD_BYTES = (150_000, 4_000)  # of a trial in MLflow, and of each of its epochs
@@ -54,6 +55,11 @@ class SweepPlan:
     kinds: tuple[Kind, ...]
     at_once: int
     crowding: tuple[float, float]
+
+    @property
+    def start_seconds(self) -> float:
+        """Until a fresh process has imported everything, where as many start as trials run at once."""
+        return max((kind.cost.start_seconds for kind in self.kinds), default=0.0)
 
     @property
     def trials(self) -> int:
@@ -107,7 +113,7 @@ class SweepPlan:
 
     def _makespan(self, seconds: Callable[["SweepPlan", Kind], float]) -> float:
         """Hours until the last trial ends, each started as soon as one ends, in their order."""
-        ends = [WORKER_SECONDS[0] + WORKER_SECONDS[1] * worker for worker in range(self.at_once)]
+        ends = [WORKER_STARTS * self.start_seconds] * self.at_once
         for kind in self.kinds:
             for _ in range(round(kind.trials)):
                 heapq.heapreplace(ends, ends[0] + seconds(self, kind))
@@ -127,7 +133,8 @@ class StudyPlan:
     @property
     def hours(self) -> tuple[float, float, float]:
         """Shortest, expected and longest, as of a sweep."""
-        first, second, third = (sum(sweep.hours[course] for sweep in self.sweeps) + LAUNCH_SECONDS / 3600 for course in range(3))
+        launch = LAUNCH_STARTS * max((sweep.start_seconds for sweep in self.sweeps), default=0.0) / 3600
+        first, second, third = (launch + sum(sweep.hours[course] for sweep in self.sweeps) for course in range(3))
         return first, second, third
 
     @property

@@ -3,8 +3,9 @@
 import multiprocessing
 import os
 import tempfile
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,7 @@ class RunCost:
 
     Attributes:
         stages: in their order.
+        start_seconds: of the process, until it has imported everything: what a worker takes before its first run.
         setup_seconds: before the first epoch: opening the features, their moments, models.
         memory_bytes: most that the process had of its own; pages of the feature store, which processes share, are not counted.
         gpu_allocated_bytes: most that tensors took on the GPU; 0 on a CPU.
@@ -77,6 +79,7 @@ class RunCost:
     """
 
     stages: tuple[StageCost, ...]
+    start_seconds: float
     setup_seconds: float
     memory_bytes: int
     gpu_allocated_bytes: int
@@ -136,7 +139,8 @@ def measure_run(
             place.mkdir()
             # The others go on until the first has its answer.
             answer_to, limit = (sender, seconds) if number == 0 else (nobody, _BESIDE * seconds)
-            processes.append(context.Process(target=_send_cost, args=(answer_to, dict(settings), cores, sees_gpu, limit, place)))
+            arguments = (answer_to, dict(settings), cores, sees_gpu, limit, place, time.time())
+            processes.append(context.Process(target=_send_cost, args=arguments))
             processes[-1].start()
         sender.close()  # the child has its own: if that ends without an answer, so does the pipe
         try:
@@ -155,7 +159,9 @@ def measure_run(
     raise answer
 
 
-def _send_cost(sender: Connection, settings: dict[str, Any], cores: float, sees_gpu: bool, seconds: float, written: Path) -> None:
+def _send_cost(
+    sender: Connection, settings: dict[str, Any], cores: float, sees_gpu: bool, seconds: float, written: Path, begun: float
+) -> None:
     """Runs in the process of its own, before anything asks for a GPU."""
     from acl.training.timing import time_run
 
@@ -164,9 +170,11 @@ def _send_cost(sender: Connection, settings: dict[str, Any], cores: float, sees_
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
     if "OMP_NUM_THREADS" not in os.environ:  # as Ray does for a trial
         torch.set_num_threads(max(1, int(cores)))
+    torch.optim.SGD([torch.zeros(1)])  # the first optimiser of a process imports for seconds
+    start_seconds = time.time() - begun
     try:
         config = build_config(settings)
-        sender.send(time_run(config, seconds, written))
+        sender.send(replace(time_run(config, seconds, written), start_seconds=start_seconds))
     except torch.OutOfMemoryError:
         remedy = "lower optim.batch_size or model.width, or set compute.precision to bf16"
         sender.send(CostError(f"a run with batches of {config.optim.batch_size} does not fit the memory of this GPU; {remedy}"))

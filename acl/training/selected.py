@@ -8,7 +8,7 @@ from acl.training.checkpoint import CHECKPOINT_FILE, CheckpointError, read_file,
 from acl.training.pretraining import ENCODER_PREFIX, PROBE_PREFIX
 from acl.training.self_supervised import SelfSupervisedSetup
 from acl.training.stage import Weights, weights_of
-from acl.training.supervised import SupervisedStage
+from acl.training.supervised import SupervisedSetup
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def selected_weights(folder: Path) -> SelectedWeights:
     )
 
 
-def learned_from(selected: SelectedWeights) -> SupervisedStage | SelfSupervisedSetup:
+def learned_from(selected: SelectedWeights) -> SupervisedSetup | SelfSupervisedSetup:
     """The corpus as the run used it: its `store`, `splits`, and `standardise`, the normalisation of the patches; on the CPU.
 
     Raises:
@@ -82,7 +82,7 @@ def learned_from(selected: SelectedWeights) -> SupervisedStage | SelfSupervisedS
     """
     compute = selected.config.compute.model_copy(update={"device": "cpu", "threads": 0})
     config = selected.config.model_copy(update={"compute": compute})
-    data = SupervisedStage(config) if isinstance(config, SupervisedConfig) else SelfSupervisedSetup(config)
+    data = SupervisedSetup(config) if isinstance(config, SupervisedConfig) else SelfSupervisedSetup(config)
     if data.store.metadata["content_sha256"] != selected.features_sha256:
         raise CheckpointError(f"{config.data.root} no longer holds the features that the run learned from; restore that corpus")
     return data

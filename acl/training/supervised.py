@@ -29,6 +29,27 @@ from acl.training_step import TrainingStep
 _EVALUATED_AT_ONCE = {"cpu": 8}
 
 
+class SupervisedSetup:
+    """Features of a corpus as a supervised run uses them.
+
+    Args:
+        config: of the run.
+
+    Raises:
+        StoreError: the corpus has no complete feature store.
+        SplitError: it is too small.
+        DeviceError: the configured device is missing.
+    """
+
+    def __init__(self, config: SupervisedConfig) -> None:
+        self.device = choose_device(config.compute)
+        self.store = FeatureStore.open(Path(config.data.root), config.mode)
+        self.splits = split_clips(self.store, config.data)
+        self.train = tabulate_patches(self.store, self.splits.train, training_patch_starts, SUPERVISED)
+        self.val = tabulate_patches(self.store, self.splits.val, training_patch_starts, SUPERVISED)
+        self.standardise = standardise_bands(self.store, self.train, PATCH_FRAMES[SUPERVISED]).to(self.device)
+
+
 class SupervisedStage(Stage):
     """Supervised training in progress."""
 
@@ -39,13 +60,10 @@ class SupervisedStage(Stage):
     def __init__(self, config: SupervisedConfig) -> None:
         super().__init__()
         self.config = config
-        self.device = choose_device(config.compute)
-        self.store = FeatureStore.open(Path(config.data.root), config.mode)
-        self.splits = split_clips(self.store, config.data)
-        self.train = tabulate_patches(self.store, self.splits.train, training_patch_starts, SUPERVISED)
-        self.val = tabulate_patches(self.store, self.splits.val, training_patch_starts, SUPERVISED)
+        self.setup = setup = SupervisedSetup(config)
+        self.store, self.splits, self.device = setup.store, setup.splits, setup.device
+        self.train, self.val, self.standardise = setup.train, setup.val, setup.standardise
         self.reader = PatchReader(self.store, PATCH_FRAMES[SUPERVISED], self.device)
-        self.standardise = standardise_bands(self.store, self.train, PATCH_FRAMES[SUPERVISED]).to(self.device)
         model = BaselineCnn(len(self.store.classes), config.model.dropout, generator=stream(config.seed, "weights"))
         self.model = place_model(model, self.device, config.compute)
         self.loss = MarginCrossEntropy(config.loss.alpha, config.loss.margin, config.loss.angular_scale)

@@ -37,7 +37,6 @@ SAVING_SECONDS = 0.3  # for writing states
 
 def time_run(config: Config, seconds: float, folder: Path) -> RunCost:
     """Cost of a run in this process; `folder` is where states are written."""
-    torch.optim.SGD([torch.zeros(1)])  # the first one of a process imports for a second: a worker's cost, not a run's
     stages: list[StageCost] = []
     rows = 0
     with PeakMemory() as memory:
@@ -57,6 +56,7 @@ def time_run(config: Config, seconds: float, folder: Path) -> RunCost:
     kept = sum(path.stat().st_size for path in folder.glob("stage-*"))
     return RunCost(
         stages=tuple(stages),
+        start_seconds=0.0,  # whoever started the process knows
         setup_seconds=setup_seconds,
         memory_bytes=memory.peak_bytes,
         gpu_allocated_bytes=allocated,

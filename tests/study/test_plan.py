@@ -14,7 +14,7 @@ from acl.training.cost import RunCost, StageCost
 from study import cli, kinds
 from study.kinds import kinds_of
 from study.machine import Machine
-from study.plan import LAUNCH_SECONDS, TRIAL_SECONDS, WORKER_SECONDS, Kind, StudyPlan, SweepPlan
+from study.plan import LAUNCH_STARTS, TRIAL_SECONDS, WORKER_STARTS, Kind, StudyPlan, SweepPlan
 from study.plan_lines import plan_lines, refusal
 from study.resources import Resources
 from study.runnable import check_runnable
@@ -24,7 +24,7 @@ from study.study_files import read_study, resolve_study
 GIB = 2**30
 MACHINE = Machine(cores=16, memory_bytes=128 * GIB, gpus=2, gpu_memory_bytes=80 * GIB)
 # 100 epochs of 36 s, and 400 s of final figures: 4000 s a trial, and as many MB on the disk as one wants to think.
-COST = RunCost((StageCost("pretraining", 100, 10, 3.0, 6.0, 400.0),), 0.0, GIB, 0, 0, 10**8, 10**7, 2000, 20, 1772, 947)
+COST = RunCost((StageCost("pretraining", 100, 10, 3.0, 6.0, 400.0),), 5.0, 0.0, GIB, 0, 0, 10**8, 10**7, 2000, 20, 1772, 947)
 
 
 def study(**sweep: Any) -> Study:
@@ -51,7 +51,7 @@ def test_a_shipped_grid_has_a_kind_for_each_subset_and_alphas_cost_the_same() ->
 
 def test_hours_are_those_of_the_trials_one_after_the_other_on_each_place() -> None:
     of = planned(study(), at_once=3)
-    seconds = 4 * (4000 + TRIAL_SECONDS) + WORKER_SECONDS[0] + LAUNCH_SECONDS  # ten trials on three places: four on the first
+    seconds = 4 * (4000 + TRIAL_SECONDS) + 5 * (WORKER_STARTS + LAUNCH_STARTS)  # ten trials on three places: four on the first
     assert [hours * 3600 for hours in of.hours] == pytest.approx([seconds] * 3)
 
 
@@ -61,7 +61,7 @@ def test_early_stopping_gives_a_range_from_the_grace_period_to_all_epochs() -> N
     )
     # Rungs at 10, 30 and 90 epochs of 36 s; one in three goes on at each: of 9 trials 6, 2, 2/3 and 1/3 end at them and at the end.
     expected = 6 * 360 + 2 * 1080 + 2 / 3 * 3240 + 1 / 3 * 4000 + 9 * TRIAL_SECONDS
-    overhead = WORKER_SECONDS[0] + LAUNCH_SECONDS
+    overhead = 5 * (WORKER_STARTS + LAUNCH_STARTS)
     assert [hours * 3600 - overhead for hours in of.hours] == pytest.approx(
         [9 * (360 + TRIAL_SECONDS), expected, 9 * (4000 + TRIAL_SECONDS)]
     )
