@@ -4,7 +4,7 @@
 
 For a trial of each sweep of a small study of both modes under the mini profile: the seconds that the plan extrapolates, and those
 of `fit`, each in a process of its own with one thread. They are seconds of the processor, so that other work on the machine counts
-less. With --run the study is planned and run instead, as a user would, in the folder HOME, which must not hold a study of that name,
+less. With --run the study is planned and run instead, as a user would, in the folder HOME, which must not hold one of that name,
 and compared on the wall clock: this says something on a machine that does nothing else.
 """
 

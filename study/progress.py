@@ -1,6 +1,7 @@
 """The line that shows how far a sweep is."""
 
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -14,6 +15,7 @@ from study.journal import Event, Journal
 from study.objectives import value_text
 from study.sweep import Sweep
 
+_SHOWN_EACH_SECONDS = 0.2
 _OUTCOMES = (names.FINISHED, names.STOPPED, names.FAILED)
 
 
@@ -35,6 +37,7 @@ class ProgressLine:
             TextColumn("{task.fields[state]}", table_column=Column(no_wrap=False)),  # what a narrow terminal wraps
             console=Console(file=sys.stderr),
         )
+        self._last_shown = 0.0
         self._task = self._bar.add_task(sweep.name, total=sweep.runs * epochs, completed=sum(self._done.values()), state="")
 
     @contextmanager
@@ -43,6 +46,7 @@ class ProgressLine:
         self._show()
         with self._bar:
             yield
+            self._show()
 
     def take(self, event: Event) -> None:
         """Show what an event of the sweep changes."""
@@ -59,7 +63,8 @@ class ProgressLine:
                 self.say(f"{trial} failed: {event['reason']}")
             elif not self._bar.console.is_terminal:
                 self.say(f"{trial} {event['outcome']} ({len(self._journal.outcomes())} of {self._sweep.runs})")
-        self._show()
+        if time.monotonic() - self._last_shown > _SHOWN_EACH_SECONDS:  # of a thousand trials it takes a millisecond or two
+            self._show()
 
     def say(self, line: str) -> None:
         """A line above the bar."""
@@ -69,6 +74,7 @@ class ProgressLine:
         self._done[trial] = epochs
 
     def _show(self) -> None:
+        self._last_shown = time.monotonic()
         ended = self._journal.outcomes()
         counts = [f"{ended.count(outcome)} {outcome}" for outcome in _OUTCOMES if outcome in ended]
         objective = self._sweep.objectives[0]

@@ -14,11 +14,13 @@ import pytest
 import ray
 import yaml
 
+from acl.data.parallel import available_cores
 from acl.store import FeatureStore
 from analysis.runs import load_trials
 from command_line import SMOKE, acl_study, call, epochs_logged, runs, store
 from empty_store import with_store
 from study import record_names as names
+from whole import journals
 
 pytestmark = pytest.mark.slow
 
@@ -103,6 +105,18 @@ def test_optuna_sampled_alpha_margin_and_temperature_within_the_space(finished_h
     assert sampled["loss.alpha"].between(0.1, 0.9).all()
     assert sampled["loss.temperature"].between(0.05, 1.0).all()
     assert sampled["loss.margin"].nunique() == 3
+
+
+def test_no_more_trials_are_begun_than_have_room_and_one_that_waits(finished_home: Path) -> None:
+    for events in journals(finished_home, "smoke").values():
+        under_way, most = set(), 0
+        for event in events:
+            if event["event"] == "trial":
+                under_way.add(event["trial"])
+            elif event["event"] == "end":
+                under_way.discard(event["trial"])
+            most = max(most, len(under_way))
+        assert 1 <= most <= available_cores() // 2 + 1
 
 
 def test_the_scheduler_stops_trials_in_pre_training_only(finished_home: Path) -> None:

@@ -7,11 +7,13 @@ import pytest
 import ray
 import yaml
 
+from acl.data.parallel import available_cores
 from command_line import SMOKE, call, runs
 from empty_store import with_store
 from study import record_names as names
 from study.home import Home
 from toy_study import end_study, study_of
+from whole import journals
 
 pytestmark = pytest.mark.slow
 
@@ -39,6 +41,9 @@ def test_a_failing_trial_is_reported_and_the_others_finish_in_a_store_of_its_own
     err = capfd.readouterr().err
     assert "lower optim.lr" in err
     assert "Traceback" not in err
+    if available_cores() > 1:  # workers start together
+        (events,) = journals(home, "half").values()
+        assert [event["event"] for event in events[:3]] == ["launch", "trial", "trial"]
     trials = [run for run in runs(deleted.root, names.KIND_TRIAL) if run.data.tags["mlflow.parentRunId"] != old.info.run_id]
     outcomes = {trial.data.tags[names.OUTCOME]: trial for trial in trials}
     assert set(outcomes) == {names.FINISHED, names.FAILED}
