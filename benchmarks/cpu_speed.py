@@ -79,6 +79,8 @@ def extraction(folder: Path) -> Iterator[dict[str, Any]]:
 def _extracting(task: tuple[list[Clip], Mode, float]) -> float:
     """Clips a second of this process, once it and those beside it are warm; for a worker."""
     clips, front_end, begin = task
+    if not clips:
+        return 0.0
     torch.set_num_threads(1)
     front, done = log_mel(front_end), 0
     front(*read_samples(clips[0]))
@@ -95,13 +97,21 @@ def cores(folder: Path) -> Iterator[dict[str, Any]]:
     """How much more all cores extract than one: 1 is as many times as there are cores."""
     clips, count = _noise(folder), available_cores()
     for front_end in FRONT_ENDS:
-        alone, together = [], []
-        for _ in range(3):
-            alone.append(_extracting((clips, front_end, 0)))
-            tasks = [(clips, front_end, time.time() + 15)] * count
-            together.append(sum(each_result(_extracting, tasks, count)))
-        efficiency = float(np.median(together) / np.median(alone) / count)
+        together, alone = (
+            # Two workers at least: a single one would be this process, whose memory is handled otherwise.
+            np.median([sum(rates) for rates in _rates(clips, front_end, workers, max(2, workers))])
+            for workers in (count, 1)
+        )
+        efficiency = float(together / alone / count)
         yield {"front end": front_end, "cores": count, "scaling": efficiency}
+
+
+def _rates(clips: list[Clip], front_end: Mode, busy: int, workers: int) -> Iterator[list[float]]:
+    """Clips a second of each busy worker, three times."""
+    for _ in range(3):
+        begin = time.time() + 12
+        tasks = [(clips if number < busy else [], front_end, begin) for number in range(workers)]
+        yield list(each_result(_extracting, tasks, workers))
 
 
 def views(folder: Path) -> Iterator[dict[str, Any]]:

@@ -14,9 +14,6 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "1")  # a trial that asks for no GPU sees none
 os.environ.setdefault("RAY_CHDIR_TO_TRIAL_DIR", "0")
 os.environ.setdefault("RAY_prestart_worker_first_driver", "0")  # one idle process a core: trials get processes of their own
-# Each trial of a worker has a thread of its own, and with it a heap of its own that keeps what the trial before it has freed: a
-# worker would grow by 0.1 GB a trial.
-os.environ.setdefault("MALLOC_ARENA_MAX", "2")
 # The banner of Ray's newer output cannot be turned off; progress is shown by our own callback.
 os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
 # Records go to MLflow; Ray's CSV and JSON copies of them cost a second a trial.
