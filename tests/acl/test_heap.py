@@ -5,28 +5,30 @@ import sys
 
 import pytest
 
-# Each thread holds 40 MB in small pieces, frees them, and ends.
+# Each thread holds 40 MB in small pieces and frees all but the last one. It is still there when the next one begins, which cannot
+# have its heap.
 THREADS = """
 import sys, threading
 import numpy as np
 from acl.heap import keep_freed_memory
 from acl.training.memory import own_bytes
-if sys.argv[1] == "kept":
-    keep_freed_memory()
-waiting = []
-def trial():
-    pieces = [np.ones(2_000) for _ in range(2_500)]
-    del pieces
-    over.wait()  # a thread that is still there, so that the next one cannot have its heap
 over = threading.Event()
-sizes = []
-for _ in range(6):
-    thread = threading.Thread(target=trial, daemon=True)
-    thread.start()
-    thread.join(1)
+sizes, left = [], []
+def trial():
+    if sys.argv[1] == "kept":
+        keep_freed_memory()
+    pieces = [np.ones(2_000) for _ in range(2_500)]
+    left.append(np.ones(2_000))
     sizes.append(own_bytes())
-print(sizes[0], sizes[-1])
+    del pieces
+    done.set()
+    over.wait()
+for _ in range(6):
+    done = threading.Event()
+    threading.Thread(target=trial, daemon=True).start()
+    done.wait()
 over.set()
+print(sizes[0], sizes[-1])
 """
 
 
