@@ -24,16 +24,17 @@ RESAMPLING: dict[str, Any] = {
 
 _BLOCK = 1 << 14  # samples of one FFT; four of them stay in a core's cache
 _BLOCKS_AT_ONCE = 4
+_LARGEST_FACTOR = 16  # whose filter is much shorter than a block
 
 
 def resample(samples: np.ndarray, rate: int, new_rate: int) -> np.ndarray:
     """Waveform `[n]`, float64, at `new_rate` Hz, ceil(n * new_rate / rate) samples.
 
-    From a multiple of the new rate (44.1 to 22.05 kHz) the filter is applied by FFTs of blocks that overlap (overlap-save), in
+    From a small multiple of the new rate (44.1 to 22.05 kHz) the filter is applied by FFTs of blocks that overlap (overlap-save), in
     float64. Other rates go through torchaudio's convolution, in float32: in float64 it takes a path that is 60 times slower and
     needs gigabytes for a clip of 30 s. That rounding, 1e-5 of the peak from 48 kHz, moves log-mels by less than 1e-3.
     """
-    if rate % new_rate == 0:
+    if rate % new_rate == 0 and rate // new_rate <= _LARGEST_FACTOR:
         return _decimated(samples, rate // new_rate)
     converted = torchaudio.functional.resample(torch.from_numpy(samples).float(), rate, new_rate, **RESAMPLING)
     return np.asarray(converted.double())
