@@ -30,7 +30,7 @@ _LARGEST_FACTOR = 16  # whose filter is much shorter than a block
 def resample(samples: np.ndarray, rate: int, new_rate: int) -> np.ndarray:
     """Waveform `[n]`, float64, at `new_rate` Hz, ceil(n * new_rate / rate) samples.
 
-    From a small multiple of the new rate (44.1 to 22.05 kHz) the filter is applied by FFTs of blocks that overlap (overlap-save), in
+    From a small multiple of the new rate (44.1 to 22.05 kHz) the filter is applied by FFTs of overlapping blocks (overlap-save), in
     float64. Other rates go through torchaudio's convolution, in float32: in float64 it takes a path that is 60 times slower and
     needs gigabytes for a clip of 30 s. That rounding, 1e-5 of the peak from 48 kHz, moves log-mels by less than 1e-3.
     """
