@@ -22,6 +22,7 @@ test-fast: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed-bench
 	PYTHONPATH=. $(BIN)/python benchmarks/cpu_speed.py
+	PYTHONPATH=. $(BIN)/python benchmarks/loss_speed.py
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check acl study analysis tests benchmarks
