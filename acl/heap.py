@@ -1,4 +1,4 @@
-"""How the C library handles the memory that large arrays free."""
+"""How the C library handles the memory that large arrays free. Only glibc has these calls; elsewhere nothing changes."""
 
 import ctypes
 
@@ -10,12 +10,20 @@ _KEPT_BYTES = 1 << 30
 def keep_freed_memory() -> None:
     """Let this process use again what it frees from now on, up to 1 GiB, instead of asking the system for new pages each time.
 
-    Clearing new pages takes a tenth of a training step on a CPU, and processes that do so beside each other wait for each other.
-    What was freed before goes back: a worker's trials have a thread each, and with it a heap of their own, so that what one has
-    freed is no use to the next, 0.1 GB a trial. Only glibc knows these settings; elsewhere nothing changes.
+    Processes that have pages cleared beside each other wait for each other.
     """
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):
-        libc.malloc_trim(0)
         libc.mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
         libc.mallopt(_M_MMAP_THRESHOLD, _KEPT_BYTES)
+
+
+def give_back_freed_memory() -> None:
+    """Give what was freed back to the system.
+
+    A worker's trials have a thread each, and with it a heap of their own, so that what one has freed is no use to the next, which
+    made workers grow by 0.1 GB a trial.
+    """
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "malloc_trim"):
+        libc.malloc_trim(0)

@@ -9,7 +9,7 @@ from ray import tune
 
 from acl.config import Config, build_config
 from acl.durable import write_durably
-from acl.heap import keep_freed_memory
+from acl.heap import give_back_freed_memory
 from acl.training import Population, fit
 from acl.training.device import limit_gpu_memory
 from study import record_names as names
@@ -40,7 +40,7 @@ def run_trial(
         gpu_share: share of a GPU that is the trial's, 0..1; it cannot take more memory than that from others.
         copy_each: epochs between two chances of other trials to go on from this one's weights; 0 is never.
     """
-    keep_freed_memory()
+    give_back_freed_memory()
     config = build_config({**common, **ray_config[POINT]})
     folder = state_folder(Path(sweep_folder), tune.get_context().get_trial_id())
     limit_gpu_memory(gpu_share)

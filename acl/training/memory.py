@@ -1,5 +1,6 @@
 """Memory that this process has of its own."""
 
+import contextlib
 import os
 import threading
 from pathlib import Path
@@ -22,12 +23,15 @@ class PeakMemory:
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
     def __enter__(self) -> "PeakMemory":
-        self._thread.start()
+        self.peak_bytes = own_bytes()
+        with contextlib.suppress(RuntimeError):  # no memory for another thread; what comes next will say so
+            self._thread.start()
         return self
 
     def __exit__(self, *error: object) -> None:
         self._over.set()
-        self._thread.join()
+        if self._thread.is_alive():
+            self._thread.join()
 
     def _watch(self) -> None:
         while True:

@@ -21,6 +21,7 @@ from acl.training import EpochResult, fit
 from acl.training.checkpoint import CheckpointError
 from acl.training.pretraining import PretrainingStage
 from acl.training.selected import learned_from, selected_weights
+from acl.training.self_supervised import SelfSupervisedSetup
 from acl.training.supervised import SupervisedStage
 from toy_runs import MODES, config
 
@@ -46,17 +47,17 @@ def embeddings_of_training(exported: dict[str, Any]) -> dict[str, np.ndarray]:
     data = learned_from(selected_weights(exported["state"]))
     test = data.splits.test
     if exported["config"].mode == SUPERVISED:
-        assert isinstance(data, SupervisedStage)
+        stage = SupervisedStage(exported["config"])
         table = tabulate_patches(data.store, test, features.testing_patch_starts, SUPERVISED)
-        data.model.load_state_dict(weights)
-        patches = data.reader.read(table.starts)
+        stage.model.load_state_dict(weights)
+        patches = stage.reader.read(table.starts)
         with torch.no_grad():
-            embeddings = data.model.eval()(data.standardise(patches))[1]
+            embeddings = stage.model.eval()(data.standardise(patches))[1]
     else:
-        assert not isinstance(data, SupervisedStage)
-        table, stage = data.test_patches, PretrainingStage(data)
-        stage.model.load_state_dict({name: weight for name, weight in weights.items() if not name.startswith("probe.")})
-        embeddings = data.forward(stage.encoder, table)
+        assert isinstance(data, SelfSupervisedSetup)
+        table, pretraining = data.test_patches, PretrainingStage(data)
+        pretraining.model.load_state_dict({name: weight for name, weight in weights.items() if not name.startswith("probe.")})
+        embeddings = data.forward(pretraining.encoder, table)
     return {str(data.store.names[clip]): embeddings[table.clip == at].mean(0).numpy() for at, clip in enumerate(test)}
 
 

@@ -10,13 +10,13 @@ import pytest
 THREADS = """
 import sys, threading
 import numpy as np
-from acl.heap import keep_freed_memory
+from acl.heap import give_back_freed_memory
 from acl.training.memory import own_bytes
 over = threading.Event()
 sizes, left = [], []
 def trial():
-    if sys.argv[1] == "kept":
-        keep_freed_memory()
+    if sys.argv[1] == "given back":
+        give_back_freed_memory()
     pieces = [np.ones(2_000) for _ in range(2_500)]
     left.append(np.ones(2_000))
     sizes.append(own_bytes())
@@ -34,6 +34,6 @@ print(sizes[0], sizes[-1])
 
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc's heap")
 def test_later_trials_use_the_memory_of_earlier_ones() -> None:
-    answer = subprocess.run([sys.executable, "-c", THREADS, "kept"], check=True, capture_output=True, text=True)
+    answer = subprocess.run([sys.executable, "-c", THREADS, "given back"], check=True, capture_output=True, text=True)
     first, last = map(int, answer.stdout.split())
     assert last - first < 20e6

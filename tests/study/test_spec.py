@@ -162,7 +162,7 @@ def test_departures_from_the_recipe_are_named_and_what_the_paper_varies_is_none(
     tuned = resolve_study(study(base={**ssl, "finetune.on": ["clean"]}, space=one_point)).departures
     assert tuned.endswith("finetune.epochs 9 (recipe: 200)")
     both = resolve_study(read_study("quickstart")).departures
-    assert "supervised: optim.epochs 15 (recipe: 99)" in both
+    assert "supervised: optim.epochs 8 (recipe: 99)" in both
     assert "model.width 8 (recipe: 64)" in both
 
 
