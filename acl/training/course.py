@@ -11,7 +11,7 @@ from acl.config import Config, SupervisedConfig
 from acl.store import FeatureStore
 from acl.training.classifier import ClassifierStage
 from acl.training.epoch_result import ClipPrediction, EpochResult
-from acl.training.memory import PeakMemory, gpu_bytes
+from acl.training.memory import gpu_bytes, own_bytes
 from acl.training.pretraining import PretrainingStage
 from acl.training.self_supervised import SelfSupervisedSetup
 from acl.training.stage import Stage, Weights
@@ -78,9 +78,9 @@ class Course:
         """
         assert self._stage is not None, "the run is over"
         started = time.perf_counter()
-        with PeakMemory() as memory:
-            result = self._run_epoch()
-        result.metrics["train.memory_gb"] = memory.peak_bytes / 1e9
+        result = self._run_epoch()
+        # Not sampled by a thread, which would hang in its start where there is no memory for it.
+        result.metrics["train.memory_gb"] = own_bytes() / 1e9
         if self.device.type == "cuda":
             result.metrics["train.gpu_memory_gb"] = gpu_bytes()[1] / 1e9
         result.metrics["train.epoch_seconds"] = time.perf_counter() - started

@@ -37,7 +37,7 @@ class EpochResult:
         epochs: epochs that the run has.
         metrics: dotted name -> value. Each epoch of a run's first stage has the losses with their parts (`train.loss`, …),
             `train.learning_rate`, `train.clips_per_second` and the validation figures (`val.*`), later stages theirs with the
-            stage's name; each record has `train.epoch_seconds`, `train.memory_gb` (most of its own memory in the epoch), on a GPU
+            stage's name; each record has `train.epoch_seconds`, `train.memory_gb` (of its own, after the epoch), on a GPU
             `train.gpu_memory_gb` (most that was taken from it so far), and what validation has selected so far. A stage's last
             epoch adds `best_epoch` and the `test.*` figures of the weights that validation selected; the run's last epoch has
             those of all stages. Accuracies are shares, 0..1.

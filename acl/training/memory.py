@@ -1,6 +1,5 @@
 """Memory that this process has of its own."""
 
-import contextlib
 import os
 import threading
 from pathlib import Path
@@ -23,15 +22,12 @@ class PeakMemory:
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
     def __enter__(self) -> "PeakMemory":
-        self.peak_bytes = own_bytes()
-        with contextlib.suppress(RuntimeError):  # no memory for another thread; what comes next will say so
-            self._thread.start()
+        self._thread.start()
         return self
 
     def __exit__(self, *error: object) -> None:
         self._over.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        self._thread.join()
 
     def _watch(self) -> None:
         while True:
