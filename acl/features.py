@@ -37,7 +37,8 @@ class LogMel:
         logmel = log10(mel(|STFT(y + offset)|²) + offset)
 
     The STFT is centred, its periodic Hamming window padded to `n_fft` samples; the mel bands are triangles of height 1 on the
-    slaney scale. A clip of n samples has 1 + n // hop_samples frames. Computed in float64.
+    slaney scale. A clip of n samples has 1 + n // hop_samples frames. Computed in float64, but for some
+    resampling (see `acl.resampling.resample`).
 
     >>> extract = LogMel.ssl()
     >>> extract(torch.sin(torch.arange(22050) / 10), 22050).shape

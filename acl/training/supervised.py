@@ -60,7 +60,7 @@ class SupervisedStage(Stage):
     def __init__(self, config: SupervisedConfig) -> None:
         super().__init__()
         self.config = config
-        self.setup = setup = SupervisedSetup(config)
+        setup = SupervisedSetup(config)
         self.store, self.splits, self.device = setup.store, setup.splits, setup.device
         self.train, self.val, self.standardise = setup.train, setup.val, setup.standardise
         self.reader = PatchReader(self.store, PATCH_FRAMES[SUPERVISED], self.device)
