@@ -45,7 +45,11 @@ def test_a_trial_out_of_memory_runs_once_more_alone_and_the_others_go_on(tiny_co
 
 
 def _limit_memory_of_a_trial(session: int, home: Path) -> None:
-    """Let the worker of a trial that has reported take no more memory than it has between two steps."""
+    """Let the worker of a trial that has reported take no more memory than it has between two steps, and a little.
+
+    A little is less than the 15 MB of one activation, and enough for what Python itself may ask for: where that has no memory, almost
+    anything may be raised.
+    """
     deadline = time.monotonic() + 90
     while not any(b'"epoch"' in path.read_bytes() for path in home.glob("studies/memory/sweep/journal.jsonl")):
         assert time.monotonic() < deadline
@@ -55,4 +59,4 @@ def _limit_memory_of_a_trial(session: int, home: Path) -> None:
     for _ in range(40):
         pages.append(int(Path(f"/proc/{workers[0]}/statm").read_text().split()[0]))
         time.sleep(0.02)
-    resource.prlimit(workers[0], resource.RLIMIT_AS, (min(pages) * resource.getpagesize() + 2**20, resource.RLIM_INFINITY))
+    resource.prlimit(workers[0], resource.RLIMIT_AS, (min(pages) * resource.getpagesize() + 12 * 2**20, resource.RLIM_INFINITY))
