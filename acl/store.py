@@ -42,6 +42,9 @@ from acl.features import BANDS
 COLUMNS = ("clip", "split", "label", "class_id", "manually_verified", "noisy_small", "start_frame", "frames")
 
 
+_copies: dict[tuple[str, Mode], str] = {}  # of this process: corpus folder that settings name, front end -> where it is here
+
+
 class StoreError(ValueError):
     """A feature store is missing, damaged or cannot be made; the message is one line with the remedy."""
 
@@ -83,9 +86,9 @@ class FeatureStore:
         Raises:
             StoreError: the store is missing, of another format, or its files do not fit together.
         """
-        folder = _store_folder(root, front_end)
+        folder = _store_folder(_copies.get((str(root), front_end), root), front_end)
         remedy = f"run `acl-study data prepare {root}`"
-        if not Path(root).exists():
+        if not folder.parents[1].exists():
             raise StoreError(f"{root} does not exist; name a corpus folder that `acl-study data prepare` has prepared")
         if not (folder / "store.json").exists():
             raise StoreError(f"{root} has no {front_end} features; {remedy}")
@@ -103,6 +106,23 @@ class FeatureStore:
         if frames.shape != expected or frames.dtype != np.float32:
             raise StoreError(f"{folder / 'logmel.npy'} is {frames.dtype} {frames.shape}, expected float32 {expected}; {remedy}")
         return cls(frames=frames, **table, classes=classes, metadata=metadata)
+
+    @staticmethod
+    def use_copy(root: str | Path, front_end: Mode, copy: str | Path) -> None:
+        """Have `open` of this process find the features of `root` in the corpus folder `copy`.
+
+        Settings, and with them checkpoints and records, go on naming `root`, which other machines see.
+        """
+        _copies[str(root), front_end] = str(copy)
+
+    @staticmethod
+    def digest_at(root: str | Path, front_end: Mode) -> str | None:
+        """`content_sha256` of the store at `root`, without opening its features; None where there is no store that can be read."""
+        try:
+            metadata = json.loads((_store_folder(root, front_end) / "store.json").read_text(encoding="utf-8"))
+            return str(metadata["content_sha256"])
+        except (OSError, KeyError, TypeError, ValueError):
+            return None
 
     def select(self, subset: str) -> np.ndarray:
         """Indices `[n]` int64 of the training clips in a subset: all, clean, noisy or noisy_small."""

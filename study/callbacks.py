@@ -33,16 +33,25 @@ class JournalKeeper(Callback):
     """
 
     def __init__(
-        self, journal: Journal, search: Search | None, show: Callable[[Event], None], ray_is_gone: Callable[[], bool]
+        self,
+        journal: Journal,
+        search: Search | None,
+        show: Callable[[Event], None],
+        ray_is_gone: Callable[[], bool],
+        leave_out: Callable[[str], None] = lambda node: None,
+        fetch_results: Callable[[str], None] = lambda trial: None,
     ) -> None:
         """Keep `journal`; tell Optuna too where there is a `search`, and `show` each new event.
 
-        Workers that go down with Ray itself are no failures of their trials.
+        Workers that go down with Ray itself are no failures of their trials. A machine on which no trial can run is handed to
+        `leave_out`. What a trial's records are made of is fetched to its folder before its end is noted.
         """
         self.journal = journal
         self._search = search
         self._show = show
         self._ray_is_gone = ray_is_gone
+        self._leave_out = leave_out
+        self._fetch_results = fetch_results
         self.error: OSError | None = None
 
     def start(self, name: str, number: int, point: Point) -> None:
@@ -55,6 +64,7 @@ class JournalKeeper(Callback):
 
     def end(self, name: str, outcome: str, reason: str | None = None) -> None:
         """A trial is over."""
+        self._kept(self._fetch_results, name)
         self._note(events.END, trial=name, outcome=outcome, reason=reason)
         if self._search is not None:
             self._kept(self._search.tell, name)
@@ -88,13 +98,15 @@ class JournalKeeper(Callback):
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Note the failure with its reason; a trial whose worker was lost gets another chance."""
         failure = failure_of(trial)
-        if failure.worker_is_lost and self._ray_is_gone():
+        if (failure.worker_is_lost or failure.node_is_lost) and self._ray_is_gone():
             return
+        if failure.unfit_node is not None:
+            self._leave_out(failure.unfit_node)
         if failure.disk_is_full:
             self.error = OSError(errno.ENOSPC, failure.reason)
             raise self.error
-        if failure.worker_is_lost and self.journal.trials[trial.trial_id].losses < MOST_LOSSES:
-            self._note(events.LOST, trial=trial.trial_id, reason=failure.reason)
+        if (failure.worker_is_lost or failure.node_is_lost) and self.journal.trials[trial.trial_id].losses < MOST_LOSSES:
+            self._note(events.LOST, trial=trial.trial_id, reason=failure.reason, with_node=failure.node_is_lost)
         else:
             self.end(trial.trial_id, names.FAILED, failure.reason)
 

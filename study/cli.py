@@ -24,6 +24,7 @@ from study.options import (
     NameOption,
     ProfileOption,
     SetOption,
+    StorageOption,
     StoreOption,
     StudyArgument,
     given_resources,
@@ -115,7 +116,7 @@ def plan(
     from study.planning import print_plan
 
     chosen = choose_study(study, Home(home), **study_options(name, profile, settings, data, cpus, gpus))
-    print_plan(chosen, Home(home), knows_machine=address is None)
+    print_plan(chosen, Home(home), address)
 
 
 @app.command()
@@ -133,6 +134,7 @@ def run(
     ] = None,
     address: AddressOption = None,
     store: StoreOption = None,
+    storage: StorageOption = None,
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
     """Run a study; one that was interrupted continues.
@@ -142,7 +144,7 @@ def run(
     from study.commands import run_study, study_options
 
     options = study_options(name, profile, settings, data, cpus, gpus)
-    run_study(study, Home(home), address=address, store=store, max_hours=max_hours, **options)
+    run_study(study, Home(home), address=address, store=store, storage=storage, max_hours=max_hours, **options)
 
 
 @app.command()

@@ -34,6 +34,7 @@ def run_study(
     *,
     address: str | None = None,
     store: str | None = None,
+    storage: str | None = None,
     max_hours: float | None = None,
     **options: Any,
 ) -> None:
@@ -49,8 +50,8 @@ def run_study(
     if max_hours is not None:
         from study.planning import keep_within
 
-        keep_within(study, home, max_hours, knows_machine=address is None)
-    launch_study(study, home, address, store)
+        keep_within(study, home, max_hours, address)
+    launch_study(study, home, address, store, storage)
 
 
 def choose_study(
@@ -83,7 +84,7 @@ def choose_study(
     return study
 
 
-def launch_study(study: Study, home: Home, address: str | None, store: str | None) -> None:
+def launch_study(study: Study, home: Home, address: str | None, store: str | None, storage: str | None = None) -> None:
     """Run what is left of a study, and say how it ended and what to do next.
 
     Raises:
@@ -96,7 +97,7 @@ def launch_study(study: Study, home: Home, address: str | None, store: str | Non
         check_server(store)
     resume = invocation(f"resume {study.name}", home) + ("" if address is None else f" --address {address}")
     with last_words(f"the launch was killed, or ended by Ray without a word; continue with: {resume}"):
-        outcome = launch(study, home, store_uri=store, address=address)
+        outcome = launch(study, home, store_uri=store, address=address, storage_uri=storage)
     # Statistics take a second to import, which trials need not wait for.
     from study.confirm import confirmation_lines
     from study.summary import print_summary

@@ -10,6 +10,7 @@ from acl.provenance import PROVENANCE_FILE
 from acl.training.selected import SelectedWeights, learned_from, selected_weights
 from analysis.runs import FoundTrial, find_trial
 from study.home import Home
+from study.launched import storage_of
 from study.model_card import CARD_FILE, ExportedTrial, model_card
 from study.spec import StudyError
 
@@ -34,6 +35,8 @@ def export_trial(reference: str, target: Path, home: Home, store_uri: str) -> Ex
         raise StudyError(f"{target} is there already and not empty; name a new folder")
     trial = find_trial(store_uri, reference)
     state = home.trial_state(trial.study, trial.sweep, trial.trial_id)
+    if (storage := storage_of(home, trial.study)) is not None:
+        storage.below(trial.sweep, trial.trial_id).fetch(state)
     if not state.exists():
         raise StudyError(f"trial {reference} keeps no weights in {state}; name the --home in which it ran, or run it first")
     selected = selected_weights(state)

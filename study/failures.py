@@ -1,13 +1,17 @@
 """Why a trial failed, and whether it is worth another try."""
 
 import errno
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import ray.cloudpickle
-from ray.exceptions import OutOfMemoryError, RayActorError, RayTaskError
+from ray.exceptions import ActorUnavailableError, OutOfMemoryError, RayActorError, RayTaskError
 
+from study.node import NodeError
+
+_NODE_IS_DEAD = re.compile(r"node (has|was|is) (died|dead|terminated)|node died", re.IGNORECASE)  # in Ray's words
 _ALLOCATION = ("out of memory", "can't allocate memory", "unable to allocate")  # of torch's CUDA and CPU allocators, and of numpy
 
 
@@ -18,11 +22,15 @@ class Failure:
     Attributes:
         reason: one line, the worker's error without Ray's wrapping.
         worker_is_lost: the worker was killed or ran out of memory, which may be the fault of those beside it.
+        node_is_lost: the worker's machine went down or cannot be reached, or trials cannot run there.
+        unfit_node: id of a machine on which no trial can run, for which somebody has to do something.
         disk_is_full: nothing can be saved until somebody makes room.
     """
 
     reason: str
     worker_is_lost: bool = False
+    node_is_lost: bool = False
+    unfit_node: str | None = None
     disk_is_full: bool = False
 
 
@@ -30,8 +38,13 @@ def failure_of(trial: Any) -> Failure:
     """The failure of one of Ray's trials."""
     error = _error(trial)
     if isinstance(error, RayActorError) and not error.actor_init_failed:
+        # "Unavailable": a connection broke. Ray takes ten seconds to call a node dead; of a killed worker it knows at once.
+        if isinstance(error, ActorUnavailableError) or error.preempted or _NODE_IS_DEAD.search(str(error)):
+            return Failure("its node went down or cannot be reached", node_is_lost=True)
         return Failure("its worker process was killed or crashed", worker_is_lost=True)
     cause = error.cause if isinstance(error, RayTaskError) else error
+    if isinstance(cause, NodeError):
+        return Failure(str(cause), node_is_lost=True, unfit_node=cause.node)
     reason = _last_line(trial) or "the worker ended without an error message"
     if (isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT)) or "No space left on device" in reason:
         return Failure(reason, disk_is_full=True)

@@ -11,7 +11,8 @@ opened, and MLflow mirrors it. A line is one JSON object with its `time` (Unix s
                                                   scheduler may stop it
     settings  trial, epoch, point, source         population-based training has given the trial other settings after that epoch,
                                                   and the weights of `source`, a copy of another trial's checkpoint
-    lost      trial, reason                       its worker died or ran out of memory; it runs once more, alone
+    lost      trial, reason, with_node            its worker died or ran out of memory: it runs once more, alone; or the worker's
+                                                  machine went down: it goes on elsewhere
     end       trial, outcome, reason              it is over
 
 A crash can leave half a line at the end: it is cut off.
@@ -45,7 +46,7 @@ class TrialState:
         epochs: last epoch that it has reported.
         is_trained: whether that was its run's last epoch.
         metrics: last value of every metric.
-        losses: how often it was lost.
+        losses: how often it was lost, perhaps by its own fault.
         outcome: finished, stopped or failed; None while it is not over.
         reason: of its failure or loss.
     """
@@ -61,6 +62,7 @@ class TrialState:
     outcome: str | None = None
     reason: str | None = None
     _next: Event | None = None
+    _epochs_with_node: int = -1  # those that it had when it last lost its machine
 
     def apply(self, event: Event) -> None:
         """Take an event in."""
@@ -72,12 +74,17 @@ class TrialState:
             self._next = event
             self._change()
         elif event["event"] == LOST:
-            self.losses, self.reason = self.losses + 1, event["reason"]
+            self.reason = event["reason"]
+            # A trial that takes machines down with it does not get far between two of them.
+            if not event.get("with_node") or self.epochs == self._epochs_with_node:
+                self.losses += 1
+            if event.get("with_node"):
+                self._epochs_with_node = self.epochs
         elif event["event"] == END:
             self.outcome, self.reason = event["outcome"], event["reason"]
         elif event["event"] == TRIAL:  # taken up again after a failure
             self.outcome = self.reason = None
-            self.losses = 0
+            self.losses, self._epochs_with_node = 0, -1
 
     def _change(self) -> None:
         """Take over settings once the epoch is noted after which they hold: that of the trial that decides comes after them."""

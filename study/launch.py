@@ -2,28 +2,30 @@
 
 import errno
 import sys
-from contextlib import nullcontext
+from collections.abc import Mapping
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
-import ray
-
 from acl.store import FeatureStore
 from analysis.record_links import without_password
 from study import record_names as names
+from study.cluster import Cluster, check_room, cluster_of
 from study.home import Home, invocation
 from study.interruption import Interruption
 from study.journal import Event, Journal
-from study.launched import check_unchanged, keep_records, keep_study, only_launch, records_of, study_digest, study_text
+from study.launched import check_unchanged, keep_records, keep_study, only_launch, records_of, storage_of, study_digest, study_text
 from study.mirror import PATIENCE_SECONDS, Mirror
 from study.mlflow_store import RecordError, StoreUnavailableError, begin_store
 from study.progress import ProgressLine
 from study.ray_session import ray_session
 from study.records import StudyRecord
+from study.scheduling import Pbt
 from study.spec import Study, StudyError
+from study.storage import Storage
 from study.sweep import Sweep
-from study.sweep_run import SweepOutcome, is_complete, outcome_of, run_sweep
+from study.sweep_run import Place, SweepOutcome, is_complete, outcome_of, run_sweep
 
 
 @dataclass(frozen=True)
@@ -51,16 +53,20 @@ class Outcome:
         return sum(sweep.failed for sweep in self.sweeps)
 
 
-def launch(study: Study, home: Home, *, store_uri: str | None = None, address: str | None = None) -> Outcome:
+def launch(
+    study: Study, home: Home, *, store_uri: str | None = None, address: str | None = None, storage_uri: str | None = None
+) -> Outcome:
     """Run what is left of `study`; a study that was launched before under this name continues.
 
     Args:
         store_uri: MLflow tracking store; None takes the one that the study was launched with, at first the home's own.
         address: of a Ray cluster; None starts Ray on this machine.
+        storage_uri: where trials keep their state; None takes the one that the study was launched with, at first the home itself.
 
     Raises:
-        StudyError: another study was launched under this name, it is running already, it keeps its records elsewhere, the
-            store of a first launch does not answer, or no machine fits its trials.
+        StudyError: another study was launched under this name, it is running already, it keeps its records or its state elsewhere,
+            the store of a first launch does not answer, the storage cannot be used, no machine fits its trials, or one of the
+            machines cannot run them.
         StoreError: the corpus is not prepared.
     """
     tags = _study_tags(study)
@@ -71,6 +77,7 @@ def launch(study: Study, home: Home, *, store_uri: str | None = None, address: s
             f"study {study.name!r} keeps its records in {without_password(kept[0])}, not {without_password(store_uri)}; "
             "leave --store out"
         )
+    storage = _storage(study, home, storage_uri, first=kept is None)
     interruption = Interruption(invocation(f"resume {study.name}", home))
     with only_launch(home, study.name), interruption.on_signals():
         folder = home.study(study.name)
@@ -78,20 +85,47 @@ def launch(study: Study, home: Home, *, store_uri: str | None = None, address: s
         pending = [sweep for sweep in study.sweeps if not is_complete(sweep, journals[sweep.name])]
         if kept is None:
             _begin_store(store_uri or home.store_uri)
-        with ray_session(address, interruption) if pending else nullcontext():
+        if pending and storage is not None:
+            storage.check()
+        with ray_session(address, interruption) if pending else nullcontext(), ExitStack() as machines:
+            cluster = Cluster()
             if pending:
-                _check_resources(pending)
+                check_room(pending)
+                if address is not None:
+                    cluster = machines.enter_context(cluster_of(folder, pending, shares_folder=storage is None))
             keep_study(home, study)
             if kept is None:  # noted before there is a run in the store, which is found by its key whenever this process dies
                 kept = store_uri or home.store_uri, uuid4().hex
-                keep_records(home, study.name, store_uri, kept[1])
+                keep_records(home, study.name, store_uri, kept[1], storage_uri)
             record = StudyRecord(kept[0], study.name, kept[1], tags, study_text(study))
-            return _run(study, pending, folder, journals, record, interruption)
+            places = {sweep.name: Place(folder / sweep.name, cluster, storage and storage.below(sweep.name)) for sweep in pending}
+            return _run(study, pending, places, folder, journals, record, interruption)
+
+
+def _storage(study: Study, home: Home, uri: str | None, *, first: bool) -> Storage | None:
+    """Where the study's trials keep their state, if not in the home.
+
+    Raises:
+        StudyError: it has been launched with another one, or cannot do with one.
+    """
+    given = Storage(uri).below(study.name) if uri is not None else None
+    storage = given if first else storage_of(home, study.name)
+    if given not in (None, storage):
+        where = "in its home folder" if storage is None else f"in {storage.uri}"
+        raise StudyError(f"study {study.name!r} keeps the state of its trials {where}, not in {uri}; leave --storage out")
+    population = [sweep.name for sweep in study.sweeps if isinstance(sweep.scheduler, Pbt)]
+    if storage is not None and population:
+        raise StudyError(
+            f"sweep {population[0]}: pbt hands weights from trial to trial in a folder that all machines share; put --home on one, "
+            "and leave --storage out"
+        )
+    return storage
 
 
 def _run(
     study: Study,
     pending: list[Sweep],
+    places: Mapping[str, Place],
     folder: Path,
     journals: dict[str, Journal],
     record: StudyRecord,
@@ -114,7 +148,7 @@ def _run(
                 shown[:] = [progress]
                 mirror.add(name, event)
 
-            run_sweep(sweep, folder / sweep.name, journals[sweep.name], interruption, announce)
+            run_sweep(sweep, places[sweep.name], journals[sweep.name], interruption, announce)
             if interruption.reason is not None:
                 break
     except OSError as error:
@@ -153,21 +187,3 @@ def _study_tags(study: Study) -> dict[str, str]:
         names.CORPUS_IS_SYNTHETIC: str(any(store.metadata["is_synthetic"] for store in stores)).lower(),
         **({} if study.confirms is None else {names.CONFIRMS: study.confirms}),
     }
-
-
-def _check_resources(sweeps: list[Sweep]) -> None:
-    """Ray would wait for ever for a machine that fits a trial.
-
-    Raises:
-        StudyError: no node has enough CPUs or GPUs.
-    """
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    for sweep in sweeps:
-        cpus, gpus = sweep.resources.cpus, sweep.resources.gpus
-        if any(node.get("CPU", 0) >= cpus and node.get("GPU", 0) >= gpus for node in nodes):
-            continue
-        largest = max(nodes, key=lambda node: (node.get("GPU", 0), node.get("CPU", 0)))
-        raise StudyError(
-            f"a trial of {sweep.name} takes {sweep.resources.words}, the largest machine has {largest.get('CPU', 0):g} CPUs and "
-            f"{largest.get('GPU', 0):g} GPUs; pass --cpus and --gpus to `run`, or --profile mini for a small study on CPUs"
-        )

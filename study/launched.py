@@ -19,6 +19,7 @@ from acl.durable import write_durably
 from study.home import Home
 from study.resources import Resources
 from study.spec import Study, StudyError
+from study.storage import Storage
 
 STUDY_FILE = "study.yaml"
 RECORD_FILE = "record.json"
@@ -181,9 +182,18 @@ def records_of(home: Home, name: str) -> tuple[str, str] | None:
         ) from None
 
 
-def keep_records(home: Home, name: str, store: str | None, key: str) -> None:
-    """Note where the records of a study are; `store` None is the home's own, `key` that of its `StudyRecord`."""
-    write_durably(home.study(name) / RECORD_FILE, json.dumps({"store": store, "key": key}))
+def storage_of(home: Home, name: str) -> Storage | None:
+    """Where trials of a launched study keep their state; None where that is the home folder."""
+    path = home.study(name) / RECORD_FILE
+    uri = json.loads(path.read_text(encoding="utf-8")).get("storage") if path.exists() else None
+    return None if uri is None else Storage(uri).below(name)
+
+
+def keep_records(home: Home, name: str, store: str | None, key: str, storage: str | None = None) -> None:
+    """Note where the records of a study are; `store` None is the home's own, `key` that of its `StudyRecord`, `storage` the address
+    at which its trials keep their state, if not in the home.
+    """
+    write_durably(home.study(name) / RECORD_FILE, json.dumps({"store": store, "key": key, "storage": storage}))
 
 
 def mirrored(folder: Path, run_id: str | None = None) -> dict[str, int]:

@@ -12,6 +12,10 @@ StoreOption = Annotated[
 ]
 DataOption = Annotated[Path | None, typer.Option("--data", help="Corpus folder; short for --set data.root=DIR.")]
 AddressOption = Annotated[str | None, typer.Option("--address", help="Ray cluster, e.g. auto; default: Ray on this machine alone.")]
+StorageOption = Annotated[
+    str | None,
+    typer.Option("--storage", help="Where trials keep their state, e.g. s3://bucket/folder; default: the home folder."),
+]
 NameOption = Annotated[str | None, typer.Option("--name", help="Name of the results; default: the study's.")]
 CpusOption = Annotated[float | None, typer.Option("--cpus", min=0.01, help="CPUs of each trial; default: the study's.")]
 GpusOption = Annotated[float | None, typer.Option("--gpus", min=0, help="GPUs of each trial, fractions share one.")]

@@ -129,6 +129,12 @@ class StudyPlan:
     sweeps: tuple[SweepPlan, ...]
     free_bytes: int
     busy_cores: float = 0.0  # of this machine, when measuring began
+    is_cluster: bool = False  # whether trials run on the machines of a cluster, as many at once as these have room for
+
+    @property
+    def place(self) -> str:
+        """Where the study runs."""
+        return "on the cluster" if self.is_cluster else "on this machine"
 
     @property
     def hours(self) -> tuple[float, float, float]:
@@ -149,7 +155,7 @@ def plan_study(
     machine: Machine,
     *,
     left: Mapping[str, int] | None = None,
-    knows_machine: bool = True,
+    room: Mapping[str, int] | None = None,
     progress: Callable[[str], None] = lambda line: None,
 ) -> StudyPlan:
     """Measure each kind of trial on this machine.
@@ -159,7 +165,7 @@ def plan_study(
         folder: of the results; need not exist.
         machine: this one.
         left: trials that are left, by sweep; None: all.
-        knows_machine: whether the study runs here; a cluster may fit trials that this machine does not.
+        room: trials that a cluster has room for at once, by sweep; None where the study runs on this machine alone.
         progress: told what is being measured.
 
     Raises:
@@ -168,10 +174,10 @@ def plan_study(
     """
     busy_cores = os.getloadavg()[0]
     pending = [sweep for sweep in study.sweeps if left is None or left.get(sweep.name, 0)]
-    at_once = {sweep.name: _at_once(sweep, machine, knows_machine) for sweep in pending}
+    here = {sweep.name: _at_once(sweep, machine, is_cluster=room is not None) for sweep in pending}
     kinds = {sweep.name: kinds_of(sweep) for sweep in pending}
     disk = next(parent for parent in (folder / "any").resolve().parents if parent.exists())
-    costs = measured(pending, kinds, at_once, disk, progress)
+    costs = measured(pending, kinds, here, disk, progress)
     plans = []
     for sweep in pending:
         share = 1.0 if left is None else left[sweep.name] / sweep.runs
@@ -179,14 +185,16 @@ def plan_study(
             Kind(label_of(sweep, settings, kinds[sweep.name]), share * count, costs[cost_key(sweep, settings)])
             for settings, count in kinds[sweep.name]
         )
-        together = min(at_once[sweep.name], max(1, round(sum(kind.trials for kind in own))))
-        plans.append(SweepPlan(sweep, own, together, machine.crowding(sweep.resources, together)))
-    return StudyPlan(study, machine, tuple(plans), shutil.disk_usage(disk).free, busy_cores)
+        trials = max(1, round(sum(kind.trials for kind in own)))
+        crowding = machine.crowding(sweep.resources, min(here[sweep.name], trials))
+        plans.append(SweepPlan(sweep, own, min((room or here)[sweep.name], trials), crowding))
+    return StudyPlan(study, machine, tuple(plans), shutil.disk_usage(disk).free, busy_cores, is_cluster=room is not None)
 
 
-def _at_once(sweep: Sweep, machine: Machine, knows_machine: bool) -> int:
+def _at_once(sweep: Sweep, machine: Machine, *, is_cluster: bool) -> int:
+    """Trials that this machine has room for; it may have none for those of a cluster."""
     count = machine.trials_at_once(sweep.resources)
-    if count == 0 and knows_machine:
+    if count == 0 and not is_cluster:
         raise StudyError(
             f"a trial of {sweep.name} takes {sweep.resources.words}, this machine has {machine.cores} CPUs and {machine.gpus} "
             "GPUs; pass --cpus and --gpus, or --profile mini for a small study on CPUs"

@@ -8,13 +8,9 @@ from study.plan import Kind, StudyPlan, SweepPlan
 BUSY_SHARE = 0.3  # of the cores, from which on measured times are doubtful
 
 
-def plan_lines(plan: StudyPlan, *, knows_machine: bool = True) -> list[str]:
+def plan_lines(plan: StudyPlan) -> list[str]:
     """All of it: each sweep, then the whole study against this machine."""
-    lines = [f"{plan.study.name} on this machine: {plan.machine.words}"]
-    if not knows_machine:
-        lines.append(
-            "The cluster is not known here: hours are those of trials measured on this machine, as many at once as it fits."
-        )
+    lines = [f"{plan.study.name} {plan.place}{', measured on this machine' * plan.is_cluster}: {plan.machine.words}"]
     if busy := _busy(plan):
         lines.append(f"{busy[0].upper()}{busy[1:]}.")
     for sweep in plan.sweeps:
@@ -44,7 +40,7 @@ def refusal(plan: StudyPlan, max_hours: float) -> str | None:
     fitting = int(trials * max_hours / shortest)
     instead = f"about {fitting} of its {trials} trials fit" if fitting else "not one trial fits"
     return (
-        f"{plan.study.name} needs at least {hours(shortest)} on this machine ({at_once} trial{'s' * (at_once > 1)} at once), "
+        f"{plan.study.name} needs at least {hours(shortest)} {plan.place} ({at_once} trial{'s' * (at_once > 1)} at once), "
         f"--max-hours is {max_hours:g}: {instead}; take fewer with a smaller grid or (of a search) "
         "--set budget.trials=N, shorter runs with --profile mini or --set optim.epochs=N, or leave --max-hours out"
         f"{'; ' * bool(busy)}{busy}"

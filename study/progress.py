@@ -56,7 +56,8 @@ class ProgressLine:
         elif event["event"] == events.EPOCH:
             self._count(trial, event["epoch"])
         elif event["event"] == events.LOST:
-            self.say(f"{trial}: {event['reason']}; it runs once more, alone, when the others are through")
+            goes_on = "once more, alone," if self._journal.trials[trial].losses else "on, on another one,"
+            self.say(f"{trial}: {event['reason']}; it goes {goes_on} when the others are through")
         elif event["event"] == events.END:
             self._count(trial, self._epochs)  # one that was stopped early counts as done
             if event["outcome"] == names.FAILED:

@@ -4,8 +4,10 @@ import atexit
 import logging
 import os
 import signal
+import socket
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -35,19 +37,38 @@ from study.spec import StudyError
 
 _ESSENTIAL = ("gcs_server", "raylet")  # processes of Ray without which no trial can run
 _LOOK_SECONDS = 1.0
+_CONNECT_SECONDS = 3.0
+_SILENCE_SECONDS = 40.0  # of a cluster's head, which may be restarted; after a minute Ray ends the process
 _GRACE_SECONDS = 8.0  # for the launch to end by itself, of which Ray may be in the way
 
 
 def ray_is_gone(interruption: Interruption) -> bool:
-    """Whether one of Ray's own processes has ended, if this process started them; the launch is interrupted then.
-
-    Without its head, Ray itself waits a minute and then ends the process in its own words.
+    """Whether Ray itself is gone, so that workers are with it: one of its processes, if this process started them, which interrupts
+    the launch, or at this moment the head of the cluster.
     """
+    return _process_has_ended(interruption) or not _head_answers()
+
+
+def _process_has_ended(interruption: Interruption) -> bool:
+    """Without its head, Ray itself waits a minute and then ends the process in its own words."""
     node = ray_worker._global_node
     ended = [name for name, _ in node.dead_processes() if name in _ESSENTIAL] if node is not None else []
     if ended:
         interruption.request(f"Ray's process {ended[0]} was killed or crashed")
     return bool(ended)
+
+
+def _head_answers() -> bool:
+    """Whether something listens where the head of the session's cluster does; True where there is no session."""
+    node = ray_worker._global_node
+    if node is None:
+        return True
+    host, _, port = node.gcs_address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_SECONDS).close()
+    except OSError:
+        return False
+    return True
 
 
 @contextmanager
@@ -74,8 +95,13 @@ def ray_session(address: str | None, interruption: Interruption) -> Iterator[Non
     over, left = threading.Event(), threading.Event()
 
     def watch() -> None:
+        answered = time.monotonic()
         while not over.wait(_LOOK_SECONDS):
-            if ray_is_gone(interruption):
+            answered = time.monotonic() if _head_answers() else answered
+            silent = time.monotonic() - answered > _SILENCE_SECONDS
+            if silent:
+                interruption.request(f"the head of the Ray cluster has not answered for {_SILENCE_SECONDS:g} s")
+            if silent or _process_has_ended(interruption):
                 if not left.wait(_GRACE_SECONDS):
                     print(f"\n{interruption.reason}: ended at once; `acl-study resume` continues", file=sys.stderr, flush=True)
                     not_needed()
@@ -87,7 +113,9 @@ def ray_session(address: str | None, interruption: Interruption) -> Iterator[Non
         yield
     finally:
         left.set()
-        if ray_is_gone(interruption):  # nobody would answer a shutdown, of which the interpreter's end is one, too
+        if (
+            _process_has_ended(interruption) or not _head_answers()
+        ):  # nobody would answer a shutdown, of which the interpreter's end is one, too
             ray_worker._global_node.kill_all_processes(check_alive=False, allow_graceful=False)
             atexit.register(_end_at_once)
         else:

@@ -3,30 +3,31 @@
 import math
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import ray
 from ray import tune
 from ray.tune import Stopper, TuneError
 
+from acl.provenance import PROVENANCE_FILE
 from acl.training.checkpoint import drop_copies
 from study import journal as events
 from study import record_names as names
 from study.callbacks import JournalKeeper
+from study.cluster import Cluster, nodes, room_for
 from study.home import state_folder
 from study.interruption import Interruption
 from study.journal import Event, Journal, TrialState
 from study.lengths import longest_epochs
-from study.machine import Machine
 from study.population import copy_each
 from study.progress import ProgressLine
 from study.ray_session import ray_is_gone
 from study.resources import Resources
 from study.schedulers import build_scheduler, takes_all_trials
 from study.searcher import Search
+from study.storage import Storage
 from study.sweep import Sweep
 from study.trial import run_trial
 from study.trials import NextPoint, SweepTrials, listed_points, ray_folder
@@ -56,19 +57,40 @@ def is_complete(sweep: Sweep, journal: Journal) -> bool:
     return outcome.left == outcome.failed == 0
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where the trials of a sweep run, and where they keep their state.
+
+    Attributes:
+        folder: of the sweep.
+        cluster: the machines.
+        storage: of the sweep, where the machines share no folder.
+    """
+
+    folder: Path
+    cluster: Cluster = field(default_factory=Cluster)
+    storage: Storage | None = None
+
+    def fetch_results(self, trial: str) -> None:
+        """Have in the folder what a trial's records are made of."""
+        if self.storage is not None:
+            self.storage.below(trial).fetch(state_folder(self.folder, trial), (names.PREDICTIONS_FILE, PROVENANCE_FILE))
+
+
 def run_sweep(
-    sweep: Sweep, folder: Path, journal: Journal, interruption: Interruption, announce: Callable[[ProgressLine, Event], None]
+    sweep: Sweep, place: Place, journal: Journal, interruption: Interruption, announce: Callable[[ProgressLine, Event], None]
 ) -> SweepOutcome:
-    """Run what is left of a sweep: first all trials that can go on or are new, then once more, each alone, those that lost
-    their worker.
+    """Run what is left of a sweep: first all trials that can go on or are new, then those whose machine went down, and in the end
+    once more, each alone, those that lost their worker.
 
     Args:
         sweep: to run.
-        folder: where its trials keep their state.
+        place: where.
         journal: of the sweep.
         interruption: ends it early.
         announce: is called with each new event.
     """
+    folder = place.folder
     begun = journal.append(events.LAUNCH, resources=sweep.resources.model_dump())
     progress = ProgressLine(sweep, journal, longest_epochs(sweep))
     announce(progress, begun)
@@ -78,17 +100,27 @@ def run_sweep(
         announce(progress, event)
 
     search = Search(sweep, folder, journal) if sweep.uses_optuna else None
-    keeper = JournalKeeper(journal, search, show, partial(ray_is_gone, interruption))
+    keeper = JournalKeeper(
+        journal,
+        search,
+        show,
+        ray_is_gone=partial(ray_is_gone, interruption),
+        leave_out=lambda node: place.cluster.leave_out(node, sweep.resources),
+        fetch_results=place.fetch_results,
+    )
     next_point = search.next_point if search is not None else listed_points(sweep, journal)
     before = len(journal.events)
     with progress.shown(), interruption.after(sweep.budget.hours, lambda: _has_epochs(journal.events[before:])):
         keeper.end_trained(folder)
         failed = [state for state in journal.trials.values() if state.outcome == names.FAILED]
         left = sorted([*failed, *(state for state in journal.unfinished() if not state.losses)], key=lambda state: state.number)
-        _pass(sweep, folder, sweep.resources, keeper, interruption, left, next_point)
+        _pass(sweep, place, sweep.resources, keeper, interruption, left, next_point)
+        # Each of these has a loss by the second time it gets no epoch further, so this ends.
+        while interruption.reason is None and (left := [state for state in journal.unfinished() if not state.losses]):
+            _pass(sweep, place, sweep.resources, keeper, interruption, left, next_point)
         for lost in [state for state in journal.unfinished() if state.losses]:
             if interruption.reason is None:
-                _pass(sweep, folder, _alone(sweep.resources), keeper, interruption, [lost], None)
+                _pass(sweep, place, _alone(sweep.resources), keeper, interruption, [lost], None)
     if is_complete(sweep, journal):
         for name in journal.trials:
             drop_copies(state_folder(folder, name))
@@ -101,7 +133,7 @@ def _has_epochs(added: Sequence[Event]) -> bool:
 
 def _pass(
     sweep: Sweep,
-    folder: Path,
+    place: Place,
     resources: Resources,
     keeper: JournalKeeper,
     interruption: Interruption,
@@ -111,21 +143,25 @@ def _pass(
     if interruption.reason is not None:
         return
     threads = {"compute.threads": sweep.common.get("compute.threads") or max(1, math.floor(sweep.resources.cpus))}
+    folder, supply = place.folder, place.cluster.supply
     trainable = tune.with_parameters(
         run_trial,
         common={**sweep.common, **threads},
         sweep_folder=str(folder),
         gpu_share=resources.gpus,
         copy_each=copy_each(sweep),
+        **({} if supply is None else {"make_ready": partial(supply.make_ready, sweep.name)}),
+        storage=place.storage,
     )
     scheduler = build_scheduler(sweep, folder, keeper.change)
-    at_once = sweep.runs if takes_all_trials(sweep) else _at_once(resources)
-    shutil.rmtree(ray_folder(folder), ignore_errors=True)
+    at_once = sweep.runs if takes_all_trials(sweep) else room_for(resources)
+    if place.storage is None:
+        shutil.rmtree(ray_folder(folder), ignore_errors=True)
     try:
         tune.run(
             trainable,
             name=ray_folder(folder).name,
-            storage_path=str(folder),
+            **_for_ray(place),
             search_alg=SweepTrials(sweep, keeper, resources, left, next_point, scheduler, at_once),
             scheduler=scheduler,
             stop=_UntilInterrupted(interruption),
@@ -140,21 +176,19 @@ def _pass(
         raise keeper.error from None
 
 
+def _for_ray(place: Place) -> dict[str, Any]:
+    """Where Ray keeps files of its own, of which nothing is needed again; all machines must see it."""
+    if place.storage is None:
+        return {"storage_path": str(place.folder)}
+    filesystem, path = place.storage.opened
+    return {"storage_path": path, "storage_filesystem": filesystem}
+
+
 def _alone(resources: Resources) -> Resources:
     """What keeps others away: a whole GPU, or where trials use none, all CPUs of the largest machine."""
     if resources.gpus:
         return Resources(cpus=resources.cpus, gpus=math.ceil(resources.gpus))
-    return Resources(cpus=max(node["Resources"].get("CPU", 1) for node in ray.nodes() if node["Alive"]), gpus=0)
-
-
-def _at_once(resources: Resources) -> int:
-    """Trials that the machines of the session have room for."""
-    count = 0
-    for node in ray.nodes():
-        if node["Alive"]:
-            cores, gpus = (int(node["Resources"].get(kind, 0)) for kind in ("CPU", "GPU"))
-            count += Machine(cores, memory_bytes=0, gpus=gpus, gpu_memory_bytes=0).trials_at_once(resources)
-    return count
+    return Resources(cpus=max(node.cpus for node in nodes()), gpus=0)
 
 
 class _UntilInterrupted(Stopper):

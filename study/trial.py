@@ -1,7 +1,8 @@
 """One trial: what a Ray worker runs."""
 
-from collections.abc import Mapping
-from contextlib import closing
+import tempfile
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,13 @@ from ray import tune
 from acl.config import Config, build_config
 from acl.durable import write_durably
 from acl.heap import give_back_freed_memory
-from acl.training import Population, fit
+from acl.training import EpochResult, Population, fit
 from acl.training.device import limit_gpu_memory
 from study import record_names as names
 from study.home import state_folder
 from study.predictions import predictions_csv
 from study.scheduling import CHANGEABLE
+from study.storage import Storage
 
 POINT = "point"  # key of a trial's Ray configuration: the values of what the sweep varies
 RECEIVED = "received"  # key of a trial's Ray configuration: the last epoch that the journal has
@@ -26,7 +28,13 @@ IS_LAST = "is_last"  # key of a result: whether the run is complete
 
 
 def run_trial(
-    ray_config: Mapping[str, Any], common: Mapping[str, Any], sweep_folder: str, gpu_share: float, copy_each: int
+    ray_config: Mapping[str, Any],
+    common: Mapping[str, Any],
+    sweep_folder: str,
+    gpu_share: float,
+    copy_each: int,
+    make_ready: Callable[[], None] = lambda: None,
+    storage: Storage | None = None,
 ) -> None:
     """Train one trial and report each epoch; continues behind the last epoch that its state folder holds.
 
@@ -39,21 +47,45 @@ def run_trial(
         sweep_folder: where the sweep's trials keep their state.
         gpu_share: share of a GPU that is the trial's, 0..1; it cannot take more memory than that from others.
         copy_each: epochs between two chances of other trials to go on from this one's weights; 0 is never.
+        make_ready: sees to it that this machine has what the trial needs.
+        storage: of the sweep; the trial's state is kept there, and in a folder of this machine only while it runs.
     """
     give_back_freed_memory()
+    make_ready()
     config = build_config({**common, **ray_config[POINT]})
-    folder = state_folder(Path(sweep_folder), tune.get_context().get_trial_id())
+    trial = tune.get_context().get_trial_id()
     limit_gpu_memory(gpu_share)
     source = Path(ray_config[SOURCE]) if ray_config.get(SOURCE) else None
     population = Population(copy_each, CHANGEABLE, source) if copy_each else None
-    # Ray ends a trial by an exception inside report: closing() lets go of the state folder then.
-    with closing(fit(config, folder, population)) as results:
+    with _state(Path(sweep_folder), trial, storage) as (folder, kept):
+        # Ray ends a trial by an exception inside report: closing() lets go of the state folder then.
+        _report(fit(config, folder, population, kept), config, folder, kept, ray_config[RECEIVED])
+
+
+def _report(
+    results: Generator[EpochResult, None, None], config: Config, folder: Path, kept: Callable[[Path], None], received: int
+) -> None:
+    with closing(results):
         for result in results:
             if result.predictions:  # also where the epoch was received: the file may be lost
                 write_durably(folder / names.PREDICTIONS_FILE, predictions_csv(result))
-            if result.epoch <= ray_config[RECEIVED]:
+                kept(folder / names.PREDICTIONS_FILE)
+            if result.epoch <= received:
                 continue
             tune.report({**result.metrics, EPOCH: result.epoch, IS_LAST: result.is_last, **rung_epoch(config, result.epoch)})
+
+
+@contextmanager
+def _state(sweep_folder: Path, trial: str, storage: Storage | None) -> Iterator[tuple[Path, Callable[[Path], None]]]:
+    """The trial's folder, and what is to be called with each file in it that is whole."""
+    if storage is None:
+        yield state_folder(sweep_folder, trial), lambda file: None
+        return
+    own = storage.below(trial)
+    with tempfile.TemporaryDirectory(prefix=f"{trial}-") as scratch:
+        folder = state_folder(Path(scratch), trial)
+        own.fetch(folder)
+        yield folder, own.put
 
 
 def rung_epoch(config: Config, epoch: int) -> dict[str, int]:

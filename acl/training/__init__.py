@@ -1,11 +1,11 @@
 """Training: `fit(config)` yields one complete record per epoch."""
 
-from collections.abc import Collection, Generator, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from acl.config import Config
-from acl.provenance import append_provenance, describe_run
+from acl.provenance import describe_run
 from acl.training.checkpoint import Checkpoints, stage_file
 from acl.training.course import Course, FinishedStage
 from acl.training.epoch_result import ClipPrediction, EpochResult
@@ -30,7 +30,10 @@ class Population:
 
 
 def fit(
-    config: Config, checkpoints: Path | None = None, population: Population | None = None
+    config: Config,
+    checkpoints: Path | None = None,
+    population: Population | None = None,
+    kept: Callable[[Path], None] = lambda file: None,
 ) -> Generator[EpochResult, None, None]:
     """Train as configured; yield a complete record after each epoch.
 
@@ -43,6 +46,8 @@ def fit(
         config: from `acl.config.build_config`.
         checkpoints: folder of this run; None keeps nothing.
         population: makes the run, which then needs that folder, one of a population.
+        kept: is called with each file of the run's state when it is whole, in the thread that wrote it; the run waits for it before
+            it writes the next one.
 
     Raises:
         StoreError: the corpus has no complete feature store.
@@ -56,7 +61,7 @@ def fit(
         while course.epoch < course.epochs:
             yield course.run_epoch()
         return
-    files = Checkpoints(checkpoints, config, course.store.metadata["content_sha256"])
+    files = Checkpoints(checkpoints, config, course.store.metadata["content_sha256"], kept)
     with files.held():
         if population is not None and population.source is not None:
             files.take_over(population.source, population.may_differ)
@@ -74,7 +79,8 @@ def _continued(course: Course, files: Checkpoints) -> Iterator[EpochResult]:
         if state["epoch"] == course.epochs:
             return
         course.load_state(state, lambda name: FinishedStage.from_dict(files.load(stage_file(name))))
-    append_provenance(files.folder, {"from_epoch": course.epoch + 1, **describe_run(course.config, course.store, course.device)})
+    begins = {"from_epoch": course.epoch + 1, **describe_run(course.config, course.store, course.device)}
+    files.keep_provenance(begins)
     while course.epoch < course.epochs:
         finished = len(course.finished)
         result = course.run_epoch()

@@ -11,7 +11,7 @@ provenance.json    what trained it, launch by launch
 import fcntl
 import os
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +22,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from acl.config import Config, flatten
+from acl.provenance import PROVENANCE_FILE, append_provenance
 
 CHECKPOINT_FILE = "checkpoint.pt"
 _LOCK_FILE = "lock"
@@ -77,10 +78,12 @@ class Checkpoints:
         folder: where they lie; made if absent.
         config: of the run.
         corpus: digest of the features that the run learns from.
+        kept: is called with each file when it is written, in the thread that wrote it.
     """
 
-    def __init__(self, folder: Path, config: Config, corpus: str) -> None:
+    def __init__(self, folder: Path, config: Config, corpus: str, kept: Callable[[Path], None] = lambda file: None) -> None:
         self.folder = folder
+        self._kept = kept
         self._settings = flatten(config)
         self._root = config.data.root
         self._corpus = corpus
@@ -145,11 +148,17 @@ class Checkpoints:
             if isinstance(cause, OSError):
                 raise OSError(cause.errno, cause.strerror, str(partial)) from error
             raise
+        self._kept(self.folder / file)
 
     def save_meanwhile(self, content: dict[str, Any]) -> None:
         """Write the checkpoint as it is now while the run goes on; waits for the one before, and raises as `wait`."""
         self.wait()
         self._writing = self._writer.submit(self.save, copied(content))
+
+    def keep_provenance(self, launch: dict[str, Any]) -> None:
+        """Note what trains the run from now on."""
+        append_provenance(self.folder, launch)
+        self._kept(self.folder / PROVENANCE_FILE)
 
     def wait(self) -> None:
         """Wait for what is being written.

@@ -47,8 +47,8 @@ def test_a_trial_out_of_memory_runs_once_more_alone_and_the_others_go_on(tiny_co
 def _limit_memory_of_a_trial(session: int, home: Path) -> None:
     """Let the worker of a trial that has reported take no more memory than it has between two steps, and a little.
 
-    A little is less than the 15 MB of one activation, and enough for what Python itself may ask for: where that has no memory, almost
-    anything may be raised.
+    A little is less than the 15 MB of one activation, and enough for what Python itself may ask for: where that has no memory,
+    almost anything may be raised.
     """
     deadline = time.monotonic() + 90
     while not any(b'"epoch"' in path.read_bytes() for path in home.glob("studies/memory/sweep/journal.jsonl")):

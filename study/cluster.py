@@ -1,0 +1,224 @@
+"""The machines of a Ray session: what they have room for, and whether trials can run there."""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import ray
+from ray.exceptions import GetTimeoutError, RayError, RayTaskError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from study.corpora import progress_bar
+from study.machine import Machine
+from study.node import Features, NodeError, NodeState, look
+from study.resources import Resources
+from study.spec import StudyError
+from study.supply import FeatureFeed, Supply, unseen
+from study.sweep import Sweep
+
+_ANSWER_SECONDS = 120.0  # a machine starts a process and imports torch before it answers
+_POLL_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Node:
+    """A machine as Ray knows it."""
+
+    id: str
+    host: str
+    address: str
+    cpus: float
+    gpus: float
+
+    @property
+    def words(self) -> str:
+        """Name, address, CPUs and GPUs.
+
+        >>> Node("1f", "gpu2", "10.0.0.2", 16, 4).words
+        'gpu2 (10.0.0.2): 16 CPUs, 4 GPUs'
+        """
+        return f"{self.host} ({self.address}): {self.cpus:g} CPUs, {self.gpus:g} GPUs"
+
+    def trials_at_once(self, resources: Resources) -> int:
+        """How many trials it has room for."""
+        return Machine(int(self.cpus), memory_bytes=0, gpus=int(self.gpus), gpu_memory_bytes=0).trials_at_once(resources)
+
+
+def nodes() -> list[Node]:
+    """The machines of the session that are up."""
+    found = []
+    for entry in ray.nodes():
+        if entry["Alive"]:
+            has = entry["Resources"]
+            where = (entry["NodeID"], entry["NodeManagerHostname"], entry["NodeManagerAddress"])
+            found.append(Node(*where, cpus=has.get("CPU", 0.0), gpus=has.get("GPU", 0.0)))
+    return found
+
+
+def room_for(resources: Resources) -> int:
+    """Trials that they have room for at once."""
+    return sum(node.trials_at_once(resources) for node in nodes())
+
+
+def check_room(sweeps: Sequence[Sweep]) -> None:
+    """Ray would wait for ever for a machine that fits a trial.
+
+    Raises:
+        StudyError: no machine has enough CPUs or GPUs.
+    """
+    found = nodes()
+    for sweep in sweeps:
+        cpus, gpus = sweep.resources.cpus, sweep.resources.gpus
+        if any(node.cpus >= cpus and node.gpus >= gpus for node in found):
+            continue
+        largest = max(found, key=lambda node: (node.gpus, node.cpus))
+        raise StudyError(
+            f"a trial of {sweep.name} takes {sweep.resources.words}, the largest machine has {largest.cpus:g} CPUs and "
+            f"{largest.gpus:g} GPUs; pass --cpus and --gpus to `run`, or --profile mini for a small study on CPUs"
+        )
+
+
+@dataclass
+class Cluster:
+    """The machines that a launch runs its trials on.
+
+    Attributes:
+        supply: what workers need to see whether their machine is fit; None where it is this one alone.
+    """
+
+    supply: Supply | None = None
+    _left_out: dict[str, list[Any]] = field(default_factory=dict)
+
+    def leave_out(self, node: str, resources: Resources) -> None:
+        """Let no more trials begin on a machine that is not fit: its room is taken by tasks that sleep."""
+        if node in self._left_out:
+            return
+        found = next((each for each in nodes() if each.id == node), None)
+        room = found.trials_at_once(resources) if found else 0
+        sleep = _on(node, _sleep, num_cpus=resources.cpus, num_gpus=resources.gpus)
+        self._left_out[node] = [sleep.remote() for _ in range(room)]
+
+
+@contextmanager
+def cluster_of(folder: Path, sweeps: Sequence[Sweep], *, shares_folder: bool) -> Iterator[Cluster]:
+    """The machines of a cluster, each looked at before any trial runs; machines that join later look at themselves.
+
+    Args:
+        folder: of the study, in which trials keep their state.
+        sweeps: that run.
+        shares_folder: whether machines must see that folder.
+
+    Raises:
+        StudyError: machines that have room for trials cannot run them; names them all, with what to do.
+    """
+    with _supply(folder, sweeps, shares_folder) as supply:
+        used = _used(sweeps)
+        _make_ready(used, supply, _look_at(used, supply))
+        yield Cluster(supply)
+
+
+def cluster_lines(folder: Path, sweeps: Sequence[Sweep], *, shares_folder: bool) -> list[str]:
+    """Each machine that has room for trials, and what will be copied to it; arguments and errors as `cluster_of`."""
+    with _supply(folder, sweeps, shares_folder) as supply:
+        used = _used(sweeps)
+        states = _look_at(used, supply)
+    lines = []
+    for node in used:
+        size = sum(features.size for features in states[node.id].unseen)
+        has = f"{size / 1e9:.2g} GB of features are copied there at the launch" if size else "sees the features"
+        lines.append(f"  {node.words}; {has}")
+    return lines
+
+
+def _used(sweeps: Sequence[Sweep]) -> list[Node]:
+    """Machines that have room for a trial."""
+    return [node for node in nodes() if any(node.trials_at_once(sweep.resources) for sweep in sweeps)]
+
+
+@contextmanager
+def _supply(folder: Path, sweeps: Sequence[Sweep], shares_folder: bool) -> Iterator[Supply]:
+    mark = folder / f".launch-{uuid4().hex}" if shares_folder else None
+    if mark is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        mark.touch()
+    try:
+        own = ray.get_runtime_context().get_node_id()
+        features = {sweep.name: Features.of(str(sweep.base["data.root"]), sweep.base["mode"]) for sweep in sweeps}
+        yield Supply(features, _on(own, FeatureFeed, num_cpus=0).remote(), mark)
+    finally:
+        if mark is not None:
+            mark.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # there is a study in it
+                folder.rmdir()
+
+
+def _look_at(used: Sequence[Node], supply: Supply) -> dict[str, NodeState]:
+    """What machines have, by their ids; errors as `cluster_of`."""
+    needed = list(dict.fromkeys(supply.features.values()))
+    answers = {node.id: _on(node.id, look, num_cpus=0).remote(supply.mark, needed) for node in used}
+    deadline = time.monotonic() + _ANSWER_SECONDS
+    states: dict[str, NodeState] = {}
+    wrong: list[str] = []
+    own = metadata.version("acl-study")
+    for node in used:
+        try:
+            state: NodeState = ray.get(answers[node.id], timeout=max(1.0, deadline - time.monotonic()))
+        except GetTimeoutError:
+            wrong.append(
+                f"{node.host} has not answered for {_ANSWER_SECONDS:g} s; look at its Ray logs, or take it out of the cluster"
+            )
+        except RayError as error:
+            reason = (str(error.cause if isinstance(error, RayTaskError) else error).strip().splitlines() or ["no reason"])[-1]
+            wrong.append(f"{node.host} cannot run acl-study ({reason}); install acl-study {own} there")
+        else:
+            states[node.id] = state
+            if state.version != own:
+                wrong.append(f"{node.host} has acl-study {state.version}, this machine has {own}; install the same version there")
+            elif not state.sees_study:
+                assert supply.mark is not None
+                wrong.append(unseen(node.host, supply.mark.parent))
+    if wrong:
+        raise StudyError("\n".join(wrong))
+    return states
+
+
+def _make_ready(used: Sequence[Node], supply: Supply, states: Mapping[str, NodeState]) -> None:
+    waiting = [
+        _on(node.id, copy_features, num_cpus=0).remote(supply, features, node.id)
+        for node in used
+        for features in states[node.id].unseen
+    ]
+    size = sum(features.size for node in used for features in states[node.id].unseen)
+    hosts = sum(bool(states[node.id].unseen) for node in used)
+    with progress_bar(f"features to {hosts} machine{'s' * (hosts > 1)}", unit="MB") as show:
+        while waiting:
+            ended, waiting = ray.wait(waiting, timeout=_POLL_SECONDS)
+            show(ray.get(supply.feed.sent.remote()) // 1_000_000, size // 1_000_000)
+            try:
+                ray.get(ended)
+            except RayTaskError as error:
+                if not isinstance(error.cause, NodeError):
+                    raise
+                raise StudyError(str(error.cause)) from None
+
+
+def copy_features(supply: Supply, features: Features, node: str) -> None:
+    """What a machine runs that does not see the features; errors as `copied_root`."""
+    supply.copied(features, node)
+
+
+def _on(node: str, what: Callable[..., Any], **resources: float) -> Any:
+    """A task or an actor that runs on this machine or not at all."""
+    remote: Any = ray.remote(what)
+    return remote.options(**resources, scheduling_strategy=NodeAffinitySchedulingStrategy(node_id=node, soft=False))
+
+
+def _sleep() -> None:
+    while True:
+        time.sleep(3600)
