@@ -1,6 +1,7 @@
 """A Ray session: started, watched and ended."""
 
 import atexit
+import contextlib
 import logging
 import os
 import signal
@@ -10,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 # Ray reads these when it is imported.
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -61,12 +63,14 @@ def _process_has_ended(interruption: Interruption) -> bool:
 def _head_answers() -> bool:
     """Whether something listens where the head of the session's cluster does; True where there is no session."""
     node = ray_worker._global_node
-    if node is None:
-        return True
-    host, _, port = node.gcs_address.rpartition(":")
+    return node is None or _listens(node.gcs_address)
+
+
+def _listens(address: str) -> bool:
+    host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_SECONDS).close()
-    except OSError:
+    except (OSError, ValueError):
         return False
     return True
 
@@ -86,8 +90,7 @@ def ray_session(address: str | None, interruption: Interruption) -> Iterator[Non
     try:
         _start(address)
     except Exception as error:  # of many kinds, and long
-        first_line = (str(error).splitlines() or [type(error).__name__])[0]
-        raise StudyError(f"Ray does not start: {first_line}; try again, or look into /tmp/ray/session_latest/logs") from error
+        raise StudyError(_why_not(error, address)) from error
     signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))  # Ray's C++ part has put its own handler, which aborts, over it
     # Failures of trials are shown in one line each; Ray's own loggers have their levels set by init.
     for name in ("ray", *(name for name in logging.root.manager.loggerDict if name.startswith("ray."))):
@@ -113,9 +116,7 @@ def ray_session(address: str | None, interruption: Interruption) -> Iterator[Non
         yield
     finally:
         left.set()
-        if (
-            _process_has_ended(interruption) or not _head_answers()
-        ):  # nobody would answer a shutdown, of which the interpreter's end is one, too
+        if ray_is_gone(interruption):  # nobody would answer a shutdown, of which the interpreter's end is one, too
             ray_worker._global_node.kill_all_processes(check_alive=False, allow_graceful=False)
             atexit.register(_end_at_once)
         else:
@@ -125,9 +126,35 @@ def ray_session(address: str | None, interruption: Interruption) -> Iterator[Non
 
 def _start(address: str | None) -> None:
     if address is not None:
+        if "://" in address:
+            raise ValueError("Ray's client cannot run studies: log in to a machine of the cluster, and pass HOST:PORT or auto")
+        if ":" in address and not _listens(address):  # Ray itself would try for minutes
+            raise ConnectionError("nothing listens there")
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
         return
+    _keep_token_to_its_user()
     ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+
+
+def _why_not(error: Exception, address: str | None) -> str:
+    first_line = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+    if address is None:
+        return f"Ray does not start: {first_line}; try again, or look into /tmp/ray/session_latest/logs"
+    if "token" in str(error).lower():
+        return (
+            f"the Ray cluster at {address} wants its token; have RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN_PATH name a file with the "
+            "token that the cluster was started with"
+        )
+    return f"no Ray cluster at {address} ({first_line}); start it, or correct --address"
+
+
+def _keep_token_to_its_user() -> None:
+    """Ray guards its sessions by a token in a file that it makes readable for everybody."""
+    token = Path.home() / ".ray" / "auth_token"
+    with contextlib.suppress(OSError):  # no home folder: Ray says what it misses
+        token.parent.mkdir(mode=0o700, exist_ok=True)
+        token.touch(mode=0o600)
+        token.chmod(0o600)
 
 
 def _end_at_once() -> None:

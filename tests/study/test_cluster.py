@@ -1,6 +1,7 @@
 """Studies on a Ray cluster of several machines, each with an address, a host name and mounts of its own."""
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -113,15 +114,23 @@ def test_machines_that_do_not_share_the_home_are_refused_and_one_that_joins_late
     home = with_store(tmp_path / "home")
     head, beta = head_of(network, cpus=1), network.add("beta")
     beta.hide(home)
-    short = {**STUDY, "base": {**STUDY["base"], "optim.epochs": 6}, "space": {"loss.alpha": {"grid": [1.0, 0.5]}}}  # type: ignore[dict-item]
-    command = (written(tmp_path, short), "--data", tiny_corpus, "--home", home, "--address", f"{head.address}:{PORT}")
+    command = (
+        written(tmp_path, {**STUDY, "space": {"loss.alpha": {"grid": [1.0, 0.5]}}}),
+        "--data",
+        tiny_corpus,
+        "--home",
+        home,
+        "--address",
+        f"{head.address}:{PORT}",
+    )
     launch = head.acl_study("run", *command)
     wait_until(lambda: epochs(home) >= 1)
     network.join(beta, cpus=2)
     out, err = launch.communicate(timeout=200)
     assert launch.returncode == 0, out + err
+    assert "sweep-0001: beta does not see" in err
     assert {trained[-1][0] for trained in hosts(home).values()} == {"alpha"}
-    assert_whole(home, "cluster")
+    assert_complete(home, trials=2)
     for verb in ("run", "plan"):
         refused = head.acl_study(verb, *command, "--name", "other")
         out, err = refused.communicate(timeout=100)
@@ -129,3 +138,40 @@ def test_machines_that_do_not_share_the_home_are_refused_and_one_that_joins_late
         assert f"error: beta does not see {Home(home).study('other')}; put --home on a folder that all machines share" in err
         assert "Traceback" not in err
         assert not Home(home).study("other").exists()
+
+
+@pytest.mark.timeout(400)
+def test_trials_keep_their_state_in_a_storage_where_machines_share_no_folder(
+    network: Machines, tiny_corpus: Path, tmp_path: Path
+) -> None:
+    home = with_store(tmp_path / "home")
+    keys = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "word-that-nobody-sees", "AWS_DEFAULT_REGION": "us-east-1"}
+    head, beta = network.add("alpha"), network.add("beta")
+    storage = f"s3://bucket/trials?scheme=http&endpoint_override={head.address}:5555"
+    head.start(Path(sys.executable).with_name("moto_server"), "-H", head.address, "-p", 5555)
+    make = f"import urllib.request as r; r.urlopen(r.Request('http://{head.address}:5555/bucket', method='PUT'))"
+    wait_until(lambda: head.start(sys.executable, "-c", make).wait() == 0)
+    beta.hide(home)
+    network.join(head, env=keys)
+    network.join(beta, env=keys)
+    study = written(tmp_path, {**STUDY, "space": {"loss.alpha": {"grid": [1.0, 0.5]}}})
+    launch = head.acl_study(
+        "run", study, "--data", tiny_corpus, "--home", home, "--address", f"{head.address}:{PORT}", "--storage", storage, env=keys
+    )
+    journal = home / "studies" / "cluster" / "sweep"
+    wait_until(lambda: all(state.epochs >= 3 for state in Journal(journal).trials.values()) and len(Journal(journal).trials) == 2)
+    had = {name: state.epochs for name, state in Journal(journal).trials.items()}
+    beta.power_off()
+    out, err = launch.communicate(timeout=240)
+    assert launch.returncode == 0, out + err
+    assert_complete(home, trials=2)
+    (lost,) = [event["trial"] for event in Journal(journal).events if event["event"] == events.LOST]
+    (_, first), (host, again) = hosts(home)[lost]
+    assert (first, host) == (1, "alpha")
+    assert again >= had[lost]  # the state of the last epoch but one, at least, had arrived
+    assert len(list(journal.glob("*/state/checkpoint.pt"))) == 1  # of the winner, whose weights were asked for
+    exported = head.acl_study("export", f"cluster/{lost}", tmp_path / "model", "--home", home, env=keys)
+    assert exported.wait() == 0, exported.communicate()
+    for path in (*home.rglob("*.json*"), *home.rglob("*.yaml"), home / "mlflow.db"):
+        assert b"word-that-nobody-sees" not in path.read_bytes()
+    assert "word-that-nobody-sees" not in out + err

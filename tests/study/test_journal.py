@@ -109,3 +109,20 @@ def test_a_full_disk_is_an_error_that_names_it_and_leaves_no_half_line(tmp_path:
         journal.append(events.END, trial="a", outcome=names.STOPPED, reason=None)
         journal.close()
         assert Journal(disk).trials["a"].outcome == names.STOPPED
+
+
+def test_a_trial_that_loses_its_machine_is_not_at_fault_unless_it_gets_no_further(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    journal.append(events.TRIAL, trial="a", number=0, point={})
+    losses = []
+    for epochs in (0, 0, 1, 0):  # between two times that the machine went down
+        for _ in range(epochs):
+            epoch = journal.trials["a"].epochs + 1
+            journal.append(events.EPOCH, trial="a", epoch=epoch, is_last=False, rung=True, metrics={})
+        journal.append(events.LOST, trial="a", reason="its node went down", with_node=True)
+        losses.append(journal.trials["a"].losses)
+    assert losses == [0, 1, 1, 2]
+    journal.append(events.TRIAL, trial="a", number=0, point={})
+    journal.append(events.LOST, trial="a", reason="its node went down", with_node=True)
+    assert journal.trials["a"].losses == 0
+    journal.close()
