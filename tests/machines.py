@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,13 +59,18 @@ class Machine:
         done = self.start("mount", "-t", "tmpfs", "none", folder)
         assert done.wait() == 0, done.communicate()
 
-    def power_off(self) -> None:
-        """Kill everything that runs there at once."""
+    def kill(self, name: str = "") -> None:
+        """Kill the processes there in whose program's path the name is."""
         pids = subprocess.run(["ip", "netns", "pids", self.namespace], capture_output=True, text=True, check=True).stdout.split()
         for pid in map(int, pids):
             if pid != self.anchor.pid:
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+                with suppress(ProcessLookupError, FileNotFoundError):
+                    if name in Path(f"/proc/{pid}/cmdline").read_text().partition("\0")[0]:
+                        os.kill(pid, signal.SIGKILL)
+
+    def power_off(self) -> None:
+        """Kill everything that runs there at once."""
+        self.kill()
 
 
 class Machines:
@@ -141,11 +146,12 @@ def machines() -> Iterator[Machines]:
         network.close()
 
 
-def wait_until(what: object, seconds: float = 90) -> None:
-    """Wait until `what()` is true."""
+def wait_until(happened: Callable[[], bool], process: "subprocess.Popen[str] | None" = None, seconds: float = 90) -> None:
+    """Wait until something has happened, while a process goes on."""
     deadline = time.monotonic() + seconds
-    while not what():  # type: ignore[operator]
+    while not happened():
         assert time.monotonic() < deadline
+        assert process is None or process.poll() is None, process.communicate()
         time.sleep(0.1)
 
 

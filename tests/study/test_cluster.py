@@ -83,7 +83,7 @@ def test_trials_spread_and_outlive_their_machine_and_a_late_machine_is_used(
     network.join(beta)
     study = written(tmp_path, STUDY)
     launch = head.acl_study("run", study, "--data", tiny_corpus, "--home", home, "--address", f"{head.address}:{PORT}")
-    wait_until(lambda: len(hosts(home)) == 2 and epochs(home) >= 6)
+    wait_until(lambda: len(hosts(home)) == 2 and epochs(home) >= 6, launch)
     journal = Journal(home / "studies" / "cluster" / "sweep")
     (on_beta,) = [trial for trial, trained in hosts(home).items() if trained[0][0] == "beta"]
     had = journal.trials[on_beta].epochs
@@ -124,7 +124,7 @@ def test_machines_that_do_not_share_the_home_are_refused_and_one_that_joins_late
         f"{head.address}:{PORT}",
     )
     launch = head.acl_study("run", *command)
-    wait_until(lambda: epochs(home) >= 1)
+    wait_until(lambda: epochs(home) >= 1, launch)
     network.join(beta, cpus=2)
     out, err = launch.communicate(timeout=200)
     assert launch.returncode == 0, out + err
@@ -159,7 +159,7 @@ def test_trials_keep_their_state_in_a_storage_where_machines_share_no_folder(
         "run", study, "--data", tiny_corpus, "--home", home, "--address", f"{head.address}:{PORT}", "--storage", storage, env=keys
     )
     journal = home / "studies" / "cluster" / "sweep"
-    wait_until(lambda: all(state.epochs >= 3 for state in Journal(journal).trials.values()) and len(Journal(journal).trials) == 2)
+    wait_until(lambda: [state.epochs >= 3 for state in Journal(journal).trials.values()] == [True, True], launch)
     had = {name: state.epochs for name, state in Journal(journal).trials.items()}
     beta.power_off()
     out, err = launch.communicate(timeout=240)
@@ -175,3 +175,24 @@ def test_trials_keep_their_state_in_a_storage_where_machines_share_no_folder(
     for path in (*home.rglob("*.json*"), *home.rglob("*.yaml"), home / "mlflow.db"):
         assert b"word-that-nobody-sees" not in path.read_bytes()
     assert "word-that-nobody-sees" not in out + err
+
+
+@pytest.mark.timeout(400)
+def test_a_launch_whose_cluster_loses_its_head_says_so_and_is_resumed_on_another_one(
+    network: Machines, tiny_corpus: Path, tmp_path: Path
+) -> None:
+    home = with_store(tmp_path / "home")
+    head = head_of(network, cpus=2)
+    study = written(tmp_path, {**STUDY, "space": {"loss.alpha": {"grid": [1.0, 0.5]}}})
+    launch = head.acl_study("run", study, "--data", tiny_corpus, "--home", home, "--address", f"{head.address}:{PORT}")
+    wait_until(lambda: epochs(home) >= 3, launch)
+    head.kill("gcs_server")
+    out, err = launch.communicate(timeout=120)
+    assert launch.returncode == 130, out + err
+    assert "the head of the Ray cluster has not answered for 40 s: ended at once; `acl-study resume` continues" in err
+    head.power_off()
+    network.join(head, cpus=2)
+    resumed = head.acl_study("resume", "cluster", "--home", home, "--address", f"{head.address}:{PORT}")
+    out, err = resumed.communicate(timeout=200)
+    assert resumed.returncode == 0, out + err
+    assert_complete(home, trials=2)
