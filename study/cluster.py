@@ -61,26 +61,27 @@ def nodes_for(study: Study, count: int, cpus: int | None, gpus: int | None) -> N
     if cpus is None:
         if not largest:
             raise StudyError(
-                f"the trials of {study.name} take no GPU, so nothing says how large its nodes are: pass --cpus-per-node N, the CPUs "
-                "of each node that the study may use"
+                f"the trials of {study.name} take no GPU, so nothing says how large its nodes are: pass --cpus-per-node N, "
+                "the CPUs of each node that the study may use"
             )
         cpus = max(math.ceil(_on_gpus(gpus, sweep.resources.gpus) * sweep.resources.cpus) for sweep in study.sweeps)
     nodes = Nodes(count, cpus, gpus)
     for sweep in study.sweeps:
         if not nodes.machine.trials_at_once(sweep.resources):
             raise StudyError(
-                f"a trial of {sweep.name} takes {sweep.resources.words}, a node is asked for {nodes.cpus} CPUs and {nodes.gpus} GPUs; "
-                "raise --cpus-per-node and --gpus-per-node, or give each trial less with --cpus and --gpus"
+                f"a trial of {sweep.name} takes {sweep.resources.words}, a node is asked for {nodes.cpus} CPUs and "
+                f"{nodes.gpus} GPUs; raise --cpus-per-node and --gpus-per-node, or give each trial less with --cpus and --gpus"
             )
     return nodes
 
 
 def notes(study: Study, nodes: Nodes) -> list[str]:
     """What a person should know before the nodes are paid for."""
-    on_a_node = min(nodes.machine.trials_at_once(sweep.resources) for sweep in study.sweeps)
-    needed = max(math.ceil(sweep.runs / nodes.machine.trials_at_once(sweep.resources)) for sweep in study.sweeps)
+    largest = max(study.sweeps, key=lambda sweep: math.ceil(sweep.runs / nodes.machine.trials_at_once(sweep.resources)))
+    on_a_node = nodes.machine.trials_at_once(largest.resources)
+    needed = math.ceil(largest.runs / on_a_node)
     if needed < nodes.count:
-        return [f"note: a node runs {on_a_node} trials at once and no sweep has more than {needed * on_a_node}: {needed} nodes do"]
+        return [f"note: {largest.name} has {largest.runs} trials and a node runs {on_a_node} at once: --nodes {needed} is enough"]
     return []
 
 
@@ -92,8 +93,8 @@ def hours_needed(study: Study, home: Home, nodes: Nodes) -> tuple[float, str]:
     """
     if any(sweep.resources.gpus for sweep in study.sweeps) and not torch.cuda.is_available():
         raise StudyError(
-            f"the trials of {study.name} take GPUs and this machine has none, so their time cannot be measured here: pass --hours H "
-            "(`acl-study plan` on a node with a GPU says how many)"
+            f"the trials of {study.name} take GPUs and this machine has none, so their time cannot be measured here: "
+            "pass --hours H (`acl-study plan` on a node with a GPU says how many)"
         )
     folder = home.study(study.name)
     left = {sweep.name: sweep.runs - len(Journal(folder / sweep.name).outcomes()) for sweep in study.sweeps}

@@ -16,6 +16,7 @@ from acl.durable import write_durably
 
 TEMPLATES = Path(__file__).parent / "launchers"
 STUDY_FILE = "study.yaml"
+OBJECT_STORE_BYTES = 200_000_000  # of each node: trials read features from files, so that hardly anything passes through it
 
 
 def render(template: str, **values: Any) -> str:

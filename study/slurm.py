@@ -6,13 +6,12 @@ from pathlib import Path
 
 from study.cluster import Nodes
 from study.home import Home
-from study.launch_files import STUDY_FILE, own_bin, render
+from study.launch_files import OBJECT_STORE_BYTES, STUDY_FILE, own_bin, render
 from study.launched import study_text
 from study.spec import Study, StudyError
 
 PORTS_OF_A_JOB = 200  # of which the first ten are Ray's own, the others its workers'
 MAX_RESTARTS = 20
-OBJECT_STORE_BYTES = 200_000_000
 _OPTION = re.compile(r"[a-z][a-z-]*(=[^\s'\"\\`$#;]+)?")  # as in "qos=normal", "constraint=a100|h100"
 
 
@@ -81,7 +80,7 @@ def parse_ports(text: str) -> tuple[int, int]:
     """
     found = re.fullmatch(r"(\d{1,5})-(\d{1,5})", text)
     first, last = (int(found[1]), int(found[2])) if found else (0, 0)
-    if not (1024 <= first and last <= 65535 and last + 1 - first >= PORTS_OF_A_JOB):
+    if not (first >= 1024 and last <= 65535 and last + 1 - first >= PORTS_OF_A_JOB):
         raise StudyError(
             f"--ports {text!r}: it takes FIRST-LAST between 1024 and 65535, at least {PORTS_OF_A_JOB} ports (those of one job); "
             "e.g. --ports 20000-29999"
