@@ -100,6 +100,7 @@ def _holder(stack: ExitStack, command: list[str], script: str, *arguments: str) 
     stack.callback(holder.wait)
     stack.callback(holder.kill)
     assert holder.stdout is not None
+    stack.callback(holder.stdout.close)
     if holder.stdout.readline().strip() != "ready":
         raise OSError("unshare failed")
     return children(holder.pid)[0]

@@ -1,4 +1,4 @@
-"""A Slurm of two commands: it runs batch scripts, and the job steps that they start, as real processes on nodes of `nodes`.
+"""A Slurm of three commands: it runs batch scripts, and the job steps that they start, as real processes on nodes of `nodes`.
 
 Of what Slurm does it has what the scripts rely on, and refuses options that it does not know. What it does differently: steps may
 leave processes behind, which Slurm would kill; the tests want to see them.
@@ -22,7 +22,7 @@ from typing import Any
 from kills import processes_of
 from nodes import Node, children
 
-# Both commands: they send what they were asked to the stand-in, and end as it says. A node cannot start processes on another.
+# All commands: they send what they were asked to the stand-in, and end as it says. A node cannot start processes on another.
 _CLIENT = """#!/usr/bin/python3 -S
 import json, os, signal, socket, sys
 os.chdir({folder!r})
@@ -44,6 +44,7 @@ class Job:
     Attributes:
         output: file that everything is written to.
         requeued: whether the script asked for another start.
+        steps: tasks of each srun.
         state: what Slurm says about it.
     """
 
@@ -55,7 +56,7 @@ class Job:
     requeued: bool = False
     state: str = "RUNNING"
     process: "subprocess.Popen[str] | None" = None
-    steps: list["subprocess.Popen[str]"] = field(default_factory=list)
+    steps: list[list["subprocess.Popen[str]"]] = field(default_factory=list)
 
     @property
     def text(self) -> str:
@@ -79,9 +80,10 @@ class SlurmStandIn:
         self.nodes = nodes
         self.folder = folder
         self.jobs: dict[int, Job] = {}
+        self._started: list[subprocess.Popen[str]] = []
         self._bin = folder / "bin"
         self._bin.mkdir()
-        for command in ("srun", "scontrol"):
+        for command in ("srun", "scontrol", "scancel"):
             (self._bin / command).write_text(_CLIENT.format(folder=str(folder)))
             (self._bin / command).chmod(0o755)
 
@@ -108,20 +110,33 @@ class SlurmStandIn:
 
     def _on(self, job: Job, node: Node, command: list[str], environment: dict[str, str]) -> "subprocess.Popen[str]":
         with job.output.open("a") as output:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 node.command(command, self.folder),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
                 env=environment,
                 start_new_session=True,
+                text=True,
             )
+        self._started.append(process)
+        return process
+
+    def end(self) -> None:
+        """End what a test that failed has left running."""
+        for process in self._started:
+            process.kill()
+            process.wait()
 
     def answer(self, request: dict[str, Any], connection: socket.socket) -> tuple[str, int]:
         """What a command prints, and its exit status."""
         job = self.jobs[int(request["environment"]["SLURM_JOB_ID"])]
         if request["command"] == "srun":
             return "", self._srun(job, request["arguments"], request["environment"], connection)
+        if request["command"] == "scancel":
+            assert request["arguments"] == ["--signal=TERM", f"{job.number}.0"], request
+            _signal(job.steps[0], signal.SIGTERM)
+            return "", 0
         if request["arguments"] == ["show", "job", "-o", str(job.number)]:
             return f"JobId={job.number} JobName={job.script.stem} JobState={job.state} Reason=None\n", 0
         assert request["arguments"] == ["requeue", str(job.number)], request
@@ -140,7 +155,8 @@ class SlurmStandIn:
         for number, node in enumerate(job.nodes):
             own = {"SLURM_PROCID": str(number), "SLURM_NODEID": str(number), "SLURMD_NODENAME": node.name}
             tasks.append(self._on(job, node, asked.command, environment | own))
-        threading.Thread(target=_pass_signals, args=(connection, tasks), daemon=True).start()
+        job.steps.append(tasks)
+        threading.Thread(target=_end_on_signal, args=(connection, tasks), daemon=True).start()
         first_end = None
         while any(task.poll() is None for task in tasks):
             if first_end is None and any(task.poll() is not None for task in tasks):
@@ -152,10 +168,11 @@ class SlurmStandIn:
         return max(task.returncode % 256 for task in tasks)
 
 
-def _pass_signals(connection: socket.socket, tasks: list["subprocess.Popen[str]"]) -> None:
+def _end_on_signal(connection: socket.socket, tasks: list["subprocess.Popen[str]"]) -> None:
+    """As srun: SIGTERM ends its tasks at once."""
     while line := connection.recv(64):
         if b"TERM" in line:
-            _signal(tasks, signal.SIGTERM)
+            _signal(tasks, signal.SIGKILL)
 
 
 def _signal(tasks: list["subprocess.Popen[str]"], number: int) -> None:
@@ -191,5 +208,6 @@ def slurm(nodes: list[Node], folder: Path) -> Iterator[SlurmStandIn]:
     try:
         yield stand_in
     finally:
+        stand_in.end()
         server.shutdown()
         server.server_close()
