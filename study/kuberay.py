@@ -12,7 +12,7 @@ from study.launched import study_text
 from study.spec import Study, StudyError
 
 MOUNT = PurePosixPath("/mnt/acl-study")
-RETRIES = 5
+RETRIES = 3  # each on a new cluster; what a study had failed trials for is tried again, too
 MEMORY_OF_A_CPU = 4  # GiB, where nobody says how much
 _LONGEST_NAME = 40  # KubeRay appends to it, and a label has 63 characters
 
@@ -42,10 +42,7 @@ def kuberay_files(
     Raises:
         StudyError: the image's or the claim's name is none.
     """
-    if not re.fullmatch(r"[\w.:@/-]+", image, re.ASCII):
-        raise StudyError(f"--image {image!r} is no image's name; e.g. --image registry.example.org/me/acl-study:1")
-    if not re.fullmatch(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", claim):
-        raise StudyError(f"--claim {claim!r} is no name of a PersistentVolumeClaim; `kubectl get pvc` lists them")
+    _check_names(image, claim)
     common = {"name": study.name, "image": image, "ray": metadata.version("ray"), "object": object_name(study.name)}
 
     def pod(container: str, cpus: int, gpus: int, gibibytes: int) -> str:
@@ -71,6 +68,13 @@ def kuberay_files(
     )
     python = f"py{sys.version_info.major}{sys.version_info.minor}"
     return {f"{study.name}.yaml": manifest, f"{study.name}.Dockerfile": render("Dockerfile.jinja", python=python, **common)}
+
+
+def _check_names(image: str, claim: str) -> None:
+    if not re.fullmatch(r"[\w.:@/-]+", image, re.ASCII):
+        raise StudyError(f"--image {image!r} is no image's name; e.g. --image registry.example.org/me/acl-study:1")
+    if not re.fullmatch(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", claim):
+        raise StudyError(f"--claim {claim!r} is no name of a PersistentVolumeClaim; `kubectl get pvc` lists them")
 
 
 def object_name(study_name: str) -> str:

@@ -171,7 +171,7 @@ def _check_store(store: str | None, *, reachable: bool = True) -> None:
     ):
         raise StudyError(
             f"--store {without_password(store)}: leave user, password and token out of the address, which scripts and lists of "
-            "processes show; export MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD before the job is submitted"
+            "processes show; a job finds them in MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD (on Kubernetes: of a Secret)"
         )
     if reachable:
         check_server(store)

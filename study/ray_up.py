@@ -40,13 +40,7 @@ def ray_up_files(
     Raises:
         StudyError: there is no host, or one that is none.
     """
-    if not hosts:
-        raise StudyError("no machine to run on: pass --host ADDRESS for each, the head first")
-    for value, option in [*((host, "--host") for host in hosts), (user, "--ssh-user")]:
-        if not re.fullmatch(_HOST if option == "--host" else r"[\w.-]+", value, re.ASCII):
-            raise StudyError(f"{option} {value!r} is none; e.g. --host 192.168.1.20 --ssh-user me")
-    if len(set(hosts)) < len(hosts):
-        raise StudyError(f"--host names a machine twice: {', '.join(hosts)}")
+    _check_machines(hosts, user)
     remote = f"~/acl-study-{study.name}"
     common = {
         "name": study.name,
@@ -71,3 +65,13 @@ def ray_up_files(
     token = folder / TOKEN_FILE
     kept = token.read_text(encoding="utf-8") if token.exists() else secrets.token_hex(TOKEN_BYTES)
     return {"cluster.yaml": cluster, "run.sh": render("run.sh.jinja", **common), STUDY_FILE: study_text(study), TOKEN_FILE: kept}
+
+
+def _check_machines(hosts: list[str], user: str) -> None:
+    if not hosts:
+        raise StudyError("no machine to run on: pass --host ADDRESS for each, the head first")
+    for value, option in [*((host, "--host") for host in hosts), (user, "--ssh-user")]:
+        if not re.fullmatch(_HOST if option == "--host" else r"[\w.-]+", value, re.ASCII):
+            raise StudyError(f"{option} {value!r} is none; e.g. --host 192.168.1.20 --ssh-user me")
+    if len(set(hosts)) < len(hosts):
+        raise StudyError(f"--host names a machine twice: {', '.join(hosts)}")

@@ -39,12 +39,7 @@ def slurm_files(
     Raises:
         StudyError: an option of sbatch that a script cannot hold.
     """
-    for option in options or []:
-        if not _OPTION.fullmatch(option):
-            raise StudyError(
-                f"--sbatch {option!r}: it takes NAME=VALUE as sbatch's long options, without spaces, quotes and $; e.g. "
-                "--sbatch qos=normal; write others into the script by hand"
-            )
+    _check_options(options or [])
     script = render(
         "slurm.sh.jinja",
         name=study.name,
@@ -86,6 +81,15 @@ def parse_ports(text: str) -> tuple[int, int]:
             "e.g. --ports 20000-29999"
         )
     return first, last
+
+
+def _check_options(options: list[str]) -> None:
+    for option in options:
+        if not _OPTION.fullmatch(option):
+            raise StudyError(
+                f"--sbatch {option!r}: it takes NAME=VALUE as sbatch's long options, without spaces, quotes and $; e.g. "
+                "--sbatch qos=normal; write others into the script by hand"
+            )
 
 
 def in_slurm_time(hours: float) -> str:

@@ -10,7 +10,7 @@ import yaml
 from command_line import SMOKE, call
 from study.commands import choose_study
 from study.home import Home
-from study.launched import study_digest, study_text
+from study.launched import keep_study, study_digest, study_text
 from study.study_files import read_study, resolve_study, shipped_studies
 
 EVIL = """it's "$(touch pwned)" `touch pwned`; touch pwned # {{ 1 }} é"""
@@ -125,6 +125,15 @@ def test_what_cannot_run_is_refused_before_it_waits_in_a_queue(
     assert line in shown.err
     assert len(shown.err.splitlines()) == 1
     assert "secret" not in shown.err
+    assert not (here / "out").exists()
+
+
+def test_a_name_that_another_study_has_is_refused(
+    here: Path, tiny_corpus: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keep_study(Home(here / "runs"), resolve_study({**read_study("quickstart"), "name": "smoke"}, "mini", {"data.root": "/corpus"}))
+    assert slurm(monkeypatch, tiny_corpus, "--home", here / "runs", "--out", "out") == 1
+    assert "results of two studies never mix" in capsys.readouterr().err
     assert not (here / "out").exists()
 
 
