@@ -20,7 +20,7 @@ from study.options import (
 
 launch_app = typer.Typer(help="Write a batch script or manifest that runs a study on a cluster.", no_args_is_help=True)
 
-OutOption = Annotated[Path, typer.Option("--out", help="Folder to write to; all nodes must see it.")]
+OutOption = Annotated[Path, typer.Option("--out", help="Folder to write to; of a Slurm job, all nodes must see it.")]
 NodesOption = Annotated[int, typer.Option("--nodes", min=1, help="How many nodes.")]
 NodeCpusOption = Annotated[
     int | None, typer.Option("--cpus-per-node", min=1, help="CPUs of each node; default: as many as trials on its GPUs take.")

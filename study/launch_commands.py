@@ -49,6 +49,8 @@ def write_slurm(
     check_path(home.root, "--home")
     _check_store(store)
     port_range = None if ports is None else parse_ports(ports)
+    if ports is not None and shape[0] == 1:
+        raise StudyError("--ports is for several nodes, between which Ray needs them: add --nodes N, or leave it out")
     study = choose_study(study_name, home, **options)
     check_runnable(study, knows_machine=False)
     check_unchanged(home, study)

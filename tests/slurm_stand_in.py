@@ -67,7 +67,7 @@ class Job:
         assert self.process is not None
         os.kill(children(self.process.pid)[0], signal.SIGTERM)
 
-    def wait(self, seconds: float = 100) -> int:
+    def wait(self, seconds: float = 240) -> int:
         """Its exit status."""
         assert self.process is not None
         return self.process.wait(timeout=seconds)

@@ -105,6 +105,7 @@ def test_hours_come_from_a_plan_on_the_nodes(
         (["--cpus", "8"], "a trial of supervised takes 8 CPUs, a node is asked for 4 CPUs and 0 GPUs; raise --cpus-per-node"),
         (["--set", "optim.epoch=3"], "--set optim.epoch"),
         (["--ports", "80-90"], "--ports '80-90': it takes FIRST-LAST"),
+        (["--ports", "20000-29999"], "--ports is for several nodes"),
         (["--sbatch", "comment=a\nrm -rf ~"], "--sbatch 'comment=a\\nrm -rf ~': it takes NAME=VALUE"),
         (["--partition", "a b"], "--sbatch 'partition=a b'"),
         (["--home", "a\nb"], "--home 'a\\nb' has a character that cannot be printed"),
