@@ -3,14 +3,17 @@
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from command_line import SMOKE, call
+from study.cluster import Nodes, planned_on
 from study.commands import choose_study
 from study.home import Home
 from study.launched import keep_study, study_digest, study_text
+from study.plan import StudyPlan, plan_study
 from study.study_files import read_study, resolve_study, shipped_studies
 
 EVIL = """it's "$(touch pwned)" `touch pwned`; touch pwned # {{ 1 }} é"""
@@ -81,12 +84,20 @@ def test_jobs_that_share_a_node_have_different_ports(here: Path, tiny_corpus: Pa
     assert ports[0] == ports[5]  # the range has room for five jobs
 
 
+@pytest.mark.slow
 def test_hours_come_from_a_plan_on_the_nodes(
     here: Path, tiny_corpus: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     study = {"name": "timed", "question": "How long?", "profile": "mini", "base": {"mode": "supervised", "optim.epochs": 40}}
     study["space"] = {"loss.alpha": {"grid": [0.1, 0.2, 0.3, 0.4]}}
     (here / "timed.yaml").write_text(yaml.safe_dump(study))
+    plans: list[StudyPlan] = []
+
+    def measured_once(*arguments: Any, **options: Any) -> StudyPlan:
+        plans.extend([] if plans else [plan_study(*arguments, **options)])
+        return plans[0]
+
+    monkeypatch.setattr("study.cluster.plan_study", measured_once)
     hours = []
     for nodes in ("1", "4"):
         given = ("--data", str(tiny_corpus), "--cpus-per-node", "1", "--nodes", nodes, "--out", f"on {nodes}")
@@ -97,6 +108,7 @@ def test_hours_come_from_a_plan_on_the_nodes(
         hours.append(parts[0] + parts[1] / 60)
         assert "1.5 times the" in text
     assert 0.25 < hours[1] <= hours[0]
+    assert planned_on(plans[0], Nodes(4, 1, 0)) < 0.6 * planned_on(plans[0], Nodes(1, 1, 0))
 
 
 @pytest.mark.parametrize(
