@@ -14,6 +14,7 @@ from study.about_cli import about_app
 from study.data_cli import data_app
 from study.home import DEFAULT_HOME, Home
 from study.interruption import EXIT_STATUS
+from study.launch_cli import launch_app
 from study.model_cli import model_app
 from study.options import (
     AddressOption,
@@ -41,6 +42,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(data_app, name="data")
+app.add_typer(launch_app, name="launch")
 app.add_typer(about_app)
 app.add_typer(results_app)
 app.add_typer(model_app)  # without a name: export and embed stand beside the other commands

@@ -128,7 +128,7 @@ def test_every_command_of_the_readme_exists_with_its_options(
     assert len(commands) >= 8
     for command in commands:
         words = shlex.split(command)
-        name = words[:2] if words[0] == "data" else words[:1]
+        name = words[:2] if words[0] in ("data", "launch") else words[:1]
         assert call(monkeypatch, *name, "--help") == 0
         shown = capsys.readouterr().out
         for option in (word for word in words if word.startswith("--")):

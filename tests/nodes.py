@@ -1,0 +1,110 @@
+"""Machines of a cluster on this one: namespaces with a network address, a name, processes and a /tmp of their own."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+# The first process of a node: it sets the node up and then waits, which also takes leave of processes that nobody waits for.
+_INIT = r"""
+set -e
+mount --make-rprivate /
+hostname "$0"
+ip link set lo up
+mount --bind "$1" /mnt && mount -t tmpfs tmpfs /tmp && mkdir -p "$1" && mount --bind /mnt "$1" && umount /mnt
+mount -t tmpfs tmpfs /dev/shm
+mount --bind "$2" /etc/hosts
+echo ready
+exec >/dev/null 2>&1
+sleep infinity &
+while true; do wait; done
+"""
+
+
+@dataclass(frozen=True)
+class Node:
+    """A machine of its own, but for the processor, the memory and all folders other than /tmp.
+
+    Attributes:
+        pid: its first process, as this machine sees it.
+    """
+
+    name: str
+    address: str
+    pid: int
+
+    def command(self, command: list[str], folder: Path) -> list[str]:
+        """What runs `command` on it."""
+        return ["nsenter", "-t", str(self.pid), "-n", "-u", "-p", "-m", f"--wd={folder}", "--", *command]
+
+    def processes(self) -> dict[int, str]:
+        """Its living processes but the first and its sleep: number on this machine -> command line."""
+        own = os.readlink(f"/proc/{self.pid}/ns/pid")
+        found = {}
+        for entry in Path("/proc").iterdir():
+            try:
+                if not entry.name.isdigit() or os.readlink(entry / "ns" / "pid") != own:
+                    continue
+                state = (entry / "stat").read_text().rpartition(")")[2].split()[0]
+                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+            except OSError:  # it has just ended
+                continue
+            if state not in "ZX" and int(entry.name) != self.pid and command != "sleep infinity":
+                found[int(entry.name)] = command
+        return found
+
+
+def children(pid: int) -> list[int]:
+    """Processes that `pid` has started and that run."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+@contextmanager
+def nodes(count: int, shared: Path) -> Iterator[list[Node]]:
+    """Start nodes that see each other and, in their /tmp, the folder `shared` only. Skips where the system does not permit it."""
+    if os.geteuid() != 0:
+        pytest.skip("only root may make network namespaces")
+    names = {f"node{number}": f"10.77.0.{number}" for number in range(1, count + 1)}
+    hosts = shared / "hosts"
+    # As Debian has it: a machine's own name is a loopback address, which is of no use to others.
+    hosts.write_text("127.0.0.1 localhost\n" + "".join(f"{address} {name}\n" for name, address in names.items()))
+    with ExitStack() as stack:
+        try:
+            switch = _holder(
+                stack, ["unshare", "--net", "--fork", "--kill-child"], "ip link add br0 type bridge && ip link set br0 up"
+            )
+            found = []
+            for name, address in names.items():
+                command = ["unshare", "--net", "--uts", "--pid", "--mount", "--fork", "--mount-proc", "--kill-child"]
+                pid = _holder(stack, command, _INIT, name, str(shared), str(hosts))
+                port = f"to-{name}"
+                _in(switch, f"ip link add {port} type veth peer name eth0 netns {pid} && ip link set {port} up master br0")
+                _in(pid, f"ip address add {address}/24 dev eth0 && ip link set eth0 up")
+                found.append(Node(name, address, pid))
+        except (OSError, subprocess.CalledProcessError) as error:
+            pytest.skip(f"this system does not permit network namespaces ({error})")
+        yield found
+
+
+def _holder(stack: ExitStack, command: list[str], script: str, *arguments: str) -> int:
+    """Start the first process in new namespaces, and return its number when the script is through."""
+    if "echo ready" not in script:
+        script += " && echo ready && exec sleep infinity"
+    holder = subprocess.Popen(
+        [*command, "bash", "-c", script, *arguments], stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    stack.callback(holder.wait)
+    stack.callback(holder.kill)
+    assert holder.stdout is not None
+    stack.callback(holder.stdout.close)
+    if holder.stdout.readline().strip() != "ready":
+        raise OSError("unshare failed")
+    return children(holder.pid)[0]
+
+
+def _in(pid: int, script: str) -> None:
+    subprocess.run(["nsenter", "-t", str(pid), "-n", "bash", "-c", script], check=True, capture_output=True)

@@ -1,0 +1,137 @@
+"""What `acl-study launch kuberay` and `ray-up` write: valid, complete, and nothing in it can become code."""
+
+import copy
+import os
+import shlex
+import stat
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import kubernetes_validate
+import pytest
+import yaml
+from ray.autoscaler._private.util import prepare_config, validate_config
+
+from command_line import SMOKE, call
+from kuberay_schema import RAY_JOB
+from study.commands import choose_study
+from study.home import Home
+
+CRD = "ACL_STUDY_KUBERAY_CRD"  # KubeRay's own definition of a RayJob, a file
+EVIL = """it's "$(touch pwned)" `touch pwned`; touch pwned # {{ 1 }} é"""
+KUBERNETES = "1.34"
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def kuberay(monkeypatch: pytest.MonkeyPatch, *options: object) -> int:
+    given = ("--image", "me/acl-study:1", "--data", f"/mnt/acl-study/{EVIL}", "--cpus-per-node", 4, "--out", "out")
+    return call(monkeypatch, "launch", "kuberay", *map(str, (SMOKE, *given, *options)))
+
+
+def manifests(path: Path) -> list[dict[str, Any]]:
+    return list(yaml.safe_load_all(path.read_text()))
+
+
+def test_a_rayjob_is_valid_for_kubernetes_and_kuberay(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = ("--home", f"/mnt/acl-study/{EVIL}", "--nodes", 3, "--gpus-per-node", 1, "--gpus", 0.5, "--hours", 2, "--name", "A_b")
+    assert kuberay(monkeypatch, *options) == 0
+    config, job = manifests(here / "out" / "A_b.yaml")
+    kubernetes_validate.validate(config, KUBERNETES, strict=True)
+    jsonschema.validate(job, RAY_JOB)
+    if CRD in os.environ:
+        (version,) = [
+            each for each in yaml.safe_load(Path(os.environ[CRD]).read_text())["spec"]["versions"] if each["name"] == "v1"
+        ]
+        jsonschema.validate(job, version["schema"]["openAPIV3Schema"])
+    cluster = job["spec"]["rayClusterSpec"]
+    (workers,) = cluster["workerGroupSpecs"]
+    for group in (cluster["headGroupSpec"], workers):
+        kubernetes_validate.validate(as_pod(group["template"]), KUBERNETES, strict=True)
+    (worker,) = workers["template"]["spec"]["containers"]
+    assert worker["resources"]["limits"] == {"cpu": "4", "memory": "16Gi", "nvidia.com/gpu": "1"}
+    assert worker["resources"]["requests"] == worker["resources"]["limits"]
+    assert workers["replicas"] == 3
+    assert job["spec"]["activeDeadlineSeconds"] == 7200
+    assert cluster["authOptions"] == {"mode": "token"}
+    # What runs: the study, and a command whose values are whole after the shell.
+    (here / "study.yaml").write_text(config["data"]["study.yaml"])
+    assert choose_study("study.yaml", Home(here)).name == "A_b"
+    assert choose_study("study.yaml", Home(here)).sweeps[0].base["data.root"] == f"/mnt/acl-study/{EVIL}"
+    command = shlex.split(config["data"]["run.sh"].splitlines()[-1])
+    assert command[:3] == ["exec", "acl-study", "run"]
+    assert command[command.index("--home") + 1] == f"/mnt/acl-study/{EVIL}"
+
+
+def as_pod(template: dict[str, Any]) -> dict[str, Any]:
+    """A pod as KubeRay makes it of a template."""
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "pod"}, **template}
+
+
+def test_the_schemas_notice_what_is_wrong(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert kuberay(monkeypatch) == 0
+    _, job = manifests(here / "out" / "smoke.yaml")
+    for path, value in (("backofLimit", 1), ("backoffLimit", "1"), ("ttlSecondsAfterFinished", None)):
+        wrong = copy.deepcopy(job)
+        wrong["spec"][path] = value
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(wrong, RAY_JOB)
+    pod = as_pod(job["spec"]["rayClusterSpec"]["headGroupSpec"]["template"])
+    pod["spec"]["containers"][0]["volumeMount"] = []
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate(pod, KUBERNETES, strict=True)
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        (["--data", "/elsewhere"], "--data /elsewhere is not on the volume"),
+        (["--home", "runs"], "--home runs: it is a folder on the nodes"),
+        (["--image", "a\nb"], "--image 'a\\nb' is no image's name"),
+        (["--claim", "a: b"], "--claim 'a: b' is no name"),
+    ],
+)
+def test_a_rayjob_that_cannot_run_is_refused(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], options: list[str], line: str
+) -> None:
+    assert kuberay(monkeypatch, *options) == 1
+    assert line in capsys.readouterr().err
+    assert not (here / "out").exists()
+
+
+def test_a_cluster_file_is_valid_for_ray(here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    given = ["--host", "10.0.0.1", "--host", "box2", "--data", f"/nfs/{EVIL}", "--home", f"/nfs/{EVIL}", "--ssh-user", "me"]
+    out = here / EVIL.replace("/", " ")
+    assert call(monkeypatch, "launch", "ray-up", str(SMOKE), *given, "--image", "me/acl:1", "--out", str(out)) == 0
+    cluster = yaml.safe_load((out / "cluster.yaml").read_text())
+    prepared = prepare_config(copy.deepcopy(cluster))  # as `ray up` does before it logs in anywhere
+    validate_config(prepared)
+    assert prepared["max_workers"] == 1
+    assert cluster["provider"] == {"type": "local", "head_ip": "10.0.0.1", "worker_ips": ["box2"]}
+    assert cluster["file_mounts"] == {"~/acl-study-smoke": str(out)}
+    started = [*cluster["head_start_ray_commands"], *cluster["worker_start_ray_commands"]]
+    assert all("RAY_AUTH_MODE=token" in command for command in started)
+    assert shlex.split(cluster["docker"]["run_options"][0]) == ["--volume", f"/nfs/{EVIL}:/nfs/{EVIL}"]
+    subprocess.run(["bash", "-n", out / "run.sh"], check=True)
+    token = out / "auth_token"
+    assert stat.S_IMODE(token.stat().st_mode) == 0o600
+    secret = token.read_text()
+    assert len(secret) == 64
+    assert not [path for path in out.iterdir() if path != token and secret in path.read_text()]
+    # Written again, e.g. with another machine: the cluster that runs keeps its token, and nothing shows it.
+    assert call(monkeypatch, "launch", "ray-up", str(SMOKE), *given, "--out", str(out)) == 0
+    assert token.read_text() == secret
+    shown = capsys.readouterr()
+    assert secret not in shown.out + shown.err
+
+
+@pytest.mark.parametrize("command", ["slurm", "kuberay", "ray-up"])
+def test_help_has_an_example(command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(monkeypatch, "launch", command, "--help") == 0
+    assert f"Example: acl-study launch {command} " in capsys.readouterr().out
