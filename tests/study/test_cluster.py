@@ -20,7 +20,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.cluster,
 ]
-EPOCHS = 14
+EPOCHS = 30
 STUDY = {
     "name": "cluster",
     "question": "Does it run on several machines?",
