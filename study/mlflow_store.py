@@ -11,6 +11,7 @@ from typing import ParamSpec, TypeVar
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # two lines for every run that ends on a server
 # A server that is gone is asked again by study.mirror, which says so meanwhile and does not write twice what was written although
 # the answer is lost; MLflow itself would be silent for minutes, and repeat the request as it is.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")

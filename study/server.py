@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from study.home import Home, invocation
+from study.home import Home
 from study.serving import LOOPBACK, check_port, serve
 from study.spec import StudyError
 from study.stores import check_no_password, check_store
@@ -19,12 +19,14 @@ from study.stores import check_no_password, check_store
 ADMIN = "admin"
 PASSWORD_VARIABLE = "MLFLOW_AUTH_ADMIN_PASSWORD"
 _SQLITE = "sqlite:///"
-# Who is let in may write to the one experiment that all studies share; MLflow's own default is that they only read it.
+# Who is let in may write to the one experiment that all studies share; MLflow's own default is that they only read it. Each look at
+# a password takes a tenth of a second, so it is remembered for half a minute.
 _AUTHENTICATION = """[mlflow]
 default_permission = EDIT
 database_uri = {database}
 admin_username = {admin}
 authorization_function = mlflow.server.auth:authenticate_request_basic_auth
+auth_cache_ttl_seconds = 30
 """
 
 
@@ -67,23 +69,21 @@ def run_server(options: ServerOptions, home: Home) -> None:
     home.server.mkdir(parents=True, exist_ok=True)
     database = options.database or f"{_SQLITE}{home.server / 'mlflow.db'}"
     _check_artifacts(database)
-    settings, note = _authentication(home) if options.auth else ({}, None)
+    settings, note = _authentication(home) if options.auth else ({}, "")
     scheme = "http" if options.certificate is None else "https"
     names = _names(options)
-    ports = [f"{name}:{options.port}" for name in names]
     arguments = ["--artifacts-destination", options.artifacts or str(home.server / "artifacts")]
     arguments += ["--app-name", "basic-auth"] if options.auth else []
     if not _is_loopback(options.host):  # a browser on the page, too, is let in by these names only
-        arguments += ["--allowed-hosts", ",".join([*names, *ports])]
-        arguments += ["--cors-allowed-origins", ",".join(f"{scheme}://{name}" for name in [*names, *ports])]
-    address = f"{scheme}://{ports[0]}"
+        known = [*names, *(f"{name}:*" for name in names)]  # at any port: of a tunnel, say
+        arguments += ["--allowed-hosts", ",".join(known)]
+        arguments += ["--cors-allowed-origins", ",".join(f"{scheme}://{name}" for name in known)]
+    address = f"{scheme}://{names[0]}:{options.port}"
 
     def announce() -> None:
         print(f"MLflow server: {address}  (Ctrl-C ends it)")
-        print(f"record there with:  {invocation('run STUDY', home)} --store {address}")
-        print(f"push what is there: {invocation('sync NAME', home)} --store {address}", flush=True)
-        if note is not None:
-            print(note, flush=True)
+        print(f"`run` and `sync` record there with --store {address}")
+        print(note, end="", flush=True)
 
     tls = (
         ""
@@ -157,7 +157,7 @@ def _authentication(home: Home) -> tuple[dict[str, str], str]:
         settings[PASSWORD_VARIABLE] = kept.read_text(encoding="utf-8").strip()
         where = f"in {kept}"
     note = (
-        f"clients set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD; user: {ADMIN}, password: {where}; /signup adds users"
+        f"clients set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD; user: {ADMIN}, password: {where}; /signup adds users\n"
     )
     return settings, note
 

@@ -20,6 +20,7 @@ LOOPBACK = "127.0.0.1"
 # No telemetry, and none of the processes that run jobs on the server.
 _QUIET = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true", "PYTHONWARNINGS": "ignore"}
 _LOOK_SECONDS = 0.2
+_GRACE_SECONDS = 5  # for requests that are under way when it ends
 
 
 def check_port(host: str, port: int) -> None:
@@ -70,7 +71,7 @@ def serve(
         typer.Exit: the server failed.
     """
     command = [sys.executable, "-m", "mlflow", "server", "--host", host, "--port", str(port), "--workers", str(workers)]
-    command += ["--uvicorn-opts", f"--log-level warning {uvicorn}", *options]
+    command += ["--uvicorn-opts", f"--log-level warning --timeout-graceful-shutdown {_GRACE_SECONDS} {uvicorn}", *options]
     stores = dict.fromkeys(("MLFLOW_BACKEND_STORE_URI", "MLFLOW_REGISTRY_STORE_URI"), database)
     environment = os.environ | _QUIET | stores | dict(settings or {})
     # In a session of its own: the server answers Ctrl-C with a traceback, SIGTERM with silence.
