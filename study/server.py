@@ -4,15 +4,15 @@ import importlib.util
 import ipaddress
 import os
 import secrets
-import shlex
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from study.home import Home
-from study.serving import LOOPBACK, check_port, serve
+from study.serving import LOOPBACK, check_port, in_address, serve
 from study.spec import StudyError
 from study.stores import check_no_password, check_store
 
@@ -72,12 +72,10 @@ def run_server(options: ServerOptions, home: Home) -> None:
     settings, note = _authentication(home) if options.auth else ({}, "")
     scheme = "http" if options.certificate is None else "https"
     names = _names(options)
-    arguments = ["--artifacts-destination", options.artifacts or str(home.server / "artifacts")]
+    known = [*names, *(f"{name.replace('[', '[[]')}:*" for name in names)]  # patterns; at any port, of a tunnel, say
+    arguments = ["--artifacts-destination", options.artifacts or str(home.server / "artifacts"), "--allowed-hosts", ",".join(known)]
+    arguments += ["--cors-allowed-origins", ",".join(f"{scheme}://{name}" for name in known)]  # of MLflow's page in a browser
     arguments += ["--app-name", "basic-auth"] if options.auth else []
-    if not _is_loopback(options.host):  # a browser on the page, too, is let in by these names only
-        known = [*names, *(f"{name}:*" for name in names)]  # at any port: of a tunnel, say
-        arguments += ["--allowed-hosts", ",".join(known)]
-        arguments += ["--cors-allowed-origins", ",".join(f"{scheme}://{name}" for name in known)]
     address = f"{scheme}://{names[0]}:{options.port}"
 
     def announce() -> None:
@@ -85,21 +83,9 @@ def run_server(options: ServerOptions, home: Home) -> None:
         print(f"`run` and `sync` record there with --store {address}")
         print(note, end="", flush=True)
 
-    tls = (
-        ""
-        if options.certificate is None
-        else shlex.join(["--ssl-certfile", str(options.certificate), "--ssl-keyfile", str(options.key)])
-    )
-    serve(
-        database,
-        options.port,
-        announce,
-        host=options.host,
-        workers=options.workers,
-        options=arguments,
-        settings=settings,
-        uvicorn=tls,
-    )
+    tls = None if options.certificate is None or options.key is None else (options.certificate, options.key)
+    served = partial(serve, database, options.port, announce, host=options.host, workers=options.workers)
+    served(options=arguments, settings=settings, tls=tls)
 
 
 def _check(options: ServerOptions) -> None:
@@ -148,11 +134,12 @@ def _authentication(home: Home) -> tuple[dict[str, str], str]:
     settings = {"MLFLOW_AUTH_CONFIG_PATH": str(configuration), "MLFLOW_FLASK_SERVER_SECRET_KEY": secrets.token_hex(32)}
     kept = home.server / "admin-password"
     if os.environ.get(PASSWORD_VARIABLE):
-        is_first = "" if not users.exists() else ", unless it was changed since: it counts at the first start only"
-        where = f"the one in {PASSWORD_VARIABLE}{is_first}"
+        where = f"the one in {PASSWORD_VARIABLE}" + (" at the first start" if users.exists() else "")
+    elif users.exists() and not kept.exists():
+        where = f"the one in {PASSWORD_VARIABLE} at the first start"
     else:
-        if not users.exists() or not kept.exists():
-            with open(os.open(kept, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+        if not kept.exists():
+            with open(os.open(kept, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
                 file.write(secrets.token_urlsafe(24) + "\n")
         settings[PASSWORD_VARIABLE] = kept.read_text(encoding="utf-8").strip()
         where = f"in {kept}"
@@ -171,13 +158,11 @@ def _is_loopback(host: str) -> bool:
 
 def _names(options: ServerOptions) -> list[str]:
     """Under which clients may ask for this server; the first is the one to tell them."""
-    if _is_loopback(options.host):
-        return [options.host]
     own = [*options.names]
-    if options.host not in ("0.0.0.0", "::"):
-        own.append(options.host)
-    else:
+    if options.host in ("0.0.0.0", "::"):
         own += [socket.getfqdn(), socket.gethostname(), *_addresses()]
+    else:
+        own.append(in_address(options.host))
     return list(dict.fromkeys([*own, "localhost", LOOPBACK]))
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shlex
 import signal
 import socket
 import ssl
@@ -11,6 +12,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import typer
 
@@ -18,7 +20,12 @@ from study.spec import StudyError
 
 LOOPBACK = "127.0.0.1"
 # No telemetry, and none of the processes that run jobs on the server.
-_QUIET = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true", "PYTHONWARNINGS": "ignore"}
+_QUIET = {
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_LOGGING_LEVEL": "ERROR",
+    "PYTHONWARNINGS": "ignore",
+}
 _LOOK_SECONDS = 0.2
 _GRACE_SECONDS = 5  # for requests that are under way when it ends
 
@@ -53,7 +60,7 @@ def serve(
     workers: int = 1,
     options: Sequence[str] = (),
     settings: Mapping[str, str] | None = None,
-    uvicorn: str = "",
+    tls: tuple[Path, Path] | None = None,
 ) -> None:
     """Serve a database until Ctrl-C or SIGTERM.
 
@@ -65,21 +72,23 @@ def serve(
         workers: processes that answer.
         options: of `mlflow server`, more than these.
         settings: environment variables of the server.
-        uvicorn: options of the web server.
+        tls: certificate and its key, PEM files, for https.
 
     Raises:
         typer.Exit: the server failed.
     """
     command = [sys.executable, "-m", "mlflow", "server", "--host", host, "--port", str(port), "--workers", str(workers)]
-    command += ["--uvicorn-opts", f"--log-level warning --timeout-graceful-shutdown {_GRACE_SECONDS} {uvicorn}", *options]
+    web = ["--log-level", "warning", "--timeout-graceful-shutdown", str(_GRACE_SECONDS)]
+    web += [] if tls is None else ["--ssl-certfile", str(tls[0]), "--ssl-keyfile", str(tls[1])]
+    command += ["--uvicorn-opts", shlex.join(web), *options]
     stores = dict.fromkeys(("MLFLOW_BACKEND_STORE_URI", "MLFLOW_REGISTRY_STORE_URI"), database)
     environment = os.environ | _QUIET | stores | dict(settings or {})
     # In a session of its own: the server answers Ctrl-C with a traceback, SIGTERM with silence.
     server = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, start_new_session=True)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        scheme = "https" if uvicorn else "http"
-        while server.poll() is None and not _answers(f"{scheme}://{_own(host)}:{port}/health"):
+        here = in_address({"0.0.0.0": LOOPBACK, "::": "::1"}.get(host, host))
+        while server.poll() is None and not _answers(f"{'http' if tls is None else 'https'}://{here}:{port}/health"):
             time.sleep(_LOOK_SECONDS)
         if server.poll() is None:
             announce()
@@ -89,10 +98,13 @@ def serve(
         server.wait()
 
 
-def _own(host: str) -> str:
-    """An address of this machine for one that stands for all."""
-    own = {"0.0.0.0": LOOPBACK, "::": "::1"}.get(host, host)
-    return f"[{own}]" if ":" in own else own
+def in_address(host: str) -> str:
+    """A host as it stands in an address.
+
+    >>> in_address("::1"), in_address("localhost")
+    ('[::1]', 'localhost')
+    """
+    return f"[{host}]" if ":" in host else host
 
 
 def _answers(address: str) -> bool:
