@@ -18,6 +18,7 @@ from study.stores import check_no_password, check_store
 
 ADMIN = "admin"
 PASSWORD_VARIABLE = "MLFLOW_AUTH_ADMIN_PASSWORD"
+_SHORTEST_PASSWORD = 12  # MLflow's rule
 _SQLITE = "sqlite:///"
 # Who is let in may write to the one experiment that all studies share; MLflow's own default is that they only read it. Each look at
 # a password takes a tenth of a second, so it is remembered for half a minute.
@@ -69,9 +70,9 @@ def run_server(options: ServerOptions, home: Home) -> None:
     home.server.mkdir(parents=True, exist_ok=True)
     database = options.database or f"{_SQLITE}{home.server / 'mlflow.db'}"
     _check_artifacts(database)
-    settings, note = _authentication(home) if options.auth else ({}, "")
+    settings, note = authentication(home) if options.auth else ({}, "")
     scheme = "http" if options.certificate is None else "https"
-    names = _names(options)
+    names = known_names(options)
     known = [*names, *(f"{name.replace('[', '[[]')}:*" for name in names)]  # patterns; at any port, of a tunnel, say
     arguments = ["--artifacts-destination", options.artifacts or str(home.server / "artifacts"), "--allowed-hosts", ",".join(known)]
     arguments += ["--cors-allowed-origins", ",".join(f"{scheme}://{name}" for name in known)]  # of MLflow's page in a browser
@@ -101,6 +102,8 @@ def _check(options: ServerOptions) -> None:
             raise StudyError(f"{file} is no file; name the certificate and its key, in PEM")
     if options.auth and importlib.util.find_spec("flask_wtf") is None:
         raise StudyError("--auth needs the package Flask-WTF; pip install 'acl-study[server]'")
+    if options.auth and 0 < len(os.environ.get(PASSWORD_VARIABLE, "")) < _SHORTEST_PASSWORD:
+        raise StudyError(f"{PASSWORD_VARIABLE} is too short; MLflow takes {_SHORTEST_PASSWORD} characters or more")
     if (options.artifacts or "").startswith("s3:") and importlib.util.find_spec("boto3") is None:
         raise StudyError(f"--artifacts {options.artifacts} needs the package boto3; pip install boto3")
     for address in (options.database, options.artifacts):
@@ -125,7 +128,7 @@ def _check_artifacts(database: str) -> None:
         )
 
 
-def _authentication(home: Home) -> tuple[dict[str, str], str]:
+def authentication(home: Home) -> tuple[dict[str, str], str]:
     """Settings of basic authentication, with the first start's password of the administrator; and what to tell the user."""
     users = home.server / "users.db"
     configuration = home.server / "auth.ini"
@@ -156,7 +159,7 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _names(options: ServerOptions) -> list[str]:
+def known_names(options: ServerOptions) -> list[str]:
     """Under which clients may ask for this server; the first is the one to tell them."""
     own = [*options.names]
     if options.host in ("0.0.0.0", "::"):
