@@ -52,7 +52,7 @@ def server(database: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 
 def test_two_processes_that_begin_an_empty_store_at_once_are_both_complete(
-    database: Postgres, server: SharedServer, tmp_path: Path, expected: dict[str, Any]
+    database: Postgres, server: SharedServer, tmp_path: Path, expected: dict[str, Any], request: pytest.FixtureRequest
 ) -> None:
     """A database whose tables both want to make, a server whose experiment both want to make, a SQLite file."""
     stores = [database.database("direct"), server.address, f"sqlite:///{tmp_path / 'both.db'}"]
@@ -64,6 +64,7 @@ def test_two_processes_that_begin_an_empty_store_at_once_are_both_complete(
         folder.mkdir()
         command = [sys.executable, str(script), str(folder), *stores]
         both.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": path}))
+        request.addfinalizer(both[-1].kill)
     for number in range(len(stores)):
         while not all((folder / f"ready{number}").exists() for folder in folders):
             assert all(process.poll() is None for process in both)
