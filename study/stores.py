@@ -63,7 +63,9 @@ def begin_records(study: str, home: Home, store_uri: str, key: str = "") -> None
 
     try:
         begin_store(store_uri, home.artifacts)
-        others = None if store_uri == home.store_uri else study_of_others(store_uri, study, key)
+        # A SQLite file is one person's, who may begin a study anew after deleting its folder; whoever shares a server may not know.
+        is_shared = bool(key) or not store_uri.startswith("sqlite:")
+        others = study_of_others(store_uri, study, key) if is_shared else None
     except NoAccessError as error:
         raise StudyError(f"no access to the MLflow store {store_uri}: {error}") from None
     except (StoreUnavailableError, RecordError) as error:
