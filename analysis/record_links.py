@@ -16,7 +16,7 @@ def run_address(store_uri: str, experiment_id: str, run_id: str) -> str:
     store = urlsplit(store_uri)
     if store.scheme not in _SERVER:
         return ""
-    return f"{without_password(store_uri)}/#/experiments/{experiment_id}/runs/{run_id}"
+    return f"{_without_password(store_uri)}/#/experiments/{experiment_id}/runs/{run_id}"
 
 
 def store_in_words(store_uri: str) -> str:
@@ -29,15 +29,15 @@ def store_in_words(store_uri: str) -> str:
     """
     scheme = urlsplit(store_uri).scheme
     if scheme in _SERVER:
-        return f"The records are on the MLflow server {without_password(store_uri)}; run ids are links."
+        return f"The records are on the MLflow server {_without_password(store_uri)}; run ids are links."
     kind = "a SQLite file" if scheme == "sqlite" else f"a {scheme or 'file'} store"
     return f"The records are in {kind}; browse them with `acl-study ui`, where a run is found by its id."
 
 
-def without_password(store_uri: str) -> str:
+def _without_password(store_uri: str) -> str:
     """The store's address; user, password, query and fragment, which may hold a token, are left out.
 
-    >>> without_password("postgresql://me:secret@host/db"), without_password("sqlite:////home/me/mlflow.db")
+    >>> _without_password("postgresql://me:secret@host/db"), _without_password("sqlite:////home/me/mlflow.db")
     ('postgresql://host/db', 'sqlite:////home/me/mlflow.db')
     """
     store = urlsplit(store_uri)

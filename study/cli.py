@@ -31,6 +31,7 @@ from study.options import (
     given_resources,
 )
 from study.results_cli import report, results_app
+from study.server_cli import server_app
 
 PROJECT_PACKAGES = ("acl", "study", "analysis")
 
@@ -45,6 +46,7 @@ app.add_typer(data_app, name="data")
 app.add_typer(launch_app, name="launch")
 app.add_typer(about_app)
 app.add_typer(results_app)
+app.add_typer(server_app)
 app.add_typer(model_app)  # without a name: export and embed stand beside the other commands
 console = Console(stderr=True, highlight=False)
 
@@ -167,21 +169,6 @@ def resume(
 
     study = with_resources(load_launched(Home(home), name), given_resources(cpus, gpus))
     launch_study(study, Home(home), address, store)
-
-
-@app.command()
-def ui(
-    store: StoreOption = None,
-    home: HomeOption = DEFAULT_HOME,
-    port: Annotated[int, typer.Option("--port", min=1, max=65535)] = 5000,
-) -> None:
-    """Browse the records in MLflow until Ctrl-C.
-
-    Example: acl-study ui
-    """
-    from study.commands import existing_store, serve_records
-
-    serve_records(existing_store(Home(home), store), port)
 
 
 @app.command()

@@ -1,31 +1,23 @@
 """What the commands of the command line do, beyond reading their options."""
 
-import os
-import signal
-import socket
-import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import typer
 import yaml
 
 from acl.config import ConfigError
-from analysis.record_links import without_password
 from study.home import Home, invocation
 from study.interruption import EXIT_STATUS
 from study.last_words import last_words
-from study.launched import records_of
 from study.options import given_resources
 from study.runnable import check_runnable
 from study.spec import Study, StudyError
+from study.stores import check_store, existing_store
 from study.study_files import read_study, replaced_searches, resolve_study
 from study.yaml_places import read_value
-
-LOOPBACK = "127.0.0.1"
 
 
 def run_study(
@@ -94,7 +86,7 @@ def launch_study(study: Study, home: Home, address: str | None, store: str | Non
 
     check_runnable(study, knows_machine=address is None)
     if store is not None:
-        check_server(store)
+        check_store(store)
     resume = invocation(f"resume {study.name}", home) + ("" if address is None else f" --address {address}")
     with last_words(f"the launch was killed, or ended by Ray without a word; continue with: {resume}"):
         outcome = launch(study, home, store_uri=store, address=address, storage_uri=storage)
@@ -174,68 +166,3 @@ def parse_settings(settings: list[str], data: Path | None) -> dict[str, Any]:
     if data is not None:
         parsed["data.root"] = str(data.absolute())
     return parsed
-
-
-def existing_store(home: Home, store: str | None, studies: Sequence[str] = ()) -> str:
-    """URI of the records to read: `store`, or the one that the first of `studies` was launched with, or the home's own.
-
-    Raises:
-        StudyError: the home folder has none.
-    """
-    kept = records_of(home, studies[0]) if studies else None
-    if store is None and kept is not None:
-        store = kept[0]
-    if store is None and not (home.root / "mlflow.db").exists():
-        raise StudyError(f"no records in {home.root}; run a study first (acl-study quickstart), or name another folder with --home")
-    check_server(store or home.store_uri)
-    return store or home.store_uri
-
-
-def check_server(store_uri: str) -> None:
-    """Ask at once whether a tracking server listens; MLflow itself would try again for minutes.
-
-    Raises:
-        StudyError: `store_uri` names a server that does not answer.
-    """
-    server = urlsplit(store_uri)
-    if server.scheme not in ("http", "https"):
-        return
-    try:
-        port = server.port or (443 if server.scheme == "https" else 80)
-        socket.create_connection((server.hostname or "", port), timeout=5).close()
-    except (OSError, ValueError) as error:
-        raise StudyError(
-            f"no MLflow server answers at {without_password(store_uri)} ({error}); start it, or correct --store"
-        ) from None
-
-
-def serve_records(store_uri: str, port: int) -> None:
-    """MLflow's page on this machine alone, until Ctrl-C.
-
-    Raises:
-        StudyError: the port is taken.
-        typer.Exit: the server failed.
-    """
-    from study.mlflow_store import address_of_runs
-
-    if store_uri.startswith(("http://", "https://")):
-        print(f"MLflow: {store_uri.rstrip('/')}/{address_of_runs(store_uri)} (a server of its own: open it in a browser)")
-        return
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((LOOPBACK, port))
-        except OSError:
-            raise StudyError(f"port {port} is taken, perhaps by another acl-study ui; choose another with --port") from None
-    print(f"MLflow: http://{LOOPBACK}:{port}/{address_of_runs(store_uri)}  (Ctrl-C ends it)", flush=True)
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store_uri, "--host", LOOPBACK, "--port", str(port)]
-    command += ["--workers", "1", "--uvicorn-opts", "--log-level warning"]
-    quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true", "PYTHONWARNINGS": "ignore"}
-    # In a session of its own: the server answers Ctrl-C with a traceback, SIGTERM with silence.
-    server = subprocess.Popen(command, env=os.environ | quiet, start_new_session=True)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        raise typer.Exit(server.wait())
-    except KeyboardInterrupt:
-        server.terminate()
-        server.wait()

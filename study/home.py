@@ -13,8 +13,8 @@ class Home:
     """Folder of all results.
 
     `mlflow.db` and `artifacts/` are the MLflow store, `studies/NAME/` the state of a study (its file, journals, trials), `locks/`
-    who runs it, `corpora/` synthetic corpora, `reports/NAME/` reports. The records name their artifacts by absolute paths, so the
-    folder stays where it is; reports can be moved and sent.
+    who runs it, `server/` what `acl-study server` keeps, `corpora/` synthetic corpora, `reports/NAME/` reports. The records name
+    their artifacts by absolute paths, so the folder stays where it is; reports can be moved and sent.
     """
 
     root: Path
@@ -23,6 +23,16 @@ class Home:
     def store_uri(self) -> str:
         """The embedded MLflow store."""
         return f"sqlite:///{self.root.resolve() / 'mlflow.db'}"
+
+    @property
+    def artifacts(self) -> Path:
+        """Files of records in databases."""
+        return self.root.resolve() / "artifacts"
+
+    @property
+    def server(self) -> Path:
+        """What the command `server` keeps."""
+        return self.root.resolve() / "server"
 
     def study(self, name: str) -> Path:
         """State of a study."""

@@ -9,7 +9,6 @@ from pathlib import Path
 from uuid import uuid4
 
 from acl.store import FeatureStore
-from analysis.record_links import without_password
 from study import record_names as names
 from study.cluster import Cluster, check_room, cluster_of
 from study.home import Home, invocation
@@ -17,13 +16,13 @@ from study.interruption import Interruption
 from study.journal import Event, Journal
 from study.launched import check_unchanged, keep_records, keep_study, only_launch, records_of, storage_of, study_digest, study_text
 from study.mirror import PATIENCE_SECONDS, Mirror
-from study.mlflow_store import RecordError, StoreUnavailableError, begin_store
 from study.progress import ProgressLine
 from study.ray_session import ray_session
 from study.records import StudyRecord
 from study.scheduling import Pbt
 from study.spec import Study, StudyError
 from study.storage import Storage
+from study.stores import begin_records
 from study.sweep import Sweep
 from study.sweep_run import Place, SweepOutcome, is_complete, outcome_of, run_sweep
 
@@ -73,10 +72,7 @@ def launch(
     check_unchanged(home, study)
     kept = records_of(home, study.name)
     if kept is not None and store_uri not in (None, kept[0]):
-        raise StudyError(
-            f"study {study.name!r} keeps its records in {without_password(kept[0])}, not {without_password(store_uri)}; "
-            "leave --store out"
-        )
+        raise StudyError(f"study {study.name!r} keeps its records in {kept[0]}, not {store_uri}; leave --store out, or `sync` it")
     storage = _storage(study, home, storage_uri, first=kept is None)
     interruption = Interruption(invocation(f"resume {study.name}", home))
     with only_launch(home, study.name), interruption.on_signals():
@@ -84,7 +80,7 @@ def launch(
         journals = {sweep.name: Journal(folder / sweep.name) for sweep in study.sweeps}
         pending = [sweep for sweep in study.sweeps if not is_complete(sweep, journals[sweep.name])]
         if kept is None:
-            _begin_store(store_uri or home.store_uri)
+            begin_records(study.name, home, store_uri or home.store_uri)
         if pending and storage is not None:
             storage.check()
         with ray_session(address, interruption) if pending else nullcontext(), ExitStack() as machines:
@@ -162,16 +158,6 @@ def _run(
         for journal in journals.values():
             journal.close()
     return Outcome(outcomes, interruption.reason, recorded)
-
-
-def _begin_store(store_uri: str) -> None:
-    """A first launch ends here where the store does not answer; later ones go on, and their records follow."""
-    try:
-        begin_store(store_uri)
-    except (StoreUnavailableError, RecordError) as error:
-        raise StudyError(
-            f"the MLflow store {without_password(store_uri)} takes no records ({error}); mend it, or name another with --store"
-        ) from None
 
 
 def _study_tags(study: Study) -> dict[str, str]:

@@ -6,8 +6,7 @@ import sys
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from analysis.record_links import without_password
-from study.commands import check_server, choose_study
+from study.commands import choose_study
 from study.home import Home, invocation
 from study.kuberay import kuberay_files
 from study.launch_files import write_files
@@ -18,6 +17,7 @@ from study.ray_up import TOKEN_FILE, ray_up_files
 from study.runnable import check_runnable
 from study.slurm import parse_ports, slurm_files
 from study.spec import StudyError
+from study.stores import check_no_password, check_store
 
 Shape = tuple[int, int | None, int | None]  # nodes, and CPUs and GPUs of each
 
@@ -168,12 +168,7 @@ def _check_store(store: str | None, *, reachable: bool = True) -> None:
     if store is None:
         return
     check_path(store, "--store")
-    if "@" in store.partition("://")[2].partition("/")[0] or (
-        store.startswith("http") and without_password(store) != store.rstrip("/")
-    ):
-        raise StudyError(
-            f"--store {without_password(store)}: leave user, password and token out of the address, which scripts and lists of "
-            "processes show; a job finds them in MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD (on Kubernetes: of a Secret)"
-        )
     if reachable:
-        check_server(store)
+        check_store(store)
+    else:
+        check_no_password(store)

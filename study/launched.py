@@ -196,21 +196,21 @@ def keep_records(home: Home, name: str, store: str | None, key: str, storage: st
     write_durably(home.study(name) / RECORD_FILE, json.dumps({"store": store, "key": key, "storage": storage}))
 
 
-def mirrored(folder: Path, run_id: str | None = None) -> dict[str, int]:
-    """How many events of each sweep's journal the MLflow store has, for the study in `folder`.
+def mirrored(notes: Path, run_id: str | None = None) -> dict[str, int]:
+    """How many events of each sweep's journal an MLflow store has, as the file `notes` in the study's folder says.
 
     With a `run_id` none, if that is not the study's run into which they were written.
     """
     try:
-        kept = json.loads((folder / MIRRORED_FILE).read_text(encoding="utf-8"))
+        kept = json.loads(notes.read_text(encoding="utf-8"))
         return {name: int(count) for name, count in kept["events"].items()} if run_id in (None, kept["run"]) else {}
     except (OSError, ValueError, TypeError, KeyError, AttributeError):  # none, or damaged: everything is compared anew
         return {}
 
 
-def keep_mirrored(folder: Path, run_id: str, written: Mapping[str, int]) -> None:
+def keep_mirrored(notes: Path, run_id: str, written: Mapping[str, int]) -> None:
     """Note how many events the store has."""
-    write_durably(folder / MIRRORED_FILE, json.dumps({"run": run_id, "events": written}))
+    write_durably(notes, json.dumps({"run": run_id, "events": written}))
 
 
 def _content(study: Study) -> dict[str, Any]:

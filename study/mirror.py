@@ -15,7 +15,7 @@ from study import journal as events
 from study import record_names as names
 from study.home import state_folder
 from study.journal import Event, Journal
-from study.launched import keep_mirrored, mirrored
+from study.launched import MIRRORED_FILE, keep_mirrored, mirrored
 from study.mlflow_store import RecordError, StoreUnavailableError
 from study.records import StudyRecord
 from study.seeds import setting_of
@@ -23,13 +23,16 @@ from study.spaces import Point
 from study.sweep import Sweep
 
 PATIENCE_SECONDS = 60.0  # how long the end of a launch waits for a store that does not answer
-_MOST_EVENTS = 500  # that are taken together
+_MOST_EVENTS = 500  # taken together
 _GATHER_SECONDS = 1.0  # short epochs come in one batch
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 10.0  # seconds between two tries
 
+Journals = Mapping[str, tuple[Sweep, Journal]]
+Say = Callable[[str], None]
+
 
 class Mirror:
-    """Writes the events of a study's journals to its record, in their order, as often as it takes.
+    """Writes the events of a study's journals to its record, in their order and with their times, as often as it takes.
 
     What is written twice, because a driver was killed in between, changes nothing: trials are found by their names, epochs that the
     store has are skipped.
@@ -39,13 +42,13 @@ class Mirror:
         folder: of the study.
         journals: every sweep with its journal.
         say: shows a line to the person who waits.
+        notes: file of the folder that says what the store of this record has.
     """
 
-    def __init__(
-        self, record: StudyRecord, folder: Path, journals: Mapping[str, tuple[Sweep, Journal]], say: Callable[[str], None]
-    ):
+    def __init__(self, record: StudyRecord, folder: Path, journals: Journals, say: Say, notes: str = MIRRORED_FILE):
         self._record = record
         self._folder = folder
+        self._notes = folder / notes
         self._journals = journals
         self._say = say
         self._queue: queue.SimpleQueue[tuple[str, Event] | None] = queue.SimpleQueue()
@@ -72,7 +75,7 @@ class Mirror:
             patience: seconds to wait for a store that does not answer.
         """
         self._queue.put(None)
-        given_up = threading.Timer(patience, self._give_up)
+        given_up = threading.Timer(patience, self._stop.set)  # at its next failure: a store that takes all may take its time
         given_up.daemon = True
         given_up.start()
         while self._thread.is_alive():
@@ -81,15 +84,11 @@ class Mirror:
         if not self._is_through:
             return False
         try:
-            self._record.close(complete=complete)
+            self._record.close(complete=complete, at=max(self._times(), default=None))
         except Exception as error:  # a launch that ends for a reason of its own is to say that one
             self._refuse(self._record.study, error)
             return False
         return True
-
-    def _give_up(self) -> None:
-        """Give up at the next failure; a store that takes one write after the other may take its time."""
-        self._stop.set()
 
     def _run(self) -> None:
         try:
@@ -99,10 +98,11 @@ class Mirror:
 
     def _open(self) -> bool:
         """Find the record, or begin a new one, and learn what is written."""
-        if not self._insist(self._record.study, self._record.open) or not self._record.parent_run_id:
+        began = min(self._times(), default=None)
+        if not self._insist(self._record.study, partial(self._record.open, began)) or not self._record.parent_run_id:
             return False
-        self._written = mirrored(self._folder, self._record.parent_run_id)
-        if not self._written and mirrored(self._folder):
+        self._written = mirrored(self._notes, self._record.parent_run_id)
+        if not self._written and mirrored(self._notes):
             self._say(f"the MLflow store has no record of {self._record.study} any more; it is written anew from the journals")
         if any(self._written.get(name, 0) > count for name, count in self._earlier.items()):
             self._written = {}  # the end of a journal is lost: everything is compared anew
@@ -139,7 +139,7 @@ class Mirror:
 
     def _note_written(self) -> None:
         with contextlib.suppress(OSError):  # of a full disk: the next launch compares more than it must
-            keep_mirrored(self._folder, self._record.parent_run_id, self._written)
+            keep_mirrored(self._notes, self._record.parent_run_id, self._written)
 
     def _take(self) -> tuple[list[tuple[str, Event]], bool]:
         """What comes within a moment, at least one event; and whether the end did."""
@@ -164,7 +164,7 @@ class Mirror:
                 write()
             except StoreUnavailableError as error:
                 if wait == _FIRST_WAIT:
-                    self._say(f"the MLflow store does not answer ({error}); trials go on, their records follow")
+                    self._say(f"the MLflow store does not answer ({error}); records follow when it does")
                 if self._stop.wait(wait):
                     return False
                 wait = min(2 * wait, _LONGEST_WAIT)
@@ -192,7 +192,7 @@ class Mirror:
             return
         trial, folder = event["trial"], state_folder(self._folder / sweep_name, event["trial"])
         if event["event"] == events.TRIAL:
-            yield lambda: record.start_trial(trial, sweep, _all_settings(sweep, event["point"]))
+            yield lambda: record.start_trial(trial, sweep, _all_settings(sweep, event["point"]), event["time"])
             return
         if event["event"] == events.LOST:
             self._described.discard(trial)  # another worker goes on
@@ -201,20 +201,27 @@ class Mirror:
             self._described.add(trial)
             yield partial(record.log_provenance, trial, launches)
         if event["event"] == events.EPOCH:
-            yield lambda: record.log_epochs(trial, {entry["epoch"]: entry["metrics"] for entry in batch})
+            epochs, times = ({entry["epoch"]: entry[what] for entry in batch} for what in ("metrics", "time"))
+            yield lambda: record.log_epochs(trial, epochs, times)
         elif event["event"] == events.SETTINGS:
             yield lambda: record.log_settings(trial, event["point"])
         elif event["event"] == events.END:
             predictions = _text(folder / names.PREDICTIONS_FILE)
-            yield lambda: record.finish_trial(trial, event["outcome"], predictions=predictions, reason=event["reason"])
+            ended = {"predictions": predictions, "reason": event["reason"], "at": event["time"]}
+            yield lambda: record.finish_trial(trial, event["outcome"], **ended)
             if len(sweep.seeds) > 1:
-                yield lambda: self._write_setting(sweep, journal, trial)
+                yield lambda: self._write_setting(sweep, journal, trial, event["time"])
 
-    def _write_setting(self, sweep: Sweep, journal: Journal, trial: str) -> None:
+    def _write_setting(self, sweep: Sweep, journal: Journal, trial: str, at: float) -> None:
         """What the seeds of the trial's setting have given, as the journal has it now: writing it again changes nothing."""
         setting = setting_of(journal.trials[trial].point, list(journal.trials.values()))
         figures = setting.figures(sweep.objectives)
-        self._record.log_setting(sweep, _all_settings(sweep, setting.point), figures, is_over=setting.is_over(sweep.seeds))
+        settings, is_over = _all_settings(sweep, setting.point), setting.is_over(sweep.seeds)
+        self._record.log_setting(sweep, settings, figures, is_over=is_over, at=at)
+
+    def _times(self) -> list[float]:
+        """When something happened, from the study's begin to what is its end so far."""
+        return [event["time"] for _, journal in self._journals.values() for event in journal.events]
 
 
 def _all_settings(sweep: Sweep, point: Point) -> dict[str, Any]:

@@ -22,8 +22,8 @@ def export(
 
     Example: acl-study export table2-ssl/sweep-0007 model
     """
-    from study.commands import existing_store
     from study.export import export_trial
+    from study.stores import existing_store
 
     places = Home(home)
     study = run.rpartition("/")[0]

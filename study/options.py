@@ -5,10 +5,21 @@ from typing import Annotated
 
 import typer
 
+
+def checked_store(address: str | None) -> str | None:
+    """A store's address without a password."""
+    if address is not None:
+        from study.stores import check_no_password
+
+        check_no_password(address)
+    return address
+
+
 HomeOption = Annotated[Path, typer.Option("--home", envvar="ACL_STUDY_HOME", help="Folder of all results.")]
 SetOption = Annotated[list[str], typer.Option("--set", metavar="NAME=VALUE", help="A setting by its dotted name; repeatable.")]
 StoreOption = Annotated[
-    str | None, typer.Option("--store", help="MLflow tracking URI; default: the SQLite store in the home folder.")
+    str | None,
+    typer.Option("--store", callback=checked_store, help="MLflow tracking URI; default: the SQLite store in the home folder."),
 ]
 DataOption = Annotated[Path | None, typer.Option("--data", help="Corpus folder; short for --set data.root=DIR.")]
 AddressOption = Annotated[str | None, typer.Option("--address", help="Ray cluster, e.g. auto; default: Ray on this machine alone.")]

@@ -7,7 +7,6 @@ whatever is written twice is there once.
 import json
 import re
 import tempfile
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +17,7 @@ from mlflow.entities import Metric, Param, RunStatus, RunTag
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE, MLFLOW_USER
 
 from study import record_names as names
-from study.mlflow_store import RecordError, experiment_of, in_words, runs_of_study, user
+from study.mlflow_store import RecordError, experiment_of, in_words, milliseconds, runs_of_study, user
 from study.provenance_tags import provenance_tags
 from study.seeds import SEED, setting_text
 from study.selection import setting_of_row
@@ -33,6 +32,9 @@ _MOST_METRICS = 1000  # of one batch, MLflow's limit
 @dataclass
 class StudyRecord:
     """Records of one study.
+
+    What its methods write happened `at` a time, in Unix seconds; without one, now. A record that is written later has the times of
+    the journals.
 
     Attributes:
         store_uri: MLflow tracking store, e.g. `sqlite:////data/acl-runs/mlflow.db`.
@@ -56,7 +58,7 @@ class StudyRecord:
     _in_doubt: bool = field(default=False, repr=False)  # a server may have created a run although its answer is lost
 
     @in_words
-    def open(self) -> None:
+    def open(self, at: float | None = None) -> None:
         """Find the runs of the study and of its trials; a study without one, because it is new or somebody deleted it, gets one."""
         client = self._client()
         self._experiment = experiment_of(client, self.store_uri)
@@ -68,7 +70,8 @@ class StudyRecord:
             own = {names.KIND: names.KIND_STUDY, names.STUDY: self.study, names.RECORD: self.key}
             own |= {MLFLOW_RUN_NAME: self.study, MLFLOW_USER: user()}
             own[MLFLOW_RUN_NOTE] = self.tags.get(names.QUESTION, "")  # MLflow's page shows it as the run's description
-            run = client.create_run(self._experiment, run_name=self.study, tags={**own, **self.tags})
+            began, tags = milliseconds(at), {**own, **self.tags}
+            run = client.create_run(self._experiment, began, tags, self.study)
             self.parent_run_id = run.info.run_id
         client.log_text(self.parent_run_id, self.study_file, names.STUDY_FILE)
 
@@ -78,7 +81,7 @@ class StudyRecord:
         self._client().update_run(self.parent_run_id, status=RunStatus.to_string(RunStatus.RUNNING))
 
     @in_words
-    def start_trial(self, trial: str, sweep: Sweep, settings: Mapping[str, Any]) -> None:
+    def start_trial(self, trial: str, sweep: Sweep, settings: Mapping[str, Any], at: float | None = None) -> None:
         """Create the trial's run, unless there is one."""
         client = self._client()
         known: Mapping[str, str] = {}
@@ -89,7 +92,7 @@ class StudyRecord:
         if len(sweep.seeds) > 1:  # what varies is the name of the run above
             name = f"seed {settings[SEED]}, {trial}"
             self._in_doubt = True
-            parent = self._settings.start(client, self._experiment, self._common_tags(sweep), sweep, settings)
+            parent = self._settings.start(client, self._experiment, self._common_tags(sweep), sweep, settings, at)
         if trial in self._trial_runs:
             known = client.get_run(self._trial_runs[trial]).data.params
         else:
@@ -101,7 +104,7 @@ class StudyRecord:
                 names.TRIAL_ID: trial,
             }
             self._in_doubt = True
-            self._trial_runs[trial] = client.create_run(self._experiment, run_name=name, tags=tags).info.run_id
+            self._trial_runs[trial] = client.create_run(self._experiment, milliseconds(at), tags, name).info.run_id
             self._in_doubt = False
         self._go_on(client, trial)
         run_id = self._trial_runs[trial]
@@ -109,14 +112,14 @@ class StudyRecord:
         client.log_dict(run_id, dict(settings), names.CONFIG_FILE)
 
     @in_words
-    def log_epochs(self, trial: str, epochs: Mapping[int, Mapping[str, float]]) -> None:
+    def log_epochs(self, trial: str, epochs: Mapping[int, Mapping[str, float]], at: Mapping[int, float] | None = None) -> None:
         """Log metrics by epoch, in as few batches as MLflow allows; epochs that are there are left as they are."""
         client = self._client()
         self._go_on(client, trial)
         last_step = self._last_step.pop(trial)  # read anew after an error: a server may have written what it did not answer
         batch: list[Metric] = []
         for epoch in sorted(epochs):
-            metrics = _metrics(epochs[epoch], epoch) if epoch > last_step else []
+            metrics = _metrics(epochs[epoch], epoch, milliseconds((at or {}).get(epoch))) if epoch > last_step else []
             if len(batch) + len(metrics) > _MOST_METRICS:  # an epoch's metrics come together, of which one tells that it is there
                 client.log_batch(self._run_of(trial), metrics=batch)
                 batch = []
@@ -142,7 +145,9 @@ class StudyRecord:
         client.log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])
 
     @in_words
-    def finish_trial(self, trial: str, outcome: str, *, predictions: str | None = None, reason: str | None = None) -> None:
+    def finish_trial(
+        self, trial: str, outcome: str, *, predictions: str | None = None, reason: str | None = None, at: float | None = None
+    ) -> None:
         """Close the trial's run with its outcome, the predictions of its last epoch (CSV text) and the reason of a failure."""
         client, run_id = self._client(), self._run_of(trial)
         if predictions is not None:
@@ -152,23 +157,31 @@ class StudyRecord:
                 client.log_artifact(run_id, str(path))
         tags = [RunTag(names.OUTCOME, outcome)] + ([RunTag(names.REASON, reason)] if reason else [])
         client.log_batch(run_id, tags=tags)
-        client.set_terminated(run_id, RunStatus.to_string(_STATUS_OF_OUTCOME[outcome]))
+        client.set_terminated(run_id, RunStatus.to_string(_STATUS_OF_OUTCOME[outcome]), milliseconds(at))
         self._last_step.pop(trial, None)  # should it be tried again, its run is to say so
 
     @in_words
-    def log_setting(self, sweep: Sweep, settings: Mapping[str, Any], figures: Mapping[str, float], *, is_over: bool) -> None:
+    def log_setting(
+        self,
+        sweep: Sweep,
+        settings: Mapping[str, Any],
+        figures: Mapping[str, float],
+        *,
+        is_over: bool,
+        at: float | None = None,
+    ) -> None:
         """Log what the finished seeds of a setting have given, see `SettingRecords.update`."""
-        self._settings.update(self._client(), sweep, settings, figures, is_over=is_over)
+        self._settings.update(self._client(), sweep, settings, figures, is_over=is_over, at=at)
 
     @in_words
-    def close(self, *, complete: bool) -> None:
+    def close(self, *, complete: bool, at: float | None = None) -> None:
         """End the study's run; an incomplete study, and its trials that have not ended, are KILLED until it is resumed."""
         client = self._client()
         for run in runs_of_study(client, self._experiment, self.parent_run_id, "attributes.status = 'RUNNING'"):
-            client.set_terminated(run.info.run_id, RunStatus.to_string(RunStatus.KILLED))
+            client.set_terminated(run.info.run_id, RunStatus.to_string(RunStatus.KILLED), milliseconds(at))
         status = RunStatus.to_string(RunStatus.FINISHED if complete else RunStatus.KILLED)
         if client.get_run(self.parent_run_id).info.status != status:  # what had ended keeps its time
-            client.set_terminated(self.parent_run_id, status)
+            client.set_terminated(self.parent_run_id, status, milliseconds(at))
 
     def _go_on(self, client: mlflow.MlflowClient, trial: str) -> None:
         """Have the trial's run say that it runs, once a launch, and learn which epochs it has."""
@@ -211,9 +224,8 @@ class StudyRecord:
         return mlflow.MlflowClient(self.store_uri)
 
 
-def _metrics(values: Mapping[str, float], step: int) -> list[Metric]:
+def _metrics(values: Mapping[str, float], step: int, timestamp: int) -> list[Metric]:
     """Metrics of an epoch under names without what MLflow refuses, e.g. the parentheses of Coin_(dropping)."""
-    now = int(time.time() * 1000)
     allowed: dict[str, float] = {}
     for name, value in values.items():
         stem = re.sub(r"[^\w.\- :]+", "", name)
@@ -221,4 +233,4 @@ def _metrics(values: Mapping[str, float], step: int) -> list[Metric]:
         while (unique := stem if number == 1 else f"{stem} {number}") in allowed:  # two classes that differ in such signs only
             number += 1
         allowed[unique] = float(value)
-    return [Metric(name, value, now, step) for name, value in allowed.items()]
+    return [Metric(name, value, timestamp, step) for name, value in allowed.items()]

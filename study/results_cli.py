@@ -42,7 +42,7 @@ def best(
     study = load_launched(places, name)  # an unknown name is refused before the heavy imports
 
     from study.best import print_best
-    from study.commands import existing_store
+    from study.stores import existing_store
 
     print_best(study, places, existing_store(places, store, [name]))
 
@@ -61,7 +61,7 @@ def compare(
     from analysis.comparing import compare as compare_sides
     from analysis.comparing import compared_lines
     from analysis.comparing_curves import write_curves
-    from study.commands import existing_store
+    from study.stores import existing_store
 
     places = Home(home)
     kept = existing_store(places, store, [first.partition("/")[0]])
@@ -89,8 +89,9 @@ def confirm(
     places = Home(home)
     study = load_launched(places, name)  # an unknown name is refused before the heavy imports
 
-    from study.commands import existing_store, launch_study
+    from study.commands import launch_study
     from study.confirm import confirmation_study
+    from study.stores import existing_store
 
     kept = existing_store(places, None, [name])
     again = confirmation_study(study, places, kept, seeds, given_resources(cpus, gpus))
@@ -115,9 +116,9 @@ def report(
     from analysis.gate import gate_lines, gate_table
     from analysis.index_page import write_index
     from analysis.report import write_report
-    from study.commands import existing_store
     from study.mlflow_store import RecordError, StoreUnavailableError
     from study.report_records import log_report
+    from study.stores import existing_store
 
     places = Home(home)
     kept = existing_store(places, store, names)
@@ -151,9 +152,9 @@ def figures(
     Example: acl-study figures table1-supervised table2-ssl --format pdf,png
     """
     from analysis.figure_files import write_figures
-    from study.commands import existing_store
     from study.mlflow_store import RecordError, StoreUnavailableError
     from study.report_records import log_figures
+    from study.stores import existing_store
 
     places = Home(home)
     folder = out or places.report(names) / "figures"

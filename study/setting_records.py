@@ -1,7 +1,6 @@
 """Writes the runs of settings that several seeds repeat: below the study's run, above their trials."""
 
 import json
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +9,7 @@ from mlflow.entities import Metric, Param, Run, RunStatus
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME
 
 from study import record_names as names
-from study.mlflow_store import RecordError
+from study.mlflow_store import RecordError, milliseconds
 from study.seeds import SEED, setting_text
 from study.selection import setting_of_row
 from study.sweep import Sweep
@@ -28,7 +27,13 @@ class SettingRecords:
         self._runs[run.data.tags[names.SWEEP], run.data.tags[names.SETTING]] = run.info.run_id
 
     def start(
-        self, client: mlflow.MlflowClient, experiment: str, tags: Mapping[str, str], sweep: Sweep, settings: Mapping[str, Any]
+        self,
+        client: mlflow.MlflowClient,
+        experiment: str,
+        tags: Mapping[str, str],
+        sweep: Sweep,
+        settings: Mapping[str, Any],
+        at: float | None,
     ) -> str:
         """Have the setting's run say that it runs, and make it where there is none; returns its id.
 
@@ -38,6 +43,7 @@ class SettingRecords:
             tags: of a new run, beside its own.
             sweep: that the setting belongs to.
             settings: all settings of a trial that repeats it, by dotted name.
+            at: when the trial began, Unix seconds; None: now.
         """
         key = _key(sweep, settings)
         if key in self._runs:
@@ -45,7 +51,7 @@ class SettingRecords:
         else:
             name = setting_text(setting_of_row(sweep, settings)) or sweep.name  # a sweep of nothing but seeds is one setting
             own = {MLFLOW_RUN_NAME: name, names.KIND: names.KIND_SETTING, names.SETTING: key[1]}
-            self._runs[key] = client.create_run(experiment, run_name=name, tags={**tags, **own}).info.run_id
+            self._runs[key] = client.create_run(experiment, milliseconds(at), {**tags, **own}, name).info.run_id
         run_id = self._runs[key]
         if run_id not in self._whole:  # a launch that was killed may have made the run only
             known = client.get_run(run_id).data.params
@@ -62,6 +68,7 @@ class SettingRecords:
         figures: Mapping[str, float],
         *,
         is_over: bool,
+        at: float | None,
     ) -> None:
         """Log the figures that have changed, at the number of finished seeds as step, and whether all seeds are over.
 
@@ -71,17 +78,18 @@ class SettingRecords:
             settings: all settings of a trial that repeats it, by dotted name.
             figures: of `study.seeds.Setting.figures`.
             is_over: whether no seed is left; the run has failed if none of them has finished.
+            at: when the last of them ended, Unix seconds; None: now.
         """
         key = _key(sweep, settings)
         if key not in self._runs:
             raise RecordError(f"the setting {key[1]} has no run in the store any more")
         run_id = self._runs[key]
         logged = client.get_run(run_id).data.metrics
-        now, seeds = int(time.time() * 1000), int(figures[names.SEEDS])
-        changed = [Metric(name, value, now, seeds) for name, value in figures.items() if logged.get(name) != value]
+        ended, seeds = milliseconds(at), int(figures[names.SEEDS])
+        changed = [Metric(name, value, ended, seeds) for name, value in figures.items() if logged.get(name) != value]
         client.log_batch(run_id, metrics=changed)
         if is_over:
-            client.set_terminated(run_id, RunStatus.to_string(RunStatus.FINISHED if seeds else RunStatus.FAILED))
+            client.set_terminated(run_id, RunStatus.to_string(RunStatus.FINISHED if seeds else RunStatus.FAILED), ended)
 
 
 def _key(sweep: Sweep, settings: Mapping[str, Any]) -> tuple[str, str]:

@@ -12,7 +12,7 @@ from study import journal as events
 from study import record_names as names
 from study.home import Home
 from study.journal import Journal, TrialState
-from study.launched import STUDY_FILE, LaunchProcess, launch_of, load_launched, mirrored
+from study.launched import MIRRORED_FILE, STUDY_FILE, LaunchProcess, launch_of, load_launched, mirrored
 from study.lengths import longest_epochs
 from study.selection import Choice, Row, choices
 from study.spec import Sweep
@@ -121,7 +121,7 @@ def study_status(home: Home, name: str, *, now: float | None = None) -> StudySta
     study, folder, process = load_launched(home, name), home.study(name), launch_of(home, name)
     journals = [Journal(folder / sweep.name) for sweep in study.sweeps]
     at_work = _at_work(journals, process)
-    written = mirrored(folder)
+    written = mirrored(folder / MIRRORED_FILE)
     size, checkpoints = _sizes(folder)
     times = [journal.events[-1]["time"] for journal in journals if journal.events]
     return StudyStatus(

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import mlflow
@@ -15,8 +16,8 @@ from study import record_names as names
 SMOKE = Path(__file__).parent / "study" / "smoke.yaml"
 
 
-def acl_study(*arguments: object, wait: bool = True) -> subprocess.Popen[str]:
-    """Run the command line in a process group of its own."""
+def acl_study(*arguments: object, wait: bool = True, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+    """Run the command line in a process group of its own; `env` comes on top of this process's variables."""
     command = [sys.executable, "-m", "study.cli", *map(str, arguments)]
     process = subprocess.Popen(
         command,
@@ -24,7 +25,7 @@ def acl_study(*arguments: object, wait: bool = True) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        env=os.environ | {"COLUMNS": "150"},
+        env=os.environ | {"COLUMNS": "150"} | dict(env or {}),
     )
     if wait:
         process.out, process.err = process.communicate(timeout=240)  # type: ignore[attr-defined]
@@ -44,13 +45,14 @@ def store(home: Path) -> str:
     return f"sqlite:///{home / 'mlflow.db'}"
 
 
-def runs(home: Path, kind: str, store_uri: str | None = None) -> list[Run]:
-    """All runs of one kind in the records of `home`, or in another store."""
+def runs(home: Path, kind: str, store_uri: str | None = None, study: str | None = None) -> list[Run]:
+    """All runs of one kind in the records of `home`, or in another store; of one study, if it is named."""
     client = mlflow.MlflowClient(store_uri or store(home))
     experiment = client.get_experiment_by_name(names.EXPERIMENT)
     if experiment is None:
         return []
-    return list(client.search_runs([experiment.experiment_id], f"tags.`{names.KIND}` = '{kind}'", max_results=200))
+    condition = f"tags.`{names.KIND}` = '{kind}'" + ("" if study is None else f" and tags.`{names.STUDY}` = '{study}'")
+    return list(client.search_runs([experiment.experiment_id], condition, max_results=200))
 
 
 def epochs_logged(home: Path, run: Run) -> list[int]:

@@ -1,5 +1,6 @@
 """A study whose journal is on one side and whose MLflow record on the other, for tests of the mirror between them."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,13 @@ class Sides:
         """What a new launch mirrors with."""
         self.record = StudyRecord(self.record.store_uri, self.record.study, self.record.key)
         return Mirror(self.record, self.folder, {"s": (SWEEP, self.journal)}, self.said.append)
+
+    def wait_for_line(self, start: str, seconds: float = 60) -> None:
+        """Until the mirror has said so."""
+        deadline = time.monotonic() + seconds
+        while not any(line.startswith(start) for line in self.said):
+            assert time.monotonic() < deadline, self.said
+            time.sleep(0.05)
 
     def runs(self) -> list[Run]:
         client = mlflow.MlflowClient(self.record.store_uri)

@@ -46,6 +46,15 @@ def end_study(home: Home, study: Study, right: Right, trials: int | None = None)
     return record
 
 
+def go_on(home: Home, study: Study, record: StudyRecord, right: Right, begin: int) -> None:
+    """What a later launch of it writes: each sweep from one trial on to its end."""
+    journals = {sweep.name: Journal(home.study(study.name) / sweep.name) for sweep in study.sweeps}
+    for sweep in study.sweeps:
+        for number, point in itertools.islice(enumerate(sweep.points), begin, None):
+            _end_trial(home, study.name, sweep, journals[sweep.name], number, point, right)
+    mirror(home, study, reopened(record), journals, complete=True)
+
+
 def new_record(store_uri: str, study: str, tags: Mapping[str, str] | None = None, study_file: str = "") -> StudyRecord:
     """The record of a study's first launch."""
     record = StudyRecord(store_uri, study, uuid4().hex, tags or {}, study_file)

@@ -7,7 +7,7 @@ import pytest
 
 from empty_store import with_store
 from study import record_names as names
-from study.launched import mirrored
+from study.launched import MIRRORED_FILE, mirrored
 from study.records import StudyRecord
 from toy_mirror import Sides
 from toy_study import new_record
@@ -46,6 +46,6 @@ def expected(tmp_path_factory: pytest.TempPathFactory, store_uri: str) -> dict[s
     mirror = sides.mirror()
     sides.happen(mirror)
     assert mirror.close(complete=False)
-    assert mirrored(sides.folder) == {"s": len(sides.journal.events)}
+    assert mirrored(sides.folder / MIRRORED_FILE) == {"s": len(sides.journal.events)}
     assert sides.said == []
     return sides.recorded()

@@ -74,7 +74,7 @@ def test_a_count_that_is_broken_or_beyond_the_journal_has_everything_compared_an
     (sides.folder / MIRRORED_FILE).write_text(content.replace("RUN", json.dumps(sides.record.parent_run_id)))
     assert sides.mirror().close(complete=False)
     assert sides.recorded() == expected
-    assert mirrored(sides.folder) == {"s": len(sides.journal.events)}
+    assert mirrored(sides.folder / MIRRORED_FILE) == {"s": len(sides.journal.events)}
 
 
 def test_a_run_that_somebody_deleted_is_refused_and_the_others_go_on(sides: Sides, expected: dict[str, Any]) -> None:
@@ -120,10 +120,10 @@ def test_a_run_that_was_deleted_between_two_launches_and_damaged_provenance_cost
 def test_what_nobody_foresaw_costs_one_record(sides: Sides, monkeypatch: pytest.MonkeyPatch) -> None:
     log_epochs = StudyRecord.log_epochs
 
-    def failing(record: StudyRecord, trial: str, epochs: Any) -> None:
+    def failing(record: StudyRecord, trial: str, epochs: Any, at: Any) -> None:
         if trial == "s-0000":
             raise ZeroDivisionError("oh")
-        log_epochs(record, trial, epochs)
+        log_epochs(record, trial, epochs, at)
 
     monkeypatch.setattr(StudyRecord, "log_epochs", failing)
     sides.happen()
@@ -146,7 +146,7 @@ def test_a_launch_ends_without_records_where_its_study_run_vanishes(sides: Sides
     mirror = sides.mirror()
     sides.happen(mirror)
     deadline = time.monotonic() + 60
-    while mirrored(sides.folder) != {"s": len(sides.journal.events)}:
+    while mirrored(sides.folder / MIRRORED_FILE) != {"s": len(sides.journal.events)}:
         assert time.monotonic() < deadline
         time.sleep(0.05)
     mlflow.MlflowClient(sides.record.store_uri).delete_run(sides.record.parent_run_id)

@@ -12,13 +12,6 @@ from toy_mirror import SWEEP, Sides
 from tracking_server import free_port, server
 
 
-def wait_for_line(sides: Sides, start: str, seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not any(line.startswith(start) for line in sides.said):
-        assert time.monotonic() < deadline, sides.said
-        time.sleep(0.05)
-
-
 @pytest.mark.slow
 def test_a_locked_store_is_waited_for(sides: Sides, expected: dict[str, Any]) -> None:
     mirror = sides.mirror()
@@ -27,7 +20,7 @@ def test_a_locked_store_is_waited_for(sides: Sides, expected: dict[str, Any]) ->
     started = time.monotonic()
     sides.happen(mirror)
     assert time.monotonic() - started < 1  # nobody who reports waits for the store
-    wait_for_line(sides, "the MLflow store does not answer")
+    sides.wait_for_line("the MLflow store does not answer")
     lock.execute("ROLLBACK")
     lock.close()
     assert mirror.close(complete=False)
@@ -43,10 +36,10 @@ def test_a_server_that_is_killed_and_comes_back_has_everything_once(tmp_path: Pa
         sides = Sides(tmp_path / "study", address)
         mirror = sides.mirror()
     sides.happen(mirror)
-    wait_for_line(sides, "the MLflow store does not answer")
+    sides.wait_for_line("the MLflow store does not answer")
     assert not mirror.close(complete=False, patience=0.5)  # a launch may end without its records
     mirror = Mirror(sides.record, sides.folder, {"s": (SWEEP, sides.journal)}, sides.said.append)
     with server(*place):
-        wait_for_line(sides, "the MLflow store answers again")
+        sides.wait_for_line("the MLflow store answers again")
         assert mirror.close(complete=False)
         assert sides.recorded() == expected

@@ -121,7 +121,7 @@ def test_hours_come_from_a_plan_on_the_nodes(
         (["--sbatch", "comment=a\nrm -rf ~"], "--sbatch 'comment=a\\nrm -rf ~': it takes NAME=VALUE"),
         (["--partition", "a b"], "--sbatch 'partition=a b'"),
         (["--home", "a\nb"], "--home 'a\\nb' has a character that cannot be printed"),
-        (["--store", "http://me:secret@127.0.0.1:9"], "leave user, password and token out"),
+        (["--store", "http://me:secret@127.0.0.1:9"], "no password in an address"),
         (["--name", "x\ny"], "name"),
     ],
 )

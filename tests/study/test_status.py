@@ -15,7 +15,7 @@ from empty_store import with_store
 from study import record_names as names
 from study.home import Home
 from study.journal import JOURNAL_FILE
-from study.launched import keep_mirrored, keep_study, launch_of, only_launch
+from study.launched import MIRRORED_FILE, keep_mirrored, keep_study, launch_of, only_launch
 from study.spec import Study, StudyError
 from study.status import LOST, RUNNING, WAITING, StudyStatus, study_status
 
@@ -89,7 +89,7 @@ def test_a_running_study_has_states_rate_and_time_left(home: Home) -> None:
     epochs = [epoch(3000 - 500 * done, 0, done, 0.1 * done) for done in (1, 2, 3, 4)]  # 2500, 2000, 1500 and 1000 s ago
     others = [end(1000, 0, names.FINISHED), trial(999, 1, **{"loss.alpha": 0.5, "seed": 0}), epoch(500, 1, 1, 0.45)]
     write(home, launch(3000), trial(2999, 0, **{"loss.alpha": 1.0, "seed": 0}), *epochs, *others)
-    keep_mirrored(home.study("toy"), "its run", {"sweep": 7})
+    keep_mirrored(home.study("toy") / MIRRORED_FILE, "its run", {"sweep": 7})
     status = status_at(home, since=3010)
     (sweep,) = status.sweeps
     assert status.state == "running"
