@@ -1,7 +1,7 @@
 """A cluster on a simulated clock, for Ray Tune's controller: nothing is trained, and the driver never waits.
 
-Put in the place of `RayActorManager`, the one part of Ray's controller that knows that there are other processes. Everything around
-it (the controller's step, schedulers, our callbacks) is what runs in a real sweep. What is missing of Ray is then: starting workers,
+Put in the place of `RayActorManager`, the one part of Ray's controller that knows that there are other processes. All around it
+(the controller's step, schedulers, our callbacks) is what runs in a real sweep. What is missing of Ray is then: starting workers,
 sending calls and waiting for their answers (`ray.wait` over as many futures as there are workers).
 """
 
@@ -130,7 +130,9 @@ class SimulatedActors:
         filled = {"trial_id": trial, "date": "2026-01-01_00-00-00", "timestamp": 1767225600 + int(self.clock), "pid": 12345}
         filled |= {"time_this_iter_s": self.epoch_seconds, "time_total_s": self.epoch_seconds * epoch, "hostname": "node-17"}
         filled |= {"node_ip": "10.0.0.17", "config": {POINT: dict(point), "received": 0, "source": None}, "done": False}
-        return report | filled | {"training_iteration": epoch, "iterations_since_restore": epoch, "time_since_restore": 60.0 * epoch}
+        return (
+            report | filled | {"training_iteration": epoch, "iterations_since_restore": epoch, "time_since_restore": 60.0 * epoch}
+        )
 
     def clear_actor_task_futures(self, tracked_actor: TrackedActor) -> None:
         """Answers that are under way are dropped."""
