@@ -24,6 +24,17 @@ def sampler_of(sweep: Sweep, number: int, place: int = 0) -> BaseSampler:
     return _Sequence(number, seed=sweep.seeds[0], independent_sampler=RandomSampler(seed), warn_independent_sampling=False)
 
 
+def knowing(sampler: BaseSampler, other: BaseSampler) -> BaseSampler:
+    """The sampler with what `other`, one of the same search, knows of its trials: which values all of them have in common.
+
+    Optuna looks at new trials only, where a sampler has looked at the others; each new sampler would look at all of them.
+    """
+    for attribute in ("_search_space", "_intersection_search_space"):
+        if hasattr(other, attribute):
+            setattr(sampler, attribute, getattr(other, attribute))
+    return sampler
+
+
 class _Sequence(QMCSampler):
     """One quasi-random sequence, of which a trial's number is the place: Optuna's own counter skips a point at a crash."""
 

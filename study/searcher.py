@@ -17,7 +17,7 @@ from optuna.trial import FrozenTrial, TrialState
 from study import journal as events
 from study import record_names as names
 from study.journal import Journal, read_whole_lines
-from study.samplers import distribution_of, sampler_of, suggested
+from study.samplers import distribution_of, knowing, sampler_of, suggested
 from study.spaces import Dimension, Point, Scalar, conditional_point
 from study.spec import StudyError, Sweep
 
@@ -46,6 +46,7 @@ class Search:
         """
         self._sweep = sweep
         self._journal = journal
+        self._first_sampler = sampler_of(sweep, 0)
         path = folder / STORAGE_FILE
         folder.mkdir(parents=True, exist_ok=True)
         _mend(path)
@@ -54,7 +55,7 @@ class Search:
                 storage=JournalStorage(JournalFileBackend(str(path))),
                 study_name=sweep.name,
                 directions=["maximize" if direction == "max" else "minimize" for direction in sweep.directions],
-                sampler=sampler_of(sweep, 0),
+                sampler=self._first_sampler,
                 load_if_exists=True,
             )
         except (ValueError, KeyError) as error:  # of Optuna, when it reads a line that it cannot
@@ -75,7 +76,7 @@ class Search:
         if number >= self._sweep.trials:
             return None
         name = self._sweep.trial_name(number)
-        self._study.sampler = sampler_of(self._sweep, number)
+        self._study.sampler = knowing(sampler_of(self._sweep, number), self._first_sampler)
         frozen = self._asked(name)  # when the driver was killed, or before the end of the journal was lost
         if frozen is not None and frozen.state.is_finished():
             self._numbers[name] = frozen.number
@@ -100,7 +101,8 @@ class Search:
             trial.relative_params  # noqa: B018 (values that are drawn together, before the others change the sampler)
 
         def draw(name: str, dimension: Dimension) -> Scalar:
-            self._study.sampler = sampler_of(self._sweep, number, list(self._sweep.space).index(name))
+            place = list(self._sweep.space).index(name)
+            self._study.sampler = knowing(sampler_of(self._sweep, number, place), self._first_sampler)
             return suggested(trial, name, dimension)
 
         return conditional_point(self._sweep.space, draw)
