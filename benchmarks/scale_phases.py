@@ -3,6 +3,7 @@
 import itertools
 import logging
 import os
+import random
 import resource
 import statistics
 import sys
@@ -21,7 +22,9 @@ from simulated_cluster import SimulatedActors
 
 from acl.data.synthesis import write_synthetic_corpus
 from acl.store import prepare
+from study import journal as events
 from study import launch as launch_module
+from study import record_names as names
 from study import sweep_run
 from study.commands import resolve_study
 from study.home import Home
@@ -29,7 +32,7 @@ from study.interruption import Interruption
 from study.journal import Journal
 from study.launch import launch
 from study.launched import keep_study
-from study.mirror import Mirror
+from study.mirror import _MOST_EVENTS, Mirror
 from study.records import StudyRecord
 from study.schedulers import build_scheduler, replay
 from study.searcher import Search
@@ -40,7 +43,7 @@ from study.sweep_run import run_sweep
 STUDY, SWEEP = "scale", "sweep"
 MACHINES, GPUS = 64, 8
 WINDOW = 2000  # events over which the driver's time is taken at the beginning and the end
-MIRROR_SECONDS = 40.0
+ASKED = 20  # trials
 Figures = dict[str, Any]
 
 
@@ -147,29 +150,48 @@ def status(home: Home, study: Study, limit: float) -> Figures:
 
 
 def mirror(home: Home, study: Study, limit: float) -> Figures:
-    """What MLflow's thread takes for each kind of record, in `limit` seconds; all events wait, so it is as fast as it can be."""
-    folder, taken, meter = home.study(study.name), [0], Meter()
-    journal = Journal(folder / SWEEP)
-    write = Mirror._write
-
-    def counted(self: Mirror, events: list[Any]) -> bool:
-        taken[0] += len(events)
-        return write(self, events) and time.perf_counter() - start < limit
-
-    Mirror._write = meter.timed("mirror", counted)  # type: ignore[method-assign]
+    """What MLflow's thread takes for each kind of record. All events wait, as many as it takes together: its greatest speed."""
+    folder, meter = home.study(study.name), Meter()
     for name in ("start_trial", "log_epochs", "finish_trial"):
         setattr(StudyRecord, name, meter.timed(name, getattr(StudyRecord, name)))
+    journal = Journal(folder / SWEEP)
+    waiting, journal.events = journal.events[:_MOST_EVENTS], []
     record = StudyRecord(os.environ.get("SCALE_STORE") or home.store_uri, study.name, uuid4().hex)
-    events, journal.events = journal.events, []
     mirror = Mirror(record, folder, {SWEEP: (study.sweeps[0], journal)}, lambda line: print(line, file=sys.stderr))
     start = time.perf_counter()
-    for event in events:
+    for event in waiting:
         mirror.add(SWEEP, event)
     mirror._queue.put(None)
     mirror._thread.join()
     seconds = time.perf_counter() - start
     each = {part: [1000 * meter.processor[part] / calls, 1000 * meter.clock[part] / calls] for part, calls in meter.calls.items()}
-    return {"events": taken[0], "of": len(events), "rate": taken[0] / seconds, "parts": each, "calls": meter.calls}
+    return {"events": len(waiting), "rate": len(waiting) / seconds, "parts": each, "calls": meter.calls}
+
+
+def optuna(home: Home, study: Study, limit: float) -> Figures:
+    """What Optuna takes once the sweep has so many trials that are over: milliseconds to ask, report and tell."""
+    os.fsync = lambda file: None
+    sweep, folder, drawn = study.sweeps[0], home.study(study.name) / SWEEP, random.Random(0)
+    more = sweep.model_copy(update={"budget": sweep.budget.model_copy(update={"trials": sweep.runs + ASKED})})
+    journal = Journal(folder)
+    for number in range(sweep.runs):
+        trial, epochs = sweep.trial_name(number), drawn.choice([10, 30])
+        point = {"loss.alpha": drawn.uniform(0.1, 0.9), "loss.margin": drawn.uniform(0.1, 1.0), "optim.epochs": 30}
+        journal.append(events.TRIAL, trial=trial, number=number, point=point)
+        for epoch in range(1, epochs + 1):
+            metrics = {names.VAL_ACCURACY: drawn.random()}
+            journal.append(events.EPOCH, trial=trial, epoch=epoch, is_last=epoch == 30, rung=True, metrics=metrics)
+        journal.append(events.END, trial=trial, outcome=names.FINISHED if epochs == 30 else names.STOPPED, reason=None)
+    meter = Meter()
+    search = meter.timed("open", Search)(more, folder, journal)
+    for _ in range(ASKED):
+        new = meter.timed("ask", search.next_point)()
+        trial = sweep.trial_name(new[0])
+        journal.append(events.TRIAL, trial=trial, number=new[0], point=new[1])
+        meter.timed("report", search.report)(trial, 1, {names.VAL_ACCURACY: 0.5})
+        journal.append(events.END, trial=trial, outcome=names.STOPPED, reason=None)
+        meter.timed("tell", search.tell)(trial)
+    return {part: 1000 * meter.processor[part] / meter.calls[part] for part in meter.calls}
 
 
 def real(home: Home, study: Study, limit: float) -> Figures:
@@ -189,9 +211,9 @@ def real(home: Home, study: Study, limit: float) -> Figures:
     outcome = launch(resolve_study(content, None, {"data.root": str(corpus)}), home, address=cluster.address)
     seconds, processor = time.perf_counter() - began, time.process_time() - processor
     assert not outcome.left
-    events = trials * (sweep_overhead.EPOCHS + 1)
-    parts = {part: [1000 * meter.processor[part] / events, 1000 * meter.clock[part] / events] for part in meter.clock}
-    all_threads = 1000 * processor / events
+    reports = trials * (sweep_overhead.EPOCHS + 1)
+    parts = {part: [1000 * meter.processor[part] / reports, 1000 * meter.clock[part] / reports] for part in meter.clock}
+    all_threads = 1000 * processor / reports
     return {"trials": trials, "seconds": seconds, "parts": parts, "ms": all_threads, "mib": resident_mib() - before}
 
 
@@ -200,5 +222,6 @@ PHASES: dict[str, Callable[[Home, Study, float], Figures]] = {
     "resume": resume,
     "status": status,
     "mirror": mirror,
+    "optuna": optuna,
     "real": real,
 }
