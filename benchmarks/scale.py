@@ -1,6 +1,6 @@
 """Where a sweep of 10 000 trials over 64 machines of 8 GPUs bends.
 
-    python benchmarks/scale.py                                  # 1000 and 10 000 trials, random and tpe, as far as --limit lets them
+    python benchmarks/scale.py                                  # 1000 and 10 000 trials, random and tpe
     python benchmarks/scale.py --trials 1000 --search random    # one size
     python benchmarks/scale.py --store postgresql://…/mlflow    # MLflow's part with a server in the place of a SQLite file
     python benchmarks/scale.py --real 8                         # trials without work on a real Ray cluster of so many raylets
@@ -11,8 +11,9 @@ days takes minutes and every second is the driver's. An epoch takes a simulated 
 is measured before and then left out: on a busy one it would be most of the benchmark's time, and a shared one has another.
 
 MLflow's thread is measured by itself, with the beginning of the journal that the sweep has left, in a process of its own; in a
-launch both share one interpreter, so their seconds of the processor add up. A driver that takes `s` seconds for an event is saturated
-by 512 slots with epochs of 512 · s; before, an event waits for s · rho / 2(1 - rho) (M/D/1: one server, a fixed time for each).
+launch both share one interpreter, so their seconds of the processor add up. A driver that takes `s` seconds for an event is
+saturated by 512 slots with epochs of 512 · s; before, an event waits for s · rho / 2(1 - rho) (M/D/1: one server, a fixed time for
+each). A sweep that --limit ends is shown as far as it came.
 """
 
 import argparse
