@@ -1,6 +1,7 @@
 """What the driver does as trials report: it keeps the journal, and tells Optuna."""
 
 import errno
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -84,7 +85,8 @@ class JournalKeeper(Callback):
         name, epoch, state = trial.trial_id, result[EPOCH], self.journal.trials[trial.trial_id]
         if epoch <= state.epochs:
             return
-        metrics = {key: value for key, value in result.items() if key.startswith(names.METRIC_PREFIXES)}
+        # The journal keeps all epochs in memory; each result brings the names of its metrics with it, of which one is enough.
+        metrics = {sys.intern(key): value for key, value in result.items() if key.startswith(names.METRIC_PREFIXES)}
         is_last, rung = bool(result[IS_LAST]), RUNG_EPOCH in result
         self._note(events.EPOCH, trial=name, epoch=epoch, is_last=is_last, rung=rung, metrics=metrics)
         if self._search is not None:

@@ -23,7 +23,7 @@ from study.spaces import Point
 from study.sweep import Sweep
 
 PATIENCE_SECONDS = 60.0  # how long the end of a launch waits for a store that does not answer
-_MOST_EVENTS = 500  # taken together
+_MOST_EVENTS = 5000  # taken together: of hundreds of trials at once, several epochs of each, once the store is behind
 _GATHER_SECONDS = 1.0  # short epochs come in one batch
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 10.0  # seconds between two tries
 

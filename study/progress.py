@@ -16,6 +16,7 @@ from study.objectives import value_text
 from study.sweep import Sweep
 
 _SHOWN_EACH_SECONDS = 0.2
+_MOST_OF_THE_TIME = 0.02  # that drawing may take: it looks at all trials
 _OUTCOMES = (names.FINISHED, names.STOPPED, names.FAILED)
 
 
@@ -26,6 +27,7 @@ class ProgressLine:
         self._sweep = sweep
         self._journal = journal
         self._epochs = epochs
+        self._runs = sweep.runs  # a grid makes all its points to count them
         self._done = {name: epochs if state.outcome else state.epochs for name, state in journal.trials.items()}
         self._bar = Progress(
             TextColumn("{task.description}"),
@@ -37,8 +39,8 @@ class ProgressLine:
             TextColumn("{task.fields[state]}", table_column=Column(no_wrap=False)),  # what a narrow terminal wraps
             console=Console(file=sys.stderr),
         )
-        self._last_shown = 0.0
-        self._task = self._bar.add_task(sweep.name, total=sweep.runs * epochs, completed=sum(self._done.values()), state="")
+        self._show_next = 0.0
+        self._task = self._bar.add_task(sweep.name, total=self._runs * epochs, completed=sum(self._done.values()), state="")
 
     @contextmanager
     def shown(self) -> Iterator[None]:
@@ -63,8 +65,8 @@ class ProgressLine:
             if event["outcome"] == names.FAILED:
                 self.say(f"{trial} failed: {event['reason']}")
             elif not self._bar.console.is_terminal:
-                self.say(f"{trial} {event['outcome']} ({len(self._journal.outcomes())} of {self._sweep.runs})")
-        if time.monotonic() - self._last_shown > _SHOWN_EACH_SECONDS:  # of a thousand trials it takes a millisecond or two
+                self.say(f"{trial} {event['outcome']} ({len(self._journal.outcomes())} of {self._runs})")
+        if time.monotonic() > self._show_next:
             self._show()
 
     def say(self, line: str) -> None:
@@ -75,7 +77,7 @@ class ProgressLine:
         self._done[trial] = epochs
 
     def _show(self) -> None:
-        self._last_shown = time.monotonic()
+        began = time.monotonic()
         ended = self._journal.outcomes()
         counts = [f"{ended.count(outcome)} {outcome}" for outcome in _OUTCOMES if outcome in ended]
         objective = self._sweep.objectives[0]
@@ -85,3 +87,5 @@ class ProgressLine:
             best = max(found) if self._sweep.directions[0] == "max" else min(found)
             state += f", best {value_text(objective, best)}"
         self._bar.update(self._task, completed=sum(self._done.values()), state=state)
+        now = time.monotonic()
+        self._show_next = now + max(_SHOWN_EACH_SECONDS, (now - began) / _MOST_OF_THE_TIME)

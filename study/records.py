@@ -106,6 +106,7 @@ class StudyRecord:
             self._in_doubt = True
             self._trial_runs[trial] = client.create_run(self._experiment, milliseconds(at), tags, name).info.run_id
             self._in_doubt = False
+            self._last_step[trial] = 0  # a new run says that it runs, and has no epochs: there is nothing to ask for
         self._go_on(client, trial)
         run_id = self._trial_runs[trial]
         client.log_batch(run_id, params=[Param(key, str(value)) for key, value in settings.items() if key not in known])

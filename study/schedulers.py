@@ -38,14 +38,14 @@ def build_scheduler(sweep: Sweep, folder: Path, change: Change) -> TrialSchedule
     common: dict[str, Any] = {"time_attr": RUNG_EPOCH, "metric": sweep.objectives[0], "mode": "max"}
     if isinstance(scheduler, Asha):
         grace = max(1, math.floor(scheduler.grace * epochs))
-        return AsyncHyperBandScheduler(**common, max_t=epochs, grace_period=grace, reduction_factor=scheduler.reduction_factor)
+        return _Asha(**common, max_t=epochs, grace_period=grace, reduction_factor=scheduler.reduction_factor)
     if isinstance(scheduler, Hyperband):
         return _Hyperband(**common, max_t=epochs, reduction_factor=scheduler.reduction_factor)
     if isinstance(scheduler, Median):
         return _Median(**common, grace_period=max(1, math.floor(scheduler.grace * epochs)))
     if isinstance(scheduler, Pbt):
         return Population(sweep, scheduler, folder, change, **common)
-    return FIFOScheduler()
+    return _InOrder()
 
 
 def takes_all_trials(sweep: Sweep) -> bool:
@@ -150,7 +150,22 @@ class _Hyperband(HyperBandScheduler):
         return str(super().on_trial_result(tune_controller, trial, result))
 
 
-class _Median(MedianStoppingRule):
+class _InOrder(FIFOScheduler):
+    """Looks for the next trial among those that are not over; Ray's own looks at all that there ever were, in each of its steps."""
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
+        live = tune_controller.get_live_trials()  # without an order
+        for status in (Trial.PENDING, Trial.PAUSED):
+            if waiting := [trial for trial in live if trial.status == status]:
+                return min(waiting, key=lambda trial: (len(trial.trial_id), trial.trial_id))
+        return None
+
+
+class _Asha(_InOrder, AsyncHyperBandScheduler):
+    """ASHA."""
+
+
+class _Median(_InOrder, MedianStoppingRule):
     """Median rule over epochs that can be compared; Ray's own appends a trial's last record, which cannot."""
 
     def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:

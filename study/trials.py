@@ -23,11 +23,10 @@ NextPoint = Callable[[], tuple[int, Point] | None]  # number and point of a new 
 
 def listed_points(sweep: Sweep, journal: Journal) -> NextPoint:
     """New trials of a grid or random search: their numbers are their places in the sweep's list of points."""
-    points = sweep.points
+    left = enumerate(sweep.points)  # none is looked at twice: what the journal has, it keeps
 
     def next_point() -> tuple[int, Point] | None:
-        number = next((number for number in range(len(points)) if sweep.trial_name(number) not in journal.trials), None)
-        return None if number is None else (number, points[number])
+        return next(((number, point) for number, point in left if sweep.trial_name(number) not in journal.trials), None)
 
     return next_point
 
@@ -111,7 +110,7 @@ class SweepTrials(SearchAlgorithm):
     def _trial(self, name: str, point: Mapping[str, Any], received: int, source: str | None) -> Trial:
         assert self._experiment is not None
         spec = self._experiment.spec
-        return Trial(
+        return _Trial(
             spec["run"],
             config={**spec.get("config", {}), POINT: dict(point), RECEIVED: received, SOURCE: source},
             trial_id=name,
@@ -119,6 +118,19 @@ class SweepTrials(SearchAlgorithm):
             placement_group_factory=PlacementGroupFactory([{"CPU": self._resources.cpus, "GPU": self._resources.gpus}]),
             trial_dirname_creator=lambda trial: str(trial.trial_id),
         )
+
+
+class _Trial(Trial):
+    """Ray's trial without what is for its own tables and its snapshot, which nobody reads: statistics of each metric, and JSON.
+
+    Ray keeps every trial to the end of the sweep. They are most of a trial's memory, and writing them takes a minute in the end.
+    """
+
+    def update_last_result(self, result: dict[str, Any]) -> None:
+        self.run_metadata.last_result = result
+
+    def get_json_state(self) -> tuple[str, str]:
+        return "{}", "{}"
 
 
 def ray_folder(sweep_folder: Path) -> Path:
