@@ -1,8 +1,10 @@
 """Studies on a Ray cluster of several machines, each with an address, a host name and mounts of its own."""
 
 import json
+import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -20,8 +22,8 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.cluster,
 ]
-EPOCHS = 30
-STUDY = {
+EPOCHS, FEWER = 50, 25  # a worker starts in the time of the longer trials
+STUDY: dict[str, Any] = {
     "name": "cluster",
     "question": "Does it run on several machines?",
     "profile": "mini",
@@ -29,7 +31,7 @@ STUDY = {
     "space": {"loss.alpha": {"grid": [1.0, 0.7, 0.5, 0.3]}},
     "resources": {"cpus": 1},
 }
-PAIR = {**STUDY, "space": {"loss.alpha": {"grid": [1.0, 0.5]}}}
+PAIR = {**STUDY, "base": {**STUDY["base"], "optim.epochs": FEWER}, "space": {"loss.alpha": {"grid": [1.0, 0.5]}}}
 
 
 def written(folder: Path, study: dict[str, object]) -> Path:
@@ -51,13 +53,13 @@ def hosts(home: Path) -> dict[str, list[tuple[str, int]]]:
     return found
 
 
-def assert_complete(home: Path, trials: int = 4) -> None:
+def assert_complete(home: Path, trials: int, epochs: int) -> None:
     assert_whole(home, "cluster")
     logged = runs(home, names.KIND_TRIAL)
     assert len(logged) == trials
     for trial in logged:
         assert trial.data.tags[names.OUTCOME] == names.FINISHED
-        assert epochs_logged(home, trial) == list(range(1, EPOCHS + 1))
+        assert epochs_logged(home, trial) == list(range(1, epochs + 1))
 
 
 @pytest.fixture
@@ -87,13 +89,13 @@ def test_trials_spread_and_outlive_their_machine_and_a_late_machine_is_used(
     assert launch.returncode == 0, out + err
     assert f"{orphan}: its node went down or cannot be reached; it goes on, on another one" in err
     assert "features to 1 machine" in err
-    assert_complete(home)
+    assert_complete(home, 4, EPOCHS)
     journal = Journal(home / "studies" / "cluster" / "sweep")
     assert [event["trial"] for event in journal.events if event["event"] == events.LOST] == [orphan]
     (_, first), (host, again) = hosts(home)[orphan]
     assert first == 1
     assert host != second.name
-    assert had < again <= EPOCHS
+    assert had <= again <= EPOCHS  # the last epoch that was reported may have been on its way to the disk
     assert {trained[-1][0] for trained in hosts(home).values()} == {head.name, late.name}
     assert not list(home.glob("studies/cluster/.launch-*"))
 
@@ -102,7 +104,7 @@ def test_trials_spread_and_outlive_their_machine_and_a_late_machine_is_used(
 def test_machines_that_do_not_share_the_home_are_refused_and_one_that_joins_late_is_left_out(
     tiny_corpus: Path, tmp_path: Path, shared: Path
 ) -> None:
-    home, study = with_store(tmp_path / "home"), written(tmp_path, PAIR)
+    home, study = with_store(tmp_path / "home"), written(tmp_path, STUDY)
     with machines(2, shared) as (head, late):
         late.hide(home)
         head.join()
@@ -112,9 +114,9 @@ def test_machines_that_do_not_share_the_home_are_refused_and_one_that_joins_late
         late.join(cpus=2)
         out, err = launch.communicate(timeout=200)
         assert launch.returncode == 0, out + err
-        assert f"sweep-0001: {late.name} does not see" in err
+        assert re.search(rf"sweep-000\d: {late.name} does not see", err), err
         assert {trained[-1][0] for trained in hosts(home).values()} == {head.name}
-        assert_complete(home, trials=2)
+        assert_complete(home, 4, EPOCHS)
         for verb in ("run", "plan"):
             refused = head.acl_study(verb, *command, "--name", "other")
             out, err = refused.communicate(timeout=100)
@@ -133,7 +135,8 @@ def test_trials_keep_their_state_in_a_storage_where_machines_share_no_folder(
     keys = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "word-that-nobody-sees", "AWS_DEFAULT_REGION": "us-east-1"}
     with machines(2, shared, **keys) as (head, second):
         server = f"{head.node.address}:5555"
-        head.start(Path(sys.executable).with_name("moto_server"), "-H", head.node.address, "-p", 5555)
+        moto = Path(sys.executable).with_name("moto_server")
+        head.start("sh", "-c", f"exec {moto} -H {head.node.address} -p 5555 2>/dev/null")  # else it fills the pipe
         bucket = f"import urllib.request as r; r.urlopen(r.Request('http://{server}/bucket', method='PUT'))"
         wait_until(lambda: head.start(sys.executable, "-c", bucket).wait() == 0)
         second.hide(home)
@@ -148,7 +151,7 @@ def test_trials_keep_their_state_in_a_storage_where_machines_share_no_folder(
         second.kill()
         out, err = launch.communicate(timeout=240)
         assert launch.returncode == 0, out + err
-        assert_complete(home, trials=2)
+        assert_complete(home, 2, FEWER)
         (lost,) = [event["trial"] for event in Journal(journal).events if event["event"] == events.LOST]
         (_, first), (host, again) = hosts(home)[lost]
         assert (first, host) == (1, head.name)
@@ -179,4 +182,4 @@ def test_a_launch_whose_cluster_loses_its_head_says_so_and_is_resumed_on_another
         resumed = head.acl_study("resume", "cluster", "--home", home, "--address", "auto")
         out, err = resumed.communicate(timeout=200)
         assert resumed.returncode == 0, out + err
-    assert_complete(home, trials=2)
+    assert_complete(home, 2, FEWER)
