@@ -108,7 +108,8 @@ class JournalKeeper(Callback):
             self.error = OSError(errno.ENOSPC, failure.reason)
             raise self.error
         if (failure.worker_is_lost or failure.node_is_lost) and self.journal.trials[trial.trial_id].losses < MOST_LOSSES:
-            self._note(events.LOST, trial=trial.trial_id, reason=failure.reason, with_node=failure.node_is_lost)
+            elsewhere = {"with_node": failure.node_is_lost, "unfit": failure.unfit_node is not None}
+            self._note(events.LOST, trial=trial.trial_id, reason=failure.reason, **elsewhere)
         else:
             self.end(trial.trial_id, names.FAILED, failure.reason)
 

@@ -110,6 +110,7 @@ def plan(
     cpus: CpusOption = None,
     gpus: GpusOption = None,
     address: AddressOption = None,
+    storage: StorageOption = None,
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
     """Measure a few steps and print what a study would cost here, and which differences it could resolve.
@@ -120,7 +121,7 @@ def plan(
     from study.planning import print_plan
 
     chosen = choose_study(study, Home(home), **study_options(name, profile, settings, data, cpus, gpus))
-    print_plan(chosen, Home(home), address)
+    print_plan(chosen, Home(home), address, storage)
 
 
 @app.command()

@@ -12,18 +12,23 @@ from uuid import uuid4
 
 import ray
 from ray.exceptions import GetTimeoutError, RayError, RayTaskError
+from ray.util.placement_group import placement_group
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from study.corpora import progress_bar
+from study.interruption import Interruption
 from study.machine import Machine
 from study.node import Features, NodeError, NodeState, look
 from study.resources import Resources
 from study.spec import StudyError
-from study.supply import FeatureFeed, Supply, unseen
+from study.storage import Storage
+from study.supply import FeatureFeed, Supply
 from study.sweep import Sweep
 
 _ANSWER_SECONDS = 120.0  # a machine starts a process and imports torch before it answers
 _POLL_SECONDS = 0.5
+_NODE_LABEL = "ray.io/node-id"  # that Ray gives each machine
+_MARK = ".launch-"  # in the study's folder, while its machines are looked at and used
 
 
 @dataclass(frozen=True)
@@ -61,9 +66,9 @@ def nodes() -> list[Node]:
     return found
 
 
-def room_for(resources: Resources) -> int:
-    """Trials that they have room for at once."""
-    return sum(node.trials_at_once(resources) for node in nodes())
+def room_for(resources: Resources, machines: Sequence[Node]) -> int:
+    """Trials that machines have room for at once."""
+    return sum(node.trials_at_once(resources) for node in machines)
 
 
 def check_room(sweeps: Sequence[Sweep]) -> None:
@@ -93,39 +98,53 @@ class Cluster:
     """
 
     supply: Supply | None = None
-    _left_out: dict[str, list[Any]] = field(default_factory=dict)
+    _left_out: dict[str, list[Any]] = field(default_factory=dict)  # by the id of a machine, what is reserved there
 
-    def leave_out(self, node: str, resources: Resources) -> None:
-        """Let no more trials begin on a machine that is not fit: its room is taken by tasks that sleep."""
+    @property
+    def nodes(self) -> list[Node]:
+        """Machines that are up and not left out."""
+        return [node for node in nodes() if node.id not in self._left_out]
+
+    def room_for(self, resources: Resources) -> int:
+        """Trials that they have room for at once."""
+        return room_for(resources, self.nodes)
+
+    def leave_out(self, node: str) -> None:
+        """Let no more trials begin on a machine that is not fit: all its CPUs and GPUs are reserved, for nothing."""
         if node in self._left_out:
             return
         found = next((each for each in nodes() if each.id == node), None)
-        room = found.trials_at_once(resources) if found else 0
-        sleep = _on(node, _sleep, num_cpus=resources.cpus, num_gpus=resources.gpus)
-        self._left_out[node] = [sleep.remote() for _ in range(room)]
+        cpus, gpus = (int(found.cpus), int(found.gpus)) if found else (0, 0)
+        # One by one: all at once they would wait for all trials that have begun there.
+        reserved = [{"CPU": 1.0}] * cpus + [{"GPU": 1.0}] * gpus
+        self._left_out[node] = [placement_group([one], bundle_label_selector=[{_NODE_LABEL: node}]) for one in reserved]
 
 
 @contextmanager
-def cluster_of(folder: Path, sweeps: Sequence[Sweep], *, shares_folder: bool) -> Iterator[Cluster]:
+def cluster_of(folder: Path, sweeps: Sequence[Sweep], storage: Storage | None, interruption: Interruption) -> Iterator[Cluster]:
     """The machines of a cluster, each looked at before any trial runs; machines that join later look at themselves.
 
     Args:
         folder: of the study, in which trials keep their state.
         sweeps: that run.
-        shares_folder: whether machines must see that folder.
+        storage: where they keep it instead.
+        interruption: ends the copying of features.
 
     Raises:
         StudyError: machines that have room for trials cannot run them; names them all, with what to do.
+        KeyboardInterrupt: the launch was interrupted before anything ran.
     """
-    with _supply(folder, sweeps, shares_folder) as supply:
+    for old in folder.glob(f"{_MARK}*"):  # of launches that were killed: this one holds the study
+        old.unlink(missing_ok=True)
+    with _supply(folder, sweeps, storage) as supply:
         used = _used(sweeps)
-        _make_ready(used, supply, _look_at(used, supply))
+        _make_ready(used, supply, _look_at(used, supply), interruption)
         yield Cluster(supply)
 
 
-def cluster_lines(folder: Path, sweeps: Sequence[Sweep], *, shares_folder: bool) -> list[str]:
+def cluster_lines(folder: Path, sweeps: Sequence[Sweep], storage: Storage | None) -> list[str]:
     """Each machine that has room for trials, and what will be copied to it; arguments and errors as `cluster_of`."""
-    with _supply(folder, sweeps, shares_folder) as supply:
+    with _supply(folder, sweeps, storage) as supply:
         used = _used(sweeps)
         states = _look_at(used, supply)
     lines = []
@@ -142,15 +161,15 @@ def _used(sweeps: Sequence[Sweep]) -> list[Node]:
 
 
 @contextmanager
-def _supply(folder: Path, sweeps: Sequence[Sweep], shares_folder: bool) -> Iterator[Supply]:
-    mark = folder / f".launch-{uuid4().hex}" if shares_folder else None
+def _supply(folder: Path, sweeps: Sequence[Sweep], storage: Storage | None) -> Iterator[Supply]:
+    mark = folder / f"{_MARK}{uuid4().hex}" if storage is None else None
     if mark is not None:
         folder.mkdir(parents=True, exist_ok=True)
         mark.touch()
     try:
         own = ray.get_runtime_context().get_node_id()
         features = {sweep.name: Features.of(str(sweep.base["data.root"]), sweep.base["mode"]) for sweep in sweeps}
-        yield Supply(features, _on(own, FeatureFeed, num_cpus=0).remote(), mark)
+        yield Supply(features, _on(own, FeatureFeed, num_cpus=0).remote(), mark, storage)
     finally:
         if mark is not None:
             mark.unlink(missing_ok=True)
@@ -161,7 +180,7 @@ def _supply(folder: Path, sweeps: Sequence[Sweep], shares_folder: bool) -> Itera
 def _look_at(used: Sequence[Node], supply: Supply) -> dict[str, NodeState]:
     """What machines have, by their ids; errors as `cluster_of`."""
     needed = list(dict.fromkeys(supply.features.values()))
-    answers = {node.id: _on(node.id, look, num_cpus=0).remote(supply.mark, needed) for node in used}
+    answers = {node.id: _on(node.id, look, num_cpus=0).remote(supply.mark, supply.storage, needed) for node in used}
     deadline = time.monotonic() + _ANSWER_SECONDS
     states: dict[str, NodeState] = {}
     wrong: list[str] = []
@@ -180,15 +199,14 @@ def _look_at(used: Sequence[Node], supply: Supply) -> dict[str, NodeState]:
             states[node.id] = state
             if state.version != own:
                 wrong.append(f"{node.host} has acl-study {state.version}, this machine has {own}; install the same version there")
-            elif not state.sees_study:
-                assert supply.mark is not None
-                wrong.append(unseen(node.host, supply.mark.parent))
+            elif state.wrong:
+                wrong.append(state.wrong)
     if wrong:
         raise StudyError("\n".join(wrong))
     return states
 
 
-def _make_ready(used: Sequence[Node], supply: Supply, states: Mapping[str, NodeState]) -> None:
+def _make_ready(used: Sequence[Node], supply: Supply, states: Mapping[str, NodeState], interruption: Interruption) -> None:
     waiting = [
         _on(node.id, copy_features, num_cpus=0).remote(supply, features, node.id)
         for node in used
@@ -198,14 +216,17 @@ def _make_ready(used: Sequence[Node], supply: Supply, states: Mapping[str, NodeS
     hosts = sum(bool(states[node.id].unseen) for node in used)
     with progress_bar(f"features to {hosts} machine{'s' * (hosts > 1)}", unit="MB") as show:
         while waiting:
-            ended, waiting = ray.wait(waiting, timeout=_POLL_SECONDS)
-            show(ray.get(supply.feed.sent.remote()) // 1_000_000, size // 1_000_000)
+            if interruption.reason is not None:  # said by the one who interrupted
+                raise KeyboardInterrupt
             try:
+                ended, waiting = ray.wait(waiting, timeout=_POLL_SECONDS)
+                show(ray.get(supply.feed.sent.remote()) // 1_000_000, size // 1_000_000)
                 ray.get(ended)
-            except RayTaskError as error:
-                if not isinstance(error.cause, NodeError):
-                    raise
-                raise StudyError(str(error.cause)) from None
+            except RayError as error:
+                if isinstance(error, RayTaskError) and isinstance(error.cause, NodeError):
+                    raise StudyError(str(error.cause)) from None
+                reason = (str(error).splitlines() or [type(error).__name__])[0]
+                raise StudyError(f"features are not copied to all machines ({reason}); `run` the study again") from None
 
 
 def copy_features(supply: Supply, features: Features, node: str) -> None:
@@ -217,8 +238,3 @@ def _on(node: str, what: Callable[..., Any], **resources: float) -> Any:
     """A task or an actor that runs on this machine or not at all."""
     remote: Any = ray.remote(what)
     return remote.options(**resources, scheduling_strategy=NodeAffinitySchedulingStrategy(node_id=node, soft=False))
-
-
-def _sleep() -> None:
-    while True:
-        time.sleep(3600)

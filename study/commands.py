@@ -42,7 +42,7 @@ def run_study(
     if max_hours is not None:
         from study.planning import keep_within
 
-        keep_within(study, home, max_hours, address)
+        keep_within(study, home, max_hours, address, storage)
     launch_study(study, home, address, store, storage)
 
 
@@ -82,12 +82,12 @@ def launch_study(study: Study, home: Home, address: str | None, store: str | Non
     Raises:
         typer.Exit: trials are left or failed.
     """
-    from study.launch import launch
+    from study.launch import launch, resumption
 
     check_runnable(study, knows_machine=address is None)
     if store is not None:
         check_store(store)
-    resume = invocation(f"resume {study.name}", home) + ("" if address is None else f" --address {address}")
+    resume = resumption(study.name, home, address)
     with last_words(f"the launch was killed, or ended by Ray without a word; continue with: {resume}"):
         outcome = launch(study, home, store_uri=store, address=address, storage_uri=storage)
     # Statistics take a second to import, which trials need not wait for.

@@ -19,12 +19,13 @@ class Interruption:
         resume: the command that continues afterwards.
 
     Attributes:
+        resume: that command.
         reason: why, in words; None while nobody has asked.
     """
 
     def __init__(self, resume: str) -> None:
         self.reason: str | None = None
-        self._resume = resume
+        self.resume = resume
         self._is_signalled = False
 
     def request(self, reason: str) -> None:
@@ -41,7 +42,7 @@ class Interruption:
         def handle(number: int, frame: FrameType | None) -> None:
             word = "Ctrl-C" if number == signal.SIGINT else "SIGTERM"
             if self._is_signalled:
-                os.write(2, f"\n{word} again: ended at once; continue with: {self._resume}\n".encode())
+                os.write(2, f"\n{word} again: ended at once; continue with: {self.resume}\n".encode())
                 not_needed()
                 os._exit(EXIT_STATUS)
             self._is_signalled = True

@@ -11,8 +11,8 @@ opened, and MLflow mirrors it. A line is one JSON object with its `time` (Unix s
                                                   scheduler may stop it
     settings  trial, epoch, point, source         population-based training has given the trial other settings after that epoch,
                                                   and the weights of `source`, a copy of another trial's checkpoint
-    lost      trial, reason, with_node            its worker died or ran out of memory: it runs once more, alone; or the worker's
-                                                  machine went down: it goes on elsewhere
+    lost      trial, reason, with_node, unfit     its worker died or ran out of memory: it runs once more, alone; or the worker's
+                                                  machine went down, or is unfit for trials: it goes on elsewhere
     end       trial, outcome, reason              it is over
 
 A crash can leave half a line at the end: it is cut off.
@@ -77,7 +77,9 @@ class TrialState:
             self._change()
         elif event["event"] == LOST:
             self.reason = event["reason"]
-            # A trial that takes machines down with it does not get far between two of them.
+            # A trial that takes machines down with it does not get far between two of them; of those that are unfit none did harm.
+            if event.get("unfit"):
+                return
             if not event.get("with_node") or self.epochs == self._epochs_with_node:
                 self.losses += 1
             if event.get("with_node"):

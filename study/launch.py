@@ -14,7 +14,17 @@ from study.cluster import Cluster, check_room, cluster_of
 from study.home import Home, invocation
 from study.interruption import Interruption
 from study.journal import Event, Journal
-from study.launched import check_unchanged, keep_records, keep_study, only_launch, records_of, storage_of, study_digest, study_text
+from study.launched import (
+    check_unchanged,
+    keep_records,
+    keep_study,
+    only_launch,
+    records_of,
+    storage_of,
+    study_digest,
+    study_storage,
+    study_text,
+)
 from study.mirror import PATIENCE_SECONDS, Mirror
 from study.progress import ProgressLine
 from study.ray_session import ray_session
@@ -73,8 +83,9 @@ def launch(
     kept = records_of(home, study.name)
     if kept is not None and store_uri not in (None, kept[0]):
         raise StudyError(f"study {study.name!r} keeps its records in {kept[0]}, not {store_uri}; leave --store out, or `sync` it")
-    storage = _storage(study, home, storage_uri, first=kept is None)
-    interruption = Interruption(invocation(f"resume {study.name}", home))
+    key = uuid4().hex if kept is None else kept[1]
+    storage = _storage(study, home, storage_uri, key, first=kept is None)
+    interruption = Interruption(resumption(study.name, home, address))
     with only_launch(home, study.name), interruption.on_signals():
         folder = home.study(study.name)
         journals = {sweep.name: Journal(folder / sweep.name) for sweep in study.sweeps}
@@ -88,23 +99,28 @@ def launch(
             if pending:
                 check_room(pending)
                 if address is not None:
-                    cluster = machines.enter_context(cluster_of(folder, pending, shares_folder=storage is None))
+                    cluster = machines.enter_context(cluster_of(folder, pending, storage, interruption))
             keep_study(home, study)
             if kept is None:  # noted before there is a run in the store, which is found by its key whenever this process dies
-                kept = store_uri or home.store_uri, uuid4().hex
-                keep_records(home, study.name, store_uri, kept[1], storage_uri)
+                kept = store_uri or home.store_uri, key
+                keep_records(home, study.name, store_uri, key, storage_uri)
             record = StudyRecord(kept[0], study.name, kept[1], tags, study_text(study))
             places = {sweep.name: Place(folder / sweep.name, cluster, storage and storage.below(sweep.name)) for sweep in pending}
             return _run(study, pending, places, folder, journals, record, interruption)
 
 
-def _storage(study: Study, home: Home, uri: str | None, *, first: bool) -> Storage | None:
+def resumption(name: str, home: Home, address: str | None) -> str:
+    """The command that continues a study."""
+    return invocation(f"resume {name}", home) + ("" if address is None else f" --address {address}")
+
+
+def _storage(study: Study, home: Home, uri: str | None, key: str, *, first: bool) -> Storage | None:
     """Where the study's trials keep their state, if not in the home.
 
     Raises:
         StudyError: it has been launched with another one, or cannot do with one.
     """
-    given = Storage(uri).below(study.name) if uri is not None else None
+    given = study_storage(uri, study.name, key) if uri is not None else None
     storage = given if first else storage_of(home, study.name)
     if given not in (None, storage):
         where = "in its home folder" if storage is None else f"in {storage.uri}"

@@ -169,24 +169,33 @@ def records_of(home: Home, name: str) -> tuple[str, str] | None:
     Raises:
         StudyError: the file that says so is damaged.
     """
+    kept = _record(home, name)
+    return None if kept is None else (kept["store"] or home.store_uri, kept["key"])
+
+
+def storage_of(home: Home, name: str) -> Storage | None:
+    """Where trials of a launched study keep their state; None where that is the home folder; errors as `records_of`."""
+    kept = _record(home, name)
+    return None if kept is None or kept.get("storage") is None else study_storage(kept["storage"], name, kept["key"])
+
+
+def study_storage(uri: str, name: str, key: str) -> Storage:
+    """Place of a study in a storage, which may have one of the same name that another home has launched."""
+    return Storage(uri).below(f"{name}-{key[:8]}")
+
+
+def _record(home: Home, name: str) -> dict[str, Any] | None:
     path = home.study(name) / RECORD_FILE
     if not path.exists():
         return None
     try:
-        kept = json.loads(path.read_text(encoding="utf-8"))
-        return kept["store"] or home.store_uri, kept["key"]
-    except (ValueError, KeyError, TypeError):
+        kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return {"store": kept["store"], "key": kept["key"], "storage": kept.get("storage")}
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise StudyError(
             f"{path} is damaged; restore it, or delete it and the study's run in MLflow: `resume {name}` then writes new records "
-            "from the journals"
+            "from the journals (of a study with --storage, trials under way begin anew)"
         ) from None
-
-
-def storage_of(home: Home, name: str) -> Storage | None:
-    """Where trials of a launched study keep their state; None where that is the home folder."""
-    path = home.study(name) / RECORD_FILE
-    uri = json.loads(path.read_text(encoding="utf-8")).get("storage") if path.exists() else None
-    return None if uri is None else Storage(uri).below(name)
 
 
 def keep_records(home: Home, name: str, store: str | None, key: str, storage: str | None = None) -> None:

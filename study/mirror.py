@@ -56,7 +56,7 @@ class Mirror:
         self._written: dict[str, int] = {}
         self._stop = threading.Event()  # set: give up what the store does not take
         self._is_through = False  # everything was offered to the store
-        self._described: set[str] = set()
+        self._described: dict[str, str] = {}  # provenance that the store has, by trial
         self._refusals: set[str] = set()
         self._thread = threading.Thread(target=self._run, name="mirror", daemon=True)
         self._thread.start()
@@ -195,10 +195,12 @@ class Mirror:
             yield lambda: record.start_trial(trial, sweep, _all_settings(sweep, event["point"]), event["time"])
             return
         if event["event"] == events.LOST:
-            self._described.discard(trial)  # another worker goes on
+            self._described.pop(trial, None)  # another worker goes on
             return
-        if trial not in self._described and (launches := _text(folder / PROVENANCE_FILE)):
-            self._described.add(trial)
+        is_due = trial not in self._described or event["event"] == events.END  # another one may have gone on with it meanwhile
+        launches = _text(folder / PROVENANCE_FILE) if is_due else None
+        if launches and self._described.get(trial) != launches:
+            self._described[trial] = launches
             yield partial(record.log_provenance, trial, launches)
         if event["event"] == events.EPOCH:
             epochs, times = ({entry["epoch"]: entry[what] for entry in batch} for what in ("metrics", "time"))

@@ -9,14 +9,18 @@ import json
 import os
 import shutil
 import socket
+import stat
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
 from acl.config import Mode
 from acl.store import FeatureStore, StoreError, content_digest
+from study.spec import StudyError
+from study.storage import Storage
 
 STAGING_VARIABLE = "ACL_STUDY_STAGING"
 CHUNK_BYTES = 8 << 20
@@ -90,29 +94,58 @@ class NodeState:
     Attributes:
         host: its name.
         version: of acl-study there.
-        sees_study: whether it sees the folder of the study.
+        wrong: why trials cannot keep their state from there; empty where they can.
         unseen: features that it sees neither where the study says nor among its copies.
     """
 
     host: str
     version: str
-    sees_study: bool
+    wrong: str
     unseen: tuple[Features, ...]
 
 
-def look(mark: Path | None, needed: Sequence[Features]) -> NodeState:
-    """What this machine has: the `mark` that a launch has left in the study's folder (None: nothing is shared), and features."""
+def look(mark: Path | None, storage: Storage | None, needed: Sequence[Features]) -> NodeState:
+    """What this machine has; arguments as `why_not`, and features that are needed."""
     unseen = tuple(features for features in needed if seen_root(features) is None)
-    sees_study = mark is None or mark.exists()
-    return NodeState(here(), metadata.version("acl-study"), sees_study, unseen)
+    return NodeState(here(), metadata.version("acl-study"), why_not(mark, storage), unseen)
+
+
+def why_not(mark: Path | None, storage: Storage | None) -> str:
+    """Why trials cannot keep their state from this machine, with the remedy; empty where they can.
+
+    Args:
+        mark: file that a launch has left in the study's folder; None where that folder need not be seen.
+        storage: that must be reached instead.
+    """
+    if mark is not None and not mark.exists():
+        return (
+            f"{here()} does not see {mark.parent}; put --home on a folder that all machines share, or pass --storage (e.g. "
+            "s3://bucket/folder)"
+        )
+    try:
+        if storage is not None:
+            storage.check()
+    except StudyError as error:
+        return f"on {here()} {error}"
+    return ""
 
 
 def seen_root(features: Features) -> str | None:
     """Corpus folder under which this machine has the features: the study's own, or that of a copy; None where it has none."""
-    for root in (features.root, str(_copy_root(features))):
-        if FeatureStore.digest_at(root, features.front_end) == features.digest:
-            return root
-    return None
+    if _is_whole(features.root, features):
+        return features.root
+    copy = _copy_root(features)
+    return str(copy) if _is_own(copy.parent) and _is_whole(copy, features) else None
+
+
+def _is_whole(root: str | Path, features: Features) -> bool:
+    if FeatureStore.digest_at(root, features.front_end) != features.digest:
+        return False
+    folder = _store_of(root, features.front_end)
+    try:
+        return all((folder / name).stat().st_size == size for name, size in features.sizes)
+    except OSError:  # cleaned away
+        return False
 
 
 def copied_root(features: Features, read: Read, node: str) -> str:
@@ -128,7 +161,9 @@ def copied_root(features: Features, read: Read, node: str) -> str:
     """
     root = _copy_root(features)
     try:
-        _own_folder(root.parent)
+        root.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not _is_own(root.parent):
+            raise StoreError("the folder belongs to another user, or others may write to it")
         with (root.parent / f"{root.name}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if (seen := seen_root(features)) is not None:
@@ -149,14 +184,26 @@ def here() -> str:
 
 
 def staging_folder() -> Path:
-    """Where copies of features lie on this machine: `ACL_STUDY_STAGING`, or a folder of this user's among the temporary files."""
-    given = os.environ.get(STAGING_VARIABLE)
-    return Path(given) if given else Path(tempfile.gettempdir(), f"acl-study-{os.getuid()}")
+    """This user's folder for copies of features on this machine, below `ACL_STUDY_STAGING` or among the temporary files."""
+    return Path(os.environ.get(STAGING_VARIABLE) or tempfile.gettempdir(), f"acl-study-{os.getuid()}")
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """A folder of this process on this machine's disk, removed in the end; those of processes that were killed are removed, too."""
+    folder = staging_folder() / "running"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for old in folder.iterdir():
+        if not Path("/proc", old.name.partition("-")[0]).exists():
+            shutil.rmtree(old, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=f"{os.getpid()}-", dir=folder) as scratch:
+        yield Path(scratch)
 
 
 def _copy(features: Features, read: Read, root: Path) -> None:
     partial = root.with_name(f"{root.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
+    for old in (partial, root):  # of a process that was killed; or no longer whole
+        shutil.rmtree(old, ignore_errors=True)
     free = shutil.disk_usage(root.parent).free
     if features.size > free:
         raise StoreError(f"{features.size / 1e9:.1f} GB, {free / 1e9:.1f} GB are free")
@@ -178,11 +225,13 @@ def _copy(features: Features, read: Read, root: Path) -> None:
         raise
 
 
-def _own_folder(folder: Path) -> None:
-    """Make the folder of copies; one of another user's is not to be trusted."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if folder.stat().st_uid != os.getuid():
-        raise StoreError("the folder belongs to another user")
+def _is_own(folder: Path) -> bool:
+    """Whether nobody else can have put copies there."""
+    try:
+        status = folder.lstat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
 def _copy_root(features: Features) -> Path:

@@ -89,11 +89,11 @@ def _stage_words(stage: StageCost) -> str:
 
 def _memory_lines(plan: StudyPlan, sweep: SweepPlan) -> Iterator[str]:
     largest = max((kind.cost for kind in sweep.kinds), key=lambda cost: cost.memory_bytes)
-    together = sweep.at_once * largest.memory_bytes
+    together = 0 if plan.is_cluster else sweep.at_once * largest.memory_bytes  # what its machines have is not known
     too_much = "; that is more than there is: give each trial more --cpus" if together > plan.machine.memory_bytes else ""
     yield f"memory: {size(largest.memory_bytes)} a trial beside the features, which trials share{too_much}"
     gpu = max((kind.cost for kind in sweep.kinds), key=lambda cost: cost.gpu_reserved_bytes)
-    if gpu.gpu_reserved_bytes:
+    if gpu.gpu_reserved_bytes and not plan.is_cluster:
         yield _gpu_line(plan, sweep, gpu)
 
 

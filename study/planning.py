@@ -2,6 +2,8 @@
 
 import sys
 
+import torch
+
 from study.home import Home, invocation
 from study.interruption import Interruption
 from study.journal import Journal
@@ -11,25 +13,26 @@ from study.plan import StudyPlan, plan_study
 from study.plan_lines import disk_line, fits_disk, hours, plan_lines, refusal
 from study.runnable import check_runnable
 from study.spec import Study, StudyError
+from study.storage import Storage
 
 
-def print_plan(study: Study, home: Home, address: str | None) -> None:
+def print_plan(study: Study, home: Home, address: str | None, storage: str | None) -> None:
     """Measure what the study would cost here, and print it with what it could find out; on a cluster, look at its machines too.
 
     Raises:
         StudyError: a trial could not run, or does not fit; there is no cluster at `address`, or its machines cannot run the study.
     """
-    plan, machines = _measured(study, home, address)
+    plan, machines = _measured(study, home, address, storage)
     print("\n".join([*plan_lines(plan), *machines]))
 
 
-def keep_within(study: Study, home: Home, max_hours: float, address: str | None) -> None:
+def keep_within(study: Study, home: Home, max_hours: float, address: str | None, storage: str | None) -> None:
     """Plan the study and refuse it where even its shortest course is too long or the disk too small.
 
     Raises:
         StudyError: with what it would take, and what would fit; or as `print_plan`.
     """
-    plan, _ = _measured(study, home, address)
+    plan, _ = _measured(study, home, address, storage)
     if refused := refusal(plan, max_hours):
         raise StudyError(refused)
     if not fits_disk(plan):
@@ -40,12 +43,18 @@ def keep_within(study: Study, home: Home, max_hours: float, address: str | None)
         print(f"{study.name} starts, but it takes {span}: it may not end within --max-hours {max_hours:g}", flush=True)
 
 
-def _measured(study: Study, home: Home, address: str | None) -> tuple[StudyPlan, list[str]]:
+def _measured(study: Study, home: Home, address: str | None, storage: str | None) -> tuple[StudyPlan, list[str]]:
     """The plan, and of a cluster a line for each machine."""
     check_runnable(study, knows_machine=address is None)
     folder = home.study(study.name)
     left = {sweep.name: sweep.runs - len(Journal(folder / sweep.name).outcomes()) for sweep in study.sweeps}
-    room, machines = (None, []) if address is None else _cluster(study, home, address)
+    room, machines = (None, []) if address is None else _cluster(study, home, address, storage)
+    if room is not None and not torch.cuda.is_available() and any(sweep.resources.gpus for sweep in study.sweeps):
+        print("\n".join(machines[1:]))
+        raise StudyError(
+            f"the trials of {study.name} take GPUs and this machine has none, so their time cannot be measured here; run `plan` on "
+            "a machine of the cluster that has one"
+        )
     plan = plan_study(
         study,
         home.root,
@@ -57,12 +66,13 @@ def _measured(study: Study, home: Home, address: str | None) -> tuple[StudyPlan,
     return plan, machines
 
 
-def _cluster(study: Study, home: Home, address: str) -> tuple[dict[str, int], list[str]]:
+def _cluster(study: Study, home: Home, address: str, storage: str | None) -> tuple[dict[str, int], list[str]]:
     """Trials of each sweep that run at once on the cluster, and its machines."""
-    from study.cluster import check_room, cluster_lines, room_for  # Ray is slow to import
+    from study.cluster import check_room, cluster_lines, nodes, room_for  # Ray is slow to import
     from study.ray_session import ray_session
 
+    kept = storage_of(home, study.name) or (None if storage is None else Storage(storage))
     with ray_session(address, Interruption(invocation(f"plan {study.name}", home))):
         check_room(study.sweeps)
-        lines = cluster_lines(home.study(study.name), study.sweeps, shares_folder=storage_of(home, study.name) is None)
-        return {sweep.name: room_for(sweep.resources) for sweep in study.sweeps}, ["", "machines of the cluster:", *lines]
+        lines = cluster_lines(home.study(study.name), study.sweeps, kept)
+        return {sweep.name: room_for(sweep.resources, nodes()) for sweep in study.sweeps}, ["", "machines of the cluster:", *lines]

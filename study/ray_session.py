@@ -95,18 +95,20 @@ def ray_session(address: str | None, interruption: Interruption) -> Iterator[Non
     # Failures of trials are shown in one line each; Ray's own loggers have their levels set by init.
     for name in ("ray", *(name for name in logging.root.manager.loggerDict if name.startswith("ray."))):
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    over, left = threading.Event(), threading.Event()
+    over, left, silent = threading.Event(), threading.Event(), threading.Event()
 
     def watch() -> None:
         answered = time.monotonic()
         while not over.wait(_LOOK_SECONDS):
             answered = time.monotonic() if _head_answers() else answered
-            silent = time.monotonic() - answered > _SILENCE_SECONDS
-            if silent:
+            if time.monotonic() - answered > _SILENCE_SECONDS:
                 interruption.request(f"the head of the Ray cluster has not answered for {_SILENCE_SECONDS:g} s")
-            if silent or _process_has_ended(interruption):
+                silent.set()
+            if silent.is_set() or _process_has_ended(interruption):
                 if not left.wait(_GRACE_SECONDS):
-                    print(f"\n{interruption.reason}: ended at once; `acl-study resume` continues", file=sys.stderr, flush=True)
+                    print(
+                        f"\n{interruption.reason}: ended at once; continue with: {interruption.resume}", file=sys.stderr, flush=True
+                    )
                     not_needed()
                     os._exit(EXIT_STATUS)
                 return
@@ -116,7 +118,9 @@ def ray_session(address: str | None, interruption: Interruption) -> Iterator[Non
         yield
     finally:
         left.set()
-        if ray_is_gone(interruption):  # nobody would answer a shutdown, of which the interpreter's end is one, too
+        if silent.is_set() or _process_has_ended(
+            interruption
+        ):  # nobody would answer a shutdown, of which the interpreter's end is one, too
             ray_worker._global_node.kill_all_processes(check_alive=False, allow_graceful=False)
             atexit.register(_end_at_once)
         else:

@@ -84,10 +84,11 @@ def confirm(
 
     Example: acl-study confirm table1-supervised --seeds 5
     """
-    from study.launched import load_launched
+    from study.launched import load_launched, storage_of
 
     places = Home(home)
     study = load_launched(places, name)  # an unknown name is refused before the heavy imports
+    storage = storage_of(places, name)
 
     from study.commands import launch_study
     from study.confirm import confirmation_study
@@ -95,7 +96,7 @@ def confirm(
 
     kept = existing_store(places, None, [name])
     again = confirmation_study(study, places, kept, seeds, given_resources(cpus, gpus))
-    launch_study(again, places, address, None if kept == places.store_uri else kept)
+    launch_study(again, places, address, None if kept == places.store_uri else kept, storage.uri if storage else None)
 
 
 @results_app.command()

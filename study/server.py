@@ -67,7 +67,7 @@ def run_server(options: ServerOptions, home: Home) -> None:
     """
     _check(options)
     check_port(options.host, options.port)
-    home.server.mkdir(parents=True, exist_ok=True)
+    home.server.mkdir(parents=True, exist_ok=True, mode=0o700)
     database = options.database or f"{_SQLITE}{home.server / 'mlflow.db'}"
     _check_artifacts(database)
     settings, note = authentication(home) if options.auth else ({}, "")

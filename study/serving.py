@@ -85,7 +85,8 @@ def serve(
     environment = os.environ | _QUIET | stores | dict(settings or {})
     # In a session of its own: the server answers Ctrl-C with a traceback, SIGTERM with silence.
     server = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, start_new_session=True)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
     try:
         here = in_address({"0.0.0.0": LOOPBACK, "::": "::1"}.get(host, host))
         while server.poll() is None and not _answers(f"{'http' if tls is None else 'https'}://{here}:{port}/health"):
@@ -94,6 +95,8 @@ def serve(
             announce()
         raise typer.Exit(server.wait())
     except KeyboardInterrupt:
+        pass
+    finally:
         server.terminate()
         server.wait()
 
@@ -109,6 +112,7 @@ def in_address(host: str) -> str:
 
 def _answers(address: str) -> bool:
     unchecked = ssl._create_unverified_context()  # only whether it is up; nothing is told to it
-    with contextlib.suppress(OSError), urllib.request.urlopen(address, timeout=5, context=unchecked):
+    directly = urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=unchecked)
+    with contextlib.suppress(OSError), urllib.request.build_opener(*directly).open(address, timeout=5):
         return True
     return False

@@ -7,6 +7,7 @@ when the trial is over, weights when somebody asks for them.
 
 import time
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -93,6 +94,12 @@ class Storage:
             OSError: the storage does not answer.
         """
         self._insist(lambda: self._fetch(folder, names), f"give what lies in {self.place}")
+
+    def clear(self) -> None:
+        """Remove what lies here and below; nothing where there is nothing, or where the storage does not let us."""
+        with suppress(OSError, pa.ArrowException):
+            filesystem, folder = self.opened
+            filesystem.delete_dir(folder)
 
     def _insist(self, act: Callable[[], None], what: str) -> None:
         wait = _WAIT_SECONDS

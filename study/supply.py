@@ -9,7 +9,8 @@ import ray
 from ray.exceptions import RayError
 
 from acl.store import FeatureStore
-from study.node import Features, NodeError, copied_root, here, seen_root
+from study.node import Features, NodeError, copied_root, seen_root, why_not
+from study.storage import Storage
 
 
 class FeatureFeed:
@@ -37,11 +38,13 @@ class Supply:
         features: by sweep.
         feed: a `FeatureFeed`.
         mark: file in the study's folder, by which a machine knows that it sees that folder; None where it need not.
+        storage: that it must reach instead.
     """
 
     features: Mapping[str, Features]
     feed: Any
     mark: Path | None
+    storage: Storage | None
 
     def make_ready(self, sweep: str) -> None:
         """Have this process find the sweep's features on its machine; copies them here first, if need be.
@@ -50,8 +53,8 @@ class Supply:
             NodeError: no trial can run here.
         """
         node = ray.get_runtime_context().get_node_id()
-        if self.mark is not None and not self.mark.exists():
-            raise NodeError(node, unseen(here(), self.mark.parent))
+        if wrong := why_not(self.mark, self.storage):
+            raise NodeError(node, wrong)
         features = self.features[sweep]
         FeatureStore.use_copy(features.root, features.front_end, self.copied(features, node))
 
@@ -68,10 +71,3 @@ class Supply:
             return part
 
         return read
-
-
-def unseen(host: str, folder: Path) -> str:
-    """What to do about a machine that does not see the study's folder."""
-    return (
-        f"{host} does not see {folder}; put --home on a folder that all machines share, or pass --storage (e.g. s3://bucket/folder)"
-    )

@@ -16,7 +16,7 @@ from acl.training.checkpoint import drop_copies
 from study import journal as events
 from study import record_names as names
 from study.callbacks import JournalKeeper
-from study.cluster import Cluster, nodes, room_for
+from study.cluster import Cluster
 from study.home import state_folder
 from study.interruption import Interruption
 from study.journal import Event, Journal, TrialState
@@ -105,7 +105,7 @@ def run_sweep(
         search,
         show,
         ray_is_gone=partial(ray_is_gone, interruption),
-        leave_out=lambda node: place.cluster.leave_out(node, sweep.resources),
+        leave_out=place.cluster.leave_out,
         fetch_results=place.fetch_results,
     )
     next_point = search.next_point if search is not None else listed_points(sweep, journal)
@@ -120,7 +120,7 @@ def run_sweep(
             _pass(sweep, place, sweep.resources, keeper, interruption, left, next_point)
         for lost in [state for state in journal.unfinished() if state.losses]:
             if interruption.reason is None:
-                _pass(sweep, place, _alone(sweep.resources), keeper, interruption, [lost], None)
+                _pass(sweep, place, _alone(sweep.resources, place.cluster), keeper, interruption, [lost], None)
     if is_complete(sweep, journal):
         for name in journal.trials:
             drop_copies(state_folder(folder, name))
@@ -154,9 +154,11 @@ def _pass(
         storage=place.storage,
     )
     scheduler = build_scheduler(sweep, folder, keeper.change)
-    at_once = sweep.runs if takes_all_trials(sweep) else room_for(resources)
+    at_once = sweep.runs if takes_all_trials(sweep) else place.cluster.room_for(resources)
     if place.storage is None:
         shutil.rmtree(ray_folder(folder), ignore_errors=True)
+    else:
+        place.storage.below(ray_folder(folder).name).clear()
     try:
         tune.run(
             trainable,
@@ -184,11 +186,11 @@ def _for_ray(place: Place) -> dict[str, Any]:
     return {"storage_path": path, "storage_filesystem": filesystem}
 
 
-def _alone(resources: Resources) -> Resources:
+def _alone(resources: Resources, cluster: Cluster) -> Resources:
     """What keeps others away: a whole GPU, or where trials use none, all CPUs of the largest machine."""
     if resources.gpus:
         return Resources(cpus=resources.cpus, gpus=math.ceil(resources.gpus))
-    return Resources(cpus=max(node.cpus for node in nodes()), gpus=0)
+    return Resources(cpus=max([resources.cpus, *(node.cpus for node in cluster.nodes)]), gpus=0)
 
 
 class _UntilInterrupted(Stopper):

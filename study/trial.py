@@ -1,6 +1,5 @@
 """One trial: what a Ray worker runs."""
 
-import tempfile
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ from acl.training import EpochResult, Population, fit
 from acl.training.device import limit_gpu_memory
 from study import record_names as names
 from study.home import state_folder
+from study.node import scratch_folder
 from study.predictions import predictions_csv
 from study.scheduling import CHANGEABLE
 from study.storage import Storage
@@ -82,8 +82,8 @@ def _state(sweep_folder: Path, trial: str, storage: Storage | None) -> Iterator[
         yield state_folder(sweep_folder, trial), lambda file: None
         return
     own = storage.below(trial)
-    with tempfile.TemporaryDirectory(prefix=f"{trial}-") as scratch:
-        folder = state_folder(Path(scratch), trial)
+    with scratch_folder() as scratch:
+        folder = state_folder(scratch, trial)
         own.fetch(folder)
         yield folder, own.put
 

@@ -49,12 +49,17 @@ class Machine:
         """Start the command line there."""
         return self.start(sys.executable, "-m", "study.cli", *arguments)
 
-    def join(self, cpus: int = 1) -> None:
-        """Start Ray there."""
+    def join(self, cpus: int = 1, gpus: int = 0) -> None:
+        """Start Ray there; it takes our word for the GPUs."""
         where = [f"--address={self.head}"]
         if self.head == f"{self.node.address}:{PORT}":
             where = ["--head", f"--port={PORT}", "--include-dashboard=false"]
-        options = [f"--node-ip-address={self.node.address}", f"--num-cpus={cpus}", "--object-store-memory=100000000"]
+        options = [
+            f"--node-ip-address={self.node.address}",
+            f"--num-cpus={cpus}",
+            f"--num-gpus={gpus}",
+            "--object-store-memory=100000000",
+        ]
         started = self.start(_RAY, "start", *where, *options)
         out, err = started.communicate(timeout=90)
         assert started.returncode == 0, out + err

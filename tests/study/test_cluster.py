@@ -69,34 +69,32 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.timeout(400)
-def test_trials_spread_and_outlive_their_machine_and_a_late_machine_is_used(
+def test_trials_outlive_their_machine_and_a_late_one_of_another_kind_is_used(
     tiny_corpus: Path, tmp_path: Path, shared: Path
 ) -> None:
-    home = with_store(tmp_path / "home")
+    home, study = with_store(tmp_path / "home"), written(tmp_path, {**PAIR, "resources": {"cpus": 1, "gpus": 0.5}})
     with machines(3, shared) as (head, second, late):
         second.hide(tiny_corpus)
         late.hide(tiny_corpus)
-        head.join()
-        second.join()
-        launch = head.acl_study("run", written(tmp_path, STUDY), "--data", tiny_corpus, "--home", home, "--address", head.head)
-        wait_until(lambda: len(hosts(home)) == 2 and epochs(home) >= 6, launch)
-        journal = Journal(home / "studies" / "cluster" / "sweep")
-        (orphan,) = [trial for trial, trained in hosts(home).items() if trained[0][0] == second.name]
-        had = journal.trials[orphan].epochs
+        head.join(cpus=2)
+        second.join(gpus=1)  # as Ray counts them; room for one trial, since it has one CPU
+        launch = head.acl_study("run", study, "--data", tiny_corpus, "--home", home, "--address", head.head)
+        wait_until(lambda: epochs(home) >= 3, launch)
+        (orphan,) = hosts(home)
+        had = Journal(home / "studies" / "cluster" / "sweep").trials[orphan].epochs
         second.kill()
-        late.join()
+        late.join(cpus=2, gpus=4)
         out, err = launch.communicate(timeout=240)
     assert launch.returncode == 0, out + err
     assert f"{orphan}: its node went down or cannot be reached; it goes on, on another one" in err
     assert "features to 1 machine" in err
-    assert_complete(home, 4, EPOCHS)
+    assert_complete(home, 2, FEWER)
     journal = Journal(home / "studies" / "cluster" / "sweep")
     assert [event["trial"] for event in journal.events if event["event"] == events.LOST] == [orphan]
-    (_, first), (host, again) = hosts(home)[orphan]
-    assert first == 1
-    assert host != second.name
-    assert had <= again <= EPOCHS  # the last epoch that was reported may have been on its way to the disk
-    assert {trained[-1][0] for trained in hosts(home).values()} == {head.name, late.name}
+    (first, again) = hosts(home)[orphan]
+    assert first == (second.name, 1)
+    assert had <= again[1] <= FEWER  # the last epoch that was reported may have been on its way to the disk
+    assert {trained[-1][0] for trained in hosts(home).values()} == {late.name}  # the head has no GPU
     assert not list(home.glob("studies/cluster/.launch-*"))
 
 
@@ -176,7 +174,8 @@ def test_a_launch_whose_cluster_loses_its_head_says_so_and_is_resumed_on_another
         head.kill("gcs_server")
         out, err = launch.communicate(timeout=120)
         assert launch.returncode == 130, out + err
-        assert "the head of the Ray cluster has not answered for 40 s: ended at once; `acl-study resume` continues" in err
+        assert "the head of the Ray cluster has not answered for 40 s: ended at once; continue with: " in err
+        assert f"resume cluster --home {home} --address auto" in err
         head.kill()
         head.join(cpus=2)
         resumed = head.acl_study("resume", "cluster", "--home", home, "--address", "auto")

@@ -123,6 +123,8 @@ def test_a_trial_that_loses_its_machine_is_not_at_fault_unless_it_gets_no_furthe
         losses.append(journal.trials["a"].losses)
     assert losses == [0, 1, 1, 2]
     journal.append(events.TRIAL, trial="a", number=0, point={})
+    for _ in range(3):
+        journal.append(events.LOST, trial="a", reason="node2 does not see it", with_node=True, unfit=True)
     journal.append(events.LOST, trial="a", reason="its node went down", with_node=True)
     assert journal.trials["a"].losses == 0
     journal.close()

@@ -4,6 +4,7 @@ import json
 import os
 import pickle
 import shutil
+import subprocess
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,7 +15,18 @@ import pytest
 from acl.config import SUPERVISED
 from acl.store import FeatureStore, StoreError
 from small_disk import small_disk
-from study.node import CHUNK_BYTES, STAGING_VARIABLE, Features, NodeError, copied_root, look, seen_root
+from study.node import (
+    CHUNK_BYTES,
+    STAGING_VARIABLE,
+    Features,
+    NodeError,
+    copied_root,
+    look,
+    scratch_folder,
+    seen_root,
+    staging_folder,
+)
+from study.storage import Storage
 
 
 @pytest.fixture
@@ -72,7 +84,7 @@ def test_what_arrives_wrong_is_refused_and_leaves_nothing(tiny_corpus: Path, fea
             copied_root(features, read, "node-1")
         assert refused.value.node == "node-1"
         assert STAGING_VARIABLE in str(refused.value)
-        assert [path.name for path in (tmp_path / "staging").iterdir()] == [f"{SUPERVISED}-{features.digest[:32]}.lock"]
+        assert [path.name for path in staging_folder().iterdir()] == [f"{SUPERVISED}-{features.digest[:32]}.lock"]
     assert copied_root(features, feed, "node-1")
 
 
@@ -81,19 +93,38 @@ def test_a_machine_without_room_says_how_much_is_missing_and_where(
 ) -> None:
     with small_disk(tmp_path / "disk", "64k") as disk:
         monkeypatch.setenv(STAGING_VARIABLE, str(disk))
-        with pytest.raises(NodeError, match=rf"cannot copy them to {disk} \(.* GB, 0.0 GB are free\)"):
+        with pytest.raises(NodeError, match=rf"cannot copy them to {disk}/acl-study-\d+ \(.* GB, 0.0 GB are free\)"):
             copied_root(features, Feed(tiny_corpus), "node")
-        assert not [path for path in disk.iterdir() if path.is_dir()]
+        assert not [path for path in staging_folder().iterdir() if path.is_dir()]
 
 
 def test_copies_that_another_user_may_have_planted_are_not_trusted(tiny_corpus: Path, features: Features, tmp_path: Path) -> None:
     if os.getuid():
         pytest.skip("only the administrator can give a folder away")
-    planted = tmp_path / "staging"
-    planted.mkdir()
-    os.chown(planted, 12345, 12345)
-    with pytest.raises(NodeError, match="belongs to another user"):
-        copied_root(features, Feed(tiny_corpus), "node")
+    staging = staging_folder()
+    copy = Path(copied_root(features, Feed(tiny_corpus), "node"))
+    assert seen_root(features) == str(copy)
+    for spoil in (lambda: staging.chmod(0o777), lambda: os.chown(staging, 12345, 12345)):
+        spoil()
+        assert seen_root(features) is None
+        with pytest.raises(NodeError, match="belongs to another user, or others may write to it"):
+            copied_root(features, Feed(tiny_corpus), "node")
+    os.chown(staging, 0, 0)
+    staging.chmod(0o700)
+    (copy / "features" / SUPERVISED / "clips.csv").unlink()  # as those who clean temporary files do
+    assert seen_root(features) is None
+    assert copied_root(features, Feed(tiny_corpus), "node") == str(copy)
+
+
+def test_folders_of_processes_that_were_killed_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(STAGING_VARIABLE, str(tmp_path))
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    for pid in (ended.pid, os.getpid()):
+        (staging_folder() / "running" / f"{pid}-left").mkdir(parents=True)
+    with scratch_folder() as folder:
+        assert folder.name.startswith(f"{os.getpid()}-")
+    assert [path.name for path in (staging_folder() / "running").iterdir()] == [f"{os.getpid()}-left"]
 
 
 def test_a_corpus_that_was_prepared_anew_on_one_machine_is_another_one(
@@ -104,10 +135,10 @@ def test_a_corpus_that_was_prepared_anew_on_one_machine_is_another_one(
     state = other / "features" / SUPERVISED / "store.json"
     state.write_text(json.dumps({**json.loads(state.read_text()), "content_sha256": "0" * 64}))
     assert seen_root(features) is None
-    assert look(tmp_path / "mark", [features]).unseen == (features,)
-    assert not look(tmp_path / "mark", []).sees_study
-    assert look(tmp_path, []).sees_study
-    assert look(None, []).sees_study
+    assert look(tmp_path / "mark", None, [features]).unseen == (features,)
+    assert "does not see" in look(tmp_path / "mark", None, []).wrong
+    assert look(tmp_path, None, []).wrong == look(None, None, []).wrong == ""
+    assert "cannot be used" in look(None, Storage("nosuchscheme://there"), []).wrong
     with pytest.raises(StoreError):
         Features.of(str(tmp_path / "nothing"), SUPERVISED)
 
