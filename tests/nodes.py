@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -15,14 +16,21 @@ set -e
 mount --make-rprivate /
 hostname "$0"
 ip link set lo up
-mount --bind "$1" /mnt && mount -t tmpfs tmpfs /tmp && mkdir -p "$1" && mount --bind /mnt "$1" && umount /mnt
+hosts=$1 && shift
+mount --bind "$hosts" /etc/hosts
+mount --rbind /tmp /mnt && mount -t tmpfs tmpfs /tmp
+for folder; do
+  case $folder in /tmp/*) mkdir -p "$folder" && mount --rbind "/mnt/${folder#/tmp/}" "$folder" ;; esac
+done
+umount --lazy /mnt
 mount -t tmpfs tmpfs /dev/shm
-mount --bind "$2" /etc/hosts
 echo ready
 exec >/dev/null 2>&1
 sleep infinity &
 while true; do wait; done
 """
+
+_PROGRAMS = (Path(__file__).parents[1], Path(sys.prefix))  # also needed, wherever they lie
 
 
 @dataclass(frozen=True)
@@ -80,7 +88,7 @@ def nodes(count: int, shared: Path) -> Iterator[list[Node]]:
             found = []
             for name, address in names.items():
                 command = ["unshare", "--net", "--uts", "--pid", "--mount", "--fork", "--mount-proc", "--kill-child"]
-                pid = _holder(stack, command, _INIT, name, str(shared), str(hosts))
+                pid = _holder(stack, command, _INIT, name, *map(str, (hosts, shared, *_PROGRAMS)))
                 port = f"to-{name}"
                 _in(switch, f"ip link add {port} type veth peer name eth0 netns {pid} && ip link set {port} up master br0")
                 _in(pid, f"ip address add {address}/24 dev eth0 && ip link set eth0 up")
