@@ -72,13 +72,15 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_trials_outlive_their_machine_and_a_late_one_of_another_kind_is_used(
     tiny_corpus: Path, tmp_path: Path, shared: Path
 ) -> None:
-    home, study = with_store(tmp_path / "home"), written(tmp_path, {**PAIR, "resources": {"cpus": 1, "gpus": 0.5}})
+    home, study = with_store(tmp_path / "home"), written(tmp_path, PAIR)
     with machines(3, shared) as (head, second, late):
         second.hide(tiny_corpus)
         late.hide(tiny_corpus)
         head.join(cpus=2)
         second.join(gpus=1)  # as Ray counts them; room for one trial, since it has one CPU
-        launch = head.acl_study("run", study, "--data", tiny_corpus, "--home", home, "--address", head.head)
+        launch = head.acl_study(
+            "run", study, "--data", tiny_corpus, "--home", home, "--address", head.head, "--gpus", 0.5
+        )
         wait_until(lambda: epochs(home) >= 3, launch)
         (orphan,) = hosts(home)
         had = Journal(home / "studies" / "cluster" / "sweep").trials[orphan].epochs
