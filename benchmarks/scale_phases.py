@@ -38,7 +38,7 @@ from study.schedulers import build_scheduler, replay
 from study.searcher import Search
 from study.spec import Study
 from study.status import study_status
-from study.sweep_run import run_sweep
+from study.sweep_run import Place, run_sweep
 
 STUDY, SWEEP = "scale", "sweep"
 MACHINES, GPUS = 64, 8
@@ -84,7 +84,8 @@ def simulate(home: Home, study: Study, limit: float) -> Figures:
     ray.init(address="local", num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     for name in [name for name in logging.root.manager.loggerDict if name.partition(".")[0] == "ray"]:
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    ray.nodes = lambda: [{"Alive": True, "Resources": {"CPU": 64.0, "GPU": float(GPUS)}}] * MACHINES
+    names = {"NodeID": "", "NodeManagerHostname": "", "NodeManagerAddress": ""}
+    ray.nodes = lambda: [{**names, "Alive": True, "Resources": {"CPU": 64.0, "GPU": float(GPUS)}}] * MACHINES
     tune_controller.RayActorManager = SimulatedActors
     keep_study(home, study)
     flush = flush_ms(home.root)
@@ -104,7 +105,7 @@ def simulate(home: Home, study: Study, limit: float) -> Figures:
                 interruption.request("time is up")
 
     SimulatedActors.on_event = staticmethod(mark)
-    run_sweep(sweep, folder, journal, interruption, lambda progress, event: None)
+    run_sweep(sweep, Place(folder), journal, interruption, lambda progress, event: None)
     actors: Any = last[0]
     processor = time.thread_time() - began_processor - actors.own_seconds
     speeds = [1000 * (late[1] - early[1]) / WINDOW for early, late in itertools.pairwise(marks)] or [0.0]
