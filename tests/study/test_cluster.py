@@ -78,9 +78,7 @@ def test_trials_outlive_their_machine_and_a_late_one_of_another_kind_is_used(
         late.hide(tiny_corpus)
         head.join(cpus=2)
         second.join(gpus=1)  # as Ray counts them; room for one trial, since it has one CPU
-        launch = head.acl_study(
-            "run", study, "--data", tiny_corpus, "--home", home, "--address", head.head, "--gpus", 0.5
-        )
+        launch = head.acl_study("run", study, "--data", tiny_corpus, "--home", home, "--address", head.head, "--gpus", 0.5)
         wait_until(lambda: epochs(home) >= 3, launch)
         (orphan,) = hosts(home)
         had = Journal(home / "studies" / "cluster" / "sweep").trials[orphan].epochs
