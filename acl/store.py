@@ -8,17 +8,17 @@ Preparing works in `ROOT/features/.partial-<front end>/`, takes over what an int
 unchanged, and puts the finished folder in place in one rename.
 """
 
-import csv
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from acl.clip_table import read_table, write_table
 from acl.config import Mode
 from acl.data.clips import Corpus, in_subset
 from acl.data.fsdnoisy18k import read_corpus
@@ -38,9 +38,6 @@ from acl.data.pieces import (
     log_mel,
 )
 from acl.features import BANDS
-
-COLUMNS = ("clip", "split", "label", "class_id", "manually_verified", "noisy_small", "start_frame", "frames")
-
 
 _copies: dict[tuple[str, Mode], str] = {}  # of this process: corpus folder that settings name, front end -> where it is here
 
@@ -96,7 +93,7 @@ class FeatureStore:
             metadata = json.loads((folder / "store.json").read_text(encoding="utf-8"))
             found = metadata["format"]
             frames = np.load(folder / "logmel.npy", mmap_mode="r")
-            table = _read_table(folder / "clips.csv")
+            table = read_table(folder / "clips.csv")
             classes = tuple(metadata["classes"])
         except (OSError, KeyError, TypeError, ValueError) as error:
             raise StoreError(f"{folder} is damaged ({error}); {remedy}") from None
@@ -222,7 +219,7 @@ def _assemble(corpus: Corpus, front_end: Mode, pieces: Sequence[Piece], inputs: 
         shutil.rmtree(leftover, ignore_errors=True)
     folder.mkdir()
     extents = join_pieces(pieces, folder / "logmel.npy")
-    _write_table(folder / "clips.csv", corpus, extents)
+    write_table(folder / "clips.csv", corpus, extents)
     metadata = {
         "format": FORMAT_VERSION,
         "front_end": front_end,
@@ -243,28 +240,3 @@ def _assemble(corpus: Corpus, front_end: Mode, pieces: Sequence[Piece], inputs: 
     folder.rename(target)
     flush_to_disk(target.parent)
     shutil.rmtree(partial)
-
-
-def _write_table(path: Path, corpus: Corpus, extents: Mapping[str, tuple[int, int]]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(COLUMNS)
-        for clip in corpus.clips:
-            class_id = corpus.classes.index(clip.label)
-            flags = (int(clip.manually_verified), int(clip.noisy_small))
-            writer.writerow([clip.name, clip.split, clip.label, class_id, *flags, *extents[clip.name]])
-
-
-def _read_table(path: Path) -> dict[str, np.ndarray]:
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    return {
-        "names": np.array([row["clip"] for row in rows]),
-        "split": np.array([row["split"] for row in rows]),
-        "labels": np.array([row["label"] for row in rows]),
-        "class_ids": np.array([row["class_id"] for row in rows], dtype=np.int64),
-        "manually_verified": np.array([row["manually_verified"] == "1" for row in rows]),
-        "noisy_small": np.array([row["noisy_small"] == "1" for row in rows]),
-        "start_frame": np.array([row["start_frame"] for row in rows], dtype=np.int64),
-        "frame_count": np.array([row["frames"] for row in rows], dtype=np.int64),
-    }

@@ -66,11 +66,6 @@ def nodes() -> list[Node]:
     return found
 
 
-def room_for(resources: Resources, machines: Sequence[Node]) -> int:
-    """Trials that machines have room for at once."""
-    return sum(node.trials_at_once(resources) for node in machines)
-
-
 def check_room(sweeps: Sequence[Sweep]) -> None:
     """Ray would wait for ever for a machine that fits a trial.
 
@@ -107,7 +102,7 @@ class Cluster:
 
     def room_for(self, resources: Resources) -> int:
         """Trials that they have room for at once."""
-        return room_for(resources, self.nodes)
+        return sum(node.trials_at_once(resources) for node in self.nodes)
 
     def leave_out(self, node: str) -> None:
         """Let no more trials begin on a machine that is not fit: all its CPUs and GPUs are reserved, for nothing."""

@@ -38,7 +38,7 @@ def failure_of(trial: Any) -> Failure:
     """The failure of one of Ray's trials."""
     error = _error(trial)
     if isinstance(error, RayActorError) and not error.actor_init_failed:
-        # "Unavailable": a connection broke. Ray takes ten seconds to call a node dead; of a killed worker it knows at once.
+        # "Unavailable": a connection broke. Ray takes longer to call a node dead; of a killed worker it knows at once.
         if isinstance(error, ActorUnavailableError) or error.preempted or _NODE_IS_DEAD.search(str(error)):
             return Failure("its node went down or cannot be reached", node_is_lost=True)
         return Failure("its worker process was killed or crashed", worker_is_lost=True)

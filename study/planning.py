@@ -68,11 +68,11 @@ def _measured(study: Study, home: Home, address: str | None, storage: str | None
 
 def _cluster(study: Study, home: Home, address: str, storage: str | None) -> tuple[dict[str, int], list[str]]:
     """Trials of each sweep that run at once on the cluster, and its machines."""
-    from study.cluster import check_room, cluster_lines, nodes, room_for  # Ray is slow to import
+    from study.cluster import Cluster, check_room, cluster_lines  # Ray is slow to import
     from study.ray_session import ray_session
 
     kept = storage_of(home, study.name) or (None if storage is None else Storage(storage))
     with ray_session(address, Interruption(invocation(f"plan {study.name}", home))):
         check_room(study.sweeps)
         lines = cluster_lines(home.study(study.name), study.sweeps, kept)
-        return {sweep.name: room_for(sweep.resources, nodes()) for sweep in study.sweeps}, ["", "machines of the cluster:", *lines]
+        return {sweep.name: Cluster().room_for(sweep.resources) for sweep in study.sweeps}, ["", "machines of the cluster:", *lines]
