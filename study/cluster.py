@@ -19,6 +19,7 @@ from study.corpora import progress_bar
 from study.interruption import Interruption
 from study.machine import Machine
 from study.node import Features, NodeError, NodeState, look
+from study.plan_lines import size
 from study.resources import Resources
 from study.spec import StudyError
 from study.storage import Storage
@@ -43,12 +44,12 @@ class Node:
 
     @property
     def words(self) -> str:
-        """Name, address, CPUs and GPUs.
+        """Name, address, CPUs and GPUs; of a machine that has CPUs.
 
         >>> Node("1f", "gpu2", "10.0.0.2", 16, 4).words
-        'gpu2 (10.0.0.2): 16 CPUs, 4 GPUs'
+        'gpu2 (10.0.0.2): 16 CPUs and 4 GPUs'
         """
-        return f"{self.host} ({self.address}): {self.cpus:g} CPUs, {self.gpus:g} GPUs"
+        return f"{self.host} ({self.address}): {Resources(cpus=self.cpus, gpus=self.gpus).words}"
 
     def trials_at_once(self, resources: Resources) -> int:
         """How many trials it has room for."""
@@ -144,8 +145,8 @@ def cluster_lines(folder: Path, sweeps: Sequence[Sweep], storage: Storage | None
         states = _look_at(used, supply)
     lines = []
     for node in used:
-        size = sum(features.size for features in states[node.id].unseen)
-        has = f"{size / 1e9:.2g} GB of features are copied there at the launch" if size else "sees the features"
+        missing = sum(features.size for features in states[node.id].unseen)
+        has = f"{size(missing)} of features are copied there at the launch" if missing else "sees the features"
         lines.append(f"  {node.words}; {has}")
     return lines
 
@@ -207,7 +208,7 @@ def _make_ready(used: Sequence[Node], supply: Supply, states: Mapping[str, NodeS
         for node in used
         for features in states[node.id].unseen
     ]
-    size = sum(features.size for node in used for features in states[node.id].unseen)
+    total = sum(features.size for node in used for features in states[node.id].unseen)
     hosts = sum(bool(states[node.id].unseen) for node in used)
     with progress_bar(f"features to {hosts} machine{'s' * (hosts > 1)}", unit="MB") as show:
         while waiting:
@@ -215,7 +216,7 @@ def _make_ready(used: Sequence[Node], supply: Supply, states: Mapping[str, NodeS
                 raise KeyboardInterrupt
             try:
                 ended, waiting = ray.wait(waiting, timeout=_POLL_SECONDS)
-                show(ray.get(supply.feed.sent.remote()) // 1_000_000, size // 1_000_000)
+                show(ray.get(supply.feed.sent.remote()) // 1_000_000, total // 1_000_000)
                 ray.get(ended)
             except RayError as error:
                 if isinstance(error, RayTaskError) and isinstance(error.cause, NodeError):
