@@ -85,6 +85,7 @@ def describe_run(config: Config, store: FeatureStore, device: torch.device) -> d
         "corpus": store.metadata["corpus"],
         "corpus_sha256": store.metadata["corpus_sha256"],
         "features_sha256": store.metadata["content_sha256"],
+        "noisy_clips": store.noisy_clips,
     }
 
 

@@ -21,7 +21,7 @@ import numpy as np
 from acl.clip_table import read_table, write_table
 from acl.config import Mode
 from acl.data.clips import Corpus, in_subset
-from acl.data.fsdnoisy18k import read_corpus
+from acl.data.corpus import read_corpus
 from acl.data.parallel import each_result
 from acl.data.pieces import (
     FORMAT_VERSION,
@@ -53,15 +53,18 @@ class FeatureStore:
     Attributes:
         frames: `[total frames, 96]` float32, log-mels of all clips, read-only memory map.
         names: `[clips]` file names.
-        split: `[clips]` "train" or "test".
+        split: `[clips]` "train" or "test", of some corpora "fold" or "foreign" (`acl.data.clips.Clip`).
         labels: `[clips]` class names.
-        class_ids: `[clips]` int64, position of the label in `classes`.
+        class_ids: `[clips]` int64, position of the label in `classes`; -1 of foreign clips.
         manually_verified: `[clips]` bool.
         noisy_small: `[clips]` bool.
         start_frame: `[clips]` int64, first row of the clip in `frames`.
         frame_count: `[clips]` int64, rows of the clip.
+        fold: `[clips]` int64, from 1; 0 without folds.
+        group: `[clips]` int64, the same for clips of one recording.
         classes: labels in alphabetical order.
         metadata: content of store.json.
+        noisy_clips: how many clips a run has injected label noise into.
     """
 
     frames: np.ndarray
@@ -73,8 +76,11 @@ class FeatureStore:
     noisy_small: np.ndarray
     start_frame: np.ndarray
     frame_count: np.ndarray
+    fold: np.ndarray
+    group: np.ndarray
     classes: tuple[str, ...]
     metadata: dict[str, Any]
+    noisy_clips: int = 0
 
     @classmethod
     def open(cls, root: str | Path, front_end: Mode) -> "FeatureStore":
@@ -93,7 +99,7 @@ class FeatureStore:
             metadata = json.loads((folder / "store.json").read_text(encoding="utf-8"))
             found = metadata["format"]
             frames = np.load(folder / "logmel.npy", mmap_mode="r")
-            table = read_table(folder / "clips.csv")
+            table: dict[str, Any] = read_table(folder / "clips.csv")
             classes = tuple(metadata["classes"])
         except (OSError, KeyError, TypeError, ValueError) as error:
             raise StoreError(f"{folder} is damaged ({error}); {remedy}") from None
@@ -139,7 +145,7 @@ def prepare(
     """Compute the features of every clip of a corpus; what is already there and unchanged is not computed again.
 
     Args:
-        root: corpus folder in FSDnoisy18k layout.
+        root: corpus folder.
         front_ends: which stores to make.
         workers: processes; None takes all available cores.
         progress: called with (clips done, clips in total), a clip counting once per front end.
@@ -156,7 +162,7 @@ def prepare(
     manifest = [
         corpus.description,
         corpus.is_synthetic,
-        [[clip.label, clip.manually_verified, clip.noisy_small] for clip in corpus.clips],
+        [[clip.label, clip.manually_verified, clip.noisy_small, *clip.grouping] for clip in corpus.clips],
     ]
     fingerprints = {front_end: fingerprint(front_end, [manifest, audio]) for front_end in front_ends}
     outdated = [front_end for front_end in front_ends if _stored_fingerprint(root, front_end) != fingerprints[front_end]]
