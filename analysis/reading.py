@@ -1,18 +1,26 @@
 """From the records of studies to the sections of their report."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from analysis import beyond_sections, detail_sections, evaluation_sections, page_tables, search_sections, training_sections
+from analysis import (
+    beyond_sections,
+    detail_sections,
+    evaluation_sections,
+    page_tables,
+    published,
+    search_sections,
+    training_sections,
+)
 from analysis.answer import answer
 from analysis.checklist import checklist
 from analysis.claim_sections import claim_sections
 from analysis.evaluation_tables import FINE_TUNINGS, fine_tuned_trials
 from analysis.provenance import load_launched, load_provenance
 from analysis.record_sections import record_sections
-from analysis.runs import load_history, load_predictions, load_studies, load_trials
+from analysis.runs import SUBSETS, load_history, load_predictions, load_studies, load_trials
 from analysis.sections import Section, paper_sections, trial_sections
 from analysis.settings import comparable_settings
 from analysis.training_tables import metrics_by_epoch
@@ -84,14 +92,35 @@ def read_sections(store_uri: str, studies: Sequence[str]) -> Reading:
         *training_sections.training_sections(history, trials),
         *record_sections(store_uri, launched, trials, provenance, facts),
     ]
-    if launches["corpus_is_synthetic"].any():
+    subsets = {subset for listed in launches["corpus_subsets"] for subset in listed.split(", ")}
+    sections = [_of_subsets(section, subsets) if section.anchor == "table1" else section for section in sections]
+    if not is_of_paper(launches):
         sections = [_without_comparison(section) for section in sections]
     frames = {section.anchor: section.frame for section in sections}
     short = answer(frames["table1"], frames["table2"], frames.get("margin"), trials, list(launched["status"]))
     return Reading(launches, launched, trials, short, sections, notes)
 
 
+def is_of_paper(launches: pd.DataFrame) -> bool:
+    """Whether all launches were on the paper's corpus, so that its numbers are those to compare with."""
+    return bool(launches["corpus"].eq(published.CORPUS).all() and not launches["corpus_is_synthetic"].any())
+
+
+def _of_subsets(table1: Section, subsets: Collection[str]) -> Section:
+    """Table 1 with rows for the training subsets that the corpus has, which its text names where some are missing."""
+    missing = [subset for subset in SUBSETS if subset not in subsets]
+    if not missing:
+        return table1
+    text = (
+        "This corpus has no clean and noisy parts, so there is one row, of all training clips."
+        if len(missing) == len(SUBSETS) - 1
+        else f"This corpus has no {' and '.join(missing)} clips, so there are no such rows."
+    )
+    frame = table1.frame if table1.frame.empty else table1.frame[~table1.frame["subset"].isin(missing)]
+    return replace(table1, frame=frame, text=f"{text} {table1.text}")
+
+
 def _without_comparison(section: Section) -> Section:
-    """The section without columns that compare with published numbers, which mean nothing on a synthetic corpus."""
+    """The section without columns that compare with published numbers, which mean nothing on another corpus."""
     compared = page_tables.DIFFERENCES_TO_PUBLISHED
     return replace(section, columns=[column for column in section.columns if column not in compared])

@@ -10,11 +10,11 @@ import pandas as pd
 
 from analysis import published
 from analysis.published import SELF_SUPERVISED, SUPERVISED
+from analysis.runs import SUBSETS
 from analysis.settings import NO_PAIR, TEST, Pair, correct_clips, pick, pick_self_supervised, temperatures_of_both
 from analysis.statistics import interval_over_seeds
 
 NAN = float("nan")
-SUBSETS = ("all", "noisy", "noisy_small", "clean")
 _SIDE = ("accuracy", "low", "high", "seeds", "seed_sd")
 _FIG3 = {
     **{f"{name}{bound}": f"{name}{bound}" for name in ("uniformity", "tolerance") for bound in ("", "_low", "_high")},

@@ -57,12 +57,10 @@ def with_test_fold(store: FeatureStore, data: SupervisedData | SelfSupervisedDat
         raise SplitError(f"data.test_fold is {data.test_fold}, but {data.root} has no folds; leave it out")
     if data.test_fold not in folds:
         listed = ", ".join(map(str, folds))
-        got = (
-            f"data.test_fold {data.test_fold} is none of its folds"
-            if data.test_fold
-            else "it has folds, and data.test_fold is not set"
+        got = f"data.test_fold is {data.test_fold}" if data.test_fold else "none is named to test"
+        raise SplitError(
+            f"{data.root} has the folds {listed}, {got}; set one, e.g. --set data.test_fold={folds[0]}, or search over them"
         )
-        raise SplitError(f"{data.root}: {got} {listed}; name one, e.g. --set data.test_fold={folds[0]}, or search over them")
     in_fold = np.where(store.fold == data.test_fold, "test", "train")
     return replace(store, split=np.where(store.split == "fold", in_fold, store.split))
 
