@@ -28,8 +28,8 @@ def gate_table(store_uri: str, studies: Sequence[str]) -> pd.DataFrame:
     others = sorted(set(launches.loc[(launches["corpus"] != published.CORPUS) | launches["corpus_is_synthetic"], "corpus"]))
     if others:
         raise AnalysisError(
-            f"the published numbers are those of {published.CORPUS}, these runs are on {', '.join(others)}: nothing to compare; leave "
-            "--gate out"
+            f"the published numbers are those of {published.CORPUS}, these runs are on {', '.join(others)}: nothing to compare; "
+            "leave --gate out"
         )
     trials = load_trials(store_uri, studies)
     finished = trials.loc[trials["outcome"] == names.FINISHED, "run_id"]

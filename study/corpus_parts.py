@@ -43,12 +43,11 @@ def _fitted(sweep: Sweep, fixed: Collection[str]) -> tuple[Sweep, list[str]]:
     searched = sweep.space.get(SUBSET)
     missing = [value for value in (searched.values or [] if searched else [settings[SUBSET]]) if value not in available]
     if missing and SUBSET not in fixed:
-        notes.append(
-            f"{corpus} has no {' and '.join(map(str, missing))} clips, so {SUBSET} is {_put(content, searched, available)}"
-        )
+        lacks = f"{corpus} has no subset {' or '.join(map(str, missing))}"
+        notes.append(f"{lacks}; {SUBSET} is {_put(content, searched, available)}")
     if mode == SELF_SUPERVISED and settings[VALIDATION] == "clean" and "clean" not in available and VALIDATION not in fixed:
         content["base"][VALIDATION] = "holdout"
-        notes.append(f"{corpus} has no clean clips, so a share of the others is held out for validation")
+        notes.append(f"{corpus} has no subset clean to validate on; {VALIDATION} is holdout")
     return (Sweep.model_validate(content), notes) if notes else (sweep, [])
 
 
