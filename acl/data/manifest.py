@@ -104,7 +104,7 @@ def read_rows(path: Path, columns: Mapping[str, str] | None = None) -> Iterator[
     except UnicodeDecodeError:
         raise CorpusError(f"{path} is not UTF-8 text; save it as such") from None
     except csv.Error as error:
-        raise CorpusError(f"{path.name} line {reader.line_num}: {error}; correct the table") from None
+        raise CorpusError(f"{path.name} line {reader.reader.line_num}: {error}; correct the table") from None
     if empty:
         raise CorpusError(f"{path} lists no clips; restore the table")
 

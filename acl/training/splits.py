@@ -113,17 +113,21 @@ def hold_out(
     """
     groups = np.arange(len(class_ids)) if groups is None else groups
     order = np.random.default_rng(stream_seed(SPLIT_SEED, "hold out")).permutation(clips)
-    held: set[int] = set()  # groups
-    for class_id in np.unique(class_ids[clips]):
-        members = order[class_ids[order] == class_id]
-        sizes = Counter(groups[members].tolist())  # in the order of the draw
-        left = round(len(members) * fraction) - sum(sizes[group] for group in held & sizes.keys())
-        for group, size in sizes.items():
-            if group not in held and size <= left:
+    members: dict[int, dict[int, Counter[int]]] = {}  # class -> groups in the order of the draw -> clips by class
+    of_group: dict[int, Counter[int]] = {}
+    for class_id, group in zip(class_ids[order].tolist(), groups[order].tolist(), strict=True):
+        of_group.setdefault(group, Counter())[class_id] += 1
+        members.setdefault(class_id, {})[group] = of_group[group]
+    sizes = Counter(class_ids[clips].tolist())
+    left = Counter({class_id: round(size * fraction) for class_id, size in sizes.items()})
+    held: set[int] = set()
+    for class_id in sorted(members):
+        for group, counts in members[class_id].items():
+            if group not in held and counts <= left:
                 held.add(group)
-                left -= size
-        if len(sizes) > 1 and held.isdisjoint(sizes):
-            held.add(min(sizes, key=sizes.__getitem__))
+                left.subtract(counts)
+        if len(members[class_id]) > 1 and held.isdisjoint(members[class_id]):
+            held.add(min(members[class_id], key=lambda group: of_group[group].total()))
     held_out = np.isin(groups[clips], list(held))
     return clips[~held_out], clips[held_out]
 
