@@ -18,6 +18,7 @@ from analysis.answer import answer
 from analysis.checklist import checklist
 from analysis.claim_sections import claim_sections
 from analysis.evaluation_tables import FINE_TUNINGS, fine_tuned_trials
+from analysis.folds import pooled_folds
 from analysis.provenance import load_launched, load_provenance
 from analysis.record_sections import record_sections
 from analysis.runs import SUBSETS, load_history, load_predictions, load_studies, load_trials
@@ -68,8 +69,10 @@ def read_sections(store_uri: str, studies: Sequence[str]) -> Reading:
     lost = trials["run_id"].isin(set(finished) - set(predictions["run_id"]))
     shown = {metric for metrics in CURVE_METRICS.values() for metric in metrics}
     history = load_history(store_uri, trials["run_id"], sorted({*shown, *metrics_by_epoch(trials), names.EPOCH_SECONDS}))
-    settings, notes = comparable_settings(trials[~lost], predictions)
-    with_lost, _ = comparable_settings(trials, predictions) if lost.any() else (settings, notes)
+    results, tested, notes = pooled_folds(trials[~lost], predictions)
+    settings, more = comparable_settings(results, tested)
+    notes += more
+    with_lost, _ = comparable_settings(*pooled_folds(trials, predictions)[:2]) if lost.any() else (settings, notes)
     if lost.any():
         where = ", ".join(sorted(trials.loc[lost, "study"].unique()))
         notes.append(
@@ -77,16 +80,19 @@ def read_sections(store_uri: str, studies: Sequence[str]) -> Reading:
             "over clips, and only “Any setting against the baseline” has them, by their accuracies."
         )
     fine_tuned = fine_tuned_trials(trials[~lost])["run_id"]
-    of_fine_tuning = {evaluation: load_predictions(store_uri, fine_tuned, evaluation) for evaluation in FINE_TUNINGS}
+    of_fine_tuning = {
+        evaluation: pooled_folds(trials[~lost], load_predictions(store_uri, fine_tuned, evaluation))[1]
+        for evaluation in FINE_TUNINGS
+    }
     seconds = history.loc[history["metric"] == names.EPOCH_SECONDS, "value"]
     accuracies = trials.set_index("run_id").reindex(columns=[names.TEST_ACCURACY])[names.TEST_ACCURACY]
     facts = checklist(launches, launched, trials, provenance, predictions, seconds)
     sections = [
-        *paper_sections(settings, predictions),
-        *detail_sections.detail_sections(settings, trials, history, predictions),
-        *evaluation_sections.evaluation_sections(settings, trials, predictions, of_fine_tuning),
-        *claim_sections(with_lost, predictions, accuracies),
-        *beyond_sections.beyond_sections(settings, trials, predictions),
+        *paper_sections(settings, tested),
+        *detail_sections.detail_sections(settings, trials, history, tested),
+        *evaluation_sections.evaluation_sections(settings, results, tested, of_fine_tuning),
+        *claim_sections(with_lost, tested, accuracies),
+        *beyond_sections.beyond_sections(settings, results, tested),
         *search_sections.search_sections(settings, trials),
         *trial_sections(trials, history, predictions),
         *training_sections.training_sections(history, trials),

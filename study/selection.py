@@ -16,6 +16,7 @@ from study.spec import Sweep
 SUBSET = "data.subset"
 # Settings that decide which clips validate, and by which labels: figures compare only where these are the same.
 CLIPS = (SUBSET, "data.test_fold", "noise.rate", "noise.kind")
+_WORDS = {"data.test_fold": "fold", "noise.rate": "noise"}
 ALPHA = "loss.alpha"
 
 Row = dict[Any, Any]  # a trial: settings and last metrics by dotted name
@@ -87,11 +88,14 @@ def _clips_of(setting: Mapping[str, Any]) -> str | None:
     """What decides on the validation clips of a setting, as far as its sweep varies it.
 
     >>> _clips_of({"data.subset": "clean", "noise.rate": 0.4, "loss.alpha": 1.0})
-    'clean-rate-0.4'
+    'clean-noise-0.4'
     """
-    varied = {name: setting[name] for name in CLIPS if name in setting}
-    words = [str(value) if isinstance(value, str) else f"{name.partition('.')[2]}-{value:g}" for name, value in varied.items()]
-    return "-".join(words).replace("_fold", "") or None
+    words = [
+        str(setting[name]) if isinstance(setting[name], str) else f"{_WORDS[name]}-{setting[name]:g}"
+        for name in CLIPS
+        if name in setting
+    ]
+    return "-".join(words) or None
 
 
 def as_candidate(sweep: Sweep, rows: list[Row]) -> Candidate:
