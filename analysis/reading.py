@@ -19,6 +19,7 @@ from analysis.checklist import checklist
 from analysis.claim_sections import claim_sections
 from analysis.evaluation_tables import FINE_TUNINGS, fine_tuned_trials
 from analysis.folds import pooled_folds
+from analysis.noise_sections import noise_sections
 from analysis.provenance import load_launched, load_provenance
 from analysis.record_sections import record_sections
 from analysis.runs import SUBSETS, load_history, load_predictions, load_studies, load_trials
@@ -93,6 +94,7 @@ def read_sections(store_uri: str, studies: Sequence[str]) -> Reading:
         *evaluation_sections.evaluation_sections(settings, results, tested, of_fine_tuning),
         *claim_sections(with_lost, tested, accuracies),
         *beyond_sections.beyond_sections(settings, results, tested),
+        *noise_sections(results, tested),
         *search_sections.search_sections(settings, trials),
         *trial_sections(trials, history, predictions),
         *training_sections.training_sections(history, trials),
