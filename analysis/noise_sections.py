@@ -31,8 +31,8 @@ def noise_sections(trials: pd.DataFrame, predictions: pd.DataFrame) -> list[Sect
     if table.empty:
         return []
     text = (
-        "Test accuracy with 95 % interval by the rate of label noise that was injected into training and validation clips, not into "
-        "test clips. At each rate the setting with margin is the one with the highest validation accuracy, measured with noise, too."
+        "Test accuracy with 95 % interval by the rate of label noise that was injected into training and validation clips, not "
+        "into test clips. At each rate the setting with margin is the one with the highest validation accuracy, with noise, too."
     )
     return [Section("noise", "Accuracy by injected label noise", text, table, _COLUMNS, "")]
 
