@@ -135,7 +135,7 @@ def hold_out(
 def _check_subsets(store: FeatureStore, subsets: Sequence[str], data: SupervisedData | SelfSupervisedData) -> None:
     available = available_subsets(store)
     for subset in subsets:
-        if subset not in available and "clean" not in available:
+        if subset != "all" and available == ("all",):
             holdout = ", and data.validation to holdout" if isinstance(data, SelfSupervisedData) else ""
             raise SplitError(
                 f"subset {subset!r}: {data.root} has no clean and noisy parts, since no flags of its clips tell them apart; set "
