@@ -12,7 +12,7 @@ from rich.console import Console
 from acl.data.archives import PUBLISHED, Archive, ArchiveError, unpack
 from acl.data.downloading import WAITS, ResumingDownloader, fetch
 from acl.data.fsdnoisy18k import DESCRIPTION_FILE
-from study.corpora import progress_bar
+from study.bars import progress_bar
 
 WORK_FOLDER = ".download"  # in the corpus folder, while something is left to do
 
@@ -92,7 +92,7 @@ def _downloaded(archive: Archive, url: str, work: Path, waits: Sequence[float], 
     with progress_bar(f"downloading {archive.name}", "MB", console) as show:
 
         def progress(arrived: int, total: int) -> None:
-            show(arrived // 10**6, -(-total // 10**6))
+            show(-(-arrived // 10**6), -(-total // 10**6))
 
         part = work / f"{archive.name}.part"
         try:

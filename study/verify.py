@@ -8,7 +8,7 @@ from rich.text import Text
 
 from acl.data.clips import CorpusError
 from acl.data.verification import FSDNOISY18K, SUBSETS, Verification, verify
-from study.corpora import progress_bar
+from study.bars import progress_bar
 
 
 def verify_corpus(folder: Path, workers: int | None = None) -> None:

@@ -97,7 +97,7 @@ def unpack(path: Path, root: Path, work: Path, progress: Callable[[int, int], No
     try:
         with ZipFile(path) as opened:
             members = _checked_members(opened, path, folder)
-            check_room(work, sum(member.file_size for member in members), f"unpacking {path.name}")
+            check_room(root, sum(member.file_size for member in members), f"unpacking {path.name}")
             unpacked.mkdir(parents=True)
             for done, member in enumerate(members):
                 progress(done, len(members))
@@ -108,7 +108,8 @@ def unpack(path: Path, root: Path, work: Path, progress: Callable[[int, int], No
     except (BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
         raise ArchiveError(f"{path} is damaged ({error}); remove it and run again") from None
     except OSError as error:
-        raise ArchiveError(f"{path.name} could not be unpacked ({error.strerror or error}); run again once there is room") from None
+        reason = error.strerror or error
+        raise ArchiveError(f"{path.name} could not be unpacked in {root} ({reason}); once that is mended, run again") from None
     finally:
         shutil.rmtree(unpacked, ignore_errors=True)
 
