@@ -22,7 +22,7 @@ def verify_corpus(folder: Path, workers: int | None = None) -> None:
     console = Console()
     (console if console.is_terminal else Console(width=140)).print(_table(found))
     for line in (*_facts(found), *found.problems):
-        print(line)
+        print(" ".join(line.encode(errors="replace").decode().splitlines()))  # names of files may hold anything
     if found.problems:
         count = len(found.problems)
         raise CorpusError(
@@ -31,7 +31,7 @@ def verify_corpus(folder: Path, workers: int | None = None) -> None:
 
 
 def _table(found: Verification) -> Table:
-    table = Table(title=found.corpus.description, title_justify="left")
+    table = Table(title=Text(found.corpus.description), title_justify="left")
     table.add_column("class")
     for subset in SUBSETS:
         table.add_column(subset, justify="right")

@@ -41,17 +41,18 @@ def fetch(archive: Archive, url: str, folder: Path, downloader: "ResumingDownloa
         ArchiveError: the server does not have it or does not answer, and what has arrived is kept; or it sends other bytes.
     """
     pooch.get_logger().setLevel(logging.WARNING)
+    may_repeat = True
     while True:
         try:
             path = pooch.retrieve(url, f"md5:{archive.md5}", fname=archive.name, path=folder, downloader=downloader)
         except ValueError:  # pooch's word for another MD5
             received = pooch.file_hash(str(downloader.part), alg="md5")
             downloader.part.unlink()
-            if not downloader.has_resumed:
+            if not (downloader.has_resumed and may_repeat):
                 raise ArchiveError(
                     f"{url} has MD5 {received}, published is {archive.md5}; it was removed: run again, or name a mirror with --url"
                 ) from None
-            downloader.has_resumed = False
+            may_repeat = False
             downloader.say(f"{archive.name}: its parts do not belong together (MD5 {received}); once more from its beginning")
         else:
             downloader.part.unlink(missing_ok=True)
@@ -102,7 +103,7 @@ class ResumingDownloader:
             try:
                 self._receive(url)
                 return
-            except requests.RequestException as error:
+            except (requests.RequestException, ValueError) as error:  # ValueError: host names that are none
                 asked = _wait_asked_for(error)
                 if asked is None:
                     raise ArchiveError(
@@ -156,7 +157,7 @@ def _content_range(answer: requests.Response) -> tuple[int | None, int | None]:
     return (None if first is None else int(first)), (None if total is None else int(total))
 
 
-def _wait_asked_for(error: requests.RequestException) -> float | None:
+def _wait_asked_for(error: Exception) -> float | None:
     """Seconds that a server wants to be left alone; None where another attempt would fail as well."""
     if isinstance(error, requests.HTTPError) and error.response is not None:
         if error.response.status_code not in BUSY:
@@ -178,7 +179,7 @@ def _seconds(retry_after: str) -> float:
         return 0.0
 
 
-def _words(error: requests.RequestException) -> str:
+def _words(error: Exception) -> str:
     """What happened, in one line."""
     if isinstance(error, requests.HTTPError) and error.response is not None:
         return f"the server answers {error.response.status_code} {error.response.reason}"

@@ -214,6 +214,28 @@ def test_what_a_killed_process_left_is_continued(
     assert [(request.status, request.sent) for request in server.requests(TRAIN)] == expected
 
 
+def test_an_archive_that_was_complete_is_not_downloaded_again(
+    server: ArchiveServer, corpus: Path, archives: Path, tmp_path: Path
+) -> None:
+    part = begin(tmp_path, archives, size=10)
+    shutil.copy(archives / TRAIN, part.parent)
+    (part.parent / "tmp1234").touch()  # of pooch, when it was killed
+    download(tmp_path, server)
+    assert_complete(tmp_path, corpus)
+    assert not server.requests(TRAIN)
+
+
+@pytest.mark.parametrize("url", ["nowhere", "ftp://127.0.0.1", "http://", "http://a..b", "http://[::1", "http://127.0.0.1:99999"])
+def test_an_address_that_is_none_is_refused_at_once(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert call(monkeypatch, "data", "download", "fsdnoisy18k", "corpus", "--url", url) == 1
+    error = capsys.readouterr().err
+    assert re.match("error: .*/FSDnoisy18k.doc.zip cannot be downloaded: .*; check the address", error)
+    assert error.count("\n") == 1
+
+
 def test_parts_of_different_files_are_downloaded_once_more(
     server: ArchiveServer, corpus: Path, archives: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -225,7 +247,7 @@ def test_parts_of_different_files_are_downloaded_once_more(
     (tmp_path / "other").mkdir()
     begin(tmp_path / "other", archives, size=200_000)
     other = b"a file that has changed" * 50_000
-    server.answers[TRAIN] = [Answer(body=other), Answer(body=other)]
+    server.answers[TRAIN] = [Answer(body=other), Answer(body=other, cut_after=BLOCK), Answer(body=other)]
     with pytest.raises(ArchiveError, match="has MD5"):
         download(tmp_path / "other", server)
 
