@@ -13,8 +13,12 @@ import soundfile
 
 from acl.data.archives import PUBLISHED, Archive, PublishedCorpus
 from acl.data.clips import CLASSES
+from archive_server import ArchiveServer
+from study.downloads import WORK_FOLDER, download_corpus
 
 RATE = 44_100
+TRAIN = "FSDnoisy18k.audio_train.zip"
+NO_WAITS = (0.0, 0.0, 0.0)
 PARTS = ("doc", "meta", "audio_test", "audio_train")
 
 
@@ -60,6 +64,28 @@ def published(folder: Path) -> PublishedCorpus:
 
 def md5(path: Path) -> str:
     return hashlib.md5(path.read_bytes()).hexdigest()
+
+
+def download(root: Path, server: ArchiveServer, kept: Path | None = None) -> None:
+    """As the command does, without waiting before further attempts."""
+    download_corpus("fsdnoisy18k", root, server.url, kept, NO_WAITS)
+
+
+def assert_complete(root: Path, corpus: Path) -> None:
+    """All files of the source with their bytes, and nothing else."""
+    contents = [
+        {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()} for folder in (root, corpus)
+    ]
+    assert contents[0] == contents[1]
+    assert not (root / WORK_FOLDER).exists()
+
+
+def begin(root: Path, archives: Path, *, size: int) -> Path:
+    """What a killed download of the training clips has left: the first bytes."""
+    part = root / WORK_FOLDER / f"{TRAIN}.part"
+    part.parent.mkdir(parents=True)
+    part.write_bytes((archives / TRAIN).read_bytes()[:size])
+    return part
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ BUSY = (408, 429, 500, 502, 503, 504)  # statuses that may be others in a moment
 BLOCK = 1 << 16
 HEADERS = {
     "Accept-Encoding": "identity",
-    "User-Agent": f"acl-study/{version('acl-study')} (corpus download)",  # Zenodo slows down what does not say who it is
+    "User-Agent": f"acl-study/{version('acl-study')} (corpus download)",  # Zenodo asks clients to say who they are
 }
 
 

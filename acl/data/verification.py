@@ -124,7 +124,7 @@ def _examine(path: Path) -> Examined:
     except AudioError as error:
         return Examined(path, str(error))
     digest = hashlib.blake2b(f"{sample_rate} {samples.shape}".encode(), digest_size=16)
-    digest.update(samples.tobytes())
+    digest.update(samples.data)
     return Examined(path, None, digest.digest(), len(samples) / sample_rate, sample_rate, samples.shape[1])
 
 
