@@ -39,17 +39,16 @@ def download_corpus(
     published = PUBLISHED[corpus]
     address = published.address if base is None else f"{base.rstrip('/')}/{{name}}"
     console = Console(stderr=True, highlight=False)
-    with _work_folder(folder) as work:
+    with _work_folder(folder, console) as work:
         for archive in published.archives:
             if (folder / archive.folder).is_dir():
                 _say(console, f"{archive.folder}: there already")
                 continue
             path = _kept(archive, kept, console)
             if path is None:
-                path = _downloaded(archive, address.format(name=archive.name), work, waits, console)
+                path = _downloaded(archive, address.replace("{name}", archive.name), work, waits, console)
                 if kept is not None:
-                    kept.mkdir(parents=True, exist_ok=True)
-                    path = Path(shutil.move(path, kept / archive.name))
+                    path = _moved(path, kept)
             with progress_bar(f"unpacking {archive.name}", "files", console) as progress:
                 unpack(path, folder, work, progress)
             if kept is None:
@@ -57,7 +56,7 @@ def download_corpus(
 
 
 @contextlib.contextmanager
-def _work_folder(folder: Path) -> Iterator[Path]:
+def _work_folder(folder: Path, console: Console) -> Iterator[Path]:
     """Where unfinished work lies, for one process at a time; removed once there is none."""
     work = folder / WORK_FOLDER
     work.mkdir(parents=True, exist_ok=True)
@@ -68,7 +67,9 @@ def _work_folder(folder: Path) -> Iterator[Path]:
             raise ArchiveError(f"another process downloads to {folder}; wait until it is through") from None
         try:
             yield work
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt):
+                _say(console, "interrupted; the same command continues")
             (work / "lock").unlink()
             with contextlib.suppress(OSError):  # what has arrived stays
                 work.rmdir()
@@ -95,11 +96,14 @@ def _downloaded(archive: Archive, url: str, work: Path, waits: Sequence[float], 
             show(-(-arrived // 10**6), -(-total // 10**6))
 
         part = work / f"{archive.name}.part"
-        try:
-            return fetch(archive, url, work, ResumingDownloader(part, work, progress, lambda line: _say(console, line), waits))
-        except KeyboardInterrupt:
-            _say(console, f"interrupted; the same command continues {archive.name} where it was cut")
-            raise
+        return fetch(archive, url, work, ResumingDownloader(part, work, progress, lambda line: _say(console, line), waits))
+
+
+def _moved(path: Path, folder: Path) -> Path:
+    """The file in another folder, maybe on another disk, where it never has its name before it is whole."""
+    folder.mkdir(parents=True, exist_ok=True)
+    copied = shutil.move(path, folder / f"{path.name}.part")
+    return Path(copied).rename(folder / path.name)
 
 
 def _say(console: Console, line: str) -> None:

@@ -60,7 +60,7 @@ def test_a_command_that_is_killed_in_mid_body_continues(
     _, error = process.communicate(timeout=30)
     if number == signal.SIGINT:
         assert process.returncode == 130
-        assert f"interrupted; the same command continues {TRAIN} where it was cut" in error
+        assert error.endswith("interrupted; the same command continues\n")
         assert "Traceback" not in error
     assert not (tmp_path / "FSDnoisy18k.audio_train").exists()
     before = len(server.log)
@@ -162,7 +162,9 @@ def test_a_disk_that_fills_up_loses_nothing(server: ArchiveServer, corpus: Path,
         assert_complete(disk, corpus)
 
 
-@pytest.mark.parametrize("url", ["nowhere", "ftp://127.0.0.1", "http://", "http://a..b", "http://[::1", "http://127.0.0.1:99999"])
+@pytest.mark.parametrize(
+    "url", ["nowhere", "ftp://127.0.0.1", "http://", "http://a..b", "http://[::1", "http://127.0.0.1:99999", "{0}"]
+)
 def test_an_address_that_is_none_is_refused_at_once(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
