@@ -15,7 +15,7 @@ from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 from ray.util.placement_group import placement_group
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from study.corpora import progress_bar
+from study.bars import progress_bar
 from study.interruption import Interruption
 from study.machine import Machine
 from study.node import Features, NodeError, NodeState, look

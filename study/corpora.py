@@ -1,11 +1,6 @@
 """Corpora from the command line: synthesis and features with a progress bar."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from acl.data.clip_rows import split_groups
 from acl.data.clips import Corpus
@@ -13,6 +8,7 @@ from acl.data.corpus import import_corpus
 from acl.data.manifest import read_manifest
 from acl.data.synthesis import write_synthetic_corpus
 from acl.store import prepare
+from study.bars import progress_bar
 from study.home import Home
 
 MINI_SIZE = "small"
@@ -60,21 +56,3 @@ def _parts(corpus: Corpus) -> list[str]:
     parts = [f"{len(corpus.clips)} clips", f"{len(corpus.classes)} classes"]
     parts += [f"folds {', '.join(map(str, folds))}"] if folds else []
     return parts + [f"{count} {split}" for split, count in counts.items() if count]
-
-
-@contextmanager
-def progress_bar(what: str, unit: str = "clips", console: Console | None = None) -> Iterator[Callable[[int, int], None]]:
-    """A bar on standard error, fed with (done, total); it appears with the first call."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn(unit))
-    bar = Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console or Console(stderr=True))
-    task = bar.add_task(what, total=None)
-
-    def show(done: int, total: int) -> None:
-        bar.start()
-        bar.update(task, completed=done, total=total)
-
-    try:
-        yield show
-    finally:
-        if bar.live.is_started:
-            bar.stop()

@@ -39,6 +39,43 @@ def prepare(
     print(f"features: {folder / 'features'}; next: acl-study run STUDY --data {folder}")
 
 
+@data_app.command()
+def download(
+    corpus: Annotated[str, typer.Argument(metavar="CORPUS", help="fsdnoisy18k.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Corpus folder.")],
+    url: Annotated[
+        str | None, typer.Option("--url", metavar="BASE", help="Address under which a mirror has the archives; default: Zenodo.")
+    ] = None,
+    archives: Annotated[
+        Path | None,
+        typer.Option("--archives", metavar="FOLDER", help="Take archives from here, and keep those that are downloaded here."),
+    ] = None,
+) -> None:
+    """Download, check and unpack the archives of FSDnoisy18k; continues where it was interrupted.
+
+    Example: acl-study data download fsdnoisy18k /data/FSDnoisy18k
+    """
+    from study.downloads import download_corpus
+
+    download_corpus(corpus, folder, url, archives)
+    print(f"corpus: {folder}; next: acl-study data verify {folder}")
+
+
+@data_app.command()
+def verify(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Corpus folder.")],
+    workers: Annotated[int | None, typer.Option("--workers", min=1, help="Processes; default: one per core.")] = None,
+) -> None:
+    """Open every file, count clips, compare them with the published numbers, and look for audio that is there twice.
+
+    Example: acl-study data verify /data/FSDnoisy18k
+    """
+    from study.verify import verify_corpus
+
+    verify_corpus(folder, workers)
+    print(f"nothing wrong in {folder}; next: acl-study data prepare {folder}")
+
+
 @data_app.command("import")
 def import_(
     manifest: Annotated[str, typer.Argument(help="A .yaml or .csv manifest, or a shipped one: esc50, urbansound8k.")],

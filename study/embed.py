@@ -12,7 +12,7 @@ from rich.console import Console
 from acl.data.audio import AudioError, read_mono
 from acl.exported import Exported
 from study import record_names as names
-from study.corpora import progress_bar
+from study.bars import progress_bar
 from study.spec import StudyError
 
 SUFFIXES = (".npz", ".csv")

@@ -6,7 +6,7 @@ import sys
 from importlib import metadata
 from pathlib import PurePosixPath
 
-from study.launch_files import OBJECT_STORE_BYTES, render
+from study.launch_files import OBJECT_STORE_BYTES, Addresses, render
 from study.launch_nodes import Nodes
 from study.launched import study_text
 from study.spec import Study, StudyError
@@ -27,7 +27,7 @@ def kuberay_files(
     mount: PurePosixPath = MOUNT,
     memory: int | None = None,
     hours: float | None = None,
-    store: str | None = None,
+    addresses: Addresses,
 ) -> dict[str, str]:
     """The RayJob that runs the study, and a Dockerfile for its image.
 
@@ -37,7 +37,7 @@ def kuberay_files(
         claim: name of the volume claim that is mounted at `mount`.
         memory: of each worker, in GiB.
         hours: after which everything is deleted; None for never.
-        store: MLflow tracking URI without a password; None for the home's own.
+        addresses: of records and of the state of trials.
 
     Raises:
         StudyError: the image's or the claim's name is none.
@@ -55,7 +55,7 @@ def kuberay_files(
         at_once=nodes.at_once(study),
         study_text=study_text(study),
         home=home,
-        store=store,
+        addresses=addresses,
         retries=RETRIES,
         deadline=None if hours is None else round(hours * 3600),
         nodes=nodes.count,

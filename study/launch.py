@@ -30,7 +30,7 @@ from study.mirror import PATIENCE_SECONDS, Mirror
 from study.progress import ProgressLine
 from study.ray_session import ray_session
 from study.records import StudyRecord
-from study.scheduling import Pbt
+from study.runnable import check_storable
 from study.spec import Study, StudyError
 from study.storage import Storage
 from study.stores import begin_records
@@ -126,12 +126,7 @@ def _storage(study: Study, home: Home, uri: str | None, key: str, *, first: bool
     if given not in (None, storage):
         where = "in its home folder" if storage is None else f"in {storage.uri}"
         raise StudyError(f"study {study.name!r} keeps the state of its trials {where}, not in {uri}; leave --storage out")
-    population = [sweep.name for sweep in study.sweeps if isinstance(sweep.scheduler, Pbt)]
-    if storage is not None and population:
-        raise StudyError(
-            f"sweep {population[0]}: pbt hands weights from trial to trial in a folder that all machines share; put --home on one, "
-            "and leave --storage out"
-        )
+    check_storable(study, None if storage is None else storage.uri)
     return storage
 
 

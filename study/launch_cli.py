@@ -14,6 +14,7 @@ from study.options import (
     NameOption,
     ProfileOption,
     SetOption,
+    StorageOption,
     StoreOption,
     StudyArgument,
 )
@@ -44,6 +45,7 @@ def slurm(
     cpus: CpusOption = None,
     gpus: GpusOption = None,
     store: StoreOption = None,
+    storage: StorageOption = None,
     home: HomeOption = DEFAULT_HOME,
     nodes: NodesOption = 1,
     cpus_per_node: NodeCpusOption = None,
@@ -70,13 +72,13 @@ def slurm(
     """
     from study.commands import study_options
     from study.launch_commands import write_slurm
+    from study.launch_files import Addresses
 
     options = study_options(name, profile, settings, data, cpus, gpus)
     site = {"partition": partition, "account": account}
     given = [f"{key}={value}" for key, value in site.items() if value is not None]
-    write_slurm(
-        study, Home(home), out.absolute(), options, store, (nodes, cpus_per_node, gpus_per_node), hours, given + sbatch, ports
-    )
+    shape, addresses = (nodes, cpus_per_node, gpus_per_node), Addresses(store, storage)
+    write_slurm(study, Home(home), out.absolute(), options, addresses, shape, hours, given + sbatch, ports)
 
 
 @launch_app.command()
@@ -91,6 +93,7 @@ def kuberay(
     cpus: CpusOption = None,
     gpus: GpusOption = None,
     store: StoreOption = None,
+    storage: StorageOption = None,
     home: Annotated[
         str | None, typer.Option("--home", help="Folder of the results in the pods; default: runs below --mount.")
     ] = None,
@@ -110,6 +113,7 @@ def kuberay(
     """
     from study.commands import study_options
     from study.launch_commands import write_kuberay
+    from study.launch_files import Addresses
 
     options = study_options(name, profile, settings, None, cpus, gpus)
     options["overrides"] = {**options["overrides"], "data.root": data}
@@ -125,7 +129,7 @@ def kuberay(
         mount=mount,
         memory=memory_per_node,
         hours=hours,
-        store=store,
+        addresses=Addresses(store, storage),
     )
 
 
@@ -142,6 +146,7 @@ def ray_up(
     cpus: CpusOption = None,
     gpus: GpusOption = None,
     store: StoreOption = None,
+    storage: StorageOption = None,
     ssh_user: Annotated[str | None, typer.Option("--ssh-user", help="Who logs in; default: your name here.")] = None,
     ssh_key: Annotated[Path | None, typer.Option("--ssh-key", help="Private key; default: ssh's own choice.")] = None,
     image: Annotated[str | None, typer.Option("--image", help="Container image to run in; default: none.")] = None,
@@ -154,9 +159,10 @@ def ray_up(
 
     from study.commands import study_options
     from study.launch_commands import write_ray_up
+    from study.launch_files import Addresses
 
     options = study_options(name, profile, settings, None, cpus, gpus)
     options["overrides"] = {**options["overrides"], "data.root": data}
     user = ssh_user or getpass.getuser()
     key = None if ssh_key is None else str(ssh_key.expanduser().absolute())
-    write_ray_up(study, home, out.absolute(), options, host, user=user, key=key, image=image, store=store)
+    write_ray_up(study, home, out.absolute(), options, host, user=user, key=key, image=image, addresses=Addresses(store, storage))

@@ -9,14 +9,15 @@ from typing import Any
 from study.commands import choose_study
 from study.home import Home, invocation
 from study.kuberay import kuberay_files
-from study.launch_files import write_files
+from study.launch_files import Addresses, write_files
 from study.launch_nodes import hours_needed, nodes_for, notes
 from study.launched import check_unchanged
 from study.plan_lines import hours as in_words
 from study.ray_up import TOKEN_FILE, ray_up_files
-from study.runnable import check_runnable
+from study.runnable import check_runnable, check_storable
 from study.slurm import parse_ports, slurm_files
 from study.spec import StudyError
+from study.storage import Storage
 from study.stores import check_no_password, check_store
 
 Shape = tuple[int, int | None, int | None]  # nodes, and CPUs and GPUs of each
@@ -27,7 +28,7 @@ def write_slurm(
     home: Home,
     folder: Path,
     options: dict[str, Any],
-    store: str | None,
+    addresses: Addresses,
     shape: Shape,
     hours: float | None,
     sbatch: list[str],
@@ -47,18 +48,21 @@ def write_slurm(
     """
     check_path(folder, "--out")
     check_path(home.root, "--home")
-    _check_store(store)
+    _check_addresses(addresses)
     port_range = None if ports is None else parse_ports(ports)
     if ports is not None and shape[0] == 1:
         raise StudyError("--ports is for several nodes, between which Ray needs them: add --nodes N, or leave it out")
     study = choose_study(study_name, home, **options)
+    check_storable(study, addresses.storage)
     check_runnable(study, knows_machine=False)
     check_unchanged(home, study)
     nodes = nodes_for(study, *shape)
     because = "as --hours said"
     if hours is None:
         hours, because = hours_needed(study, home, nodes)
-    files = slurm_files(study, home, folder, nodes, hours=hours, because=because, store=store, options=sbatch, ports=port_range)
+    files = slurm_files(
+        study, home, folder, nodes, hours=hours, because=because, addresses=addresses, options=sbatch, ports=port_range
+    )
     write_files(folder, files)
     for line in notes(study, nodes):
         print(line, file=sys.stderr)
@@ -79,7 +83,7 @@ def write_kuberay(
     mount: str,
     memory: int | None,
     hours: float | None,
-    store: str | None,
+    addresses: Addresses,
 ) -> None:
     """Check a study as far as that can be done without its corpus, write its RayJob, and say how to start it.
 
@@ -93,7 +97,7 @@ def write_kuberay(
         StudyError: the study is wrong or does not fit, or an option is.
     """
     check_path(folder, "--out")
-    _check_store(store, reachable=False)
+    _check_addresses(addresses, reachable=False)
     there = _on_nodes(mount, "--mount")
     results = there / "runs" if home is None else _on_nodes(home, "--home")
     for path, option in ((results, "--home"), (_on_nodes(options["overrides"]["data.root"], "--data"), "--data")):
@@ -102,8 +106,11 @@ def write_kuberay(
                 f"{option} {path} is not on the volume, which the pods see as {there}: name a folder below it, or --mount"
             )
     study = choose_study(study_name, Home(Path(results)), **options)
+    check_storable(study, addresses.storage)
     nodes = nodes_for(study, *shape)
-    files = kuberay_files(study, results, nodes, image=image, claim=claim, mount=there, memory=memory, hours=hours, store=store)
+    files = kuberay_files(
+        study, results, nodes, image=image, claim=claim, mount=there, memory=memory, hours=hours, addresses=addresses
+    )
     write_files(folder, files)
     for line in notes(study, nodes):
         print(line, file=sys.stderr)
@@ -122,7 +129,7 @@ def write_ray_up(
     user: str,
     key: str | None,
     image: str | None,
-    store: str | None,
+    addresses: Addresses,
 ) -> None:
     """Check a study as far as that can be done without its corpus, write what `ray up` needs, and say how to start it.
 
@@ -135,11 +142,12 @@ def write_ray_up(
         StudyError: the study or an option is wrong.
     """
     check_path(folder, "--out")
-    _check_store(store, reachable=False)
+    _check_addresses(addresses, reachable=False)
     results, data = _on_nodes(home, "--home"), _on_nodes(options["overrides"]["data.root"], "--data")
     study = choose_study(study_name, Home(Path(results)), **options)
+    check_storable(study, addresses.storage)
     folders = [str(results), str(data)]
-    files = ray_up_files(study, results, folder, hosts, user=user, key=key, image=image, store=store, folders=folders)
+    files = ray_up_files(study, results, folder, hosts, user=user, key=key, image=image, addresses=addresses, folders=folders)
     write_files(folder, files, private=frozenset({TOKEN_FILE}))
     cluster = shlex.quote(str(folder / "cluster.yaml"))
     print(f"{study.name}: {study.runs} trials on {len(hosts)} machine{'s' * (len(hosts) > 1)}")
@@ -163,12 +171,16 @@ def check_path(path: Path | str, option: str) -> None:
         raise StudyError(f"{option} {os.fspath(path)!r} has a character that cannot be printed in its name; choose another folder")
 
 
-def _check_store(store: str | None, *, reachable: bool = True) -> None:
-    """Refuse addresses with passwords, and servers that do not answer, where they must be `reachable` from here."""
-    if store is None:
-        return
-    check_path(store, "--store")
-    if reachable:
-        check_store(store)
-    else:
-        check_no_password(store)
+def _check_addresses(addresses: Addresses, *, reachable: bool = True) -> None:
+    """Refuse addresses with passwords, and stores that do not answer, where they must be `reachable` from here."""
+    if addresses.store is not None:
+        check_path(addresses.store, "--store")
+        if reachable:
+            check_store(addresses.store)
+        else:
+            check_no_password(addresses.store)
+    if addresses.storage is not None:
+        check_path(addresses.storage, "--storage")
+        storage = Storage(addresses.storage)
+        if reachable:
+            storage.check()

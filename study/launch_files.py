@@ -5,6 +5,7 @@ import math
 import shlex
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,29 @@ from acl.durable import write_durably
 TEMPLATES = Path(__file__).parent / "launchers"
 STUDY_FILE = "study.yaml"
 OBJECT_STORE_BYTES = 200_000_000  # of each node: trials read features from files, so that hardly anything passes through it
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Where a study keeps what others than its home folder keep; None where the home does.
+
+    Attributes:
+        store: MLflow tracking URI without a password.
+        storage: of the state of trials, for pyarrow or fsspec, without a password.
+    """
+
+    store: str | None = None
+    storage: str | None = None
+
+    @property
+    def options(self) -> str:
+        """Options of `acl-study run`, quoted for the shell, a space before each.
+
+        >>> Addresses("http://server:5000").options
+        ' --store http://server:5000'
+        """
+        given = (("--store", self.store), ("--storage", self.storage))
+        return "".join(f" {option} {shlex.quote(address)}" for option, address in given if address is not None)
 
 
 def render(template: str, **values: Any) -> str:

@@ -5,7 +5,7 @@ import secrets
 import shlex
 from pathlib import Path, PurePosixPath
 
-from study.launch_files import OBJECT_STORE_BYTES, STUDY_FILE, render
+from study.launch_files import OBJECT_STORE_BYTES, STUDY_FILE, Addresses, render
 from study.launched import study_text
 from study.spec import Study, StudyError
 
@@ -23,7 +23,7 @@ def ray_up_files(
     user: str,
     key: str | None = None,
     image: str | None = None,
-    store: str | None = None,
+    addresses: Addresses,
     folders: list[str] | None = None,
 ) -> dict[str, str]:
     """The cluster's YAML, the study, the command that runs it, and the cluster's token, which an earlier call may have made.
@@ -34,7 +34,7 @@ def ray_up_files(
         hosts: names or addresses; the first is the head.
         user, key: for ssh.
         image: container image that Ray runs in; None for none.
-        store: MLflow tracking URI without a password; None for the home's own.
+        addresses: of records and of the state of trials.
         folders: of the machines, that a container sees.
 
     Raises:
@@ -46,7 +46,7 @@ def ray_up_files(
         "name": study.name,
         "home": home,
         "remote": remote,
-        "store": store,
+        "addresses": addresses,
         "prefix": f"export PATH=~/acl-study-env/bin:$PATH RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH={remote}/{TOKEN_FILE}; ",
     }
     cluster = render(

@@ -9,6 +9,7 @@ from acl.store import FeatureStore
 from acl.training.noise import inject_noise
 from acl.training.self_supervised import SelfSupervisedSetup
 from acl.training.splits import SplitError, split_clips, with_test_fold
+from study.scheduling import Pbt
 from study.spaces import edge_points
 from study.spec import Study, StudyError, Sweep
 
@@ -34,6 +35,20 @@ def check_runnable(study: Study, *, knows_machine: bool = True) -> None:
                 _check_clips(config)
             except SplitError as error:
                 raise StudyError(f"sweep {sweep.name}: {error}") from None
+
+
+def check_storable(study: Study, storage: str | None) -> None:
+    """Refuse sweeps whose trials need a folder in common where their state goes to a storage.
+
+    Raises:
+        StudyError: there is one; names it.
+    """
+    population = [sweep.name for sweep in study.sweeps if isinstance(sweep.scheduler, Pbt)]
+    if storage is not None and population:
+        raise StudyError(
+            f"sweep {population[0]}: pbt hands weights from trial to trial in a folder that all machines share; put --home on one, "
+            "and leave --storage out"
+        )
 
 
 def _deciding_configs(sweep: Sweep) -> list[Config]:

@@ -1,6 +1,7 @@
 """Starts MLflow's server, for the commands `ui` and `server`, and ends it quietly."""
 
 import contextlib
+import ctypes
 import os
 import shlex
 import signal
@@ -27,6 +28,7 @@ _QUIET = {
     "PYTHONWARNINGS": "ignore",
 }
 _LOOK_SECONDS = 0.2
+_PR_SET_PDEATHSIG = 1  # of prctl(2)
 _GRACE_SECONDS = 5  # for requests that are under way when it ends
 
 
@@ -83,8 +85,14 @@ def serve(
     command += ["--uvicorn-opts", shlex.join(web), *options]
     stores = dict.fromkeys(("MLFLOW_BACKEND_STORE_URI", "MLFLOW_REGISTRY_STORE_URI"), database)
     environment = os.environ | _QUIET | stores | dict(settings or {})
-    # In a session of its own: the server answers Ctrl-C with a traceback, SIGTERM with silence.
-    server = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, start_new_session=True)
+    # In a session of its own: the server answers Ctrl-C with a traceback, SIGTERM with silence. No other thread runs here yet.
+    server = subprocess.Popen(
+        command,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+        preexec_fn=_end_with_parent,  # noqa: PLW1509
+    )
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     try:
@@ -99,6 +107,12 @@ def serve(
     finally:
         server.terminate()
         server.wait()
+
+
+def _end_with_parent() -> None:
+    """Have the kernel send this process SIGTERM when the one that started it has died, as by kill -9."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def in_address(host: str) -> str:

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from study.home import Home
-from study.launch_files import OBJECT_STORE_BYTES, STUDY_FILE, own_bin, render
+from study.launch_files import OBJECT_STORE_BYTES, STUDY_FILE, Addresses, own_bin, render
 from study.launch_nodes import Nodes
 from study.launched import study_text
 from study.spec import Study, StudyError
@@ -23,7 +23,7 @@ def slurm_files(
     *,
     hours: float,
     because: str,
-    store: str | None = None,
+    addresses: Addresses,
     options: list[str] | None = None,
     ports: tuple[int, int] | None = None,
 ) -> dict[str, str]:
@@ -32,7 +32,7 @@ def slurm_files(
     Args:
         folder: where they will lie.
         hours: time limit; `because` says in words where it comes from.
-        store: MLflow tracking URI without a password; None for the home's own.
+        addresses: of records and of the state of trials.
         options: further options of sbatch, as NAME=VALUE or NAME.
         ports: first and last port that nodes may use between them; None lets `ray symmetric-run` choose.
 
@@ -54,7 +54,7 @@ def slurm_files(
         bin=own_bin(),
         study_file=folder / STUDY_FILE,
         home=home.root.resolve(),
-        store=store,
+        addresses=addresses,
         ports=ports if nodes.count > 1 else None,
         block=PORTS_OF_A_JOB,
         blocks=0 if ports is None else (ports[1] + 1 - ports[0]) // PORTS_OF_A_JOB,

@@ -1,4 +1,4 @@
-"""The command `acl-study server` as a laboratory would run it: on PostgreSQL, with users and passwords, over TLS."""
+"""The command `acl-study server` as a laboratory would run it: on PostgreSQL and S3, with users and passwords, over TLS."""
 
 import base64
 import os
@@ -11,19 +11,21 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+from bucket import KEYS
 from command_line import acl_study
 from postgres import PASSWORD as DATABASE_PASSWORD
 from tracking_server import free_port
 
 PASSWORD = "of-the-administrator-91c7"
+BUCKET = "records"
 NAME = "records.example"  # under which clients elsewhere would know it
 
 
 class SharedServer:
     """The server; what its clients need to know is in `client`, environment variables."""
 
-    def __init__(self, database: str, home: Path) -> None:
-        self.database, self.home, self.port = database, home, free_port()
+    def __init__(self, database: str, s3: str, home: Path) -> None:
+        self.database, self.s3, self.home, self.port = database, s3, home, free_port()
         self.address = f"https://127.0.0.1:{self.port}"
         self.certificate, self._key = home / "certificate.pem", home / "key.pem"
         names = "subjectAltName=IP:127.0.0.1,IP:127.0.0.2"
@@ -39,11 +41,12 @@ class SharedServer:
 
     def start(self) -> None:
         """Wait until it says that clients may come."""
-        passwords = {"PGPASSWORD": DATABASE_PASSWORD, "MLFLOW_AUTH_ADMIN_PASSWORD": PASSWORD}
+        secrets = {"PGPASSWORD": DATABASE_PASSWORD, "MLFLOW_AUTH_ADMIN_PASSWORD": PASSWORD, "MLFLOW_S3_ENDPOINT_URL": self.s3}
         options = ["--database", self.database, "--home", self.home, "--port", self.port, "--workers", 1, "--auth"]
+        options += ["--artifacts", f"s3://{BUCKET}/files"]
         options += ["--host", "0.0.0.0", "--name", NAME]
         tls = ["--certificate", self.certificate, "--key", self._key]
-        self._process = acl_study("server", *options, *tls, wait=False, env=passwords)
+        self._process = acl_study("server", *options, *tls, wait=False, env=secrets | KEYS)
         assert self._process.stdout is not None
         assert select.select([self._process.stdout], [], [], 120)[0], "the server does not begin"
         self.said = self._process.stdout.readline()

@@ -40,7 +40,23 @@ def manifests(path: Path) -> list[dict[str, Any]]:
 
 
 def test_a_rayjob_is_valid_for_kubernetes_and_kuberay(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    options = ("--home", f"/mnt/acl-study/{EVIL}", "--nodes", 3, "--gpus-per-node", 1, "--gpus", 0.5, "--hours", 2, "--name", "A_b")
+    storage = f"s3://bucket/{EVIL}"
+    options = (
+        "--home",
+        f"/mnt/acl-study/{EVIL}",
+        "--storage",
+        storage,
+        "--nodes",
+        3,
+        "--gpus-per-node",
+        1,
+        "--gpus",
+        0.5,
+        "--hours",
+        2,
+        "--name",
+        "A_b",
+    )
     assert kuberay(monkeypatch, *options) == 0
     config, job = manifests(here / "out" / "A_b.yaml")
     kubernetes_validate.validate(config, KUBERNETES, strict=True)
@@ -67,6 +83,7 @@ def test_a_rayjob_is_valid_for_kubernetes_and_kuberay(here: Path, monkeypatch: p
     command = shlex.split(config["data"]["run.sh"].splitlines()[-1])
     assert command[:3] == ["exec", "acl-study", "run"]
     assert command[command.index("--home") + 1] == f"/mnt/acl-study/{EVIL}"
+    assert command[command.index("--storage") + 1] == storage
 
 
 def as_pod(template: dict[str, Any]) -> dict[str, Any]:
@@ -95,6 +112,8 @@ def test_the_schemas_notice_what_is_wrong(here: Path, monkeypatch: pytest.Monkey
         (["--home", "runs"], "--home runs: it is a folder on the nodes"),
         (["--image", "a\nb"], "--image 'a\\nb' is no image's name"),
         (["--claim", "a: b"], "--claim 'a: b' is no name"),
+        (["--storage", "s3://key:word@bucket"], "--storage s3://… holds a password"),
+        (["--storage", "/mnt/acl-study/state"], "--storage /mnt/acl-study/state is no address"),
     ],
 )
 def test_a_rayjob_that_cannot_run_is_refused(

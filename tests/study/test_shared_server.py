@@ -1,4 +1,4 @@
-"""A real tracking server on a real PostgreSQL, with basic authentication and TLS, started by the command `server`."""
+"""A real tracking server on a real PostgreSQL and an S3 server, with basic authentication and TLS: the command `server`."""
 
 import json
 import os
@@ -14,11 +14,12 @@ import mlflow
 import pytest
 import yaml
 
+from bucket import KEYS, bucket, files_in
 from command_line import SMOKE, acl_study, call, runs
 from copied_records import without_ids
 from postgres import PASSWORD as DATABASE_PASSWORD
 from postgres import Postgres, postgres
-from shared_server import NAME, PASSWORD, SharedServer, seen_in_process_list
+from shared_server import BUCKET, NAME, PASSWORD, SharedServer, seen_in_process_list
 from study import journal as events
 from study import record_names as names
 from study.home import Home
@@ -30,7 +31,7 @@ from whole import assert_whole
 
 pytestmark = pytest.mark.slow
 
-SECRETS = (PASSWORD, DATABASE_PASSWORD)
+SECRETS = (PASSWORD, DATABASE_PASSWORD, KEYS["AWS_SECRET_ACCESS_KEY"])
 
 
 @pytest.fixture(scope="module")
@@ -42,12 +43,12 @@ def database() -> Iterator[Postgres]:
 
 @pytest.fixture(scope="module")
 def server(database: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedServer]:
-    running = SharedServer(database.database("served"), tmp_path_factory.mktemp("server"))
-    with pytest.MonkeyPatch.context() as patch:
+    with bucket(BUCKET) as s3, pytest.MonkeyPatch.context() as patch:
+        running = SharedServer(database.database("served"), s3, tmp_path_factory.mktemp("server"))
         for name, value in running.client.items():
             patch.setenv(name, value)
         yield running
-    said = running.stop()
+        said = running.stop()
     assert not any(secret in said for secret in SECRETS)
 
 
@@ -222,6 +223,8 @@ def test_a_study_trains_against_the_server_and_its_passwords_are_nowhere(
     assert_whole(home, "guarded", store_uri=server.address)
     (run,) = runs(home, names.KIND_STUDY, server.address, "guarded")
     assert run.data.tags[names.WINNERS]
+    # The server passes files on, so that clients know neither the bucket nor its keys.
+    assert {"MLmodel", "predictions.csv"} <= {key.rpartition("/")[2] for key in files_in(server.s3, BUCKET)}
     copy = f"sqlite:///{tmp_path / 'copy.db'}"
     assert call(monkeypatch, "sync", "guarded", "--home", str(home), "--store", copy) == 0
     assert without_ids(copy, "guarded") == without_ids(server.address, "guarded")

@@ -122,6 +122,7 @@ def test_hours_come_from_a_plan_on_the_nodes(
         (["--partition", "a b"], "--sbatch 'partition=a b'"),
         (["--home", "a\nb"], "--home 'a\\nb' has a character that cannot be printed"),
         (["--store", "http://me:secret@127.0.0.1:9"], "no password in an address"),
+        (["--storage", "file:///proc/nowhere"], "the storage file:///proc/nowhere cannot be used"),
         (["--name", "x\ny"], "name"),
     ],
 )

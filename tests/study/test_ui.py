@@ -39,6 +39,29 @@ def test_the_ui_serves_the_records_until_ctrl_c(
         _, err = process.communicate(timeout=60)
     assert process.returncode == 0
     assert "Traceback" not in err
-    with socket.socket() as now_free:
-        now_free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        now_free.bind(("127.0.0.1", port))
+    assert is_free(port)
+
+
+@pytest.mark.slow
+def test_a_killed_ui_takes_the_server_that_it_started_with_it(record: StudyRecord, record_home: Path) -> None:
+    port = free_port()
+    process = acl_study("ui", "--home", record_home, "--port", port, wait=False)
+    deadline = time.monotonic() + 90
+    while is_free(port):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    process.kill()
+    while not is_free(port):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    process.communicate(timeout=10)  # nobody holds its output open any more
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
