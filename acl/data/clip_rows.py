@@ -5,7 +5,7 @@ A row has these fields, of which a corpus may lack those in brackets:
     path [manually_verified noisy_small]    audio file, as a path below the folder of the audio; 0 or 1
     label                                   the class
     split or fold                           train, test or foreign; or the number of the fold, from 1
-    [group]                                 the recording that the clip was cut from
+    [group]                                 the recording that the clip was cut from; those of one are held out together
 
 A clip counts as manually verified where nothing is said, and each test clip does.
 """
@@ -73,10 +73,9 @@ def split_groups(clips: Iterable[Clip]) -> list[str]:
 def _clip(row: Row, audio: Path, foreign: Collection[str]) -> Clip:
     where, fields = row
     path, label = fields["path"], fields["label"]
-    if not path:
-        raise CorpusError(f"{where}: path is empty; name the audio file")
-    if not label or not label.isprintable():
-        raise CorpusError(f"{where}: label must be printable text, got {label!r}; correct it")
+    for name in ("path", "label"):
+        if not fields[name] or not fields[name].isprintable():
+            raise CorpusError(f"{where}: {name} must be text in one line, got {fields[name]!r}; correct it")
     split, fold = _split(row, is_foreign=label in foreign)
     return Clip(
         name=path,

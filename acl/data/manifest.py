@@ -68,8 +68,8 @@ def read_manifest(name_or_file: str, audio: Path | None = None) -> Manifest:
         return _of_yaml(shipped[name_or_file], f"{name_or_file}.yaml", audio, audio)
     path = Path(name_or_file)
     if path.suffix.lower() == ".csv":
-        audio = audio or path.parent
-        return Manifest(path.stem, audio.absolute(), clips_of(list(read_rows(path)), _folder(audio)))
+        folder = _folder(audio or path.parent)
+        return Manifest(path.stem, folder, clips_of(list(read_rows(path)), folder))
     if path.suffix.lower() not in (".yaml", ".yml"):
         close = difflib.get_close_matches(name_or_file, shipped, n=1)
         known = f"did you mean {close[0]}?" if close else f"shipped: {', '.join(sorted(shipped))}"
@@ -161,8 +161,8 @@ def _of_yaml(text: str, file: str, folder: Path, audio: Path | None) -> Manifest
     foreign = content.get("foreign") or []
     if not isinstance(foreign, list) or not all(isinstance(label, str | int) for label in foreign):
         raise CorpusError(f"{file}: foreign is a list of labels, e.g. [cat, dog]; correct it")
-    audio = audio or folder / (_string(content, "audio", file) if "audio" in content else ".")
-    return Manifest(name, audio.absolute(), clips_of(list(rows), _folder(audio), [str(label) for label in foreign]))
+    audio = _folder(audio or folder / (_string(content, "audio", file) if "audio" in content else "."))
+    return Manifest(name, audio, clips_of(list(rows), audio, [str(label) for label in foreign]))
 
 
 def _mapping(text: str, file: str) -> tuple[dict[Any, Any], list[int]]:

@@ -106,8 +106,9 @@ BAD_TABLES = [
     ("path,label,split\n", "lists no clips"),
     ("", "has no column path; it has nothing"),
     (CSV.replace("b.flac,cat,train", "b.flac,cat"), "pets.csv line 3 does not have 3 fields"),
-    (CSV.replace("b.flac,cat", "b.flac,"), "pets.csv line 3: label must be printable text, got ''"),
-    (CSV.replace("b.flac,cat", ",cat"), "pets.csv line 3: path is empty"),
+    (CSV.replace("b.flac,cat", "b.flac,"), "pets.csv line 3: label must be text in one line, got ''"),
+    (CSV.replace("b.flac,cat", ",cat"), "pets.csv line 3: path must be text in one line, got ''"),
+    (CSV.replace("b.flac,cat", 'b.flac,"c\nat"'), r"pets.csv line 4: label must be text in one line, got 'c\\nat'"),
     (CSV.replace("cat,train", "cat,training"), "pets.csv line 3: split must be one of train, test, foreign, got 'training'"),
     (
         CSV.replace("split", "fold").replace("train", "0"),
