@@ -233,6 +233,7 @@ def _assemble(corpus: Corpus, front_end: Mode, pieces: Sequence[Piece], inputs: 
         "corpus": corpus.description,
         "is_synthetic": corpus.is_synthetic,
         "classes": corpus.classes,
+        "has_parts": corpus.has_parts,
         "fingerprint": inputs,
         "corpus_sha256": corpus_digest(pieces),
         "content_sha256": content_digest(folder),
