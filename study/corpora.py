@@ -1,5 +1,6 @@
 """Corpora from the command line: synthesis and features with a progress bar."""
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,10 +22,20 @@ def synthesise(folder: Path, size: str, seed: int) -> None:
         write_synthetic_corpus(folder, size, seed, progress=progress)
 
 
-def prepare_features(folder: Path, workers: int | None = None) -> None:
-    """Compute the features of both front ends; nothing is done where they are complete."""
-    with progress_bar(f"features of {folder.name}") as progress:
-        prepare(folder, workers=workers, progress=progress)
+def prepare_features(folder: Path, workers: int | None = None, skip_bad: bool = False) -> int:
+    """Compute the features of both front ends; nothing is done where they are complete.
+
+    Returns how many clips were left out, each named on standard error; without `skip_bad` unusable audio is an error.
+    """
+    console = Console(stderr=True, highlight=False)
+
+    def say(line: str) -> None:
+        console.print(line, markup=False, soft_wrap=True)
+
+    with progress_bar(f"features of {folder.name}", console=console) as progress:
+        stores = prepare(folder, workers=workers, progress=progress, skip_bad=skip_bad, say=say)
+    metadata = [json.loads((store / "store.json").read_text(encoding="utf-8")) for store in stores]
+    return max(len(each.get("left_out", [])) for each in metadata)
 
 
 def ensure_mini_corpus(home: Home) -> Path:
@@ -38,7 +49,7 @@ def ensure_mini_corpus(home: Home) -> Path:
 @contextmanager
 def progress_bar(what: str, unit: str = "clips", console: Console | None = None) -> Iterator[Callable[[int, int], None]]:
     """A bar on standard error, fed with (done, total); it appears with the first call."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn(unit))
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TextColumn(unit))
     bar = Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console or Console(stderr=True))
     task = bar.add_task(what, total=None)
 

@@ -28,6 +28,7 @@ def synth(
 def prepare(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Corpus folder.")],
     workers: Annotated[int | None, typer.Option("--workers", min=1, help="Processes; default: one per core.")] = None,
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out clips whose audio is unusable; runs record it.")] = False,
 ) -> None:
     """Compute the log-mel features of both front ends; continues where it was interrupted.
 
@@ -35,5 +36,6 @@ def prepare(
     """
     from study.corpora import prepare_features
 
-    prepare_features(folder, workers)
-    print(f"features: {folder / 'features'}; next: acl-study run STUDY --data {folder}")
+    left_out = prepare_features(folder, workers, skip_bad)
+    note = f" ({left_out} {'clip' if left_out == 1 else 'clips'} left out)" if left_out else ""
+    print(f"features: {folder / 'features'}{note}; next: acl-study run STUDY --data {folder}")
