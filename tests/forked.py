@@ -1,6 +1,7 @@
 """Processes of their own that begin at once: they are forked off a server that has imported what they need."""
 
 import contextlib
+import ctypes
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from typing import Any
 from acl.store import prepare
 
 _context = multiprocessing.get_context("forkserver")
+_CAPABILITY_VERSION = 0x20080522  # of Linux, since 2.6.26
 _context.set_forkserver_preload(["acl.store"])
 
 
@@ -26,20 +28,18 @@ def forked(function: Callable[..., None], *arguments: Any) -> Iterator[BaseProce
         process.join()
 
 
-def prepare_and_note(root: Path, notes: Path, options: dict[str, Any], user: int | None = None, hold: Path | None = None) -> None:
+def prepare_and_note(root: Path, notes: Path, options: dict[str, Any], ordinary: bool = False, hold: Path | None = None) -> None:
     """Prepare with one worker and write to `notes`, line by line, what is said, the first progress, and the end.
 
     Args:
         root: corpus folder.
         notes: file.
         options: of `acl.store.prepare`.
-        user: number of the user to become.
+        ordinary: give up the administrator's right to pass over permissions.
         hold: wait at the first progress until this file exists.
     """
-    if user is not None:
-        os.setgroups([])
-        os.setgid(user)
-        os.setuid(user)
+    if ordinary:
+        ctypes.CDLL(None).capset((ctypes.c_uint32 * 2)(_CAPABILITY_VERSION, 0), (ctypes.c_uint32 * 6)())  # none are left
     with notes.open("w", buffering=1) as file:
         seen = False
 

@@ -131,7 +131,5 @@ def test_unusual_sound_has_finite_features_of_at_least_a_patch(front_end: str, r
 
 
 def test_a_rate_that_would_take_gigabytes_is_refused() -> None:
-    with pytest.raises(
-        ValueError, match=r"^has 44101 samples a second, which is no simple ratio to 22050; convert it to 22050 Hz$"
-    ):
+    with pytest.raises(ValueError, match=r"^has 44101 samples a second, which is no simple ratio to 22050; convert it to 22050 Hz"):
         log_mel("self-supervised")(WAVE[:, 0], 44_101)
