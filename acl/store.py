@@ -179,6 +179,8 @@ def prepare(
         raise BadAudioError(bad, len(corpus.clips), every)
     for line in shown_lines(bad, every):
         say(f"left out: {line}")
+    if bad:
+        say(f"{len(bad)} of {len(corpus.clips)} clips are left out")
     return folders
 
 

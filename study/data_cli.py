@@ -36,6 +36,5 @@ def prepare(
     """
     from study.corpora import prepare_features
 
-    left_out = prepare_features(folder, workers, skip_bad)
-    note = f" ({left_out} {'clip' if left_out == 1 else 'clips'} left out)" if left_out else ""
-    print(f"features: {folder / 'features'}{note}; next: acl-study run STUDY --data {folder}")
+    prepare_features(folder, workers, skip_bad)
+    print(f"features: {folder / 'features'}; next: acl-study run STUDY --data {folder}")

@@ -85,7 +85,7 @@ def test_a_clip_is_named_or_left_out(corpus: Path, spoil: Callable[[Path], None]
         store_of(corpus)
     said: list[str] = []
     prepare(corpus, FRONT_END, workers=1, skip_bad=True, say=said.append)
-    assert said == [f"left out: 3.wav {problem}"]
+    assert said == [f"left out: 3.wav {problem}", "1 of 6 clips are left out"]
     store, other = store_of(corpus), store_of(prepared_without(corpus, "3.wav"))
     assert store.names.tolist() == other.names.tolist() == ["1.wav", "2.wav", "4.wav", "5.wav", "6.wav"]
     assert store.metadata["content_sha256"] == other.metadata["content_sha256"]
@@ -167,7 +167,7 @@ def test_the_command_line_ends_with_a_line_for_each_problem(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     names = ("[red]1[bold].wav", "a\nb.wav", "-3, 'é'.wav", "4.wav", "5.wav", "6.wav")
-    root = write_small_corpus(tmp_path / "[bold]c", {"train": names, "test": ("7.wav",)})
+    root = write_small_corpus(tmp_path / "[bold]c[x]", {"train": names, "test": ("7.wav",)})
     for name in names[:3]:
         cut(train_file(root, name))
     command = ["data", "prepare", str(root), "--workers", "1"]
@@ -179,7 +179,7 @@ def test_the_command_line_ends_with_a_line_for_each_problem(
 
     assert call(monkeypatch, *command, "--skip-bad") == 0
     said = capsys.readouterr()
-    assert f"features: {root / 'features'} (3 clips left out); next: acl-study run STUDY" in said.out
+    assert "3 of 7 clips are left out" in said.err
     assert f"left out: [red]1[bold].wav {cut_off}" in said.err
     assert (
         json.loads((root / "features" / "self-supervised" / "store.json").read_text())["left_out"][1]["clip"] == "[red]1[bold].wav"
