@@ -84,6 +84,7 @@ def describe_run(config: Config, store: FeatureStore, device: torch.device) -> d
         "threads": torch.get_num_threads(),
         "corpus": store.metadata["corpus"],
         "corpus_sha256": store.metadata["corpus_sha256"],
+        "clips_left_out": len(store.metadata.get("left_out", [])),
         "features_sha256": store.metadata["content_sha256"],
     }
 

@@ -175,7 +175,7 @@ def _data(exported: ExportedTrial) -> str:
     if corpus["is_synthetic"]:
         licence = _SYNTHETIC_LICENCE + " Figures on it say nothing about real sounds."
     else:
-        licence = _FSDNOISY18K_LICENCE if corpus["name"] == FSDNOISY18K else _OTHER_LICENCE
+        licence = _FSDNOISY18K_LICENCE if corpus["name"].partition(",")[0] == FSDNOISY18K else _OTHER_LICENCE
     clips = corpus["clips"]
     return f"""{corpus["name"]}: {clips["train"]} training clips with labels, {clips["val"]} validation clips,
 {clips["test"]} test clips, {len(exported.classes)} classes. {licence}
