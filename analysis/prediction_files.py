@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
+from acl.spreadsheets import WRITTEN
 from analysis.cache import States, cached
 from analysis.database import End
 from analysis.tracking import AnalysisError, Store, is_over, local_artifact
@@ -79,6 +80,9 @@ def _rows_of_file(store: Store, run_id: str, end: End, folder: str, evaluation: 
             f"{_FILE} of run {run_id} lacks one of the columns {', '.join(_READ)}; "
             "an older version wrote it: run the trial again, or delete the run"
         ) from None
+    for name in (names.PREDICTION_EVALUATION, *_TEXT):
+        texts = pc.replace_substring_regex(rows[name], WRITTEN, r"\1")
+        rows = rows.set_column(rows.column_names.index(name), name, texts)
     rows = rows.filter(pc.equal(rows[names.PREDICTION_EVALUATION], evaluation)).drop_columns(names.PREDICTION_EVALUATION)
     return rows.add_column(0, "run_id", pa.repeat(pa.scalar(run_id), len(rows)))
 
