@@ -127,7 +127,7 @@ def write_whole(path: Path, text: str) -> Path:
 
 
 def _as_cell(value: Any) -> Any:
-    return no_formula(value) if isinstance(value, str) else value
+    return no_formula(value.replace("\r", " ")) if isinstance(value, str) else value  # which pandas would not quote
 
 
 def _range(frame: pd.DataFrame, columns: list[str]) -> str:

@@ -40,13 +40,11 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     records = FakeRecords(folder)
     study = records.study(ATTACK, corpus=ATTACK, departures=ATTACK, question=ATTACK)
     common = {"classes": CLASSES, "sweep": f"sweep {ATTACK}"}
-    for seed in (0, 1):
-        records.trial(study, alpha=1.0, val=0.5, correct=50, seed=seed, compute__device=ATTACK, **common)
-        records.trial(study, alpha=0.5, val=0.6, correct=60, seed=seed, compute__device=ATTACK + "2", **common)
-        for temperature in (0.1, 0.2):
-            ssl = {"mode": "self-supervised", "loss__temperature": temperature, "seed": seed, **common}
-            records.trial(study, alpha=1.0, val=0.6, correct=55, **ssl)
-            records.trial(study, alpha=0.3, val=0.62, correct=58, **ssl)
+    records.trial(study, alpha=1.0, val=0.5, correct=50, compute__device=ATTACK, **common)
+    records.trial(study, alpha=0.5, val=0.6, correct=60, compute__device=ATTACK + "2", **common)
+    ssl = {"mode": "self-supervised", "loss__temperature": 0.2, **common}
+    records.trial(study, alpha=1.0, val=0.6, correct=55, **ssl)
+    records.trial(study, alpha=0.3, val=0.62, correct=58, **ssl)
     records.trial(study, alpha=0.41, val=0.5, outcome=names.STOPPED, **common)
     failed = records.trial(study, alpha=0.42, val=0.5, outcome=names.FAILED, **common)
     records.client.set_tag(failed, names.REASON, ATTACK)
@@ -74,12 +72,11 @@ def pages(page: Path) -> list[Path]:
     return [page, page.parents[1] / "index.html", page.parents[1] / "compared.html"]
 
 
-def test_no_name_is_an_element_or_an_attribute(page: Path, quickstart: FakeRecords, tmp_path: Path) -> None:
-    harmless = Elements(write_report(quickstart.uri, ["quickstart"], tmp_path)).found
+def test_no_name_is_an_element_or_an_attribute(page: Path) -> None:
     for each in pages(page):
         found = Elements(each).found
         assert found["img"] == found["@onerror"] == found["javascript:"] == 0
-        assert not {name for name in found if name.startswith("@on")} - set(harmless)
+        assert not {name for name in found if name.startswith("@on")}
     text = page.read_text(encoding="utf-8")
     scripts = re.findall(r"<script[^>]*>", text)
     assert len(scripts) == text.count("</script>")
@@ -122,7 +119,7 @@ def test_tables_beside_the_page_hold_no_formula(page: Path) -> None:
 
 
 TEXTS = st.sampled_from(
-    [*NASTY, *FORMULAS, "'=1", "''", "'a", ATTACK, "\\input{/etc/passwd}", "[1]", "*", "?`", "a--b---c"]
+    [*filter(str.isascii, NASTY), *FORMULAS, "'=1", "''", "'a", ATTACK, "\\input{/etc/passwd}", "[1]", "*", "?`", "a--b---c"]
 ) | st.text(st.characters(exclude_categories=("Cs",)), max_size=20)
 
 
@@ -143,7 +140,8 @@ def section(first: str, second: str) -> Section:
 @given(first=TEXTS, second=TEXTS)
 def test_csv_gives_back_every_text(first: str, second: str) -> None:
     rows = list(csv.reader(io.StringIO(csv_text(section(first, second).frame), newline="")))
-    assert [read_back(cell) for cell in rows[1]] == [first, second]
+    assert len(rows) == 3
+    assert [read_back(cell) for cell in rows[1]] == [text.replace("\r", " ") for text in (first, second)]
 
 
 LATEX = {

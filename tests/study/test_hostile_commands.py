@@ -13,6 +13,9 @@ from hypothesis import strategies as st
 from hostile import examples, readable
 from study import cli
 from study.cli import app
+from study.home import Home
+from study.launched import keep_study
+from study.study_files import resolve_study
 
 ODD = (
     *(
@@ -85,7 +88,7 @@ COMMANDS = commands()
 
 def called(arguments: list[str]) -> tuple[int, str]:
     """Status and error output of the command line."""
-    output, errors = io.StringIO(), io.StringIO()
+    output, errors = io.TextIOWrapper(io.BytesIO(), encoding="utf-8"), io.StringIO()  # strict, as standard output is
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
         patch.setattr(sys, "argv", ["acl-study", *arguments])
         patch.setattr(cli, "console", type(cli.console)(file=errors, highlight=False))
@@ -105,7 +108,7 @@ def command_lines(draw: st.DrawFn) -> list[str]:
     return line
 
 
-@examples(150)
+@examples(100)
 @given(line=command_lines())
 def test_odd_arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: list[str]) -> None:
     monkeypatch.chdir(tmp_path)
@@ -116,3 +119,37 @@ def test_odd_arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: li
     assert not (tmp_path / "acl-study-error.log").exists()
     if status:
         readable(errors.rstrip("\n"), longest=12_000)  # what was given, at most twice
+
+
+@pytest.mark.parametrize(
+    ("line", "remedy"),
+    [
+        (["rnu", "quickstart"], "Did you mean 'run'?"),
+        (["run", "tabel1-supervised"], "did you mean table1-supervised?"),
+        (["run", "table1-supervised", "--proflie", "mini"], "--profile"),
+        (["run", "table1-supervised", "--profile", "Mni"], "did you mean mini?"),
+        (["run", "table1-supervised", "--set", "los.alpha=1"], "did you mean loss.alpha?"),
+        (["run", "table1-supervised", "--set", "objective=val.acuracy"], "did you mean val.accuracy?"),
+        (["train", "--mode", "supervisd"], "did you mean supervised?"),
+        (["train", "--data", "x", "--set", "optim.epoch=1"], "did you mean optim.epochs?"),
+        (["doctor", "--profile", "paper-sll"], "did you mean paper-ssl?"),
+        (["data", "synth", "corpus", "--size", "smal"], "did you mean small?"),
+        (["resume", "tooy"], "did you mean toy?"),
+        (["status", "tooy"], "did you mean toy?"),
+    ],
+)
+def test_errors_suggest_the_nearest_valid_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: list[str], remedy: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    keep_study(Home(tmp_path / "acl-runs"), resolve_study({"name": "toy", "question": "?", "base": {"mode": "supervised"}}))
+    status, errors = called(line)
+    assert status
+    assert remedy in errors
+    assert errors.count("\n") == 1
+
+
+def test_names_are_no_markup_and_give_no_orders_to_the_terminal() -> None:
+    _, errors = called(["run", "[red]\x1b[31mx[/]"])
+    assert r"[red]\x1b[31mx[/]" in errors
+    assert "\x1b" not in errors
