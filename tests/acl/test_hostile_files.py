@@ -29,6 +29,7 @@ from acl.training import fit
 from acl.training.checkpoint import CHECKPOINT_FILE, CheckpointError
 from acl.training.selected import selected_weights
 from hostile import VALUES, changed, damaged, examples, readable, replaced
+from study.cli import printable
 from toy_runs import config
 
 META = "FSDnoisy18k.meta"
@@ -49,7 +50,7 @@ def outcome(read: Callable[[], Any], *errors: type[Exception]) -> Any:
     try:
         return read()
     except errors as error:
-        readable(str(error), most_lines=1)
+        readable(printable(str(error)), most_lines=1)
         return None
 
 

@@ -26,9 +26,11 @@ from study.launched import (
     storage_of,
     study_text,
 )
+from study.searcher import STORAGE_FILE
 from study.spec import StudyError
 from study.status import study_status
 from study.study_files import resolve_study
+from toy_search import Launch
 
 STUDY = {
     "name": "toy",
@@ -95,7 +97,7 @@ def journal_of(home: Home) -> Journal | None:
     return journal
 
 
-@examples(150)
+@examples(80)
 @given(lines=changed(LINES))
 def test_a_journal_that_tells_something_else(home: Home, lines: list[Any]) -> None:
     replaced(home.study("toy") / "sweep" / JOURNAL_FILE, as_journal(lines))
@@ -103,7 +105,7 @@ def test_a_journal_that_tells_something_else(home: Home, lines: list[Any]) -> No
         looked_at(home)
 
 
-@examples(150)
+@examples(80)
 @given(content=damaged(as_journal(LINES)))
 def test_a_damaged_journal(home: Home, content: bytes) -> None:
     replaced(home.study("toy") / "sweep" / JOURNAL_FILE, content)
@@ -130,7 +132,7 @@ def test_a_line_that_no_launch_wrote_is_named(home: Home, line: bytes) -> None:
         Journal(home.study("toy") / "sweep")
 
 
-@examples(150)
+@examples(80)
 @given(data=st.data(), file=st.sampled_from((STUDY_FILE, RECORD_FILE, MIRRORED_FILE, "../../locks/toy")))
 def test_other_state_that_is_damaged(home: Home, data: st.DataObject, file: str) -> None:
     path = home.study("toy") / file
@@ -153,3 +155,32 @@ def test_yaml_that_is_nested_or_tagged_is_no_launched_study(home: Home, tmp_path
         with pytest.raises(StudyError, match="damaged or no study of this version"):
             load_launched(home, "toy")
     assert not trap.exists()
+
+
+@pytest.fixture
+def searched(tmp_path: Path) -> Path:
+    """Folder of an Optuna search with two trials that are over and one under way."""
+    launch = Launch(tmp_path / "search")
+    for value in (0.5, 0.6):
+        name, _ = launch.begin()
+        launch.epoch(name, 1, val__accuracy=value)
+        launch.end(name, names.STOPPED)
+    launch.begin()
+    return launch.folder
+
+
+@examples(40)
+@given(data=st.data())
+def test_a_damaged_search(searched: Path, data: st.DataObject) -> None:
+    path, journal = searched / STORAGE_FILE, searched / JOURNAL_FILE
+    whole, told = path.read_bytes(), journal.read_bytes()
+    lines = st.just(whole).map(lambda content: [json.loads(line) for line in content.splitlines()])
+    other = lines.flatmap(changed).map(as_journal)
+    replaced(path, data.draw(damaged(whole) | other))
+    try:
+        Launch(searched).begin()
+    except StudyError as error:
+        readable(printable(str(error)), most_lines=1)
+    finally:
+        replaced(path, whole)
+        replaced(journal, told)
