@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from acl.assembly import assemble, check_disk_space, inputs_of, manifest_of, writing
-from acl.clip_table import read_table
+from acl.clip_table import checked_classes, read_frames, read_table
 from acl.config import Mode
 from acl.data.clips import Clip, Corpus, in_subset
 from acl.data.exclusive import only_process
@@ -39,7 +39,7 @@ from acl.data.pieces import (
     unusable,
 )
 from acl.data.problems import BadAudioError, StoreError, lines, shown_lines
-from acl.features import BANDS
+from acl.json_text import parse_json
 
 _copies: dict[tuple[str, Mode], str] = {}  # of this process: corpus folder that settings name, front end -> where it is here
 
@@ -88,18 +88,18 @@ class FeatureStore:
         if not (folder / "store.json").exists():
             raise StoreError(f"{root} has no {front_end} features; {remedy}")
         try:
-            metadata = json.loads((folder / "store.json").read_text(encoding="utf-8"))
+            metadata = parse_json((folder / "store.json").read_bytes())
             found = metadata["format"]
-            frames = np.load(folder / "logmel.npy", mmap_mode="r")
-            table = read_table(folder / "clips.csv")
-            classes = tuple(metadata["classes"])
         except (OSError, KeyError, TypeError, ValueError) as error:
-            raise StoreError(f"{folder} is damaged ({error}); {remedy}") from None
+            raise StoreError(f"{folder} is damaged ({error!r}); {remedy}") from None
         if found != FORMAT_VERSION:
-            raise StoreError(f"{folder} has format {found}, this version reads {FORMAT_VERSION}; {remedy}")
-        expected = (int(table["frame_count"].sum()), BANDS)
-        if frames.shape != expected or frames.dtype != np.float32:
-            raise StoreError(f"{folder / 'logmel.npy'} is {frames.dtype} {frames.shape}, expected float32 {expected}; {remedy}")
+            raise StoreError(f"{folder} has format {found!r}, this version reads {FORMAT_VERSION}; {remedy}")
+        try:
+            classes = checked_classes(metadata)
+            table = read_table(folder / "clips.csv", classes)
+            frames = read_frames(folder / "logmel.npy", table["frame_count"])
+        except (OSError, ValueError) as error:
+            raise StoreError(f"{folder} is damaged ({error}); {remedy}") from None
         return cls(frames=frames, **table, classes=classes, metadata=metadata)
 
     @staticmethod
@@ -114,7 +114,7 @@ class FeatureStore:
     def digest_at(root: str | Path, front_end: Mode) -> str | None:
         """`content_sha256` of the store at `root`, without opening its features; None where there is no store that can be read."""
         try:
-            metadata = json.loads((_store_folder(root, front_end) / "store.json").read_text(encoding="utf-8"))
+            metadata = parse_json((_store_folder(root, front_end) / "store.json").read_bytes())
             return str(metadata["content_sha256"])
         except (OSError, KeyError, TypeError, ValueError):
             return None

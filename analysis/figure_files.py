@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from acl.nearest import close_to
 from analysis.reading import read_sections
 from analysis.runs import AnalysisError
 
@@ -35,7 +36,8 @@ def write_figures(store_uri: str, studies: Sequence[str], folder: Path, formats:
     """
     for name in formats or [""]:
         if name not in FORMATS:
-            raise AnalysisError(f"a figure's format must be one of {', '.join(FORMATS)}, got {name!r}; pass e.g. --format png,pdf")
+            remedy = close_to(name, FORMATS) or "pass e.g. --format png,pdf"
+            raise AnalysisError(f"a figure's format must be one of {', '.join(FORMATS)}, got {name!r}; {remedy}")
     kaleido = _kaleido()
     figures = {section.anchor: section.plot for section in read_sections(store_uri, studies).sections}
     drawn = {anchor: figure for anchor, figure in figures.items() if figure is not None}

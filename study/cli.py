@@ -1,5 +1,6 @@
 """The command line, `acl-study`. Heavy imports stay inside the commands, so that --help answers at once."""
 
+import io
 import sys
 import tempfile
 import traceback
@@ -53,6 +54,8 @@ console = Console(stderr=True, highlight=False)
 
 def main() -> None:
     """Entry point: failures are one line and a non-zero exit status."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a path need not be text that the terminal can show
     try:
         sys.exit(app(standalone_mode=False) or 0)
     except (KeyboardInterrupt, typer.Abort):
@@ -65,10 +68,10 @@ def _explain(error: Exception) -> int:
     """Print `error` as one line; what this project did not foresee leaves its traceback in a file."""
     if hasattr(error, "format_message"):  # typer's own: wrong option, missing argument, or (without a message) help was shown
         if message := error.format_message():
-            console.print(f"error: {message.rstrip('.')}; see --help", markup=False, soft_wrap=True)
+            console.print(f"error: {printable(message.rstrip('.'))}; see --help", markup=False, soft_wrap=True)
         return 2
     if type(error).__module__.partition(".")[0] in PROJECT_PACKAGES or isinstance(error, OSError):
-        console.print(f"error: {error}", markup=False, soft_wrap=True)
+        console.print(f"error: {printable(str(error))}", markup=False, soft_wrap=True)
         return 1
     log = Path("acl-study-error.log").absolute()
     try:
@@ -76,9 +79,14 @@ def _explain(error: Exception) -> int:
     except OSError:  # a folder that cannot be written
         log = Path(tempfile.gettempdir()) / log.name
         log.write_text(traceback.format_exc(), encoding="utf-8")
-    first_line = (str(error).splitlines() or [""])[0]
+    first_line = printable((str(error).splitlines() or [""])[0])
     console.print(f"error: unexpected {type(error).__name__}: {first_line} (details in {log})", markup=False, soft_wrap=True)
     return 1
+
+
+def printable(message: str) -> str:
+    """Nothing in a name or a file gives orders to the terminal."""
+    return "".join(sign if sign.isprintable() or sign == "\n" else repr(sign)[1:-1] for sign in message)
 
 
 @app.callback()

@@ -13,6 +13,7 @@ from rich.console import Console
 from acl.data.audio import read_mono
 from acl.data.problems import printable
 from acl.exported import Exported
+from acl.spreadsheets import no_formula
 from study import record_names as names
 from study.bars import progress_bar
 from study.spec import StudyError
@@ -127,7 +128,8 @@ def _write(table: Embedded, classes: tuple[str, ...], out: Path) -> None:
                 writer = csv.writer(text, lineterminator="\n")
                 writer.writerow(header)
                 for row, (name, values) in enumerate(zip(table.files, np.concatenate(columns, axis=1), strict=True)):
-                    writer.writerow([name, *(f"{value:.9g}" for value in values), *predicted[row : row + 1]])
+                    numbers, label = (f"{value:.9g}" for value in values), map(no_formula, predicted[row : row + 1])
+                    writer.writerow([no_formula(name), *numbers, *label])
         partial.replace(out)
     finally:
         partial.unlink(missing_ok=True)
