@@ -22,7 +22,7 @@ def manifest_of(corpus: Corpus) -> list[Any]:
     manifest = [
         corpus.description,
         corpus.is_synthetic,
-        [[clip.label, clip.manually_verified, clip.noisy_small] for clip in corpus.clips],
+        [[clip.label, clip.manually_verified, clip.noisy_small, *clip.grouping] for clip in corpus.clips],
     ]
     return [manifest, [audio_state(clip) for clip in corpus.clips]]
 
@@ -107,7 +107,7 @@ def _without(corpus: Corpus, left_out: Mapping[Clip, str]) -> Corpus:
 
 
 def _trained(clips: Sequence[Clip]) -> set[str]:
-    return {clip.label for clip in clips if clip.split != "test"}
+    return {clip.label for clip in clips if clip.split in ("train", "fold")}
 
 
 def check_disk_space(folder: Path, needed: int) -> None:

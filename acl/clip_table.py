@@ -11,20 +11,24 @@ import numpy as np
 from acl.data.clips import Corpus
 from acl.features import BANDS
 
-SPLITS = ("train", "test")
+SPLITS = ("train", "test", "fold", "foreign")
 MOST_FRAMES = 1 << 32  # of a clip, so that sums of them are exact
 COLUMNS = ("clip", "split", "label", "class_id", "manually_verified", "noisy_small", "start_frame", "frames")
+GROUPING_COLUMNS = ("fold", "group")  # only of corpora that have one of them
+NO_CLASS = -1  # class id of foreign clips
 
 
 def write_table(path: Path, corpus: Corpus, extents: Mapping[str, tuple[int, int]]) -> None:
     """Write a row for each clip; `extents` are its first frame and its number of frames, by its name."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(COLUMNS)
+        is_grouped = any(clip.grouping for clip in corpus.clips)
+        writer.writerow(COLUMNS + (GROUPING_COLUMNS if is_grouped else ()))
         for clip in corpus.clips:
-            class_id = corpus.classes.index(clip.label)
+            class_id = NO_CLASS if clip.split == "foreign" else corpus.classes.index(clip.label)
             flags = (int(clip.manually_verified), int(clip.noisy_small))
-            writer.writerow([clip.name, clip.split, clip.label, class_id, *flags, *extents[clip.name]])
+            grouping = (clip.fold, clip.group) if is_grouped else ()
+            writer.writerow([clip.name, clip.split, clip.label, class_id, *flags, *extents[clip.name], *grouping])
 
 
 def checked_classes(metadata: Mapping[str, Any]) -> tuple[str, ...]:
@@ -83,7 +87,10 @@ def read_table(path: Path, classes: Sequence[str]) -> dict[str, np.ndarray]:
     rules = {
         "is listed twice": ~np.isin(np.arange(len(ids)), np.unique(table["names"], return_index=True)[1]),
         "is of no split": ~np.isin(table["split"], SPLITS),
-        "has a class_id that is not its label's": (ids < 0) | (ids >= len(classes)) | (of_class != table["labels"]),
+        "has a class_id that is not its label's": np.where(
+            table["split"] == "foreign", ids != NO_CLASS, (ids < 0) | (ids >= len(classes)) | (of_class != table["labels"])
+        ),
+        "has no fold": (table["split"] == "fold") != (table["fold"] > 0),
         "has no frames": (counts < 1) | (counts > MOST_FRAMES),
     }
     for rule, breaks in rules.items():
@@ -105,4 +112,12 @@ def _columns(rows: list[dict[str, str]]) -> dict[str, np.ndarray]:
         "noisy_small": np.array([row["noisy_small"] == "1" for row in rows]),
         "start_frame": np.array([row["start_frame"] for row in rows], dtype=np.int64),
         "frame_count": np.array([row["frames"] for row in rows], dtype=np.int64),
+        "fold": np.array([row.get("fold", 0) for row in rows], dtype=np.int64),
+        "group": _group_ids([row.get("group", "") for row in rows]),
     }
+
+
+def _group_ids(groups: Sequence[str]) -> np.ndarray:
+    """A number for each group `[clips]`; a clip without one is a group of its own."""
+    first: dict[str, int] = {}
+    return np.array([first.setdefault(group, place) if group else place for place, group in enumerate(groups)], dtype=np.int64)

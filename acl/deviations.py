@@ -164,6 +164,12 @@ _PAPER_TEXT = Deviation(
     "crop, SpecAugment masks and blur (views.augmentations paper-text)",
     "asked for: what the paper's text names, without strengths; the masks' are those that the published settings switch off",
 )
+_NOISE = Deviation(
+    "labels",
+    "as the corpus has them",
+    "injected label noise in a share noise.rate of the training and validation clips, never in test clips",
+    "asked for: to see what noise of a known rate and kind does",
+)
 _ALL_CLIPS = Deviation(
     "clips of pre-training",
     "the noisy part",
@@ -176,6 +182,7 @@ def deviations(config: Config) -> list[Deviation]:
     """Every difference between a run of this configuration and the published code, settings that were changed not included."""
     seed = 271828 if isinstance(config, SelfSupervisedConfig) else 0
     both = [entry._replace(published=entry.published.format(seed=seed)) for entry in _BOTH]
+    both += [_NOISE] if config.noise.rate else []
     if not isinstance(config, SelfSupervisedConfig):
         return [*_SUPERVISED, _PRECISION, *both]
     chosen = [

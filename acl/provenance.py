@@ -87,6 +87,7 @@ def describe_run(config: Config, store: FeatureStore, device: torch.device) -> d
         "corpus_sha256": store.metadata["corpus_sha256"],
         "clips_left_out": len(store.metadata.get("left_out", [])),
         "features_sha256": store.metadata["content_sha256"],
+        "noisy_clips": store.noisy_clips,
     }
 
 

@@ -9,7 +9,6 @@ Preparing works in `ROOT/features/.partial-<front end>/`, takes over what an int
 unchanged, and puts the finished folder in place in one rename. One process at a time does so; others wait for it.
 """
 
-import json
 import os
 import shutil
 from collections.abc import Callable, Sequence
@@ -23,8 +22,8 @@ from acl.assembly import assemble, check_disk_space, inputs_of, manifest_of, wri
 from acl.clip_table import checked_classes, read_frames, read_table
 from acl.config import Mode
 from acl.data.clips import Clip, Corpus, in_subset
+from acl.data.corpus import read_corpus
 from acl.data.exclusive import only_process
-from acl.data.fsdnoisy18k import read_corpus
 from acl.data.parallel import each_result
 from acl.data.pieces import (
     FORMAT_VERSION,
@@ -51,15 +50,18 @@ class FeatureStore:
     Attributes:
         frames: `[total frames, 96]` float32, log-mels of all clips, read-only memory map.
         names: `[clips]` file names.
-        split: `[clips]` "train" or "test".
+        split: `[clips]` "train" or "test", of some corpora "fold" or "foreign" (`acl.data.clips.Clip`).
         labels: `[clips]` class names.
-        class_ids: `[clips]` int64, position of the label in `classes`.
+        class_ids: `[clips]` int64, position of the label in `classes`; -1 of foreign clips.
         manually_verified: `[clips]` bool.
         noisy_small: `[clips]` bool.
         start_frame: `[clips]` int64, first row of the clip in `frames`.
         frame_count: `[clips]` int64, rows of the clip.
+        fold: `[clips]` int64, from 1; 0 without folds.
+        group: `[clips]` int64, the same for clips of one recording.
         classes: labels in alphabetical order.
         metadata: content of store.json.
+        noisy_clips: how many clips a run has injected label noise into.
     """
 
     frames: np.ndarray
@@ -71,8 +73,11 @@ class FeatureStore:
     noisy_small: np.ndarray
     start_frame: np.ndarray
     frame_count: np.ndarray
+    fold: np.ndarray
+    group: np.ndarray
     classes: tuple[str, ...]
     metadata: dict[str, Any]
+    noisy_clips: int = 0
 
     @classmethod
     def open(cls, root: str | Path, front_end: Mode) -> "FeatureStore":
@@ -96,7 +101,7 @@ class FeatureStore:
             raise StoreError(f"{folder} has format {found!r}, this version reads {FORMAT_VERSION}; {remedy}")
         try:
             classes = checked_classes(metadata)
-            table = read_table(folder / "clips.csv", classes)
+            table: dict[str, Any] = read_table(folder / "clips.csv", classes)
             frames = read_frames(folder / "logmel.npy", table["frame_count"])
         except (OSError, ValueError) as error:
             raise StoreError(f"{folder} is damaged ({error}); {remedy}") from None
@@ -142,7 +147,7 @@ def prepare(
     An unusable audio file stops nothing: all others are computed first. While another process prepares the corpus, this one waits.
 
     Args:
-        root: corpus folder in FSDnoisy18k layout.
+        root: corpus folder.
         front_ends: which stores to make.
         workers: processes; None takes all available cores.
         progress: called with (clips done, clips in total), a clip counting once per front end.

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from analysis import tables
+from analysis import published, tables
 from analysis.evaluation_tables import FINE_TUNINGS, evaluation_table, fine_tuned_settings, fine_tuned_trials
 from analysis.page_tables import EVALUATION_LABELS, percent, percent_interval
 from analysis.runs import AnalysisError, load_predictions, load_studies, load_trials
@@ -12,7 +12,6 @@ from analysis.settings import comparable_settings, without_margin_sweeps
 from analysis.statistics import LEVEL
 from study import record_names as names
 
-CORPUS = "FSDnoisy18k"
 Result = tuple[str, float, float, float, float]  # what, ours, low, high, published
 
 
@@ -26,11 +25,11 @@ def gate_table(store_uri: str, studies: Sequence[str]) -> pd.DataFrame:
         AnalysisError: a study ran on another corpus, or none of its results is published.
     """
     launches = load_studies(store_uri, studies)
-    others = sorted(set(launches.loc[(launches["corpus"] != CORPUS) | launches["corpus_is_synthetic"], "corpus"]))
+    others = sorted(set(launches.loc[(launches["corpus"] != published.CORPUS) | launches["corpus_is_synthetic"], "corpus"]))
     if others:
         raise AnalysisError(
-            f"the published numbers are those of {CORPUS}, these runs are on {', '.join(others)}: nothing to compare; leave --gate "
-            "out"
+            f"the published numbers are those of {published.CORPUS}, these runs are on {', '.join(others)}: nothing to compare; "
+            "leave --gate out"
         )
     trials = load_trials(store_uri, studies)
     finished = trials.loc[trials["outcome"] == names.FINISHED, "run_id"]

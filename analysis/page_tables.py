@@ -112,7 +112,7 @@ DIFFERENCES_TO_PUBLISHED = (
     _MINUS_PUBLISHED,
     _BOTH_MINUS_PUBLISHED,
     _PUBLISHED_DIFFERENCE,
-)  # which mean nothing on a synthetic corpus
+)  # which mean nothing on another corpus
 _CLAIM = [
     _shown("p", "p_value", p_value),
     _shown("Could resolve, points", "resolvable", percent),

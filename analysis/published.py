@@ -9,6 +9,7 @@ import pandas as pd
 
 from study import record_names as names
 
+CORPUS = "FSDnoisy18k"
 SUPERVISED = "supervised"
 SELF_SUPERVISED = "self-supervised"
 

@@ -16,7 +16,7 @@ from plotly.offline import get_plotlyjs
 
 from analysis import published
 from analysis.index_page import FACTS_FILE
-from analysis.reading import read_sections
+from analysis.reading import is_of_paper, read_sections
 from analysis.record_links import run_address
 from analysis.sections import Section
 from analysis.summary import control_lines, margin_lines, summary_lines
@@ -66,6 +66,7 @@ def _page(launches: pd.DataFrame, sections: list[Section], texts: dict[str, Any]
         corpora=list(dict.fromkeys(launches["corpus"])),
         departures=launches[launches["departures"] != ""].drop_duplicates("study", keep="last").to_dict("records"),
         synthetic=bool(launches["corpus_is_synthetic"].any()),
+        of_paper=is_of_paper(launches),
         questions=launches.drop_duplicates("study", keep="last").to_dict("records"),
         summary=summary_lines(frames["table1"], frames["table2"]) + margin_lines(frames.get("margin")),
         controls=control_lines(frames.get("null")),

@@ -18,6 +18,9 @@ from analysis.prediction_files import prediction_rows
 from analysis.tracking import AnalysisError, Store, is_over
 from study import record_names as names
 
+SUBSETS = ("all", "noisy", "noisy_small", "clean")  # of the training clips of FSDnoisy18k
+# What runs of versions did that did not know these settings.
+_WITHOUT_SETTING = {"data.test_fold": 0, "noise.rate": 0.0, "noise.kind": "symmetric"}
 UNFINISHED = "unfinished"  # outcome of a trial that is running, or was when its driver died
 _FIXED = (
     "run_id",
@@ -37,8 +40,8 @@ _FIXED = (
 def load_studies(store_uri: str, studies: Sequence[str]) -> pd.DataFrame:
     """One row per launch (parent run) of the named studies, oldest first.
 
-    Columns: run_id, study, question, paper_found, corpus, corpus_is_synthetic (bool), profile, departures, confirms,
-    start_time (UTC).
+    Columns: run_id, study, question, paper_found, corpus, corpus_is_synthetic (bool), corpus_subsets (separated by ", "), profile,
+    departures, confirms, start_time (UTC).
 
     Raises:
         AnalysisError: there is no store, or no study of that name in it.
@@ -59,6 +62,7 @@ def load_studies(store_uri: str, studies: Sequence[str]) -> pd.DataFrame:
             "paper_found": run.data.tags.get(names.PAPER_FOUND, ""),
             "corpus": run.data.tags.get(names.CORPUS, "unknown corpus"),
             "corpus_is_synthetic": run.data.tags.get(names.CORPUS_IS_SYNTHETIC) == "true",
+            "corpus_subsets": run.data.tags.get(names.CORPUS_SUBSETS, ", ".join(SUBSETS)),
             "profile": run.data.tags.get(names.PROFILE, ""),
             "departures": run.data.tags.get(names.DEPARTURES, ""),
             "confirms": run.data.tags.get(names.CONFIRMS, ""),
@@ -119,7 +123,8 @@ def load_trials(store_uri: str, studies: Sequence[str]) -> pd.DataFrame:
     parameters = pd.DataFrame([record.params for record in found])
     metrics = pd.DataFrame([record.metrics for record in found])
     metrics = metrics[[name for name in metrics.columns if name.startswith(names.METRIC_PREFIXES)]]
-    return pd.concat([pd.DataFrame(fixed), parameters[parameter_names(parameters)].apply(_parsed), metrics], axis=1)
+    parameters = parameters[parameter_names(parameters)].apply(_parsed).fillna(_WITHOUT_SETTING)
+    return pd.concat([pd.DataFrame(fixed), parameters, metrics], axis=1)
 
 
 def load_history(store_uri: str, run_ids: Iterable[str], metrics: Sequence[str] | None = None) -> pd.DataFrame:

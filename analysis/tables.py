@@ -10,11 +10,11 @@ import pandas as pd
 
 from analysis import published
 from analysis.published import SELF_SUPERVISED, SUPERVISED
+from analysis.runs import SUBSETS
 from analysis.settings import NO_PAIR, TEST, Pair, correct_clips, pick, pick_self_supervised, temperatures_of_both
 from analysis.statistics import interval_over_seeds
 
 NAN = float("nan")
-SUBSETS = ("all", "noisy", "noisy_small", "clean")
 _SIDE = ("accuracy", "low", "high", "seeds", "seed_sd")
 _FIG3 = {
     **{f"{name}{bound}": f"{name}{bound}" for name in ("uniformity", "tolerance") for bound in ("", "_low", "_high")},
@@ -41,10 +41,7 @@ def table1(settings: pd.DataFrame, predictions: pd.DataFrame) -> pd.DataFrame:
         rows.append(
             {
                 "subset": row["subset"],
-                **_values(pair.baseline, {f"baseline_{name}": name for name in _SIDE}),
-                **_values(pair.acl, {f"acl_{name}": name for name in _SIDE}),
-                **_values(pair.acl, {"alpha": "alpha", "margin": "margin"}),
-                **difference_columns(pair, predictions),
+                **pair_columns(pair, predictions),
                 **{name: value for name, value in row.items() if name != "subset"},
                 **{
                     f"{name}_minus_published": NAN if side is None else side["accuracy"] - row[f"published_{name}"]
@@ -169,6 +166,16 @@ def class_pair(settings: pd.DataFrame) -> tuple[Pair, str]:
     supervised = settings[settings["mode"] == SUPERVISED]
     pairs = (pick(supervised[supervised["subset"] == subset]) for subset in SUBSETS)
     return next((own for own in pairs if own.is_complete), NO_PAIR), SUPERVISED
+
+
+def pair_columns(pair: Pair, predictions: pd.DataFrame) -> dict[str, Any]:
+    """Both sides of a pair, the winner's setting, and what may be said about them, as columns."""
+    return {
+        **_values(pair.baseline, {f"baseline_{name}": name for name in _SIDE}),
+        **_values(pair.acl, {f"acl_{name}": name for name in _SIDE}),
+        **_values(pair.acl, {"alpha": "alpha", "margin": "margin"}),
+        **difference_columns(pair, predictions),
+    }
 
 
 def difference_columns(pair: Pair, predictions: pd.DataFrame) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 import typer
 
 from acl.config import ConfigError
+from study.corpus_parts import fit_to_corpus
 from study.home import Home, invocation
 from study.interruption import EXIT_STATUS
 from study.last_words import last_words
@@ -54,7 +55,7 @@ def choose_study(
     overrides: Mapping[str, Any] | None = None,
     resources: Mapping[str, float] | None = None,
 ) -> Study:
-    """Resolve a study, on the synthetic corpus where the mini profile names no other.
+    """Resolve a study, on the synthetic corpus where the mini profile names no other, with the subsets that its corpus has.
 
     Raises:
         StudyError: the study is wrong, or there is no corpus for it.
@@ -70,7 +71,8 @@ def choose_study(
 
         corpus = {"data.root": str(ensure_mini_corpus(home))}
         study = resolve_study(content, profile, {**corpus, **(overrides or {})}, resources)
-    for line in replaced_searches(content, overrides or {}):
+    study, changes = fit_to_corpus(study, overrides or {})
+    for line in [*replaced_searches(content, overrides or {}), *changes]:
         print(f"note: {line}", file=sys.stderr)
     return study
 

@@ -4,6 +4,10 @@ from pathlib import Path
 
 from rich.console import Console
 
+from acl.data.clip_rows import split_groups
+from acl.data.clips import Corpus
+from acl.data.corpus import import_corpus
+from acl.data.manifest import read_manifest
 from acl.data.synthesis import write_synthetic_corpus
 from acl.store import prepare
 from study.bars import progress_bar
@@ -36,3 +40,26 @@ def ensure_mini_corpus(home: Home) -> Path:
     synthesise(folder, MINI_SIZE, MINI_SEED)
     prepare_features(folder)
     return folder
+
+
+def import_manifest(manifest: str, folder: Path, audio: Path | None) -> list[str]:
+    """Make a folder the corpus that a manifest describes; returns what it has, a line for each fact."""
+    corpus = import_corpus(read_manifest(manifest, audio), folder)
+    lines = [f"corpus: {folder} ({corpus.description}: {', '.join(_parts(corpus))})"]
+    if all(clip.manually_verified for clip in corpus.clips):
+        lines.append("note: no flags tell clean clips from noisy ones, so the only training subset is all")
+    if straddling := split_groups(corpus.clips):
+        lines.append(
+            f"note: {len(straddling)} recordings have clips on both sides of a split or fold, first {straddling[0]}: test results "
+            "are too good"
+        )
+    return lines
+
+
+def _parts(corpus: Corpus) -> list[str]:
+    """How much a corpus has of what."""
+    folds = sorted({clip.fold for clip in corpus.clips} - {0})
+    counts = {split: sum(clip.split == split for clip in corpus.clips) for split in ("train", "test", "foreign")}
+    parts = [f"{len(corpus.clips)} clips", f"{len(corpus.classes)} classes"]
+    parts += [f"folds {', '.join(map(str, folds))}"] if folds else []
+    return parts + [f"{count} {split}" for split, count in counts.items() if count]

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-data_app = typer.Typer(help="Make and prepare corpora in the layout of FSDnoisy18k.", no_args_is_help=True)
+data_app = typer.Typer(help="Make and prepare corpora.", no_args_is_help=True)
 
 
 @data_app.command()
@@ -75,3 +75,22 @@ def verify(
 
     verify_corpus(folder, workers)
     print(f"nothing wrong in {folder}; next: acl-study data prepare {folder}")
+
+
+@data_app.command("import")
+def import_(
+    manifest: Annotated[str, typer.Argument(help="A .yaml or .csv manifest, or a shipped one: esc50, urbansound8k.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Corpus folder to write; the audio stays where it is.")],
+    audio: Annotated[
+        Path | None,
+        typer.Option("--audio", metavar="FOLDER", help="Where the audio lies; of a shipped manifest, the whole data set."),
+    ] = None,
+) -> None:
+    """Make a corpus of any data set whose clips have one label each.
+
+    Example: acl-study data import esc50 corpora/esc50 --audio /data/ESC-50-master
+    """
+    from study.corpora import import_manifest
+
+    print("\n".join(import_manifest(manifest, folder, audio)))
+    print(f"next: acl-study data prepare {folder}")

@@ -10,8 +10,8 @@ from study.sweep import Sweep
 # computes: no departure from the recipe.
 _QUESTIONS = ("seed", "loss.alpha", "loss.margin", "loss.temperature")
 _NO_DEPARTURE = {
-    SUPERVISED: (*_QUESTIONS, "data.root", "data.subset"),
-    SELF_SUPERVISED: (*_QUESTIONS, "data.root", "probe.protocol", "finetune.on"),
+    SUPERVISED: (*_QUESTIONS, "data.root", "data.test_fold", "data.subset"),
+    SELF_SUPERVISED: (*_QUESTIONS, "data.root", "data.test_fold", "probe.protocol", "finetune.on"),
 }
 _PLACE = ("compute.device", "compute.threads", "compute.channels_last")
 UNKNOWN_CORPUS = "."  # stands for data.root while a study is checked before its corpus is named

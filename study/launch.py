@@ -9,6 +9,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from acl.store import FeatureStore
+from acl.training.splits import available_subsets
 from study import record_names as names
 from study.cluster import Cluster, check_room, cluster_of
 from study.home import Home, invocation
@@ -182,5 +183,6 @@ def _study_tags(study: Study) -> dict[str, str]:
         names.DEPARTURES: study.departures,
         names.CORPUS: ", ".join(dict.fromkeys(store.metadata["corpus"] for store in stores)),
         names.CORPUS_IS_SYNTHETIC: str(any(store.metadata["is_synthetic"] for store in stores)).lower(),
+        names.CORPUS_SUBSETS: ", ".join(dict.fromkeys(subset for store in stores for subset in available_subsets(store))),
         **({} if study.confirms is None else {names.CONFIRMS: study.confirms}),
     }

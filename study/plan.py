@@ -13,7 +13,7 @@ from analysis.power import Power
 from study.kinds import cost_key, kinds_of, label_of, measured
 from study.lengths import brackets
 from study.machine import Machine
-from study.selection import SUBSET
+from study.selection import CLIPS
 from study.spec import Study, StudyError, Sweep
 
 # What trains nothing takes as long as the machine makes it: measured in starts of a process that imports what a run needs, as
@@ -107,8 +107,8 @@ class SweepPlan:
     def power(self) -> list[Power]:
         """One for all kinds with the same clips."""
         groups = dict.fromkeys((kind.cost.test_clips, kind.cost.val_clips) for kind in self.kinds)
-        subsets = len(self.sweep.space[SUBSET].values or [0]) if SUBSET in self.sweep.space else 1
-        candidates = max(1, self.sweep.trials // subsets)
+        groups_of_settings = math.prod(len(self.sweep.space[name].values or [0]) for name in CLIPS if name in self.sweep.space)
+        candidates = max(1, self.sweep.trials // groups_of_settings)
         return [Power(test, val, len(self.sweep.seeds), candidates) for test, val in groups]
 
     def _makespan(self, seconds: Callable[["SweepPlan", Kind], float]) -> float:

@@ -21,6 +21,7 @@ QUESTION = "acl_study.question"
 PAPER_FOUND = "acl_study.paper_found"
 CORPUS = "acl_study.corpus"  # e.g. "FSDnoisy18k" or "synthetic corpus, small, seed 0"
 CORPUS_IS_SYNTHETIC = "acl_study.corpus_is_synthetic"  # "true" or "false"
+CORPUS_SUBSETS = "acl_study.corpus_subsets"  # of its training clips, e.g. "all, noisy, noisy_small, clean"
 PROFILE = "acl_study.profile"  # "recipe" or "mini"
 STUDY_DIGEST = "acl_study.study_sha256"  # of the resolved study, see study.launched
 DEPARTURES = "acl_study.departures"  # settings that are not the published recipe's, e.g. "optim.epochs 12 (recipe: 500)"

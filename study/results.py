@@ -10,7 +10,7 @@ from analysis.settings import TEST, VAL, clips_of_runs, correct_clips, correct_o
 from analysis.statistics import interval_over_seeds
 from study import record_names as names
 from study.seeds import SEED
-from study.selection import ALPHA, Candidate, Choice, Row, as_candidate, choices, rank
+from study.selection import ALPHA, CLIPS, Candidate, Choice, Row, as_candidate, choices, rank
 from study.spec import Study, Sweep
 
 # What the baseline may have otherwise than the winner, besides what their sweeps search; the margin has no effect on it.
@@ -119,7 +119,7 @@ class StudyResults:
         return [row for row in self._rows if row["sweep"] == sweep.name]
 
     def _same_protocol(self, sweep: Sweep, other: Sweep, winner: Row, baseline: Row) -> bool:
-        searched = (set(sweep.space) | set(other.space)) - {"data.subset"}
+        searched = (set(sweep.space) | set(other.space)) - set(CLIPS)
         fixed = [name for name in self._settings if name not in searched]
         has_objective = all(pd.notna(baseline.get(objective)) for objective in sweep.objectives)
         return has_objective and all(

@@ -6,18 +6,19 @@ import torch
 
 from acl.config import Config, SelfSupervisedConfig, build_config, flatten
 from acl.store import FeatureStore
+from acl.training.noise import inject_noise
 from acl.training.self_supervised import SelfSupervisedSetup
-from acl.training.splits import SplitError, split_clips
+from acl.training.splits import SplitError, split_clips, with_test_fold
 from study.scheduling import Pbt
 from study.spaces import edge_points
 from study.spec import Study, StudyError, Sweep
 
 # What decides whether a run can start: which clips and patches there are, and how many the evaluations need.
-_DECIDING = ("data.", "knn.", "finetune.on", "compute.device")
+_DECIDING = ("data.", "noise.", "knn.", "finetune.on", "compute.device")
 
 
 def check_runnable(study: Study, *, knows_machine: bool = True) -> None:
-    """Refuse corpora that are too small for a split, `knn.k` beyond the patches that can vote, and devices that are not there.
+    """Refuse corpora that have not the clips for a split, `knn.k` beyond the patches that can vote, and devices that are not there.
 
     Args:
         study: whose corpora are named.
@@ -84,4 +85,6 @@ def _check_clips(config: Config) -> None:
         assert isinstance(anywhere, SelfSupervisedConfig)
         SelfSupervisedSetup(anywhere)
     else:
-        split_clips(FeatureStore.open(config.data.root, config.mode), config.data)
+        store = with_test_fold(FeatureStore.open(config.data.root, config.mode), config.data)
+        split_clips(store, config.data)
+        inject_noise(store, store.select(config.data.subset), config.noise)

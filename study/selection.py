@@ -14,6 +14,9 @@ from study.spaces import conditional_point
 from study.spec import Sweep
 
 SUBSET = "data.subset"
+# Settings that decide which clips validate, and by which labels: figures compare only where these are the same.
+CLIPS = (SUBSET, "data.test_fold", "noise.rate", "noise.kind")
+_WORDS = {"data.test_fold": "fold", "noise.rate": "noise"}
 ALPHA = "loss.alpha"
 
 Row = dict[Any, Any]  # a trial: settings and last metrics by dotted name
@@ -44,8 +47,8 @@ class Choice:
     """What validation picks among settings that compare.
 
     Attributes:
-        subset: of the training clips, where the sweep compares subsets: their validation clips differ, so their figures do not
-            compare.
+        subset: of the training clips, where the sweep compares subsets; so too fold and injected noise. Their validation clips or
+            labels differ, so their figures do not compare.
         candidates: all of them.
         winners: the best; for several objectives the Pareto front, from the best by the first objective on.
         lacking: settings that are no candidates, since others have finished with more seeds.
@@ -63,7 +66,8 @@ class Choice:
 
 
 def choices(sweep: Sweep, rows: Sequence[Row]) -> list[Choice]:
-    """The winners among trials of a sweep that have its objectives, one choice for each subset that it compares.
+    """The winners among trials of a sweep that have its objectives, one choice for each subset (fold, injected noise) that it
+    compares.
 
     Settings with several seeds are compared by their means over seeds; one that has finished with fewer seeds than another of its
     subset is no candidate: the mean over fewer is the more likely to be extreme. This rule and the ties are those of the report
@@ -76,8 +80,22 @@ def choices(sweep: Sweep, rows: Sequence[Row]) -> list[Choice]:
     groups: dict[str | None, list[Candidate]] = {}
     for trials in settings.values():
         candidate = as_candidate(sweep, list(trials.values()))
-        groups.setdefault(candidate.setting.get(SUBSET), []).append(candidate)
+        groups.setdefault(_clips_of(candidate.setting), []).append(candidate)
     return [_choice(sweep, subset, group) for subset, group in groups.items()]
+
+
+def _clips_of(setting: Mapping[str, Any]) -> str | None:
+    """What decides on the validation clips of a setting, as far as its sweep varies it.
+
+    >>> _clips_of({"data.subset": "clean", "noise.rate": 0.4, "loss.alpha": 1.0})
+    'clean-noise-0.4'
+    """
+    words = [
+        str(setting[name]) if isinstance(setting[name], str) else f"{_WORDS[name]}-{setting[name]:g}"
+        for name in CLIPS
+        if name in setting
+    ]
+    return "-".join(words) or None
 
 
 def as_candidate(sweep: Sweep, rows: list[Row]) -> Candidate:

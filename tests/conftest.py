@@ -15,8 +15,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import pytest
 
+from acl.data.corpus import import_corpus
+from acl.data.manifest import read_manifest
 from acl.data.synthesis import write_synthetic_corpus
 from acl.store import prepare
+from data_sets import ESC50_CLASSES, write_esc50
 from reference.folder import REFERENCE
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # pytest-xdist's workers ignore Ctrl-C, and so would what they start
@@ -64,3 +67,16 @@ def tiny_corpus(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     root: Path = shutil.copytree(tiny, tmp_path_factory.mktemp("corpus") / "tiny")
     prepare(root, workers=1)
     return root
+
+
+@pytest.fixture(scope="session")
+def folds_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """ESC-50 with three classes, five folds and foreign sounds, imported and prepared; read only."""
+    root = tmp_path_factory.mktemp("folds")
+    write_esc50(root / "ESC-50", classes=(*ESC50_CLASSES, "siren"))
+    columns = '{path: "audio/{filename}", label: category, fold: fold, group: src_file}'
+    manifest = root / "ESC-50" / "sounds.yaml"
+    manifest.write_text(f"name: ESC-50 with noise\ntable: meta/esc50.csv\ncolumns: {columns}\nforeign: [siren]\n")
+    import_corpus(read_manifest(str(manifest)), root / "corpus")
+    prepare(root / "corpus", workers=1)
+    return root / "corpus"

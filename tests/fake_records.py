@@ -39,6 +39,7 @@ class FakeRecords:
         synthetic: bool = False,
         departures: str = "supervised: optim.epochs 3 (recipe: 99)",
         question: str = "Does it help?",
+        subsets: str = "all, noisy, noisy_small, clean",
     ) -> str:
         tags = {
             names.KIND: names.KIND_STUDY,
@@ -47,6 +48,7 @@ class FakeRecords:
             names.PAPER_FOUND: "Yes.",
             names.CORPUS: corpus,
             names.CORPUS_IS_SYNTHETIC: "true" if synthetic else "false",
+            names.CORPUS_SUBSETS: subsets,
             names.PROFILE: "mini" if departures else "recipe",
             names.DEPARTURES: departures,
         }

@@ -7,7 +7,7 @@ The dotted name of a setting (`loss.alpha`) is its name everywhere: command line
 """
 
 from acl.config.build import Config, ConfigError, build_config, flatten, setting_names
-from acl.config.sections import SELF_SUPERVISED, SUPERVISED, ComputeConfig, Mode
+from acl.config.sections import SELF_SUPERVISED, SUPERVISED, ComputeConfig, Mode, NoiseConfig
 from acl.config.self_supervised import (
     BLUR_SIGMA_MIN,
     ClassifierOptim,
@@ -28,6 +28,7 @@ __all__ = [
     "Config",
     "ConfigError",
     "Mode",
+    "NoiseConfig",
     "ProbeConfig",
     "SelfSupervisedConfig",
     "SelfSupervisedData",

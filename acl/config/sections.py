@@ -23,6 +23,9 @@ Alpha = Annotated[
 ]
 Margin = Annotated[float, Field(ge=0, le=math.pi, description="angular margin, rad")]
 Fraction = Annotated[float, Field(ge=0, le=1)]
+TestFold = Annotated[
+    int, Field(ge=0, description="fold that tests, the others train; 0 for a corpus that is split into training and test clips")
+]
 
 
 class ComputeConfig(Section):
@@ -32,3 +35,13 @@ class ComputeConfig(Section):
     precision: Literal["fp32", "bf16"] = Field("fp32", description="bf16 is autocast; weights stay float32")
     channels_last: bool = Field(True, description="memory format of images and convolution weights; faster, the same results")
     threads: int = Field(0, ge=0, description="CPU threads of torch; 0 leaves torch's own choice")
+
+
+class NoiseConfig(Section):
+    """Label noise injected into the clips of `data.subset`, training and held-out ones alike; the same for every seed."""
+
+    rate: Fraction = Field(0.0, description="share of the clips with injected label noise")
+    kind: Literal["symmetric", "out-of-vocabulary"] = Field(
+        "symmetric",
+        description="symmetric: the label becomes any other class; out-of-vocabulary: the sound becomes that of a foreign clip",
+    )

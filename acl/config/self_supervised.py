@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from acl.config.sections import Alpha, ComputeConfig, Fraction, Margin, Section, Subset
+from acl.config.sections import Alpha, ComputeConfig, Fraction, Margin, NoiseConfig, Section, Subset, TestFold
 
 BLUR_SIGMA_MIN = 0.1  # pixels
 # What the paper's text names, in place of compander and noise of the published code: SpecAugment and Gaussian blur.
@@ -15,7 +15,8 @@ _PAPER_TEXT = {"compander_min": 1.0, "noise_std_max": 0.0, "masks": 2, "blur_sig
 class SelfSupervisedData(Section):
     """Clips that a self-supervised run learns from and selects with."""
 
-    root: str = Field(description="corpus folder in FSDnoisy18k layout, prepared with `acl-study data prepare`")
+    root: str = Field(description="corpus folder, prepared with `acl-study data prepare`")
+    test_fold: TestFold = 0
     subset: Subset = Field("noisy", description="labelled clips of the linear evaluation")
     pretraining: Literal["subset", "all"] = Field(
         "subset",
@@ -152,6 +153,7 @@ class SelfSupervisedConfig(Section):
     mode: Literal["self-supervised"] = "self-supervised"
     seed: int = Field(0, ge=0, lt=2**31)
     data: SelfSupervisedData
+    noise: NoiseConfig = NoiseConfig()
     model: EncoderConfig = EncoderConfig()
     loss: AngularContrastiveConfig = AngularContrastiveConfig()
     views: ViewsConfig = ViewsConfig()

@@ -4,13 +4,14 @@ from typing import Literal
 
 from pydantic import Field
 
-from acl.config.sections import Alpha, ComputeConfig, Margin, Section, Subset
+from acl.config.sections import Alpha, ComputeConfig, Margin, NoiseConfig, Section, Subset, TestFold
 
 
 class SupervisedData(Section):
     """Clips that a supervised run trains on and selects with."""
 
-    root: str = Field(description="corpus folder in FSDnoisy18k layout, prepared with `acl-study data prepare`")
+    root: str = Field(description="corpus folder, prepared with `acl-study data prepare`")
+    test_fold: TestFold = 0
     subset: Subset = Field("all", description="training clips")
     validation_fraction: float = Field(0.15, gt=0, lt=1, description="stratified share of the subset held out for validation")
 
@@ -46,6 +47,7 @@ class SupervisedConfig(Section):
     mode: Literal["supervised"] = "supervised"
     seed: int = Field(0, ge=0, lt=2**31)
     data: SupervisedData
+    noise: NoiseConfig = NoiseConfig()
     model: SupervisedModel = SupervisedModel()
     loss: MarginCrossEntropyConfig = MarginCrossEntropyConfig()
     optim: SupervisedOptim = SupervisedOptim()

@@ -1,4 +1,4 @@
-"""Clips of a corpus in FSDnoisy18k layout, and the subsets of its training set."""
+"""Clips of a corpus, and the subsets of its training set."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,21 +35,45 @@ class CorpusError(ValueError):
     """A corpus cannot be read or written as asked; the message is one line with rule, value and remedy."""
 
 
+Split = Literal["train", "test", "fold", "foreign"]
+
+
 @dataclass(frozen=True)
 class Clip:
-    """One audio file and what the corpus says about it. Test clips are all manually verified."""
+    """One audio file and what the corpus says about it. Test clips are all manually verified.
+
+    Attributes:
+        name: of the clip, once in a corpus.
+        split: train or test; fold where a run says which fold tests; foreign for a sound of no class, which serves to inject label
+            noise and never trains or tests as itself.
+        label: its class; of a foreign clip, what it is.
+        path: of the audio file.
+        manually_verified: whether the label is known to be right.
+        noisy_small: whether it belongs to FSDnoisy18k's smaller noisy set.
+        fold: number of its fold, from 1; 0 without folds.
+        group: recording that it was cut from, empty where that is not known; clips of one are held out together.
+    """
 
     name: str
-    split: Literal["train", "test"]
+    split: Split
     label: str
     path: Path
     manually_verified: bool
     noisy_small: bool
+    fold: int = 0
+    group: str = ""
+
+    @property
+    def grouping(self) -> list[int | str]:
+        """Fold and group, and nothing of a clip that has neither: what corpora without them are known by stays as it was."""
+        return [self.fold, self.group] if self.fold or self.group else []
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """All clips of a corpus; `classes` are its labels in alphabetical order, so `classes.index(label)` is the class id."""
+    """All clips of a corpus; `classes` are the labels of all but its foreign clips in alphabetical order, and
+    `classes.index(label)` is the class id.
+    """
 
     root: Path
     description: str

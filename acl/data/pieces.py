@@ -172,12 +172,12 @@ def join_pieces(pieces: Sequence[Piece], path: Path) -> dict[str, tuple[int, int
 
 
 def corpus_digest(pieces: Sequence[Piece]) -> str:
-    """SHA-256 over what a corpus is: split, name, label, flags and audio bytes of every clip, whatever their order and place.
+    """SHA-256 over what a corpus is: all that is known of every clip, and its audio bytes, whatever their order and place.
 
     Clips with problems are part of it without audio, so a corpus with them is another than one that never had them.
     """
     clips = [
-        [clip.split, clip.name, clip.label, clip.manually_verified, clip.noisy_small, audio]
+        [clip.split, clip.name, clip.label, clip.manually_verified, clip.noisy_small, audio, *clip.grouping]
         for piece in pieces
         for clip, audio in zip(piece.clips, _load(piece, "audio_sha256").tolist(), strict=True)
     ]

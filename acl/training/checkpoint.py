@@ -13,7 +13,7 @@ import os
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
-from acl.config import Config, flatten
+from acl.config import Config, ConfigError, build_config, flatten
 from acl.provenance import PROVENANCE_FILE, append_provenance
 
 CHECKPOINT_FILE = "checkpoint.pt"
@@ -249,6 +249,8 @@ def read_file(path: Path) -> dict[str, Any]:
             raise CheckpointError(f"{path} was written by another version of acl-study; use another folder")
         if not all(isinstance(text, str) for text in (content["corpus"], *content["config"].keys())):
             raise TypeError("corpus or config")
+    with suppress(ConfigError):  # else its settings differ from any of this version, which names them
+        content["config"] = flatten(build_config(content["config"]))  # a setting that it does not know was at its default
     return content
 
 

@@ -17,6 +17,7 @@ from acl.data.parallel import follow_parent
 
 # Last parts of the names of settings that change what is learnt, but not what it costs.
 _COSTLESS = {
+    *("test_fold", "rate", "kind"),  # folds are about equally large
     *("seed", "alpha", "margin", "temperature", "angular_scale", "mix_back_max", "crop_area_min", "dropout"),
     *("lr", "momentum", "weight_decay", "milestones", "decay", "plateau_factor", "plateau_patience"),
 }

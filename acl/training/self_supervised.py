@@ -14,7 +14,8 @@ from acl.patches import PatchTable, tabulate_patches
 from acl.standardisation import Standardisation, standardise_globally
 from acl.store import FeatureStore
 from acl.training.device import choose_device, precision
-from acl.training.splits import SplitError, Splits, finetuning_splits, pretraining_clips, split_clips
+from acl.training.noise import inject_noise
+from acl.training.splits import SplitError, Splits, finetuning_splits, pretraining_clips, split_clips, with_test_fold
 
 # Patches of a forward pass without gradients: on a CPU few, which stay in its caches.
 EVALUATION_BATCH = {"cpu": 32, "cuda": 1024}
@@ -29,18 +30,19 @@ class SelfSupervisedSetup:
 
     Raises:
         StoreError: the corpus has no complete feature store.
-        SplitError: it is too small for what the run does after its first epoch.
+        SplitError: it is too small for what the run does after its first epoch, or lacks the fold, the subset or foreign clips.
         DeviceError: the configured device is missing.
     """
 
     def __init__(self, config: SelfSupervisedConfig) -> None:
         self.config = config
         self.device = choose_device(config.compute)
-        self.store = FeatureStore.open(Path(config.data.root), config.mode)
+        store = with_test_fold(FeatureStore.open(Path(config.data.root), config.mode), config.data)
+        self.splits = split_clips(store, config.data)
+        self.store = inject_noise(store, store.select(config.data.subset), config.noise)
         self.reader = PatchReader(self.store, PATCH_FRAMES[SELF_SUPERVISED], self.device)
-        self.splits = split_clips(self.store, config.data)
         self.pretraining_clips = pretraining_clips(self.store, config.data, self.splits)
-        self.finetuning: dict[str, Splits] = {part: finetuning_splits(self.store, part, config.data) for part in config.finetune.on}
+        self.finetuning: dict[str, Splits] = {part: finetuning_splits(store, part, config.data) for part in config.finetune.on}
         self.val_patches = self.patches_of(self.splits.val)
         self.test_patches = self.patches_of(self.splits.test)
         self._check_size()

@@ -1,6 +1,8 @@
 """Which clips train, validate and test a run."""
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,7 +15,7 @@ SPLIT_SEED = 42
 
 
 class SplitError(ValueError):
-    """The corpus has too few clips for the requested split."""
+    """The corpus has not the clips for the requested split."""
 
 
 @dataclass(frozen=True)
@@ -25,17 +27,59 @@ class Splits:
     test: np.ndarray
 
 
-def split_clips(store: FeatureStore, data: SupervisedData | SelfSupervisedData) -> Splits:
-    """Training, validation and test clips.
+def available_subsets(store: FeatureStore) -> tuple[str, ...]:
+    """Subsets that a corpus has beside `all`: those that its flags tell apart from it."""
+    trainable = np.isin(store.split, ("train", "fold"))
+    verified = store.manually_verified[trainable]
+    exists = {
+        "noisy": not verified.all(),
+        "noisy_small": bool((store.noisy_small[trainable] & ~verified).any()),
+        "clean": bool(verified.any()) and not verified.all(),
+    }
+    return ("all", *(subset for subset, is_there in exists.items() if is_there))
+
+
+def folds_of(store: FeatureStore) -> list[int]:
+    """Numbers of a corpus' folds, ascending; empty where it is split into training and test clips."""
+    return sorted(set(store.fold[store.split == "fold"].tolist()))
+
+
+def with_test_fold(store: FeatureStore, data: SupervisedData | SelfSupervisedData) -> FeatureStore:
+    """The store with its folds divided into training and test clips; as it is where there are none.
 
     Raises:
-        SplitError: a part would be empty.
+        SplitError: the corpus has folds and none is named, or it has not the one that is.
     """
-    subset = store.select(data.subset)
+    folds = folds_of(store)
+    if not folds and not data.test_fold:
+        return store
+    if not folds:
+        raise SplitError(f"data.test_fold is {data.test_fold}, but {data.root} has no folds; leave it out")
+    if data.test_fold not in folds:
+        listed = ", ".join(map(str, folds))
+        got = f"data.test_fold is {data.test_fold}" if data.test_fold else "none is named to test"
+        raise SplitError(
+            f"{data.root} has the folds {listed}, {got}; set one, e.g. --set data.test_fold={folds[0]}, or search over them"
+        )
+    in_fold = np.where(store.fold == data.test_fold, "test", "train")
+    return replace(store, split=np.where(store.split == "fold", in_fold, store.split))
+
+
+def split_clips(store: FeatureStore, data: SupervisedData | SelfSupervisedData) -> Splits:
+    """Training, validation and test clips of a store whose test fold, if it has folds, is chosen.
+
+    Raises:
+        SplitError: the corpus has no such subset, or a part would be empty.
+    """
+    of_subsets = [data.subset]
     if isinstance(data, SelfSupervisedData) and data.validation == "clean":
+        of_subsets.append("clean")
+    _check_subsets(store, of_subsets, data)
+    subset = store.select(data.subset)
+    if len(of_subsets) > 1:
         train, val = subset, store.select("clean")
     else:
-        train, val = hold_out(subset, store.class_ids, data.validation_fraction)
+        train, val = hold_out(subset, store.class_ids, data.validation_fraction, store.group)
     return _checked(Splits(train, val, store.test_clips()), f"subset {data.subset!r}", data.root)
 
 
@@ -50,23 +94,53 @@ def finetuning_splits(store: FeatureStore, part: str, data: SelfSupervisedData) 
     Raises:
         SplitError: a part would be empty.
     """
+    _check_subsets(store, ["noisy", "clean"], data)
     if part == "noisy":
         train, val = store.select("noisy"), store.select("clean")
     else:
-        train, val = hold_out(store.select("clean"), store.class_ids, data.validation_fraction)
+        train, val = hold_out(store.select("clean"), store.class_ids, data.validation_fraction, store.group)
     return _checked(Splits(train, val, store.test_clips()), f"fine-tuning on {part} clips", data.root)
 
 
-def hold_out(clips: np.ndarray, class_ids: np.ndarray, fraction: float) -> tuple[np.ndarray, np.ndarray]:
-    """Stratified split into (training, validation): a class gives `fraction` of its clips, rounded, at least one if it has two."""
+def hold_out(
+    clips: np.ndarray, class_ids: np.ndarray, fraction: float, groups: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Stratified split of `clips` into (training, validation): a class gives `fraction` of its clips, rounded, at least one if it
+    has two.
+
+    Clips of one of `groups`, a recording, stay together: one that would exceed the share is passed over, and a class of one
+    recording gives none.
+    """
+    groups = np.arange(len(class_ids)) if groups is None else groups
     order = np.random.default_rng(stream_seed(SPLIT_SEED, "hold out")).permutation(clips)
-    val: list[int] = []
-    for class_id in np.unique(class_ids[clips]):
-        members = order[class_ids[order] == class_id]
-        held = round(len(members) * fraction) or min(1, len(members) - 1)
-        val.extend(members[:held])
-    held_out = np.isin(clips, val)
+    members: dict[int, dict[int, Counter[int]]] = {}  # class -> groups in the order of the draw -> clips by class
+    of_group: dict[int, Counter[int]] = {}
+    for class_id, group in zip(class_ids[order].tolist(), groups[order].tolist(), strict=True):
+        of_group.setdefault(group, Counter())[class_id] += 1
+        members.setdefault(class_id, {})[group] = of_group[group]
+    sizes = Counter(class_ids[clips].tolist())
+    left = Counter({class_id: round(size * fraction) for class_id, size in sizes.items()})
+    held: set[int] = set()
+    for class_id in sorted(members):
+        for group, counts in members[class_id].items():
+            if group not in held and counts <= left:
+                held.add(group)
+                left.subtract(counts)
+        if len(members[class_id]) > 1 and held.isdisjoint(members[class_id]):
+            held.add(min(members[class_id], key=lambda group: of_group[group].total()))
+    held_out = np.isin(groups[clips], list(held))
     return clips[~held_out], clips[held_out]
+
+
+def _check_subsets(store: FeatureStore, subsets: Sequence[str], data: SupervisedData | SelfSupervisedData) -> None:
+    available = available_subsets(store)
+    for subset in subsets:
+        if subset != "all" and available == ("all",):
+            holdout = ", and data.validation to holdout" if isinstance(data, SelfSupervisedData) else ""
+            raise SplitError(
+                f"subset {subset!r}: {data.root} has no clean and noisy parts, since no flags of its clips tell them apart; set "
+                f"data.subset to all{holdout}"
+            )
 
 
 def _checked(splits: Splits, what: str, root: str) -> Splits:

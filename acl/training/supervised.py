@@ -19,9 +19,10 @@ from acl.patches import PatchTable, tabulate_patches
 from acl.standardisation import standardise_bands
 from acl.store import FeatureStore
 from acl.training.device import choose_device, place_model, precision
+from acl.training.noise import inject_noise
 from acl.training.randomness import stream, stream_seed
 from acl.training.scores import CLASSIFIER, Evaluation, accuracy_metrics, combined, score
-from acl.training.splits import split_clips
+from acl.training.splits import split_clips, with_test_fold
 from acl.training.stage import Stage, Validation
 from acl.training_step import TrainingStep
 
@@ -37,14 +38,15 @@ class SupervisedSetup:
 
     Raises:
         StoreError: the corpus has no complete feature store.
-        SplitError: it is too small.
+        SplitError: it is too small, or lacks the fold, the subset or foreign clips.
         DeviceError: the configured device is missing.
     """
 
     def __init__(self, config: SupervisedConfig) -> None:
         self.device = choose_device(config.compute)
-        self.store = FeatureStore.open(Path(config.data.root), config.mode)
-        self.splits = split_clips(self.store, config.data)
+        store = with_test_fold(FeatureStore.open(Path(config.data.root), config.mode), config.data)
+        self.splits = split_clips(store, config.data)
+        self.store = inject_noise(store, store.select(config.data.subset), config.noise)
         self.train = tabulate_patches(self.store, self.splits.train, training_patch_starts, SUPERVISED)
         self.val = tabulate_patches(self.store, self.splits.val, training_patch_starts, SUPERVISED)
         self.standardise = standardise_bands(self.store, self.train, PATCH_FRAMES[SUPERVISED]).to(self.device)

@@ -14,6 +14,7 @@ from study.profile_settings import profile_settings
 from study.study_files import resolve_study
 
 PLACE: dict[str, Any] = {"compute.device": "auto", "compute.channels_last": True, "compute.threads": 0}
+CORPUS: dict[str, Any] = {"data.root": "x", "data.test_fold": 0, "noise.rate": 0.0, "noise.kind": "symmetric"}  # as it is published
 RECIPE: dict[str, dict[str, Any]] = {
     "paper-supervised": {
         "mode": "supervised",
@@ -86,7 +87,7 @@ RECIPE: dict[str, dict[str, Any]] = {
 def test_a_profile_of_the_paper_is_the_recipe_field_by_field(profile: str) -> None:
     (mode,) = profile_settings(profile)
     settings = flatten(build_config({"data.root": "x", "mode": mode, **profile_settings(profile)[mode]}))
-    assert settings == {**PLACE, **RECIPE[profile], "data.root": "x"}
+    assert settings == {**PLACE, **CORPUS, **RECIPE[profile]}
 
 
 def test_the_defaults_are_the_recipe_but_for_our_linear_evaluation_and_no_fine_tuning() -> None:

@@ -86,3 +86,20 @@ def test_only_active_settings_make_a_setting() -> None:
         {"data.pretraining": "subset"},
         {"data.pretraining": "all", "optim.lr": 0.05},
     ]
+
+
+def test_what_validates_on_other_clips_or_labels_is_not_compared() -> None:
+    space = {"data.test_fold": {"grid": [1, 2]}, "noise.rate": {"grid": [0.0, 0.4]}, "loss.alpha": {"grid": [1.0, 0.5]}}
+    rows = [
+        row(alpha, 0.5 + fold * rate * (0.75 - alpha), **{"data.test_fold": fold, "noise.rate": rate})
+        for fold in (1, 2)
+        for rate in (0.0, 0.4)
+        for alpha in (1.0, 0.5)
+    ]
+    found = choices(sweep(space=space), rows)
+    assert [(choice.subset, choice.winners[0].setting["loss.alpha"]) for choice in found] == [
+        ("fold-1-noise-0", 1.0),
+        ("fold-1-noise-0.4", 0.5),
+        ("fold-2-noise-0", 1.0),
+        ("fold-2-noise-0.4", 0.5),
+    ]
