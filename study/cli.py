@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from study.about_cli import about_app
+from study.completion import complete_mode
 from study.data_cli import data_app
 from study.home import DEFAULT_HOME, Home
 from study.interruption import EXIT_STATUS
@@ -22,6 +23,7 @@ from study.options import (
     DataOption,
     GpusOption,
     HomeOption,
+    LaunchedArgument,
     NameOption,
     ProfileOption,
     SetOption,
@@ -39,7 +41,6 @@ app = typer.Typer(
     help="Studies of angular contrastive loss: train, sweep, record and report.",
     no_args_is_help=True,
     invoke_without_command=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 app.add_typer(data_app, name="data")
@@ -154,7 +155,7 @@ def run(
 
 @app.command()
 def resume(
-    name: Annotated[str, typer.Argument(help="Name under which the study was launched.")],
+    name: LaunchedArgument,
     cpus: CpusOption = None,
     gpus: GpusOption = None,
     address: AddressOption = None,
@@ -177,7 +178,10 @@ def train(
     settings: SetOption = [],  # noqa: B006
     data: DataOption = None,
     mode: Annotated[
-        str | None, typer.Option("--mode", help="supervised or self-supervised; default: the profile's, or supervised.")
+        str | None,
+        typer.Option(
+            "--mode", help="supervised or self-supervised; default: the profile's, or supervised.", autocompletion=complete_mode
+        ),
     ] = None,
     profile: ProfileOption = None,
     checkpoints: Annotated[
