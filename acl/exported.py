@@ -23,7 +23,7 @@ from acl.config import Config, ConfigError, SupervisedConfig, build_config, flat
 from acl.data.pieces import log_mel
 from acl.evaluation import clip_probabilities
 from acl.features import PATCH_FRAMES, testing_patch_starts
-from acl.models import BaselineCnn, ResNet18
+from acl.models import BaselineCnn, encoder_of
 from acl.standardisation import Standardisation
 
 ENCODER_FILE = "encoder.safetensors"
@@ -200,7 +200,7 @@ def _networks(config: Config, classes: int) -> tuple[nn.Module, nn.Linear]:
     generator = torch.Generator().manual_seed(0)
     if isinstance(config, SupervisedConfig):
         return BaselineCnn(classes, config.model.dropout, generator), nn.Linear(SUPERVISED_DIMENSIONS, classes)
-    encoder = ResNet18(config.model.width, generator)
+    encoder = encoder_of(config.model, generator)
     return encoder, nn.Linear(encoder.embedding_dim, classes).requires_grad_(False)
 
 
