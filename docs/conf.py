@@ -28,7 +28,7 @@ html_theme_options = {"description": metadata.metadata(project)["Summary"], "pag
 
 # The API reference: a page for each package, from the docstrings. What stands in single backticks there is code.
 apidoc_modules = [{"path": f"../{package}", "destination": f"api/{package}"} for package in PACKAGES]
-apidoc_automodule_options = {"members", "ignore-module-all"}
+autodoc_default_options = {"ignore-module-all": True}  # what a package takes from its modules is shown with these
 default_role = "code"
 autodoc_typehints_format = "short"
 autodoc_member_order = "bysource"

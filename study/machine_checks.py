@@ -68,12 +68,12 @@ def _gpu() -> Finding:
     driver = f"{len(cards)} of {cards[0]['name']} with driver {cards[0]['driver']}"
     if torch.version.cuda is None:
         remedy = "install torch's build for CUDA: see https://pytorch.org/get-started/locally"
-        return Finding("problem", "GPU", f"{driver}, and torch {torch.__version__} is built for CPUs", remedy)
+        return Finding("warning", "GPU", f"{driver}, and torch {torch.__version__} is built for CPUs", remedy)
     if os.environ.get("CUDA_VISIBLE_DEVICES") is not None:
         hidden = os.environ["CUDA_VISIBLE_DEVICES"]
         return Finding("warning", "GPU", f"{driver}, hidden by CUDA_VISIBLE_DEVICES={hidden!r}", "unset it to use them")
     remedy = "update the driver, or install a torch for an older CUDA: see https://pytorch.org/get-started/previous-versions"
-    return Finding("problem", "GPU", f"{driver}, which torch for CUDA {torch.version.cuda} cannot use", remedy)
+    return Finding("warning", "GPU", f"{driver}, which torch for CUDA {torch.version.cuda} cannot use", remedy)
 
 
 def _usable_gpu(cards: list[dict[str, str]]) -> Finding:

@@ -35,6 +35,7 @@ def test_every_page_is_in_the_table_of_contents():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_from_nothing_to_a_report_on_fsdnoisy18k(tiny, tmp_path):
     """A small corpus in its layout lies there already, as after the download."""
     corpus = shutil.copytree(tiny, tmp_path / "FSDnoisy18k")
@@ -47,6 +48,7 @@ def test_from_nothing_to_a_report_on_fsdnoisy18k(tiny, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_study_on_own_recordings(tiny, tmp_path):
     """Recordings of four classes, in folders by their labels."""
     rows = []
@@ -71,18 +73,20 @@ def test_a_study_on_own_recordings(tiny, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_loss_and_an_encoder_are_added(tmp_path):
     """To a copy of the sources."""
     for name in ("acl", "study", "analysis", "tests"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     printed = follow("tutorial-loss-and-encoder.md", tmp_path, sources=tmp_path)
-    assert "2 passed" in printed
+    assert "3 passed" in printed
     assert "epoch 1/1 pretraining" in printed
     assert len(list((tmp_path / "acl-runs" / "studies" / "choices").glob("*/*/state"))) == 4
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_the_records_are_read_with_pandas(tmp_path):
     printed = follow("mlflow-with-pandas.md", tmp_path)
     assert "loss.alpha" in printed
