@@ -24,7 +24,7 @@ from acl.data.pieces import log_mel
 from acl.evaluation import clip_probabilities
 from acl.features import BANDS, PATCH_FRAMES, testing_patch_starts
 from acl.json_text import parse_json
-from acl.models import BaselineCnn, ResNet18
+from acl.models import BaselineCnn, encoder_of
 from acl.standardisation import Standardisation
 
 ENCODER_FILE = "encoder.safetensors"
@@ -225,7 +225,7 @@ def _networks(config: Config, classes: int, numbers: int) -> tuple[nn.Module, nn
         raise ValueError(f"model.width is {config.model.width}, which {numbers} numbers are too few for")
     if isinstance(config, SupervisedConfig):
         return BaselineCnn(classes, config.model.dropout, generator), nn.Linear(SUPERVISED_DIMENSIONS, classes)
-    encoder = ResNet18(config.model.width, generator)
+    encoder = encoder_of(config.model, generator)
     return encoder, nn.Linear(encoder.embedding_dim, classes).requires_grad_(False)
 
 

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from study.about_cli import about_app
+from study.completion import complete_mode
 from study.data_cli import data_app
 from study.home import DEFAULT_HOME, Home
 from study.interruption import EXIT_STATUS
@@ -23,6 +24,7 @@ from study.options import (
     DataOption,
     GpusOption,
     HomeOption,
+    LaunchedArgument,
     NameOption,
     ProfileOption,
     SetOption,
@@ -40,7 +42,6 @@ app = typer.Typer(
     help="Studies of angular contrastive loss: train, sweep, record and report.",
     no_args_is_help=True,
     invoke_without_command=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 app.add_typer(data_app, name="data")
@@ -162,7 +163,7 @@ def run(
 
 @app.command()
 def resume(
-    name: Annotated[str, typer.Argument(help="Name under which the study was launched.")],
+    name: LaunchedArgument,
     cpus: CpusOption = None,
     gpus: GpusOption = None,
     address: AddressOption = None,
@@ -185,7 +186,10 @@ def train(
     settings: SetOption = [],  # noqa: B006
     data: DataOption = None,
     mode: Annotated[
-        str | None, typer.Option("--mode", help="supervised or self-supervised; default: the profile's, or supervised.")
+        str | None,
+        typer.Option(
+            "--mode", help="supervised or self-supervised; default: the profile's, or supervised.", autocompletion=complete_mode
+        ),
     ] = None,
     profile: ProfileOption = None,
     checkpoints: Annotated[
