@@ -9,6 +9,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from acl.config import ConfigError
 from hostile import changed, damaged, examples, readable, replaced
 from study import journal as events
 from study import record_names as names
@@ -79,7 +80,7 @@ def looked_at(home: Home) -> None:
         launch_of(home, "toy")
         mirrored(home.study("toy") / MIRRORED_FILE, "r")
         assert load_launched(home, "toy").sweeps
-    except StudyError as error:
+    except (StudyError, ConfigError) as error:
         readable(printable(str(error)), most_lines=1)
 
 
