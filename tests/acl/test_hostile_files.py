@@ -69,7 +69,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@examples(100)
+@examples(40)
 @given(data=st.data(), file=st.sampled_from((f"{META}/train.csv", f"{META}/test.csv", "corpus.json")))
 def test_tables_of_a_corpus(corpus: Path, data: st.DataObject, file: str) -> None:
     whole = (corpus / file).read_bytes()
@@ -123,7 +123,7 @@ def opened(store: Path) -> FeatureStore | None:
     return found
 
 
-@examples(150)
+@examples(60)
 @given(data=st.data(), file=st.sampled_from(("clips.csv", "store.json", "logmel.npy")))
 def test_a_damaged_feature_store(store: Path, data: st.DataObject, file: str) -> None:
     whole = (store / file).read_bytes()
@@ -135,7 +135,7 @@ def test_a_damaged_feature_store(store: Path, data: st.DataObject, file: str) ->
         replaced(store / file, whole)
 
 
-@examples(60)
+@examples(25)
 @given(data=st.data())
 def test_a_feature_store_that_says_something_else(store: Path, data: st.DataObject) -> None:
     whole = (store / "store.json").read_bytes()
@@ -239,7 +239,7 @@ def test_no_pickle_is_loaded_from_a_checkpoint(run: Path, root: Path, tmp_path: 
         selected_weights(folder)
 
 
-@examples(25)
+@examples(8)
 @given(data=st.data())
 def test_a_checkpoint_that_holds_something_else(begun: Path, root: Path, tmp_path: Path, data: st.DataObject) -> None:
     content = torch.load(begun / CHECKPOINT_FILE, weights_only=True)
@@ -251,7 +251,7 @@ def test_a_checkpoint_that_holds_something_else(begun: Path, root: Path, tmp_pat
     continued(folder, root)
 
 
-@examples(25)
+@examples(8)
 @given(data=st.data())
 def test_a_damaged_checkpoint(begun: Path, root: Path, tmp_path: Path, data: st.DataObject) -> None:
     folder = tmp_path / "damaged"
@@ -283,7 +283,7 @@ def embedded(folder: Path) -> Exported | None:
     return found
 
 
-@examples(60)
+@examples(25)
 @given(data=st.data(), file=st.sampled_from((CONFIG_FILE, LABELS_FILE, ENCODER_FILE)), whole=st.booleans())
 def test_an_exported_model_that_is_another(model: Path, data: st.DataObject, file: str, whole: bool) -> None:
     before = (model / file).read_bytes()

@@ -123,7 +123,7 @@ TEXTS = st.sampled_from(
 ) | st.text(st.characters(exclude_categories=("Cs",)), max_size=20)
 
 
-@examples(200)
+@examples(60)
 @given(text=TEXTS)
 def test_cells_of_spreadsheets_are_found_again_as_they_were(text: str) -> None:
     assert not re.match("[=+\\-@\t\r]", no_formula(text))
@@ -136,7 +136,7 @@ def section(first: str, second: str) -> Section:
     return Section("x", "Title: it", "Text.", frame, columns, "", latex=True)
 
 
-@examples(100)
+@examples(40)
 @given(first=TEXTS, second=TEXTS)
 def test_csv_gives_back_every_text(first: str, second: str) -> None:
     rows = list(csv.reader(io.StringIO(csv_text(section(first, second).frame), newline="")))
@@ -179,7 +179,7 @@ def typeset(latex: str) -> str:
     return printed
 
 
-@examples(100)
+@examples(40)
 @given(first=TEXTS, second=TEXTS)
 def test_latex_prints_every_text_and_runs_none(first: str, second: str) -> None:
     lines = latex_text(section(first, second), ["C"]).split("\n")
@@ -192,7 +192,7 @@ def test_latex_prints_every_text_and_runs_none(first: str, second: str) -> None:
     assert "".join(typeset(" & ".join(cells).replace(" & ", "\0")).split()) == "".join("\0".join(expected).split())
 
 
-@examples(100)
+@examples(40)
 @given(first=TEXTS, second=TEXTS)
 def test_markdown_shows_every_text_in_its_cell(first: str, second: str) -> None:
     shown = [cell.text for cell in section(first, second).rows[0]]

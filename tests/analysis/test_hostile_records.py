@@ -53,7 +53,7 @@ def artifact(records: FakeRecords, run_id: str, name: str) -> Path:
     return Path(records.client.get_run(run_id).info.artifact_uri.removeprefix("file://")) / name
 
 
-@examples(25)
+@examples(10)
 @given(data=st.data())
 def test_damaged_predictions(records: FakeRecords, data: st.DataObject) -> None:
     _, trial = runs(records)
@@ -69,7 +69,7 @@ def test_damaged_predictions(records: FakeRecords, data: st.DataObject) -> None:
         replaced(path, whole)
 
 
-@examples(25)
+@examples(10)
 @given(data=st.data())
 def test_a_study_file_that_says_something_else(records: FakeRecords, data: st.DataObject) -> None:
     study, _ = runs(records)
@@ -87,7 +87,7 @@ def test_a_study_file_that_says_something_else(records: FakeRecords, data: st.Da
         replaced(path, whole)
 
 
-@examples(12)
+@examples(10)
 @given(data=st.data())
 def test_a_damaged_cache_is_read_anew(records: FakeRecords, data: st.DataObject) -> None:
     _, trial = runs(records)

@@ -108,7 +108,7 @@ def command_lines(draw: st.DrawFn) -> list[str]:
     return line
 
 
-@examples(100)
+@examples(40)
 @given(line=command_lines())
 def test_odd_arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: list[str]) -> None:
     monkeypatch.chdir(tmp_path)

@@ -9,6 +9,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from acl.config import ConfigError
 from hostile import changed, damaged, examples, readable, replaced
 from study import journal as events
 from study import record_names as names
@@ -79,7 +80,7 @@ def looked_at(home: Home) -> None:
         launch_of(home, "toy")
         mirrored(home.study("toy") / MIRRORED_FILE, "r")
         assert load_launched(home, "toy").sweeps
-    except StudyError as error:
+    except (StudyError, ConfigError) as error:
         readable(printable(str(error)), most_lines=1)
 
 
@@ -97,7 +98,7 @@ def journal_of(home: Home) -> Journal | None:
     return journal
 
 
-@examples(80)
+@examples(40)
 @given(lines=changed(LINES))
 def test_a_journal_that_tells_something_else(home: Home, lines: list[Any]) -> None:
     replaced(home.study("toy") / "sweep" / JOURNAL_FILE, as_journal(lines))
@@ -105,7 +106,7 @@ def test_a_journal_that_tells_something_else(home: Home, lines: list[Any]) -> No
         looked_at(home)
 
 
-@examples(80)
+@examples(40)
 @given(content=damaged(as_journal(LINES)))
 def test_a_damaged_journal(home: Home, content: bytes) -> None:
     replaced(home.study("toy") / "sweep" / JOURNAL_FILE, content)
@@ -132,7 +133,7 @@ def test_a_line_that_no_launch_wrote_is_named(home: Home, line: bytes) -> None:
         Journal(home.study("toy") / "sweep")
 
 
-@examples(80)
+@examples(40)
 @given(data=st.data(), file=st.sampled_from((STUDY_FILE, RECORD_FILE, MIRRORED_FILE, "../../locks/toy")))
 def test_other_state_that_is_damaged(home: Home, data: st.DataObject, file: str) -> None:
     path = home.study("toy") / file

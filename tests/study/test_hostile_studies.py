@@ -75,19 +75,19 @@ def test_they_are_right_as_they_are(text: str, tmp_path: Path) -> None:
     assert resolved(text.encode(), tmp_path) is not None
 
 
-@examples(60)
+@examples(30)
 @given(content=st.sampled_from([yaml.safe_load(text) for text in STUDIES]).flatmap(changed))
 def test_parts_of_a_study_that_are_something_else(tmp_path: Path, content: dict[str, Any]) -> None:
     resolved(yaml.safe_dump(content, sort_keys=False).encode(), tmp_path)
 
 
-@examples(60)
+@examples(30)
 @given(text=st.sampled_from([text.encode() for text in STUDIES]).flatmap(damaged))
 def test_a_damaged_file(tmp_path: Path, text: bytes) -> None:
     resolved(text, tmp_path)
 
 
-@examples(60)
+@examples(30)
 @given(
     names=st.lists(st.sampled_from(SETTINGS) | st.text(max_size=5), min_size=1, max_size=3),
     value=VALUES.map(yaml.safe_dump) | st.text(max_size=12),
