@@ -21,9 +21,8 @@ class BadAudioError(CorpusError):
 
     def __init__(self, problems: Mapping[Clip, str], total: int, file: Path) -> None:
         self.problems = problems
-        clips = "clip" if total == 1 else "clips"
         super().__init__(
-            f"{len(problems)} of {total} {clips} cannot be used; restore the files, remove their rows from the tables, or leave "
+            f"{len(problems)} of {total} clips cannot be used; restore the files, remove their rows from the tables, or leave "
             "them out with --skip-bad (what was computed of the others is kept):\n  " + "\n  ".join(shown_lines(problems, file))
         )
 

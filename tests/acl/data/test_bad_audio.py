@@ -9,15 +9,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import torch
 
 from acl.assembly import content_digest
 from acl.config import SUPERVISED, Mode
 from acl.data.clips import CorpusError
 from acl.data.problems import BadAudioError
+from acl.provenance import describe_run
 from acl.store import FeatureStore, StoreError, prepare
 from command_line import call
 from forked import forked, prepare_and_note
 from small_corpus import train_file, write_small_corpus
+from study import record_names as names
+from study.provenance_tags import provenance_tags
+from toy_runs import config
 
 FRONT_END: list[Mode] = [SUPERVISED]
 MANY = {"train": tuple(f"{number}.wav" for number in range(70)), "test": ("a.wav", "b.wav")}
@@ -146,15 +151,23 @@ def test_a_store_without_clips_stays_until_they_are_repaired(corpus: Path) -> No
     assert store_of(corpus).metadata["corpus"] == "corpus in corpus, 6 clips"
 
 
+def test_runs_say_how_many_clips_were_left_out(corpus: Path) -> None:
+    cut(train_file(corpus, "3.wav"))
+    prepare(corpus, FRONT_END, workers=1, skip_bad=True)
+    launch = describe_run(config(SUPERVISED, corpus), store_of(corpus), torch.device("cpu"))
+    assert (launch["clips_left_out"], launch["corpus"]) == (1, "corpus in corpus, 6 clips, 1 clip left out")
+    assert provenance_tags([launch])[names.CLIPS_LEFT_OUT] == "1"
+
+
 @pytest.mark.parametrize(
-    ("names", "message"),
+    ("bad", "message"),
     [
         (("1.wav", "3.wav"), "--skip-bad would leave the class 'Rain' without training clips; restore one of its files"),
         (("5.wav", "6.wav"), "--skip-bad would leave no test clips; restore one of their files"),
     ],
 )
-def test_what_a_corpus_cannot_do_without_is_not_left_out(corpus: Path, names: tuple[str, ...], message: str) -> None:
-    for name in names:
+def test_what_a_corpus_cannot_do_without_is_not_left_out(corpus: Path, bad: tuple[str, ...], message: str) -> None:
+    for name in bad:
         next(corpus.glob(f"*/{name}")).write_bytes(b"")
     with pytest.raises(CorpusError) as error:
         prepare(corpus, FRONT_END, workers=1, skip_bad=True)
@@ -166,9 +179,9 @@ def test_what_a_corpus_cannot_do_without_is_not_left_out(corpus: Path, names: tu
 def test_the_command_line_ends_with_a_line_for_each_problem(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    names = ("[red]1[bold].wav", "a\nb.wav", "-3, 'é'.wav", "4.wav", "5.wav", "6.wav")
-    root = write_small_corpus(tmp_path / "[bold]c[x]", {"train": names, "test": ("7.wav",)})
-    for name in names[:3]:
+    odd = ("[red]1[bold].wav", "a\nb.wav", "-3, 'é'.wav", "4.wav", "5.wav", "6.wav")
+    root = write_small_corpus(tmp_path / "[bold]c[x]", {"train": odd, "test": ("7.wav",)})
+    for name in odd[:3]:
         cut(train_file(root, name))
     command = ["data", "prepare", str(root), "--workers", "1"]
     assert call(monkeypatch, *command) == 1
