@@ -65,7 +65,7 @@ def terms(values: pd.Series) -> np.ndarray:
 def drop_one_importances(blocks: Mapping[str, np.ndarray], objective: np.ndarray) -> Importances:
     """Loss of predicted variance when a setting is left out of a regression on all of them.
 
-    The model is additive, y = b₀ + Σ_j X_j b_j, fitted by least squares with the penalty `|b|²` (one observation's worth, against
+    The model is additive, y = b₀ + Σ_j X_j b_j, fitted by least squares with the penalty |b|² (one observation's worth, against
     terms that one setting alone decides). With the errors e of leave-one-out predictions of the model, e⁽ʲ⁾ of the model without
     setting j and e⁽⁰⁾ of the mean alone,
 

@@ -2,6 +2,7 @@
 
 import os
 import pkgutil
+import re
 import sys
 from importlib import import_module, metadata
 from pathlib import Path
@@ -41,11 +42,12 @@ nitpick_ignore_regex = [
     ("py:.*", r"acl\.data\.parallel\.(Task|Result)"),
 ]
 
+_BAR_OUTSIDE_CODE = re.compile(r"\|(?=(?:[^`]*`[^`]*`)*[^`]*$)")
 _SECTIONS = ("Args:", "Attributes:", "Raises:", "Returns:", "Yields:", "Example:")
 
 
-def indented_blocks_as_they_are(app: Any, what: str, name: str, found: Any, options: Any, lines: list[str]) -> None:
-    """Formulas and tables are indented in the docstrings; they are shown as they stand."""
+def as_it_stands(app: Any, what: str, name: str, found: Any, options: Any, lines: list[str]) -> None:
+    """Formulas and tables are indented in the docstrings, and shown as they stand; a bar is a bar, no substitution."""
     shown: list[str] = []
     block = section = False
     for line in lines:
@@ -55,9 +57,9 @@ def indented_blocks_as_they_are(app: Any, what: str, name: str, found: Any, opti
         elif indented and not block and not section and shown and not shown[-1]:
             shown += ["::", ""]
             block = True
-        shown.append(line)
+        shown.append(line if block else _BAR_OUTSIDE_CODE.sub(r"\\|", line))
     lines[:] = shown
 
 
 def setup(app: Any) -> None:
-    app.connect("autodoc-process-docstring", indented_blocks_as_they_are, priority=100)  # before napoleon
+    app.connect("autodoc-process-docstring", as_it_stands, priority=100)  # before napoleon

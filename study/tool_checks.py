@@ -93,9 +93,8 @@ def _sqlite(file: Path) -> Finding:
 
 def _corpus(root: Path) -> Iterator[Finding]:
     from acl.data.clips import CorpusError
-    from acl.data.fsdnoisy18k import read_corpus
     from acl.data.pieces import FRONT_ENDS
-    from acl.store import FeatureStore, StoreError
+    from acl.store import FeatureStore, StoreError, read_corpus
 
     if not root.is_dir():
         yield Finding("problem", "corpus", f"{root} is no folder", "correct --data, or write a corpus: acl-study data synth DIR")
@@ -109,7 +108,7 @@ def _corpus(root: Path) -> Iterator[Finding]:
     else:
         clips = len(corpus.clips)
         of_split = Counter(clip.split for clip in corpus.clips)
-        counts = f"{of_split['train']} clips to train on, {of_split['test']} to test, {len(corpus.classes)} classes"
+        counts = f"{', '.join(f'{count} {split}' for split, count in of_split.items())} clips, {len(corpus.classes)} classes"
         yield Finding("ok", "corpus", f"{corpus.description}: {counts}")
     prepare = f"acl-study data prepare {root}"
     for front_end in FRONT_ENDS:

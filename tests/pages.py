@@ -13,7 +13,7 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -39,8 +39,10 @@ def commands(page: str) -> list[str]:
     return [line.removeprefix("$ ") for line in lines if line.removeprefix("$ ").startswith("acl-study ")]
 
 
-def follow(page: str, folder: Path, sources: Path = ROOT) -> str:
+def follow(page: str, folder: Path, sources: Path = ROOT, refused: Mapping[str, str] | None = None) -> str:
     """Do in `folder` what a page says, with the packages of `sources`; returns all that was printed.
+
+    Commands in `refused` have to fail here, where the data are small, with an error that has the text in it.
 
     Raises:
         AssertionError: a command or the script failed, or a diff does not fit.
@@ -51,7 +53,7 @@ def follow(page: str, folder: Path, sources: Path = ROOT) -> str:
         if kind == "console":
             for line in content.splitlines():
                 if line.startswith("$ "):
-                    printed += _run(["bash", "-c", line[2:]], folder, environment)
+                    printed += _run(["bash", "-c", line[2:]], folder, environment, (refused or {}).get(line[2:]))
         elif kind == "yaml" and (name := _FILE.findall(before)):
             (folder / name[-1]).write_text(content)
         elif kind == "python" and (path := re.match(r"# (\S+\.py)\n", content)):
@@ -75,9 +77,11 @@ def apply_diff(diff: str, folder: Path) -> None:
     path.write_text(text, encoding="utf-8")
 
 
-def _run(command: list[str], folder: Path, environment: dict[str, str]) -> str:
+def _run(command: list[str], folder: Path, environment: dict[str, str], refused: str | None = None) -> str:
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=_SECONDS, check=False)
-    assert done.returncode == 0, f"{shlex.join(command)}\n{done.stdout}\n{done.stderr}"
+    said = f"{shlex.join(command)}\n{done.stdout}\n{done.stderr}"
+    assert (done.returncode == 0) is (refused is None), said
+    assert refused is None or refused in done.stderr, said
     return f"$ {command[-1]}\n{done.stdout}"
 
 

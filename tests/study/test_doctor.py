@@ -37,8 +37,8 @@ def test_a_sound_installation_has_no_problem_and_nothing_is_left_behind(doctor, 
     assert found["torch"][1].startswith(torch.__version__)
     clips = len((tiny_corpus / "features" / "supervised" / "clips.csv").read_text().splitlines()) - 1
     assert found["features"] == ("ok", f"supervised: of {clips} clips")
-    trained, tested = map(int, re.findall(r"(\d+) (?:clips|to test)", found["corpus"][1].rpartition(": ")[2]))
-    assert trained + tested == clips
+    counted = re.findall(r"(\d+) (?:train|test)\b", found["corpus"][1].rpartition(": ")[2])
+    assert sum(map(int, counted)) == clips
     assert not (tmp_path / "home").exists()
 
 
