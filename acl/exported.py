@@ -19,11 +19,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from acl.config import Config, ConfigError, SupervisedConfig, build_config, flatten
+from acl.config import Config, SupervisedConfig, build_config, flatten
 from acl.data.pieces import log_mel
 from acl.evaluation import clip_probabilities
-from acl.features import PATCH_FRAMES, testing_patch_starts
-from acl.models import BaselineCnn, ResNet18
+from acl.features import BANDS, PATCH_FRAMES, testing_patch_starts
+from acl.json_text import parse_json
+from acl.models import BaselineCnn, encoder_of
 from acl.standardisation import Standardisation
 
 ENCODER_FILE = "encoder.safetensors"
@@ -148,7 +149,7 @@ def write_exported(
     content = {
         "format": _FORMAT,
         "mode": config.mode,
-        "embedding_dim": SUPERVISED_DIMENSIONS if isinstance(config, SupervisedConfig) else 8 * config.model.width,
+        "embedding_dim": _embedding_dim(config),
         "patch_frames": PATCH_FRAMES[config.mode],
         "front_end": log_mel(config.mode).parameters,
         "normalisation": {"mean": standardise.mean.tolist(), "std": standardise.std.tolist()},
@@ -170,37 +171,61 @@ def load_exported(folder: str | Path) -> Exported:
     folder = Path(folder)
     remedy = "export the run again with `acl-study export`"
     try:
-        about = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
-        classes = tuple(json.loads((folder / LABELS_FILE).read_text(encoding="utf-8")))
+        about = parse_json((folder / CONFIG_FILE).read_bytes())
+        classes = parse_json((folder / LABELS_FILE).read_bytes())
         if about["format"] != _FORMAT:
-            raise ExportedError(f"{folder} has format {about['format']}, this version reads {_FORMAT}; {remedy}")
-        for file, digest in about["sha256"].items():
-            if _sha256(folder / file) != digest:
+            raise ExportedError(f"{folder} has format {about['format']!r}, this version reads {_FORMAT}; {remedy}")
+        if not classes or not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
+            raise TypeError(f"{LABELS_FILE} is no list of names")
+        files = [ENCODER_FILE, CLASSIFIER_FILE] if CLASSIFIER_FILE in about["sha256"] else [ENCODER_FILE]
+        for file in files:
+            if _sha256(folder / file) != about["sha256"][file]:
                 raise ExportedError(f"{folder / file} is not the file that was exported (its sha256 differs); {remedy}")
         config = build_config({"data.root": _NO_CORPUS, **about["settings"]})
         if about["front_end"] != json.loads(json.dumps(log_mel(config.mode).parameters)):
             raise ExportedError(f"{folder} was exported with another front end than this version's; install the version it names")
-        encoder, classifier = _networks(config, len(classes))
-        encoder.load_state_dict(load_file(folder / ENCODER_FILE))
-        has_classifier = CLASSIFIER_FILE in about["sha256"]
-        if has_classifier:
-            classifier.load_state_dict(load_file(folder / CLASSIFIER_FILE))
-        statistics = {name: torch.tensor(about["normalisation"][name], dtype=torch.float32) for name in ("mean", "std")}
-    except FileNotFoundError as error:
+        weights = [load_file(folder / file) for file in files]
+        encoder, classifier = _networks(config, len(classes), sum(tensor.numel() for tensor in weights[0].values()))
+        encoder.load_state_dict(weights[0])
+        if len(files) > 1:
+            classifier.load_state_dict(weights[1])
+        statistics = {name: _statistic(about["normalisation"][name]) for name in ("mean", "std")}
+        if about["embedding_dim"] != _embedding_dim(config):
+            raise ValueError(f"embedding_dim is {about['embedding_dim']}, of these settings it is {_embedding_dim(config)}")
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise ExportedError(f"{folder} has no {Path(error.filename).name}; name a folder that `acl-study export` wrote") from None
-    except (KeyError, TypeError, RuntimeError, ConfigError, SafetensorError, json.JSONDecodeError) as error:
-        reason = str(error).splitlines()[0]
-        raise ExportedError(f"{folder} is damaged ({type(error).__name__}: {reason}); {remedy}") from None
+    except ExportedError:
+        raise
+    except (ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, SafetensorError, TypeError, ValueError) as error:
+        raise ExportedError(f"{folder} is damaged ({type(error).__name__}: {str(error).partition(chr(10))[0]}); {remedy}") from None
     encoder.eval().requires_grad_(False)
-    return Exported(config, classes, encoder, classifier if has_classifier else None, Standardisation(**statistics), about)
+    return Exported(config, tuple(classes), encoder, classifier if len(files) > 1 else None, Standardisation(**statistics), about)
 
 
-def _networks(config: Config, classes: int) -> tuple[nn.Module, nn.Linear]:
-    """Networks of a model's shape, and its linear classifier; their initial weights give way to the exported ones."""
+def _embedding_dim(config: Config) -> int:
+    return SUPERVISED_DIMENSIONS if isinstance(config, SupervisedConfig) else 8 * config.model.width
+
+
+def _statistic(values: Any) -> Tensor:
+    """Mean or standard deviation, one or one a band."""
+    statistic = torch.tensor(values, dtype=torch.float32)
+    if statistic.shape not in ((), (BANDS,)) or not statistic.isfinite().all():
+        raise ValueError(f"normalisation of shape {list(statistic.shape)}, or not finite")
+    return statistic
+
+
+def _networks(config: Config, classes: int, numbers: int) -> tuple[nn.Module, nn.Linear]:
+    """Networks of a model's shape, and its linear classifier; their initial weights give way to the exported ones.
+
+    Raises:
+        ValueError: the encoder would be far larger than its file, which has so many `numbers`.
+    """
     generator = torch.Generator().manual_seed(0)
+    if not isinstance(config, SupervisedConfig) and 9 * (8 * config.model.width) ** 2 > numbers:  # one of its convolutions
+        raise ValueError(f"model.width is {config.model.width}, which {numbers} numbers are too few for")
     if isinstance(config, SupervisedConfig):
         return BaselineCnn(classes, config.model.dropout, generator), nn.Linear(SUPERVISED_DIMENSIONS, classes)
-    encoder = ResNet18(config.model.width, generator)
+    encoder = encoder_of(config.model, generator)
     return encoder, nn.Linear(encoder.embedding_dim, classes).requires_grad_(False)
 
 

@@ -15,6 +15,7 @@ import torch
 
 from acl.config import Config
 from acl.durable import write_durably
+from acl.json_text import parse_json
 from acl.store import FeatureStore
 
 PROJECT = "acl-study"
@@ -84,6 +85,7 @@ def describe_run(config: Config, store: FeatureStore, device: torch.device) -> d
         "threads": torch.get_num_threads(),
         "corpus": store.metadata["corpus"],
         "corpus_sha256": store.metadata["corpus_sha256"],
+        "clips_left_out": len(store.metadata.get("left_out", [])),
         "features_sha256": store.metadata["content_sha256"],
         "noisy_clips": store.noisy_clips,
     }
@@ -91,15 +93,23 @@ def describe_run(config: Config, store: FeatureStore, device: torch.device) -> d
 
 def append_provenance(folder: Path, launch: dict[str, Any]) -> None:
     """Add a launch of a run to the JSON list in its folder: a run may go on with other code or on another machine."""
-    path = folder / PROVENANCE_FILE
-    launches = []
-    if path.exists():
-        try:
-            launches = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError:
-            launches = [{"unreadable": path.name}]  # better a gap that shows than a run that cannot go on
+    launches = read_launches(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    write_durably(path, json.dumps([*launches, launch], indent=2) + "\n")
+    write_durably(folder / PROVENANCE_FILE, json.dumps([*launches, launch], indent=2) + "\n")
+
+
+def read_launches(folder: Path) -> list[dict[str, Any]]:
+    """What trained a run, launch by launch; of a damaged file one entry without `code`: better a gap that shows than no run."""
+    path = folder / PROVENANCE_FILE
+    if not path.exists():
+        return []
+    try:
+        launches = parse_json(path.read_bytes())
+    except ValueError:
+        launches = None
+    if not isinstance(launches, list) or not all(isinstance(launch, dict) for launch in launches):
+        return [{"unreadable": path.name}]
+    return launches
 
 
 def _git(root: Path, *arguments: str) -> str:

@@ -25,6 +25,7 @@ RESAMPLING: dict[str, Any] = {
 _BLOCK = 1 << 14  # samples of one FFT; four of them stay in a core's cache
 _BLOCKS_AT_ONCE = 4
 _LARGEST_FACTOR = 16  # whose filter is much shorter than a block
+_LARGEST_BANK = 40_000_000  # taps of all phases of a filter: some 15 s and 1.5 GB to make it, for each clip anew
 
 
 def resample(samples: np.ndarray, rate: int, new_rate: int) -> np.ndarray:
@@ -33,9 +34,15 @@ def resample(samples: np.ndarray, rate: int, new_rate: int) -> np.ndarray:
     From a small multiple of the new rate (44.1 to 22.05 kHz) the filter is applied by FFTs of overlapping blocks (overlap-save), in
     float64. Other rates go through torchaudio's convolution, in float32: in float64 it takes a path that is 60 times slower and
     needs gigabytes for a clip of 30 s. That rounding, 1e-5 of the peak from 48 kHz, moves log-mels by less than 1e-3.
+
+    Raises:
+        ValueError: the rates have so few factors in common (44 101 and 22 050 have none) that the filter would take gigabytes.
     """
     if rate % new_rate == 0 and rate // new_rate <= _LARGEST_FACTOR:
         return _decimated(samples, rate // new_rate)
+    phases, step = new_rate // math.gcd(rate, new_rate), rate // math.gcd(rate, new_rate)
+    if phases * step > _LARGEST_BANK:
+        raise ValueError(f"has {rate} samples a second, which is no simple ratio to {new_rate}; convert it to {new_rate} Hz")
     converted = torchaudio.functional.resample(torch.from_numpy(samples).float(), rate, new_rate, **RESAMPLING)
     return np.asarray(converted.double())
 

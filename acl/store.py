@@ -2,14 +2,14 @@
 
     ROOT/features/<front end>/logmel.npy   float32 [total frames, 96]
                               clips.csv    one row a clip: who it is, where its frames start and how many it has
-                              store.json   front-end parameters, corpus, classes, fingerprint of inputs, digests of content
+                              store.json   front-end parameters, corpus, classes, clips that were left out and why,
+                                           fingerprint of inputs, digests of content
 
 Preparing works in `ROOT/features/.partial-<front end>/`, takes over what an interrupted run left there if clips and front end are
-unchanged, and puts the finished folder in place in one rename.
+unchanged, and puts the finished folder in place in one rename. One process at a time does so; others wait for it.
 """
 
-import hashlib
-import json
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,32 +18,29 @@ from typing import Any
 
 import numpy as np
 
-from acl.clip_table import read_table, write_table
+from acl.assembly import assemble, check_disk_space, inputs_of, manifest_of, writing
+from acl.clip_table import checked_classes, read_frames, read_table
 from acl.config import Mode
-from acl.data.clips import Corpus, in_subset
+from acl.data.clips import Clip, Corpus, in_subset
 from acl.data.corpus import read_corpus
+from acl.data.exclusive import only_process
 from acl.data.parallel import each_result
 from acl.data.pieces import (
     FORMAT_VERSION,
     FRONT_ENDS,
-    Piece,
-    audio_state,
+    UNFINISHED,
     bytes_of,
+    clip_features,
     compute_piece,
-    corpus_digest,
     divide,
-    fingerprint,
-    flush_to_disk,
-    join_pieces,
     log_mel,
+    problems_of,
+    unusable,
 )
-from acl.features import BANDS
+from acl.data.problems import BadAudioError, StoreError, lines, shown_lines
+from acl.json_text import parse_json
 
 _copies: dict[tuple[str, Mode], str] = {}  # of this process: corpus folder that settings name, front end -> where it is here
-
-
-class StoreError(ValueError):
-    """A feature store is missing, damaged or cannot be made; the message is one line with the remedy."""
 
 
 @dataclass(frozen=True)
@@ -96,18 +93,18 @@ class FeatureStore:
         if not (folder / "store.json").exists():
             raise StoreError(f"{root} has no {front_end} features; {remedy}")
         try:
-            metadata = json.loads((folder / "store.json").read_text(encoding="utf-8"))
+            metadata = parse_json((folder / "store.json").read_bytes())
             found = metadata["format"]
-            frames = np.load(folder / "logmel.npy", mmap_mode="r")
-            table: dict[str, Any] = read_table(folder / "clips.csv")
-            classes = tuple(metadata["classes"])
         except (OSError, KeyError, TypeError, ValueError) as error:
-            raise StoreError(f"{folder} is damaged ({error}); {remedy}") from None
+            raise StoreError(f"{folder} is damaged ({error!r}); {remedy}") from None
         if found != FORMAT_VERSION:
-            raise StoreError(f"{folder} has format {found}, this version reads {FORMAT_VERSION}; {remedy}")
-        expected = (int(table["frame_count"].sum()), BANDS)
-        if frames.shape != expected or frames.dtype != np.float32:
-            raise StoreError(f"{folder / 'logmel.npy'} is {frames.dtype} {frames.shape}, expected float32 {expected}; {remedy}")
+            raise StoreError(f"{folder} has format {found!r}, this version reads {FORMAT_VERSION}; {remedy}")
+        try:
+            classes = checked_classes(metadata)
+            table: dict[str, Any] = read_table(folder / "clips.csv", classes)
+            frames = read_frames(folder / "logmel.npy", table["frame_count"])
+        except (OSError, ValueError) as error:
+            raise StoreError(f"{folder} is damaged ({error}); {remedy}") from None
         return cls(frames=frames, **table, classes=classes, metadata=metadata)
 
     @staticmethod
@@ -122,7 +119,7 @@ class FeatureStore:
     def digest_at(root: str | Path, front_end: Mode) -> str | None:
         """`content_sha256` of the store at `root`, without opening its features; None where there is no store that can be read."""
         try:
-            metadata = json.loads((_store_folder(root, front_end) / "store.json").read_text(encoding="utf-8"))
+            metadata = parse_json((_store_folder(root, front_end) / "store.json").read_bytes())
             return str(metadata["content_sha256"])
         except (OSError, KeyError, TypeError, ValueError):
             return None
@@ -140,57 +137,108 @@ def prepare(
     root: str | Path,
     front_ends: Sequence[Mode] = FRONT_ENDS,
     workers: int | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    *,
+    skip_bad: bool = False,
+    say: Callable[[str], None] = lambda line: None,
 ) -> list[Path]:
     """Compute the features of every clip of a corpus; what is already there and unchanged is not computed again.
+
+    An unusable audio file stops nothing: all others are computed first. While another process prepares the corpus, this one waits.
 
     Args:
         root: corpus folder.
         front_ends: which stores to make.
         workers: processes; None takes all available cores.
         progress: called with (clips done, clips in total), a clip counting once per front end.
+        skip_bad: make the stores without clips whose audio is unusable; they say so.
+        say: told, in a line each, which clips are left out, and what this process waits for.
 
     Returns the folders of the stores, in the order of `front_ends`.
 
     Raises:
-        CorpusError: the corpus or an audio file is unusable; work done so far is kept.
-        StoreError: the disk has too little room.
+        CorpusError: the corpus is unusable, or audio files are (BadAudioError); work done so far is kept.
+        StoreError: the disk has too little room, or cannot be written; work done so far is kept.
+        WorkerError: a worker process was killed; work done so far is kept.
     """
     root = Path(root)
     corpus = read_corpus(root)
-    audio = [audio_state(clip) for clip in corpus.clips]
-    manifest = [
-        corpus.description,
-        corpus.is_synthetic,
-        [[clip.label, clip.manually_verified, clip.noisy_small, *clip.grouping] for clip in corpus.clips],
-    ]
-    fingerprints = {front_end: fingerprint(front_end, [manifest, audio]) for front_end in front_ends}
-    outdated = [front_end for front_end in front_ends if _stored_fingerprint(root, front_end) != fingerprints[front_end]]
-    pieces = {front_end: divide(corpus.clips, front_end, _partial_folder(root, front_end)) for front_end in outdated}
-    missing = [piece for front_end in outdated for piece in pieces[front_end] if not piece.path.exists()]
-    _check_disk_space(root, bytes_of(missing) + bytes_of([piece for front_end in outdated for piece in pieces[front_end]]))
+    folder = root / "features"
+    listing = folder / "bad-audio.txt"
+    outdated, bad = _look(corpus, manifest_of(corpus), front_ends)
+    untidy = os.access(folder, os.W_OK) and any(_partial_folder(root, front_end).exists() for front_end in front_ends)
+    if outdated or untidy:
+        with writing(root):
+            folder.mkdir(exist_ok=True)
+            with only_process(folder / ".lock", say):
+                bad = _update(corpus, front_ends, workers, progress, skip_bad)
+                if bad and not skip_bad:
+                    listing.write_text("".join(f"{line}\n" for line in lines(bad)), encoding="utf-8")
+                else:
+                    listing.unlink(missing_ok=True)
+    else:
+        progress(len(corpus.clips) * len(front_ends), len(corpus.clips) * len(front_ends))
+    folders = [_store_folder(root, front_end) for front_end in front_ends]
+    every = listing if listing.exists() else folders[0] / "store.json"
+    if bad and not skip_bad:
+        raise BadAudioError(bad, len(corpus.clips), every)
+    for line in shown_lines(bad, every):
+        say(f"left out: {line}")
+    if bad:
+        say(f"{len(bad)} of {len(corpus.clips)} clips are left out")
+    return folders
+
+
+def _look(corpus: Corpus, manifest: Any, front_ends: Sequence[Mode]) -> tuple[list[Mode], dict[Clip, str]]:
+    """Front ends whose store is not that of the corpus as it is, and what is still wrong with clips that the other stores lack."""
+    outdated: list[Mode] = []
+    bad: dict[Clip, str] = {}
+    for front_end in front_ends:
+        try:
+            stored = FeatureStore.open(corpus.root, front_end).metadata
+            names = {left["clip"] for left in stored.get("left_out", [])}
+        except (StoreError, KeyError, TypeError):
+            stored, names = {}, set()
+        extract = log_mel(front_end)
+        problems = {clip: clip_features(clip, extract).problem for clip in corpus.clips if clip.name in names}
+        still_bad = {clip: problem for clip, problem in problems.items() if problem}
+        if stored.get("fingerprint") == inputs_of(front_end, manifest, still_bad):
+            bad |= still_bad
+        else:
+            outdated.append(front_end)
+    return outdated, bad
+
+
+def _update(
+    corpus: Corpus, front_ends: Sequence[Mode], workers: int | None, progress: Callable[[int, int], None], skip_bad: bool
+) -> dict[Clip, str]:
+    """Make the stores that are outdated, unless clips are unusable and may not be left out; returns these with their problems."""
+    manifest = manifest_of(corpus)
+    outdated, bad = _look(corpus, manifest, front_ends)  # another process may have been at work meanwhile
+    for front_end in {*front_ends} - {*outdated}:  # left by a process that was killed when the store was in place
+        shutil.rmtree(_partial_folder(corpus.root, front_end), ignore_errors=True)
+    pieces = {front_end: divide(corpus.clips, front_end, _partial_folder(corpus.root, front_end)) for front_end in outdated}
+    every = [piece for front_end in outdated for piece in pieces[front_end]]
+    missing = [piece for piece in every if problems_of(piece) != {}]
+    check_disk_space(corpus.root / "features", bytes_of(missing) + bytes_of(every))
     for front_end in outdated:
-        _partial_folder(root, front_end).mkdir(parents=True, exist_ok=True)
+        _partial_folder(corpus.root, front_end).mkdir(exist_ok=True)
+        for leftover in _partial_folder(corpus.root, front_end).glob(f"*{UNFINISHED}"):
+            leftover.unlink()
     total = len(corpus.clips) * len(front_ends)
     done = total - sum(len(piece.clips) for piece in missing)
-    report = progress or (lambda done, total: None)
-    report(done, total)
+    progress(done, total)
     for clips in each_result(compute_piece, missing, workers):
         done += clips
-        report(done, total)
-    for front_end in outdated:
-        _assemble(corpus, front_end, pieces[front_end], fingerprints[front_end])
-    return [_store_folder(root, front_end) for front_end in front_ends]
-
-
-def content_digest(folder: Path) -> str:
-    """SHA-256 over the bytes of logmel.npy and clips.csv."""
-    digest = hashlib.sha256()
-    for name in ("logmel.npy", "clips.csv"):
-        with (folder / name).open("rb") as file:
-            while block := file.read(1 << 24):
-                digest.update(block)
-    return digest.hexdigest()
+        progress(done, total)
+    problems = {front_end: unusable(pieces[front_end]) for front_end in outdated}
+    for found in problems.values():
+        bad |= found
+    if skip_bad or not bad:
+        for front_end, left_out in problems.items():
+            inputs = inputs_of(front_end, manifest, left_out)
+            assemble(corpus, front_end, pieces[front_end], inputs, left_out, _store_folder(corpus.root, front_end))
+    return bad
 
 
 def _store_folder(root: str | Path, front_end: Mode) -> Path:
@@ -201,49 +249,3 @@ def _store_folder(root: str | Path, front_end: Mode) -> Path:
 
 def _partial_folder(root: Path, front_end: Mode) -> Path:
     return root / "features" / f".partial-{front_end}"
-
-
-def _stored_fingerprint(root: Path, front_end: Mode) -> str | None:
-    """Fingerprint of the inputs of the store that is there; None if there is none or it is damaged."""
-    try:
-        return str(FeatureStore.open(root, front_end).metadata.get("fingerprint"))
-    except StoreError:
-        return None
-
-
-def _check_disk_space(folder: Path, needed: int) -> None:
-    free = shutil.disk_usage(folder).free
-    if needed > free:
-        raise StoreError(f"preparing needs up to {needed / 1e9:.1f} GB in {folder}, {free / 1e9:.1f} GB are free; free some space")
-
-
-def _assemble(corpus: Corpus, front_end: Mode, pieces: Sequence[Piece], inputs: str) -> None:
-    """Join the pieces to a store and put it in place of the old one."""
-    partial = _partial_folder(corpus.root, front_end)
-    folder, replaced = partial / "complete", partial / "replaced"
-    for leftover in (folder, replaced):
-        shutil.rmtree(leftover, ignore_errors=True)
-    folder.mkdir()
-    extents = join_pieces(pieces, folder / "logmel.npy")
-    write_table(folder / "clips.csv", corpus, extents)
-    metadata = {
-        "format": FORMAT_VERSION,
-        "front_end": front_end,
-        "parameters": log_mel(front_end).parameters,
-        "corpus": corpus.description,
-        "is_synthetic": corpus.is_synthetic,
-        "classes": corpus.classes,
-        "has_parts": corpus.has_parts,
-        "fingerprint": inputs,
-        "corpus_sha256": corpus_digest(pieces),
-        "content_sha256": content_digest(folder),
-    }
-    (folder / "store.json").write_text(json.dumps(metadata, indent=2) + "\n", encoding="utf-8")
-    for path in (*folder.iterdir(), folder):
-        flush_to_disk(path)
-    target = _store_folder(corpus.root, front_end)
-    if target.exists():
-        target.rename(replaced)
-    folder.rename(target)
-    flush_to_disk(target.parent)
-    shutil.rmtree(partial)

@@ -88,7 +88,9 @@ def _load(path: Path) -> tuple[pa.Table | None, dict[str, str]]:
             return _NOTHING
         rows = pq.read_table(pa.BufferReader(parquet))
         states = json.loads(rows.schema.metadata[_STATES])
-    except (OSError, ValueError, LookupError, pa.ArrowException):
+        if not isinstance(states, dict) or "run_id" not in rows.column_names:
+            return _NOTHING
+    except (OSError, ValueError, LookupError, TypeError, RecursionError, pa.ArrowException):
         return _NOTHING
     with contextlib.suppress(OSError):
         os.utime(path)  # in use

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from acl.nearest import close_to
 from analysis.reading import read_sections
 from analysis.runs import AnalysisError
 
@@ -35,8 +36,9 @@ def write_figures(store_uri: str, studies: Sequence[str], folder: Path, formats:
     """
     for name in formats or [""]:
         if name not in FORMATS:
-            raise AnalysisError(f"a figure's format must be one of {', '.join(FORMATS)}, got {name!r}; pass e.g. --format png,pdf")
-    kaleido = _kaleido()
+            remedy = close_to(name, FORMATS) or "pass e.g. --format png,pdf"
+            raise AnalysisError(f"a figure's format must be one of {', '.join(FORMATS)}, got {name!r}; {remedy}")
+    kaleido = exporter()
     figures = {section.anchor: section.plot for section in read_sections(store_uri, studies).sections}
     drawn = {anchor: figure for anchor, figure in figures.items() if figure is not None}
     if not drawn:
@@ -54,13 +56,19 @@ def write_figures(store_uri: str, studies: Sequence[str], folder: Path, formats:
     return [folder / spec["path"].name for spec in specs]
 
 
-def _kaleido() -> Any:
+def exporter() -> Any:
+    """The module kaleido, with a browser for it.
+
+    Raises:
+        AnalysisError: one of them is missing.
+    """
     try:
         import kaleido
         from choreographer.browsers.chromium import Chromium
     except ImportError:
         raise AnalysisError(_NO_KALEIDO) from None
-    if Chromium.find_browser(skip_local=False) is None:
+    browser = Chromium.find_browser(skip_local=False)
+    if browser is None or not Path(browser).exists():  # it believes whatever BROWSER_PATH says
         raise AnalysisError(_NO_BROWSER)
     return kaleido
 

@@ -1,6 +1,7 @@
 """The index of all reports in a home's folder: one offline page that links to each of them."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -36,7 +37,7 @@ def _facts(path: Path) -> dict[str, Any] | None:
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))
         shown = {name: str(facts[name]) for name in _SHOWN} | {"trials": int(facts["trials"])}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
     page = path.with_name("index.html")
-    return {**shown, "href": f"{quote(path.parent.name)}/{page.name}"} if page.exists() else None
+    return {**shown, "href": f"{quote(os.fsencode(path.parent.name))}/{page.name}"} if page.exists() else None

@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
+from acl.spreadsheets import WRITTEN
 from analysis.cache import States, cached
 from analysis.database import End
 from analysis.tracking import AnalysisError, Store, is_over, local_artifact
@@ -72,13 +73,19 @@ def _state(end: End) -> str | None:
 def _rows_of_file(store: Store, run_id: str, end: End, folder: str, evaluation: str) -> pa.Table:
     try:
         rows = pa.csv.read_csv(store.artifact(run_id, end.artifact_uri, _FILE, folder), _READING, _PARSING, _CONVERSION)
+        patches = rows[names.PREDICTION_PATCHES]
+        if patches.null_count or (len(rows) and pc.min(patches).as_py() < 1):
+            raise ValueError("no number of patches")
     except OSError:
         raise _missing(run_id) from None
-    except (KeyError, ValueError):  # of pyarrow: a column that is not there, an empty file
+    except (KeyError, ValueError):  # of pyarrow: a column that is not there, an empty file, no text in UTF-8
         raise AnalysisError(
-            f"{_FILE} of run {run_id} lacks one of the columns {', '.join(_READ)}; "
-            "an older version wrote it: run the trial again, or delete the run"
+            f"{_FILE} of run {run_id} is damaged or lacks one of the columns {', '.join(_READ)}, as of an older version; "
+            "run the trial again, or delete the run"
         ) from None
+    for name in (names.PREDICTION_EVALUATION, *_TEXT):
+        texts = pc.replace_substring_regex(rows[name], WRITTEN, r"\1")
+        rows = rows.set_column(rows.column_names.index(name), name, texts)
     rows = rows.filter(pc.equal(rows[names.PREDICTION_EVALUATION], evaluation)).drop_columns(names.PREDICTION_EVALUATION)
     return rows.add_column(0, "run_id", pa.repeat(pa.scalar(run_id), len(rows)))
 

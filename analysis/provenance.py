@@ -51,9 +51,27 @@ def load_launched(store_uri: str, study_runs: Iterable[str]) -> pd.DataFrame:
         with tempfile.TemporaryDirectory() as folder:
             try:
                 file = store.artifact(run.info.run_id, run.info.artifact_uri, names.STUDY_FILE, folder)
-                sweeps = list(yaml.safe_load(file.read_text(encoding="utf-8"))["sweeps"])
-            except (OSError, yaml.YAMLError, ValueError, TypeError, KeyError):
-                pass  # an older study, or one whose files are gone: its runs still say what was tried
+                sweeps = _sweeps(yaml.safe_load(file.read_text(encoding="utf-8")))
+            except (OSError, yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError, RecursionError):
+                pass  # an older study, or one whose files are gone or damaged: its runs still say what was tried
         digest = run.data.tags.get(names.STUDY_DIGEST, "")
         rows.append((run.info.run_id, run.info.experiment_id, run.info.status, digest, sweeps))
     return pd.DataFrame(rows, columns=["run_id", "experiment_id", "status", "digest", "sweeps"])
+
+
+def _sweeps(study: Any) -> list[dict[str, Any]]:
+    """Sweeps of a study's file.
+
+    Raises:
+        TypeError, LookupError, AttributeError: it has none, or they are not as studies write them.
+    """
+    sweeps: list[dict[str, Any]] = study["sweeps"]
+    for sweep in sweeps:
+        for dimension in sweep.get("space", {}).values():
+            lists = [*dimension.get("when", {}).values(), *(values for name, values in dimension.items() if name != "when")]
+            if not all(isinstance(values, list) for values in lists) or ("when" not in dimension and len(lists) != 1):
+                raise TypeError("space")
+        if not isinstance(sweep.get("seeds", []), list):
+            raise TypeError("seeds")
+        sweep.get("scheduler", {}).get("name"), sweep.get("budget", {}).get("trials")
+    return sweeps

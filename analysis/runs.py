@@ -3,7 +3,6 @@
 Histories and predictions of runs that are over are kept in a cache (`analysis.cache`); a run that is resumed is read anew.
 """
 
-import difflib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from acl.nearest import close_to
 from analysis.cache import cached
 from analysis.prediction_files import prediction_rows
 from analysis.tracking import AnalysisError, Store, is_over
@@ -50,7 +50,8 @@ def load_studies(store_uri: str, studies: Sequence[str]) -> pd.DataFrame:
     known = sorted({run.data.tags.get(names.STUDY, "") for run in launches})
     for name in studies:
         if name not in known:
-            raise AnalysisError(f"no study {name!r} in this store; known: {', '.join(known) or 'none, run one first'}")
+            remedy = close_to(name, known) or f"known: {', '.join(known) or 'none, run one first'}"
+            raise AnalysisError(f"no study {name!r} in this store; {remedy}")
     if not studies:
         raise AnalysisError(f"no study was named; known: {', '.join(known) or 'none, run one first'}")
     rows = [
@@ -204,9 +205,8 @@ def _near(store: Store, study: str, trial_id: str) -> str:
     kind = f"tags.`{names.KIND}` = '{names.KIND_TRIAL}'"
     trials = store.search(f"{kind} and tags.`{names.STUDY}` = '{study}'") if study and "'" not in study else []
     known = sorted({run.data.tags.get(names.TRIAL_ID, "") for run in trials})
-    close = difflib.get_close_matches(trial_id, known, n=1)
-    if close:
-        return f"did you mean {study}/{close[0]}?"
+    if close := close_to(f"{study}/{trial_id}", [f"{study}/{each}" for each in known]):
+        return close
     if known:
         return f"{study} has {known[0]} to {known[-1]}"
     return "`acl-study status` lists the studies, `acl-study ui` all trials with their run ids"

@@ -3,12 +3,15 @@
 import base64
 import gzip
 import os
+import re
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
+from acl.spreadsheets import no_formula
 from analysis.sections import Section
 
 _MOST_PLAIN = 200_000  # bytes of CSV in a link; more are compressed
@@ -19,11 +22,15 @@ _IN_LATEX = str.maketrans(
         "\\": r"\textbackslash{}",
         "~": r"\textasciitilde{}",
         "^": r"\textasciicircum{}",
+        "`": r"\textasciigrave{}",
+        "\0": "{}",  # nothing, and yet it parts
         "<": r"\textless{}",
         ">": r"\textgreater{}",
     }
     | {"α": r"$\alpha$", "τ": r"$\tau$", "−": "$-$", "–": "--", "±": r"$\pm$", "×": r"$\times$", "“": "``", "”": "''"}
 )
+_JOINED = re.compile(r"(?<=-)(?=-)|(?<=')(?=')|^\s*(?=[\[*])")  # two signs that LaTeX makes one of, or an argument
+_IN_MARKDOWN = str.maketrans({sign: f"\\{sign}" for sign in "\\|*_[]~$"} | {"<": "&lt;", "&": "&amp;"})
 
 
 def write_tables(sections: Sequence[Section], folder: Path, corpora: Sequence[str]) -> list[str]:
@@ -48,8 +55,11 @@ def write_tables(sections: Sequence[Section], folder: Path, corpora: Sequence[st
 
 
 def csv_text(frame: pd.DataFrame) -> str:
-    """A whole table, numbers as they are, accuracies as shares."""
-    return frame.to_csv(index=False)
+    """A whole table, numbers as they are, accuracies as shares, texts so that a spreadsheet takes none for a formula."""
+    written = frame.copy(deep=False)
+    for name in written.select_dtypes(exclude="number"):
+        written[name] = written[name].map(_as_cell)
+    return written.rename(columns=_as_cell).to_csv(index=False)
 
 
 def csv_link(section: Section) -> tuple[str, str]:
@@ -71,7 +81,7 @@ def markdown_text(section: Section) -> str:
     titles = [_in_markdown(column.title) for column in section.columns]
     rows = [titles, align, *([_in_markdown(cell.text) for cell in row] for row in section.rows)]
     lines = [f"| {' | '.join(row)} |" for row in rows]
-    head = [f"# {_in_markdown(section.title)}", *(_in_markdown(line) for line in section.text.splitlines())]
+    head = [f"# {_in_markdown(section.title)}", *(_in_markdown(line, is_code=True) for line in section.text.splitlines())]
     return "\n\n".join([*head, "\n".join(lines)]) + "\n"
 
 
@@ -116,6 +126,10 @@ def write_whole(path: Path, text: str) -> Path:
     return path
 
 
+def _as_cell(value: Any) -> Any:
+    return no_formula(value.replace("\r", " ")) if isinstance(value, str) else value  # which pandas would not quote
+
+
 def _range(frame: pd.DataFrame, columns: list[str]) -> str:
     numbers = sorted({int(value) for name in columns if name in frame for value in frame[name].dropna()})
     if not numbers:
@@ -130,11 +144,13 @@ def _heading(title: str, width: int, align: str) -> str:
     return inside if len(lines) == 1 else f"\\shortstack[{align[0] if align in 'lr' else 'l'}]{{{inside}}}"
 
 
-def _in_markdown(text: str) -> str:
-    for sign, written in (("\\", "\\\\"), ("|", "\\|"), ("<", "&lt;"), ("*", "\\*"), ("_", "\\_"), ("](", "]\\(")):
-        text = text.replace(sign, written)
-    return "<br>".join(text.splitlines())
+def _in_markdown(text: str, is_code: bool = False) -> str:
+    """The text with every sign escaped that Markdown reads; with `is_code`, what stands between backticks is code."""
+    written = text.translate(_IN_MARKDOWN)
+    return "<br>".join((written if is_code else written.replace("`", "\\`")).splitlines())
 
 
 def _in_latex(text: str) -> str:
-    return text.translate(_IN_LATEX)
+    """On one line, and nothing in it a command, a ligature, or an argument of the line break before it."""
+    printable = "".join(sign if sign.isprintable() else " " for sign in text)
+    return _JOINED.sub("\0", printable).translate(_IN_LATEX)

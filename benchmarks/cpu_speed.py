@@ -22,7 +22,7 @@ from paper_store import write_store
 from plain_reference import PlainStep, PlainViews, knn_clip_by_clip, loader, plain_log_mel, probe_through_encoder
 
 from acl.config import SELF_SUPERVISED, SUPERVISED, Mode, ViewsConfig, build_config
-from acl.data.audio import read_samples
+from acl.data.audio import read_mono
 from acl.data.clips import Clip
 from acl.data.parallel import available_cores, each_result
 from acl.data.pieces import FRONT_ENDS, log_mel
@@ -64,13 +64,13 @@ def extraction(folder: Path) -> Iterator[dict[str, Any]]:
         front = log_mel(front_end)
         taken = side_by_side(
             {
-                "ours": partial(lambda front: [front(*read_samples(clip)) for clip in clips], front),
+                "ours": partial(lambda front: [front(*read_mono(clip.path)) for clip in clips], front),
                 "librosa": partial(lambda front: [plain_log_mel(clip.path, front) for clip in clips], front),
             },
             15,
         )
         audio = SECONDS_OF_A_CLIP * CLIPS
-        difference = np.abs(front(*read_samples(clips[0])).numpy() - plain_log_mel(clips[0].path, front))[5:-5, :90].max()
+        difference = np.abs(front(*read_mono(clips[0].path)).numpy() - plain_log_mel(clips[0].path, front))[5:-5, :90].max()
         rates = {f"{name} audio s/s": audio / seconds for name, seconds in taken.items()}
         yield {"front end": front_end, **rates, "ratio": ratio(taken)["ratio"], "largest difference": float(difference)}
 
@@ -82,12 +82,12 @@ def _extracting(task: tuple[list[Clip], Mode, float]) -> float:
         return 0.0
     torch.set_num_threads(1)
     front, done = log_mel(front_end), 0
-    front(*read_samples(clips[0]))
+    front(*read_mono(clips[0].path))
     time.sleep(max(0.0, begin - time.time()))
     started = time.perf_counter()
     while time.perf_counter() - started < 8:
         for clip in clips:
-            front(*read_samples(clip))
+            front(*read_mono(clip.path))
         done += len(clips)
     return done / (time.perf_counter() - started)
 

@@ -1,8 +1,11 @@
 """Commands that say what there is: studies, settings, this installation."""
 
+from typing import Annotated
+
 import typer
 
-from study.options import ProfileOption
+from study.home import DEFAULT_HOME, Home
+from study.options import DataOption, HomeOption, ProfileOption, StoreOption
 
 about_app = typer.Typer()
 
@@ -34,11 +37,27 @@ def schema() -> None:
 
 
 @about_app.command()
-def doctor(profile: ProfileOption = None) -> None:
-    """Show this installation; with --profile, its settings and every deviation from the published code.
+def doctor(
+    profile: ProfileOption = None,
+    data: DataOption = None,
+    store: StoreOption = None,
+    with_ray: Annotated[bool, typer.Option("--ray/--no-ray", help="Start and end a Ray session, which takes some seconds.")] = True,
+    home: HomeOption = DEFAULT_HOME,
+) -> None:
+    """Check this installation and say how to mend it; with --profile, show its settings and every deviation instead.
+
+    A problem keeps studies from running, and gives exit status 1; a warning limits what can be done.
+
+    Example: acl-study doctor --data /data/FSDnoisy18k
 
     Example: acl-study doctor --profile paper-ssl
     """
-    from study.doctor import installation_lines, profile_lines
+    if profile is not None:
+        from study.doctor import installation_lines, profile_lines
 
-    print("\n".join(installation_lines() + ([] if profile is None else profile_lines(profile))))
+        print("\n".join(installation_lines() + profile_lines(profile)))
+        return
+    from study.checks import check_installation
+
+    if check_installation(Home(home), store, data, with_ray=with_ray):
+        raise typer.Exit(1)

@@ -1,5 +1,6 @@
 """The command line, `acl-study`. Heavy imports stay inside the commands, so that --help answers at once."""
 
+import io
 import sys
 import tempfile
 import traceback
@@ -11,6 +12,7 @@ import typer
 from rich.console import Console
 
 from study.about_cli import about_app
+from study.completion import complete_mode
 from study.data_cli import data_app
 from study.home import DEFAULT_HOME, Home
 from study.interruption import EXIT_STATUS
@@ -22,6 +24,7 @@ from study.options import (
     DataOption,
     GpusOption,
     HomeOption,
+    LaunchedArgument,
     NameOption,
     ProfileOption,
     SetOption,
@@ -39,7 +42,6 @@ app = typer.Typer(
     help="Studies of angular contrastive loss: train, sweep, record and report.",
     no_args_is_help=True,
     invoke_without_command=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 app.add_typer(data_app, name="data")
@@ -53,6 +55,8 @@ console = Console(stderr=True, highlight=False)
 
 def main() -> None:
     """Entry point: failures are one line and a non-zero exit status."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a path need not be text that the terminal can show
     try:
         sys.exit(app(standalone_mode=False) or 0)
     except (KeyboardInterrupt, typer.Abort):
@@ -65,10 +69,10 @@ def _explain(error: Exception) -> int:
     """Print `error` as one line; what this project did not foresee leaves its traceback in a file."""
     if hasattr(error, "format_message"):  # typer's own: wrong option, missing argument, or (without a message) help was shown
         if message := error.format_message():
-            console.print(f"error: {message.rstrip('.')}; see --help", markup=False, soft_wrap=True)
+            console.print(f"error: {printable(message.rstrip('.'))}; see --help", markup=False, soft_wrap=True)
         return 2
     if type(error).__module__.partition(".")[0] in PROJECT_PACKAGES or isinstance(error, OSError):
-        console.print(f"error: {error}", markup=False, soft_wrap=True)
+        console.print(f"error: {printable(str(error))}", markup=False, soft_wrap=True)
         return 1
     log = Path("acl-study-error.log").absolute()
     try:
@@ -76,9 +80,14 @@ def _explain(error: Exception) -> int:
     except OSError:  # a folder that cannot be written
         log = Path(tempfile.gettempdir()) / log.name
         log.write_text(traceback.format_exc(), encoding="utf-8")
-    first_line = (str(error).splitlines() or [""])[0]
+    first_line = printable((str(error).splitlines() or [""])[0])
     console.print(f"error: unexpected {type(error).__name__}: {first_line} (details in {log})", markup=False, soft_wrap=True)
     return 1
+
+
+def printable(message: str) -> str:
+    """Nothing in a name or a file gives orders to the terminal."""
+    return "".join(sign if sign.isprintable() or sign == "\n" else repr(sign)[1:-1] for sign in message)
 
 
 @app.callback()
@@ -154,7 +163,7 @@ def run(
 
 @app.command()
 def resume(
-    name: Annotated[str, typer.Argument(help="Name under which the study was launched.")],
+    name: LaunchedArgument,
     cpus: CpusOption = None,
     gpus: GpusOption = None,
     address: AddressOption = None,
@@ -177,7 +186,10 @@ def train(
     settings: SetOption = [],  # noqa: B006
     data: DataOption = None,
     mode: Annotated[
-        str | None, typer.Option("--mode", help="supervised or self-supervised; default: the profile's, or supervised.")
+        str | None,
+        typer.Option(
+            "--mode", help="supervised or self-supervised; default: the profile's, or supervised.", autocompletion=complete_mode
+        ),
     ] = None,
     profile: ProfileOption = None,
     checkpoints: Annotated[

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import typer
-import yaml
 
 from acl.config import ConfigError
 from study.corpus_parts import fit_to_corpus
@@ -161,7 +160,7 @@ def parse_settings(settings: list[str], data: Path | None) -> dict[str, Any]:
             raise ConfigError(f"--set takes NAME=VALUE, got {setting!r}; e.g. --set loss.alpha=0.3")
         try:
             parsed[name.strip()] = read_value(value)
-        except yaml.YAMLError:
+        except StudyError:
             raise ConfigError(
                 f"--set {name.strip()}: {value!r} is no value; write a number, a text or a list such as [0.5, 0.9]"
             ) from None

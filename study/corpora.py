@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from rich.console import Console
+
 from acl.data.clip_rows import split_groups
 from acl.data.clips import Corpus
 from acl.data.corpus import import_corpus
@@ -21,10 +23,15 @@ def synthesise(folder: Path, size: str, seed: int) -> None:
         write_synthetic_corpus(folder, size, seed, progress=progress)
 
 
-def prepare_features(folder: Path, workers: int | None = None) -> None:
-    """Compute the features of both front ends; nothing is done where they are complete."""
-    with progress_bar(f"features of {folder.name}") as progress:
-        prepare(folder, workers=workers, progress=progress)
+def prepare_features(folder: Path, workers: int | None = None, skip_bad: bool = False) -> None:
+    """Compute the features of both front ends; nothing is done where they are complete. Raises as `acl.store.prepare`."""
+    console = Console(stderr=True, highlight=False)
+
+    def say(line: str) -> None:
+        console.print(line, markup=False, soft_wrap=True)
+
+    with progress_bar(f"features of {folder.name}", console=console) as progress:
+        prepare(folder, workers=workers, progress=progress, skip_bad=skip_bad, say=say)
 
 
 def ensure_mini_corpus(home: Home) -> Path:

@@ -28,6 +28,7 @@ def synth(
 def prepare(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Corpus folder.")],
     workers: Annotated[int | None, typer.Option("--workers", min=1, help="Processes; default: one per core.")] = None,
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out clips whose audio is unusable; runs record it.")] = False,
 ) -> None:
     """Compute the log-mel features of both front ends; continues where it was interrupted.
 
@@ -35,7 +36,7 @@ def prepare(
     """
     from study.corpora import prepare_features
 
-    prepare_features(folder, workers)
+    prepare_features(folder, workers, skip_bad)
     print(f"features: {folder / 'features'}; next: acl-study run STUDY --data {folder}")
 
 

@@ -13,16 +13,21 @@ _PAPER: dict[str, str] = {SUPERVISED: "paper-supervised", SELF_SUPERVISED: "pape
 _NO_CORPUS = "(none: --data names it)"
 
 
+def code_words() -> str:
+    """Version of acl-study, and of a git checkout the commit."""
+    code = describe_code()
+    commit = code["git_commit"] or f"no commit ({code['no_commit_because']})"
+    return f"{code['version']}, {commit}" + (", with changes that are not committed" if code["git_dirty"] else "")
+
+
 def installation_lines() -> list[str]:
     """Code, versions and machine."""
-    code, hardware = describe_code(), describe_hardware()
-    commit = code["git_commit"] or f"no commit ({code['no_commit_because']})"
-    changed = ", with changes that are not committed" if code["git_dirty"] else ""
+    hardware = describe_hardware()
     gpu = hardware["gpu"]
     shown_gpu = f"{gpu['name']}, {gpu['memory_gib']} GiB, CUDA {gpu['cuda']}" if gpu else "none that torch sees: runs use the CPU"
     versions = ", ".join(f"{name} {version}" for name, version in describe_versions().items())
     return [
-        f"acl-study  {code['version']}, {commit}{changed}",
+        f"acl-study  {code_words()}",
         *textwrap.wrap(f"versions   {versions}", WIDTH, subsequent_indent=" " * 11),
         f"machine    {hardware['cpu']}, {hardware['cores']} cores, {hardware['memory_gib']} GiB",
         f"GPU        {shown_gpu}",

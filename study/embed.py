@@ -1,7 +1,8 @@
 """Embeddings of audio files as a table, with an exported model."""
 
 import csv
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,8 +10,10 @@ import numpy as np
 import soundfile
 from rich.console import Console
 
-from acl.data.audio import AudioError, read_mono
+from acl.data.audio import read_mono
+from acl.data.problems import printable
 from acl.exported import Exported
+from acl.spreadsheets import no_formula
 from study import record_names as names
 from study.bars import progress_bar
 from study.spec import StudyError
@@ -34,7 +37,7 @@ class Embedded:
 
 
 def embed_files(model: Exported, paths: Sequence[Path], out: Path) -> int:
-    """Embed audio files and write the table; returns how many files could not be read, each with a line on standard error.
+    """Embed audio files and write the table; returns how many files could not be used, each with a line on standard error.
 
     Args:
         model: from `acl.exported.load_exported`.
@@ -43,7 +46,7 @@ def embed_files(model: Exported, paths: Sequence[Path], out: Path) -> int:
             or `.csv` with a row per file.
 
     Raises:
-        StudyError: `out` has another suffix, there are no files, or none could be read.
+        StudyError: `out` has another suffix, there are no files, or none could be used.
     """
     if out.suffix not in SUFFIXES:
         raise StudyError(f"--out is {out}; name a file that ends in {' or '.join(SUFFIXES)}")
@@ -54,9 +57,9 @@ def embed_files(model: Exported, paths: Sequence[Path], out: Path) -> int:
         for done, path in enumerate(files, start=1):
             try:
                 analysis = model.analyse(*read_mono(path))
-            except AudioError as error:
+            except ValueError as error:  # AudioError, or that of the front end
                 failures += 1
-                console.print(f"{path} {error}; left out", markup=False, soft_wrap=True)
+                console.print(f"{printable(str(path))} {error}; left out", markup=False, soft_wrap=True)
             else:
                 table.files.append(str(path))
                 table.embeddings.append(analysis.embedding.numpy())
@@ -64,8 +67,10 @@ def embed_files(model: Exported, paths: Sequence[Path], out: Path) -> int:
                     table.probabilities.append(analysis.probabilities.numpy())
             progress(done, len(files))
     if not table.files:
-        raise StudyError(f"none of {len(files)} files could be read; nothing is written")
+        raise StudyError(f"none of {len(files)} files could be used; nothing is written")
     _write(table, model.classes, out)
+    if failures:
+        console.print(f"{failures} of {len(files)} files could not be used and have no row", markup=False, soft_wrap=True)
     return failures
 
 
@@ -74,6 +79,7 @@ def audio_files(paths: Sequence[Path]) -> list[Path]:
 
     Raises:
         StudyError: a folder has none.
+        OSError: a folder cannot be read.
     """
     suffixes = {f".{name.lower()}" for name in soundfile.available_formats()} | {".aif", ".oga", ".opus"}
     files: list[Path] = []
@@ -81,11 +87,21 @@ def audio_files(paths: Sequence[Path]) -> list[Path]:
         if not path.is_dir():
             files.append(path)
             continue
-        inside = sorted(entry for entry in path.rglob("*") if entry.suffix.lower() in suffixes and entry.is_file())
+        inside = sorted(entry for entry in _files_below(path) if entry.suffix.lower() in suffixes)
         if not inside:
             raise StudyError(f"{path} has no audio files; soundfile reads {', '.join(sorted(suffixes))}")
         files += inside
     return files
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    """All that is no folder; what cannot be used is for its reader to say."""
+
+    def stop(error: OSError) -> None:
+        raise error
+
+    for parent, _, files in os.walk(folder, onerror=stop):
+        yield from (Path(parent, name) for name in files)
 
 
 def _write(table: Embedded, classes: tuple[str, ...], out: Path) -> None:
@@ -108,11 +124,12 @@ def _write(table: Embedded, classes: tuple[str, ...], out: Path) -> None:
             if probabilities is not None:
                 header += [names.PREDICTION_PROBABILITY_PREFIX + name for name in classes] + [names.PREDICTION_PREDICTED]
                 columns.append(probabilities)
-            with partial.open("w", newline="", encoding="utf-8") as text:
+            with partial.open("w", newline="", encoding="utf-8", errors="surrogateescape") as text:  # names as the disk has them
                 writer = csv.writer(text, lineterminator="\n")
                 writer.writerow(header)
                 for row, (name, values) in enumerate(zip(table.files, np.concatenate(columns, axis=1), strict=True)):
-                    writer.writerow([name, *(f"{value:.9g}" for value in values), *predicted[row : row + 1]])
+                    numbers, label = (f"{value:.9g}" for value in values), map(no_formula, predicted[row : row + 1])
+                    writer.writerow([no_formula(name), *numbers, *label])
         partial.replace(out)
     finally:
         partial.unlink(missing_ok=True)

@@ -1,12 +1,11 @@
 """Weights out of a run: an exported model with its model card."""
 
-import json
 import shutil
 from pathlib import Path
 from typing import Any
 
 from acl.exported import CLASSIFIER_FILE, ENCODER_FILE, write_exported
-from acl.provenance import PROVENANCE_FILE
+from acl.provenance import read_launches
 from acl.training.selected import SelectedWeights, learned_from, selected_weights
 from analysis.runs import FoundTrial, find_trial
 from study.home import Home
@@ -40,7 +39,7 @@ def export_trial(reference: str, target: Path, home: Home, store_uri: str) -> Ex
     if not state.exists():
         raise StudyError(f"trial {reference} keeps no weights in {state}; name the --home in which it ran, or run it first")
     selected = selected_weights(state)
-    launches = json.loads((state / PROVENANCE_FILE).read_text(encoding="utf-8")) if (state / PROVENANCE_FILE).exists() else []
+    launches = read_launches(state)
     target.absolute().parent.mkdir(parents=True, exist_ok=True)
     partial = target.absolute().with_name(f".{target.absolute().name}.partial")
     shutil.rmtree(partial, ignore_errors=True)  # of an export that was killed

@@ -5,10 +5,12 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from study.spec import StudyError
+from acl.nearest import close_to
+from study.spec import StudyError, one_line
 from study.yaml_places import Place, PlacedContent, read_mapping
 
 INCLUDE = "include"
+MOST_BYTES = 1 << 20  # of a file
 MERGED = ("base", "space", "resources", "budget", "scheduler")  # key by key; all else is replaced as a whole
 
 
@@ -51,8 +53,11 @@ def _text(name: Any, folder: Path, prefix: str) -> tuple[str, str]:
     if isinstance(name, str) and name in shipped:
         return name, shipped[name]
     path = Path(os.path.normpath(folder / name)) if isinstance(name, str) else None
-    if path is None or not path.is_file():
-        raise StudyError(f"{prefix}no study {name!r}: neither a file nor a shipped study ({', '.join(shipped)})")
+    if path is None or not os.path.isfile(path):  # no folder, device or pipe, and no text that can be no path
+        remedy = close_to(name, shipped) or f"shipped: {', '.join(shipped)}"
+        raise StudyError(f"{prefix}no study {one_line(repr(name))}: neither a file nor a shipped study; {remedy}")
+    if path.stat().st_size > MOST_BYTES:
+        raise StudyError(f"{prefix}{path} is larger than {MOST_BYTES >> 20} MiB; no study file is")
     try:
         return str(path), path.read_text(encoding="utf-8")
     except UnicodeDecodeError:

@@ -20,12 +20,16 @@ A crash can leave half a line at the end: it is cut off.
 
 import json
 import os
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import NoneType
 from typing import IO, Any
 
+from acl.json_text import parse_json
+from study import record_names as names
 from study.spaces import Point
 from study.spec import StudyError
 
@@ -34,6 +38,18 @@ _READ_TOGETHER = 1000  # lines
 
 LAUNCH, TRIAL, RESUME, EPOCH, SETTINGS, LOST, END = "launch", "trial", "resume", "epoch", "settings", "lost", "end"
 Event = dict[str, Any]
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_NUMBER, _TEXT = (int, float), (str,)
+_LARGEST = 2**53  # of whole numbers, all of which are numbers to others, too
+_FIELDS: dict[str, dict[str, tuple[type, ...]]] = {
+    LAUNCH: {"resources": (dict,)},
+    TRIAL: {"trial": _TEXT, "number": (int,), "point": (dict,)},
+    RESUME: {"trial": _TEXT},
+    EPOCH: {"trial": _TEXT, "epoch": (int,), "is_last": (bool,), "rung": (bool,), "metrics": (dict,)},
+    SETTINGS: {"trial": _TEXT, "epoch": (int,), "point": (dict,), "source": _TEXT},
+    LOST: {"trial": _TEXT, "reason": _TEXT},
+    END: {"trial": _TEXT, "outcome": _TEXT, "reason": (str, NoneType)},
+}
 
 
 @dataclass
@@ -117,6 +133,7 @@ class Journal:
         content, self._whole = read_whole_lines(self.path)
         try:
             for event in _events(content):
+                _check(event)
                 self._apply(event)
         except (ValueError, KeyError, TypeError):
             raise StudyError(
@@ -175,10 +192,28 @@ def _events(lines: list[bytes]) -> Iterator[Event]:
     for first in range(0, len(lines), _READ_TOGETHER):
         some = lines[first : first + _READ_TOGETHER]
         try:
-            read = json.loads(b"[" + b",".join(some) + b"]")
+            read = parse_json(b"[" + b",".join(some) + b"]")
         except ValueError:
             read = []
-        yield from read if len(read) == len(some) else map(json.loads, some)
+        yield from read if len(read) == len(some) else map(parse_json, some)
+
+
+def _check(event: Any) -> None:
+    """Raise ValueError, KeyError or TypeError for an entry that no launch wrote."""
+    fields = {"time": _NUMBER, **_FIELDS.get(event["event"], {})}
+    if wrong := [name for name, kinds in fields.items() if type(event[name]) not in kinds]:
+        raise TypeError(wrong[0])
+    numbers = [event["time"], *(event[name] for name in ("number", "epoch") if name in fields)]
+    if "trial" in event and not _NAME.fullmatch(event["trial"]):  # names a folder
+        raise ValueError(event["trial"])
+    if "point" in fields and not all(type(value) in (*_NUMBER, bool, str) for value in event["point"].values()):
+        raise TypeError("point")
+    if "metrics" in fields:
+        numbers += event["metrics"].values()
+    if not all(type(value) is float or (type(value) is int and abs(value) < _LARGEST) for value in numbers):
+        raise TypeError("a number")
+    if event["event"] == END and event["outcome"] not in (names.FINISHED, names.STOPPED, names.FAILED):
+        raise ValueError(event["outcome"])
 
 
 def read_whole_lines(path: Path) -> tuple[list[bytes], int]:

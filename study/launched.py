@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import ValidationError
 
 from acl.durable import write_durably
+from acl.json_text import parse_json
+from acl.nearest import close_to
 from study.home import Home
 from study.resources import Resources
-from study.spec import Study, StudyError
+from study.spec import Study, StudyError, one_line
 from study.storage import Storage
 
 STUDY_FILE = "study.yaml"
@@ -57,12 +58,14 @@ def load_launched(home: Home, name: str) -> Study:
     path = home.study(name) / STUDY_FILE
     if not path.exists():
         known = sorted(entry.parent.name for entry in home.root.glob(f"studies/*/{STUDY_FILE}"))
-        raise StudyError(f"no study {name!r} in {home.root}; launched there: {', '.join(known) or 'none'}")
+        remedy = close_to(name, known) or f"launched there: {', '.join(known) or 'none'}"
+        raise StudyError(f"no study {name!r} in {home.root}; {remedy}")
     try:
         return Study.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (ValidationError, yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError) as error:
+        reason = one_line(str(error).partition("\n")[0])
         raise StudyError(
-            f"{path} is damaged or no study of this version ({str(error).splitlines()[0]}); run it anew under another --name, or "
+            f"{path} is damaged or no study of this version ({reason}); run it anew under another --name, or "
             "if it is damaged, delete it and `run` the same study again: its trials go on"
         ) from None
 
@@ -148,7 +151,10 @@ def launch_of(home: Home, name: str) -> LaunchProcess | None:
 
 def _read_launch(text: str) -> LaunchProcess:
     try:
-        return LaunchProcess(**json.loads(text))
+        launch = LaunchProcess(**parse_json(text))
+        if [type(launch.host), type(launch.pid), type(launch.since)] != [str, int, float]:
+            raise TypeError(text)
+        return launch
     except (ValueError, TypeError):  # it has the lock, and has not written yet
         return LaunchProcess(host=socket.gethostname(), pid=None, since=time.time())
 
@@ -189,8 +195,11 @@ def _record(home: Home, name: str) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return {"store": kept["store"], "key": kept["key"], "storage": kept.get("storage")}
+        kept = parse_json(path.read_bytes())
+        record = {"store": kept["store"], "key": kept["key"], "storage": kept.get("storage")}
+        if not isinstance(kept["key"], str) or not all(isinstance(record[name], str | None) for name in ("store", "storage")):
+            raise TypeError("key, store or storage")
+        return record
     except (ValueError, KeyError, TypeError, AttributeError):
         raise StudyError(
             f"{path} is damaged; restore it, or delete it and the study's run in MLflow: `resume {name}` then writes new records "
@@ -211,9 +220,16 @@ def mirrored(notes: Path, run_id: str | None = None) -> dict[str, int]:
     With a `run_id` none, if that is not the study's run into which they were written.
     """
     try:
-        kept = json.loads(notes.read_text(encoding="utf-8"))
+        kept = parse_json(notes.read_bytes())
         return {name: int(count) for name, count in kept["events"].items()} if run_id in (None, kept["run"]) else {}
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):  # none, or damaged: everything is compared anew
+    except (
+        OSError,
+        ValueError,
+        TypeError,
+        KeyError,
+        AttributeError,
+        OverflowError,
+    ):  # none, or damaged: everything is compared anew
         return {}
 
 

@@ -175,9 +175,9 @@ def _data(exported: ExportedTrial) -> str:
     if corpus["is_synthetic"]:
         licence = _SYNTHETIC_LICENCE + " Figures on it say nothing about real sounds."
     else:
-        licence = _FSDNOISY18K_LICENCE if corpus["name"] == FSDNOISY18K else _OTHER_LICENCE
+        licence = _FSDNOISY18K_LICENCE if corpus["name"].partition(",")[0] == FSDNOISY18K else _OTHER_LICENCE
     clips = corpus["clips"]
-    return f"""{corpus["name"]}: {clips["train"]} training clips with labels, {clips["val"]} validation clips,
+    return f"""{corpus["name"].replace("<", "&lt;")}: {clips["train"]} training clips with labels, {clips["val"]} validation clips,
 {clips["test"]} test clips, {len(exported.classes)} classes. {licence}
 
 The licence of these weights is for whoever publishes them to choose; `license` above says unknown until then.
@@ -211,16 +211,19 @@ def _departures(exported: ExportedTrial) -> str:
 def _provenance(exported: ExportedTrial) -> str:
     trial = exported.trial
     lines = [f"- study `{trial.study}`, sweep `{trial.sweep}`, trial `{trial.trial_id}`, MLflow run `{trial.run_id}`"]
-    for launch in exported.launches:
-        if "code" not in launch:  # an entry that could not be read
-            continue
+    return "\n".join([*lines, *(f"- {_launch(launch)}" for launch in exported.launches)])
+
+
+def _launch(launch: dict[str, Any]) -> str:
+    try:
         code, hardware = launch["code"], launch["hardware"]
         commit = code["git_commit"] or f"none ({code['no_commit_because']})"
         changed = " with changes that were not committed" if code["git_dirty"] else ""
         versions = ", ".join(f"{name} {version}" for name, version in launch["versions"].items())
         gpu = hardware["gpu"]["name"] if hardware["gpu"] else "no GPU"
-        lines.append(
-            f"- from epoch {launch['from_epoch']}, {launch['started']}: acl-study {code['version']}, commit {commit}{changed}; "
+        return (
+            f"from epoch {launch['from_epoch']}, {launch['started']}: acl-study {code['version']}, commit {commit}{changed}; "
             f"{versions}; {hardware['cpu']}, {hardware['cores']} cores, {gpu}; trained on {launch['device']}"
         )
-    return "\n".join(lines)
+    except (KeyError, TypeError, AttributeError):  # of a damaged file
+        return "a launch of which nothing can be read"

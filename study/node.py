@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from acl.assembly import content_digest
 from acl.config import Mode
-from acl.store import FeatureStore, StoreError, content_digest
+from acl.store import FeatureStore, StoreError
 from study.spec import StudyError
 from study.storage import Storage
 

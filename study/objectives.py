@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal
 
+from acl.nearest import close_to
 from study import record_names as names
 
 Direction = Literal["max", "min"]
@@ -37,7 +38,8 @@ def check_objective(objective: str) -> None:
     if objective.startswith("test."):
         raise ValueError(f"{objective} is a test metric; test results never choose settings, use {names.VAL_ACCURACY}")
     if objective not in DIRECTIONS:
-        raise ValueError(f"must be one of {', '.join(DIRECTIONS)} (losses of different alphas do not compare), got {objective!r}")
+        rule = f"must be one of {', '.join(DIRECTIONS)} (losses of different alphas do not compare), got {objective!r}"
+        raise ValueError(rule + close_to(objective, DIRECTIONS, "; "))
 
 
 def exists(objective: str, *, self_supervised: bool) -> bool:

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from study.completion import complete_launched, complete_profile, complete_setting, complete_study
+
 
 def checked_store(address: str | None) -> str | None:
     """A store's address without a password."""
@@ -16,7 +18,10 @@ def checked_store(address: str | None) -> str | None:
 
 
 HomeOption = Annotated[Path, typer.Option("--home", envvar="ACL_STUDY_HOME", help="Folder of all results.")]
-SetOption = Annotated[list[str], typer.Option("--set", metavar="NAME=VALUE", help="A setting by its dotted name; repeatable.")]
+SetOption = Annotated[
+    list[str],
+    typer.Option("--set", metavar="NAME=VALUE", help="A setting by its dotted name; repeatable.", autocompletion=complete_setting),
+]
 StoreOption = Annotated[
     str | None,
     typer.Option("--store", callback=checked_store, help="MLflow tracking URI; default: the SQLite store in the home folder."),
@@ -30,10 +35,15 @@ StorageOption = Annotated[
 NameOption = Annotated[str | None, typer.Option("--name", help="Name of the results; default: the study's.")]
 CpusOption = Annotated[float | None, typer.Option("--cpus", min=0.01, help="CPUs of each trial; default: the study's.")]
 GpusOption = Annotated[float | None, typer.Option("--gpus", min=0, help="GPUs of each trial, fractions share one.")]
-StudyArgument = Annotated[str, typer.Argument(help="Study file, or the name of a shipped study.")]
+StudyArgument = Annotated[str, typer.Argument(help="Study file, or the name of a shipped study.", autocompletion=complete_study)]
+LaunchedArgument = Annotated[str, typer.Argument(help="Name of a launched study.", autocompletion=complete_launched)]
 ProfileOption = Annotated[
     str | None,
-    typer.Option("--profile", help="recipe; paper-ssl, paper-supervised: all published settings; mini: small, on a CPU."),
+    typer.Option(
+        "--profile",
+        help="recipe; paper-ssl, paper-supervised: all published settings; mini: small, on a CPU.",
+        autocompletion=complete_profile,
+    ),
 ]
 
 

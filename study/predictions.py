@@ -3,12 +3,13 @@
 import csv
 import io
 
+from acl.spreadsheets import no_formula
 from acl.training import EpochResult
 from study import record_names as names
 
 
 def predictions_csv(result: EpochResult) -> str:
-    """Predictions of a run's last epoch as CSV text, one row per evaluation and clip."""
+    """Predictions of a run's last epoch as CSV text, one row per evaluation and clip; no name is a formula to a spreadsheet."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(
@@ -24,5 +25,6 @@ def predictions_csv(result: EpochResult) -> str:
     )
     for row in result.predictions:
         shares = [f"{share:.7g}" for share in row.probabilities]
-        writer.writerow([row.evaluation, row.split, row.clip, row.label, row.predicted, row.patches, *shares])
+        texts = map(no_formula, (row.evaluation, row.split, row.clip, row.label, row.predicted))
+        writer.writerow([*texts, row.patches, *shares])
     return text.getvalue()

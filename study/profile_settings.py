@@ -7,6 +7,7 @@ from typing import Any, get_args
 import yaml
 
 from acl.config import ConfigError, Mode
+from acl.nearest import close_to
 from study.spec import Profile
 
 
@@ -35,7 +36,8 @@ def profile_settings(profile: str) -> dict[str, dict[str, Any]]:
         ConfigError: there is no such profile.
     """
     if profile not in get_args(Profile):
-        raise ConfigError(f"profile must be one of {', '.join(get_args(Profile))}, got {profile!r}")
+        close = close_to(profile, get_args(Profile), "; ")
+        raise ConfigError(f"profile must be one of {', '.join(get_args(Profile))}, got {profile!r}{close}")
     if profile == "recipe":
         return {}
     text = (files("study") / "profiles" / f"{profile}.yaml").read_text(encoding="utf-8")

@@ -30,13 +30,13 @@ class ProgressLine:
         self._runs = sweep.runs  # a grid makes all its points to count them
         self._done = {name: epochs if state.outcome else state.epochs for name, state in journal.trials.items()}
         self._bar = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=12),
             MofNCompleteColumn(),
             TextColumn("epochs"),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[state]}", table_column=Column(no_wrap=False)),  # what a narrow terminal wraps
+            TextColumn("{task.fields[state]}", markup=False, table_column=Column(no_wrap=False)),  # what a narrow terminal wraps
             console=Console(file=sys.stderr),
         )
         self._show_next = 0.0

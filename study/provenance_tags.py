@@ -21,6 +21,7 @@ def provenance_tags(launches: Sequence[Mapping[str, Any]]) -> dict[str, str]:
             names.HARDWARE: f"{hardware['cpu']}, {hardware['cores']} cores, {hardware['memory_gib']} GiB, {gpu}",
             names.GPU_SHARE: f"{launch.get('gpu_share', 0):g}",
             names.CORPUS_SHA256: launch["corpus_sha256"],
+            names.CLIPS_LEFT_OUT: str(launch.get("clips_left_out", 0)),
             names.FEATURES_SHA256: launch["features_sha256"],
         }
         if code["git_commit"]:

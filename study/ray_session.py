@@ -128,6 +128,19 @@ def ray_session(address: str | None, interruption: Interruption) -> Iterator[Non
             ray.shutdown()
 
 
+def try_ray() -> None:
+    """Start Ray on this machine, run a task, end it; exit status 1 with a line on standard error where that fails."""
+    try:
+        with ray_session(None, Interruption("")):
+            ray.get(ray.remote(_process).remote())
+    except Exception as error:  # of many kinds, e.g. a worker that cannot start
+        sys.exit(str(error) if isinstance(error, StudyError) else f"Ray runs no task: {(str(error).splitlines() or [''])[0]}")
+
+
+def _process() -> int:
+    return os.getpid()
+
+
 def _start(address: str | None) -> None:
     if address is not None:
         if "://" in address:

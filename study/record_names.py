@@ -51,6 +51,7 @@ VERSIONS = "acl_study.versions"  # e.g. "python 3.11.2, torch 2.13.0"
 HARDWARE = "acl_study.hardware"  # e.g. "Intel Xeon, 2 cores, 24 GiB, no GPU"
 GPU_SHARE = "acl_study.gpu_share"  # of one GPU's memory that was the trial's, 0..1; 0 without GPU
 CORPUS_SHA256 = "acl_study.corpus_sha256"  # over labels, flags and audio bytes of every clip
+CLIPS_LEFT_OUT = "acl_study.clips_left_out"  # of the corpus, because their audio is unusable; "0" where all are there
 FEATURES_SHA256 = "acl_study.features_sha256"  # over log-mels and clip table, as the feature store states it
 MLFLOW_COMMIT = "mlflow.source.git.commit"  # MLflow's own page shows it
 

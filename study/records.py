@@ -16,6 +16,7 @@ import mlflow
 from mlflow.entities import Metric, Param, RunStatus, RunTag
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE, MLFLOW_USER
 
+from acl.json_text import parse_json
 from study import record_names as names
 from study.mlflow_store import RecordError, experiment_of, in_words, milliseconds, runs_of_study, user
 from study.provenance_tags import provenance_tags
@@ -140,7 +141,7 @@ class StudyRecord:
         client, run_id = self._client(), self._run_of(trial)
         client.log_text(run_id, launches, names.PROVENANCE_FILE)
         try:
-            tags = provenance_tags(json.loads(launches))
+            tags = provenance_tags(parse_json(launches))
         except (ValueError, KeyError, TypeError, AttributeError):
             raise RecordError(f"{names.PROVENANCE_FILE} is damaged, its run gets no tags of it") from None
         client.log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])

@@ -1,15 +1,15 @@
 """What is wrong with a study, in one line: file and line where it was written, field, rule and remedy."""
 
-import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
 from pydantic import ValidationError
 
+from acl.nearest import close_to
 from study.resources import Budget, Resources
 from study.scheduling import Scheduler
 from study.spaces import KINDS, FieldError
-from study.spec import StudyError
+from study.spec import StudyError, one_line
 from study.yaml_places import Path, PlacedContent
 
 _SCHEDULERS = {
@@ -28,11 +28,6 @@ _HOW_TO_WRITE = {
     "budget": "a mapping such as {trials: 30, hours: 12}",
 }
 _WRONG_SHAPE = ("model_type", "model_attributes_type", "dict_type", "list_type", "union_tag_not_found", "union_tag_invalid")
-
-
-def close_to(name: str, known: list[str]) -> str:
-    """The remedy for a misspelt name, empty where nothing is close to it."""
-    return "".join(f"did you mean {match}?" for match in difflib.get_close_matches(name, known, n=1))
 
 
 def together(errors: Sequence[StudyError]) -> StudyError:
@@ -72,6 +67,7 @@ class Refusals:
 
     def at(self, path: Path, message: str) -> StudyError:
         """A refusal of the part that `path`, in the resolved study, leads to."""
+        message = one_line(message)
         if message.startswith(f"{path[-1] if path else None}: "):
             message = message.partition(": ")[2]
         given = self._override(path)
@@ -80,7 +76,7 @@ class Refusals:
         if path == ("profile",) and self.profile is not None:
             return StudyError(f"--profile: {message}")
         place = self._place(path)
-        field = self._shown(path[:-1] if path and message.startswith(f"{path[-1]} ") else path)
+        field = one_line(self._shown(path[:-1] if path and message.startswith(f"{path[-1]} ") else path))
         return StudyError(f"{place or self.content.get('name', 'study')}: {field + ': ' if field else ''}{message}")
 
     def _override(self, path: Path) -> str | None:

@@ -2,9 +2,11 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from study.spaces import MOST_TRIALS
+
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Resources(_Part):
@@ -27,5 +29,5 @@ class Resources(_Part):
 class Budget(_Part):
     """How much a sweep may take. When a launch's hours are over it is interrupted as by Ctrl-C, and `resume` goes on."""
 
-    trials: int | None = Field(None, ge=1, description="settings that are tried; every method but grid needs it")
+    trials: int | None = Field(None, ge=1, le=MOST_TRIALS, description="settings that are tried; every method but grid needs it")
     hours: float | None = Field(None, gt=0, description="of each launch of the sweep")

@@ -5,15 +5,18 @@ from typing import Annotated
 
 import typer
 
+from study.completion import complete_launched
 from study.home import DEFAULT_HOME, Home
-from study.options import AddressOption, CpusOption, GpusOption, HomeOption, StoreOption, given_resources
+from study.options import AddressOption, CpusOption, GpusOption, HomeOption, LaunchedArgument, StoreOption, given_resources
 
 results_app = typer.Typer()
 
 
 @results_app.command()
 def status(
-    name: Annotated[str | None, typer.Argument(help="Name of a launched study; none lists all.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="Name of a launched study; none lists all.", autocompletion=complete_launched)
+    ] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Show it anew every few seconds, until Ctrl-C.")] = False,
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
@@ -28,7 +31,7 @@ def status(
 
 @results_app.command()
 def best(
-    name: Annotated[str, typer.Argument(help="Name of a launched study.")],
+    name: LaunchedArgument,
     store: StoreOption = None,
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
@@ -49,8 +52,11 @@ def best(
 
 @results_app.command()
 def compare(
-    first: Annotated[str, typer.Argument(help="Name of a launched study, or a trial: STUDY/TRIAL or its run id.")],
-    second: Annotated[str, typer.Argument(help="The same, to compare it with.")],
+    first: Annotated[
+        str,
+        typer.Argument(help="Name of a launched study, or a trial: STUDY/TRIAL or its run id.", autocompletion=complete_launched),
+    ],
+    second: Annotated[str, typer.Argument(help="The same, to compare it with.", autocompletion=complete_launched)],
     store: StoreOption = None,
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
@@ -73,7 +79,7 @@ def compare(
 
 @results_app.command()
 def confirm(
-    name: Annotated[str, typer.Argument(help="Name of a study that has ended.")],
+    name: LaunchedArgument,
     seeds: Annotated[int | None, typer.Option("--seeds", min=2, help="How many fresh seeds; default: 5.")] = None,
     cpus: CpusOption = None,
     gpus: GpusOption = None,
@@ -101,7 +107,10 @@ def confirm(
 
 @results_app.command()
 def report(
-    names: Annotated[list[str], typer.Argument(help="Names of launched studies; several go into one page.")],
+    names: Annotated[
+        list[str],
+        typer.Argument(help="Names of launched studies; several go into one page.", autocompletion=complete_launched),
+    ],
     store: StoreOption = None,
     home: HomeOption = DEFAULT_HOME,
     out: Annotated[Path | None, typer.Option("--out", help="Folder of the report; default: reports/ in the home folder.")] = None,
@@ -140,7 +149,10 @@ def report(
 
 @results_app.command()
 def figures(
-    names: Annotated[list[str], typer.Argument(help="Names of launched studies; several are drawn together.")],
+    names: Annotated[
+        list[str],
+        typer.Argument(help="Names of launched studies; several are drawn together.", autocompletion=complete_launched),
+    ],
     formats: Annotated[str, typer.Option("--format", metavar="FORMAT[,…]", help="png, svg, pdf, or several of them.")] = "png",
     out: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="Folder of the files; default: figures/ in that of the report.")

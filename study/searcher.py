@@ -22,6 +22,10 @@ from study.spaces import Dimension, Point, Scalar, conditional_point
 from study.spec import StudyError, Sweep
 
 STORAGE_FILE = "optuna.journal"
+_UNREADABLE = (
+    *(ValueError, LookupError, TypeError, AttributeError, AssertionError, OverflowError, RecursionError),
+    optuna.exceptions.OptunaError,
+)
 _OWNER = "trial"  # user attribute of Optuna's trial: the name of ours, where it does not follow from its number
 _LOCK_SUFFIX = ".lock"
 
@@ -58,11 +62,11 @@ class Search:
                 sampler=self._first_sampler,
                 load_if_exists=True,
             )
-        except (ValueError, KeyError) as error:  # of Optuna, when it reads a line that it cannot
+            self._numbers = self._settle()
+        except _UNREADABLE as error:  # of Optuna, when it reads a line that it cannot
             raise StudyError(
-                f"{path} is damaged ({error}); delete it, and `resume` writes it anew from {journal.path.name}"
+                f"{path} is damaged ({type(error).__name__}); delete it, and `resume` writes it anew from {journal.path.name}"
             ) from None
-        self._numbers = self._settle()
         known = set(self._numbers.values())
         self._unknown = [
             trial.number for trial in self._trials() if trial.number not in known and trial.state != TrialState.WAITING

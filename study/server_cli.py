@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from study.home import DEFAULT_HOME, Home
-from study.options import HomeOption, StoreOption, checked_store
+from study.options import HomeOption, LaunchedArgument, StoreOption, checked_store
 
 server_app = typer.Typer()
 
@@ -70,7 +70,7 @@ def server(
 
 @server_app.command()
 def sync(
-    name: Annotated[str, typer.Argument(help="Name of a launched study.")],
+    name: LaunchedArgument,
     store: Annotated[str, typer.Option("--store", callback=checked_store, help="MLflow tracking URI to push it to.")],
     home: HomeOption = DEFAULT_HOME,
 ) -> None:

@@ -1,5 +1,6 @@
 """Search spaces as data: what a study file says about one setting, and the points that grid and random search try."""
 
+import itertools
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -11,6 +12,7 @@ Scalar = bool | int | float | str
 Point = dict[str, Any]  # dotted setting name -> value
 KINDS = ("grid", "choice", "uniform", "loguniform")
 MOST_COMBINATIONS = 4096  # of edges
+MOST_TRIALS = 100_000  # settings of a sweep
 
 
 class FieldError(ValueError):
@@ -121,7 +123,7 @@ def grid_points(space: Mapping[str, Dimension]) -> list[Point]:
     [{'a': 1}, {'a': 2, 'b': 'x'}, {'a': 2, 'b': 'y'}]
 
     Raises:
-        FieldError: a dimension is continuous.
+        FieldError: a dimension is continuous, or there are more combinations than any sweep has trials.
     """
     for name, dimension in space.items():
         if dimension.values is None:
@@ -148,7 +150,7 @@ def edge_points(space: Mapping[str, Dimension]) -> list[Point]:
     for name, dimension in space.items():
         others = {other: values[0] for other, values in _activating(space, name).items() if values}
         points += [conditional_point(space, _choosing({**others, name: edge})) for edge in dimension.edges]
-    return [point for place, point in enumerate(points) if point not in points[:place]]
+    return [dict(point) for point in dict.fromkeys(tuple(point.items()) for point in points)]
 
 
 def check_conditions(space: Mapping[str, Dimension]) -> None:
@@ -174,11 +176,15 @@ def check_conditions(space: Mapping[str, Dimension]) -> None:
 def _combinations(space: Mapping[str, Dimension]) -> list[Point]:
     points: list[Point] = [{}]
     for name, dimension in space.items():
-        points = [
+        each = (
             {**point, name: edge} if edge is not None else point
             for point in points
             for edge in (dimension.edges if dimension.is_active(point) else [None])
-        ]
+        )
+        points = list(itertools.islice(each, MOST_TRIALS + 1))
+        if len(points) > MOST_TRIALS:
+            rule = f"a grid of more than {MOST_TRIALS} combinations; list fewer values, or search with random or tpe"
+            raise FieldError(rule, "space", name)
     return points
 
 
@@ -190,7 +196,11 @@ def _choosing(values: Point) -> Callable[[str, Dimension], Scalar]:
 def _activating(space: Mapping[str, Dimension], name: str) -> dict[str, list[Scalar]]:
     """Values of other dimensions at which `name` varies."""
     allowed: dict[str, list[Scalar]] = {}
-    for other, values in (space[name].when or {}).items():
-        for setting, its in {**_activating(space, other), other: values}.items():
-            allowed[setting] = [value for value in allowed.get(setting, its) if value in its]
+    waiting, seen = [name], {name}
+    while waiting:
+        for other, values in (space[waiting.pop()].when or {}).items():
+            allowed[other] = [value for value in allowed.get(other, values) if value in values]
+            if other not in seen:
+                seen.add(other)
+                waiting.append(other)
     return allowed

@@ -12,6 +12,7 @@ from study.sweep import Sweep
 
 __all__ = ["Profile", "Study", "StudyError", "Sweep"]
 
+MOST_SHOWN = 600  # characters of a message
 Profile = Literal["recipe", "mini", "paper-ssl", "paper-supervised"]
 
 
@@ -19,12 +20,22 @@ class StudyError(ValueError):
     """A study file, or the way it is used, is wrong; the message starts with one line with field, value and remedy."""
 
 
+def one_line(text: str) -> str:
+    """A message that has parts of a file in it: without its control characters, and the middle of a long one left out.
+
+    >>> one_line("no study 'a\\nb'")
+    "no study 'a\\\\nb'"
+    """
+    text = "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
+    return text if len(text) <= MOST_SHOWN else f"{text[: MOST_SHOWN - 200]} … {text[-200:]}"
+
+
 class Study(BaseModel):
     """A question and the sweeps that answer it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)
     question: str = Field(min_length=1)
     paper_found: str = ""
     profile: Profile = "recipe"
@@ -37,7 +48,8 @@ class Study(BaseModel):
         if len(set(sweep_names)) < len(sweep_names):
             raise ValueError(f"sweeps need different names, got {', '.join(sweep_names)}")
         for number, sweep in enumerate(self.sweeps):
-            for point in edge_points(sweep.space):
+            seeds = [{"seed": seed} for seed in (min(sweep.seeds), max(sweep.seeds))]
+            for point in (*edge_points(sweep.space), *seeds):
                 try:
                     build_config({"data.root": UNKNOWN_CORPUS, **sweep.base, **point})
                 except ConfigError as error:
@@ -61,5 +73,7 @@ class Study(BaseModel):
 def _place_of(message: str, sweep: Sweep) -> tuple[str, ...]:
     """Where in a sweep the setting is with whose name a message about a configuration begins; the sweep itself for none."""
     setting = re.match(r"[\w.]*\w", message)
+    if setting and setting[0] == "seed":
+        return ("seeds",)
     parts = {"space": sweep.space, "base": sweep.base}
     return next(((part, setting[0]) for part, settings in parts.items() if setting and setting[0] in settings), ())

@@ -6,9 +6,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from acl.config import ConfigError, setting_names
+from acl.nearest import close_to
 from study.includes import MERGED, read_with_includes, shipped_studies
 from study.profile_settings import check_profile
-from study.refusals import Refusals, close_to, together
+from study.refusals import Refusals, together
 from study.spaces import FieldError
 from study.spec import Study, StudyError, Sweep
 from study.sweep_settings import SETTABLE, merge_sweep

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from analysis.page_tables import percent
 from study import record_names as names
@@ -39,7 +40,7 @@ def print_summary(study: Study, store_uri: str) -> None:
         winners = [winner for choice in results.choices[sweep.name] for winner in choice.winners]
         texts = [(objectives_text(results, sweep, winner), candidate_text(sweep, winner)) for winner in winners]
         for best, setting in texts or [("–", "–")]:
-            table.add_row(*head, best, setting)
+            table.add_row(*map(Text, (*head, best, setting)))
             head = [""] * len(head)
     lacking = [line for sweep in study.sweeps for choice in results.choices[sweep.name] for line in lacking_lines(sweep, choice)]
     console = Console()

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any, get_args
 
 from acl.config import Mode, setting_names
+from acl.nearest import close_to
 from study.departures import recipe_settings
 from study.profile_settings import profile_settings
-from study.refusals import close_to
 from study.spaces import FieldError
 from study.spec import StudyError
 
@@ -30,7 +30,7 @@ def merge_sweep(shared: Mapping[str, Any], entry: Mapping[str, Any], profile: st
     mode: Any = base.get("mode")
     if mode not in get_args(Mode):
         rule = f"mode must be one of {', '.join(get_args(Mode))}; write it into base, e.g. base: {{mode: supervised}}"
-        raise FieldError(rule + (f", got {mode!r}" if "mode" in base else ""), "base", "mode")
+        raise FieldError(rule + (f", got {mode!r}{close_to(mode, get_args(Mode), '; ')}" if "mode" in base else ""), "base", "mode")
     applicable = {name: value for name, value in overrides.items() if name in setting_names(mode)}
     defaults = profile_settings(profile)
     merged = {**shared, **entry, **defaults.get("sweep", {})}

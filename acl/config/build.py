@@ -1,6 +1,5 @@
 """From dotted names to a validated configuration and back."""
 
-import difflib
 from collections.abc import Mapping
 from typing import Any, get_args
 
@@ -9,6 +8,7 @@ from pydantic import ValidationError
 from acl.config.sections import SELF_SUPERVISED, SUPERVISED, Mode, Section
 from acl.config.self_supervised import SelfSupervisedConfig
 from acl.config.supervised import SupervisedConfig
+from acl.nearest import close_to
 
 
 class ConfigError(ValueError):
@@ -45,8 +45,7 @@ def build_config(settings: Mapping[str, Any]) -> Config:
     tree: dict[str, Any] = {}
     for name, value in settings.items():
         if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            remedy = f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}"
+            remedy = close_to(name, known) or f"known: {', '.join(known)}"
             raise ConfigError(f"{name} is not a setting of {mode} runs; {remedy}")
         section, _, leaf = name.rpartition(".")
         (tree.setdefault(section, {}) if section else tree)[leaf] = value
@@ -70,10 +69,9 @@ def flatten(config: Config) -> dict[str, Any]:
 
 
 def _config_class(mode: object) -> ConfigClass:
-    if mode not in _CONFIG_OF_MODE:
-        raise ConfigError(
-            f"mode must be one of {', '.join(get_args(Mode))}, got {mode!r}; set it with --mode or in the study's base"
-        )
+    if mode not in get_args(Mode):
+        remedy = close_to(mode, get_args(Mode)) or "set it with --mode or in the study's base"
+        raise ConfigError(f"mode must be one of {', '.join(get_args(Mode))}, got {mode!r}; {remedy}")
     return _CONFIG_OF_MODE[str(mode)]
 
 

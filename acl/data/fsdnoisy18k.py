@@ -7,7 +7,7 @@ Other columns are ignored. A corpus that is not FSDnoisy18k itself is called wha
 """
 
 import csv
-import json
+import io
 import os
 from collections import Counter
 from collections.abc import Iterator
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from acl.data.clips import CLASSES, Clip, Corpus, CorpusError
+from acl.json_text import parse_json
 
 Split = Literal["train", "test"]
 SPLITS: tuple[Split, ...] = ("train", "test")
@@ -80,21 +81,33 @@ def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[str, dict[str,
     """Rows with their place ("train.csv line 7"), checked for shape."""
     if not path.is_file():
         raise CorpusError(f"{path} is missing; unpack FSDnoisy18k.meta there")
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        header = reader.fieldnames or []
-        for column in columns:
-            if column not in header:
-                raise CorpusError(
-                    f"{path} has no column {column}; it needs {', '.join(columns)}, got {', '.join(header) or 'nothing'}"
-                )
-        empty = True
-        for row in reader:
-            empty = False
-            where = f"{path.name} line {reader.line_num}"
-            if None in row or None in row.values():
-                raise CorpusError(f"{where} does not have {len(header)} fields; quote a label that contains a comma")
-            yield where, row
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise CorpusError(f"{path} is not UTF-8; save it as UTF-8") from None
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    try:
+        yield from _checked_rows(reader, path, columns)
+    except csv.Error as error:
+        raise CorpusError(f"{path.name} line {reader.line_num} is no CSV ({error}); correct the table") from None
+
+
+def _checked_rows(reader: "csv.DictReader[str]", path: Path, columns: tuple[str, ...]) -> Iterator[tuple[str, dict[str, str]]]:
+    header = reader.fieldnames or []
+    for column in columns:
+        if column not in header:
+            got = ", ".join(header)
+            raise CorpusError(f"{path} has no column {column}; it needs {', '.join(columns)}, got {got[:200] or 'nothing'}")
+    empty = True
+    for row in reader:
+        empty = False
+        where = f"{path.name} line {reader.line_num}"
+        if None in row or None in row.values():
+            raise CorpusError(f"{where} does not have {len(header)} fields; quote a label that contains a comma")
+        for column in ("fname", "label"):
+            if not row[column] or not row[column].isprintable():
+                raise CorpusError(f"{where}: {column} must be text on one line, got {row[column]!r}; correct the table")
+        yield where, row
     if empty:
         raise CorpusError(f"{path} lists no clips; restore the table")
 
@@ -120,8 +133,11 @@ def _read_description(root: Path) -> tuple[str, bool] | None:
     if not path.exists():
         return None
     try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
-        return str(stored["name"]), bool(stored["synthetic"])
+        stored = parse_json(path.read_bytes())
+        name, is_synthetic = stored["name"], stored["synthetic"]
+        if not isinstance(name, str) or not name.isprintable() or not isinstance(is_synthetic, bool):
+            raise TypeError("name is a text on one line, synthetic is true or false")
+        return name, is_synthetic
     except (ValueError, KeyError, TypeError) as error:
         raise CorpusError(f"{path} is not a corpus description ({error!r}); correct or remove it") from None
 

@@ -6,12 +6,17 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
 from acl.heap import keep_freed_memory
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
+
+
+class WorkerError(RuntimeError):
+    """A worker process ended in the middle of a task; the message is one line with the remedy."""
 
 
 def available_cores() -> int:
@@ -28,6 +33,9 @@ def each_result(function: Callable[[Task], Result], tasks: Sequence[Task], worke
         function: importable by name, because workers are spawned.
         tasks: picklable arguments.
         workers: processes; None takes all available cores.
+
+    Raises:
+        WorkerError: a worker was killed.
     """
     workers = min(workers or available_cores(), len(tasks))
     if workers <= 1:
@@ -38,6 +46,10 @@ def each_result(function: Callable[[Task], Result], tasks: Sequence[Task], worke
     try:
         for future in as_completed([pool.submit(function, task) for task in tasks]):
             yield future.result()
+    except BrokenProcessPool:
+        raise WorkerError(
+            "a worker process was killed, perhaps for lack of memory; run it again, with fewer workers where memory is short"
+        ) from None
     finally:
         pool.shutdown(cancel_futures=True)
 

@@ -3,8 +3,9 @@
 import hashlib
 import json
 import os
+import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,15 @@ import numpy as np
 import torch
 
 from acl.config import SELF_SUPERVISED, SUPERVISED, Mode
-from acl.data.audio import read_samples
-from acl.data.clips import Clip
+from acl.data.audio import read_mono
+from acl.data.clips import Clip, CorpusError
 from acl.features import BANDS, LogMel
 
 FRONT_ENDS: tuple[Mode, ...] = (SELF_SUPERVISED, SUPERVISED)
 FORMAT_VERSION = 2
 CLIPS_PER_PIECE = 32  # on average
+UNFINISHED = ".unfinished"
+_DAMAGE = (ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)  # what numpy raises
 
 
 @dataclass(frozen=True)
@@ -37,8 +40,15 @@ def log_mel(front_end: Mode) -> LogMel:
 
 
 def audio_state(clip: Clip) -> list[Any]:
-    """What tells a changed audio file from the same one without reading it: name, bytes, time of change in ns."""
-    status = clip.path.stat()
+    """What tells a changed audio file from the same one without reading it: name, bytes, time of change in ns.
+
+    Times are only compared with each other, so a clock that was wrong does no harm. A file that another of the same size and time
+    replaces passes for the same (`touch` it). Permissions are no part of it: see `compute_piece`.
+    """
+    try:
+        status = clip.path.stat()
+    except OSError:  # a link to nothing, which reading it will name
+        return [clip.split, clip.name, 0, None]
     return [clip.split, clip.name, status.st_size, status.st_mtime_ns]
 
 
@@ -63,41 +73,95 @@ def divide(clips: Sequence[Clip], front_end: Mode, folder: Path) -> list[Piece]:
     ]
 
 
+@dataclass(frozen=True)
+class ClipFeatures:
+    """What is computed from the audio file of a clip.
+
+    Attributes:
+        frames: `[n, 96]` float32; n is 0 where there is a problem.
+        audio_sha256: of the file; empty where there is a problem.
+        problem: why the clip has no features, as a sentence without its subject; empty where it has.
+    """
+
+    frames: np.ndarray
+    audio_sha256: str = ""
+    problem: str = ""
+
+
+def clip_features(clip: Clip, extract: LogMel) -> ClipFeatures:
+    """Read a clip and compute its features; an unusable file is no error here."""
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):
+            frames = extract(*read_mono(clip.path)).numpy()
+        digest = hashlib.sha256(clip.path.read_bytes()).hexdigest()
+        problem = "" if np.isfinite(frames).all() else "has samples so large that its log-mels are not finite"
+    except ValueError as error:  # AudioError, or that of the front end
+        problem = str(error)
+    except OSError as error:
+        problem = f"cannot be read ({error.strerror})"
+    return ClipFeatures(np.empty((0, BANDS), np.float32), problem=problem) if problem else ClipFeatures(frames, digest)
+
+
 def compute_piece(piece: Piece) -> int:
     """Write the file of a piece and return its number of clips.
 
-    It holds `frames` `[total, 96]` float32, and `counts` and `audio_sha256` `[clips]`.
-
-    Raises:
-        CorpusError: a clip's audio is unusable.
+    It holds `frames` `[total, 96]` float32, and `counts`, `audio_sha256` and `problems` `[clips]`, as `ClipFeatures` has them. Of
+    a file that is there, only clips with problems are read again: a repair (of permissions) need not have changed `audio_state`.
     """
     extract = log_mel(piece.front_end)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # one process per core; and sums do not depend on the number of cores
     try:
-        features = [extract(*read_samples(clip)).numpy() for clip in piece.clips]
+        kept = _content(piece) if problems_of(piece) is not None else [None] * len(piece.clips)
+        features = [
+            known if known and not known.problem else clip_features(clip, extract)
+            for clip, known in zip(piece.clips, kept, strict=True)
+        ]
     finally:
         torch.set_num_threads(threads)
-    unfinished = piece.path.with_suffix(".unfinished")
-    with unfinished.open("wb") as file:
-        np.savez(
-            file,
-            frames=np.concatenate(features),
-            counts=np.array([len(frames) for frames in features], dtype=np.int64),
-            audio_sha256=np.array([hashlib.sha256(clip.path.read_bytes()).hexdigest() for clip in piece.clips]),
-        )
-    flush_to_disk(unfinished)
-    unfinished.replace(piece.path)
+    unfinished = piece.path.with_suffix(f".{os.getpid()}{UNFINISHED}")  # a worker of a killed process may still write its own
+    try:
+        with unfinished.open("wb") as file:
+            np.savez(
+                file,
+                frames=np.concatenate([each.frames for each in features]),
+                counts=np.array([len(each.frames) for each in features], dtype=np.int64),
+                audio_sha256=np.array([each.audio_sha256 for each in features]),
+                problems=np.array([each.problem for each in features]),
+            )
+        flush_to_disk(unfinished)
+        unfinished.replace(piece.path)
+    finally:
+        unfinished.unlink(missing_ok=True)
     return len(piece.clips)
 
 
+def problems_of(piece: Piece) -> dict[Clip, str] | None:
+    """The clips of a piece that have no features, and why; None where the piece has no file, or none of this version."""
+    try:
+        with np.load(piece.path) as arrays:
+            problems = arrays["problems"].tolist()
+        return {clip: problem for clip, problem in zip(piece.clips, problems, strict=True) if problem}
+    except (OSError, *_DAMAGE):
+        return None
+
+
+def unusable(pieces: Iterable[Piece]) -> dict[Clip, str]:
+    """The clips of computed pieces that have no features, and why."""
+    return {clip: problem for piece in pieces for clip, problem in (problems_of(piece) or {}).items()}
+
+
 def join_pieces(pieces: Sequence[Piece], path: Path) -> dict[str, tuple[int, int]]:
-    """Write the frames of all pieces into one .npy file; returns clip name -> (first frame, number of frames)."""
+    """Write the frames of all pieces into one .npy file; returns clip name -> (first frame, number of frames).
+
+    Clips with problems are not among them.
+    """
     extents: dict[str, tuple[int, int]] = {}
     total = 0
     for piece in pieces:
         for clip, count in zip(piece.clips, _load(piece, "counts").tolist(), strict=True):
-            extents[clip.name] = (total, count)
+            if count:
+                extents[clip.name] = (total, count)
             total += count
     with path.open("wb") as file:
         header = {"descr": "<f4", "fortran_order": False, "shape": (total, BANDS)}
@@ -108,7 +172,10 @@ def join_pieces(pieces: Sequence[Piece], path: Path) -> dict[str, tuple[int, int
 
 
 def corpus_digest(pieces: Sequence[Piece]) -> str:
-    """SHA-256 over what a corpus is: all that is known of every clip, and its audio bytes, whatever their order and place."""
+    """SHA-256 over what a corpus is: all that is known of every clip, and its audio bytes, whatever their order and place.
+
+    Clips with problems are part of it without audio, so a corpus with them is another than one that never had them.
+    """
     clips = [
         [clip.split, clip.name, clip.label, clip.manually_verified, clip.noisy_small, audio, *clip.grouping]
         for piece in pieces
@@ -117,9 +184,25 @@ def corpus_digest(pieces: Sequence[Piece]) -> str:
     return hashlib.sha256(json.dumps(sorted(clips)).encode()).hexdigest()
 
 
+def _content(piece: Piece) -> list[ClipFeatures]:
+    counts = _load(piece, "counts")
+    frames = np.split(_load(piece, "frames"), np.cumsum(counts)[:-1])
+    digests, problems = (_load(piece, name).tolist() for name in ("audio_sha256", "problems"))
+    return [ClipFeatures(*each) for each in zip(frames, digests, problems, strict=True)]
+
+
 def _load(piece: Piece, name: str) -> np.ndarray:
-    with np.load(piece.path) as arrays:
-        loaded: np.ndarray = arrays[name]
+    """An array of a piece's file.
+
+    Raises:
+        CorpusError: it is damaged; it is removed, so that it is computed again.
+    """
+    try:
+        with np.load(piece.path) as arrays:
+            loaded: np.ndarray = arrays[name]
+    except _DAMAGE as error:
+        piece.path.unlink(missing_ok=True)
+        raise CorpusError(f"{piece.path} was damaged ({error}) and is removed; run it again, which computes it anew") from None
     return loaded
 
 
@@ -129,7 +212,7 @@ def bytes_of(pieces: Sequence[Piece]) -> int:
     for piece in pieces:
         extract = log_mel(piece.front_end)
         for clip in piece.clips:
-            seconds = clip.path.stat().st_size / (2 * 44_100)
+            seconds = audio_state(clip)[2] / (2 * 44_100)
             frames += 1 + max(extract.min_samples, seconds * extract.sample_rate) / extract.hop_samples
     return round(frames * BANDS * np.dtype(np.float32).itemsize)
 

@@ -20,6 +20,7 @@ from acl.data.fsdnoisy18k import DESCRIPTION_FILE, SPLITS, Split, audio_folder, 
 from acl.data.parallel import each_result
 from acl.data.sounds import FOREIGN_SOUNDS, SOUNDS
 from acl.data.waveforms import SAMPLE_RATE, Generator, log_uniform, samples
+from acl.nearest import close_to
 
 GENERATOR_VERSION = 1  # counts changes of the sounds: the same name then means other files
 SHORTEST_SECONDS = 0.3
@@ -81,7 +82,7 @@ def write_synthetic_corpus(
     """
     root = Path(root).resolve()
     if size not in SIZES:
-        raise CorpusError(f"size must be one of {', '.join(SIZES)}, got {size!r}")
+        raise CorpusError(f"size must be one of {', '.join(SIZES)}, got {size!r}{close_to(size, SIZES, '; ')}")
     description = {"name": f"synthetic corpus, {size}, seed {seed}", "synthetic": True, "generator_version": GENERATOR_VERSION}
     if _is_there(root, description):
         return

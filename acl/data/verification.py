@@ -8,7 +8,8 @@ from pathlib import Path
 
 from acl.data.audio import AudioError, read_audio
 from acl.data.clips import CLASSES, Clip, Corpus, in_subset
-from acl.data.fsdnoisy18k import DESCRIPTION_FILE, SPLITS, audio_folder, read_corpus
+from acl.data.corpus import read_corpus
+from acl.data.fsdnoisy18k import DESCRIPTION_FILE, SPLITS, audio_folder
 from acl.data.parallel import each_result
 
 SUBSETS = ("clean", "noisy", "noisy_small", "test")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from acl.config import Config
 from acl.provenance import describe_run
-from acl.training.checkpoint import Checkpoints, stage_file
+from acl.training.checkpoint import CHECKPOINT_FILE, Checkpoints, fitting, stage_file
 from acl.training.course import Course, FinishedStage
 from acl.training.epoch_result import ClipPrediction, EpochResult
 from acl.training.stage import DivergedError
@@ -75,10 +75,13 @@ def _continued(course: Course, files: Checkpoints) -> Iterator[EpochResult]:
     """The records of a run that keeps its state, from the last one that it has."""
     if files.exists():
         state = files.load()
-        yield EpochResult.from_dict(state["result"])
-        if state["epoch"] == course.epochs:
+        with fitting(files.folder / CHECKPOINT_FILE):
+            last, is_over = EpochResult.from_dict(state["result"]), state["epoch"] == course.epochs
+            if not is_over:
+                course.load_state(state, lambda name: FinishedStage.from_dict(files.load(stage_file(name))))
+        yield last
+        if is_over:
             return
-        course.load_state(state, lambda name: FinishedStage.from_dict(files.load(stage_file(name))))
     begins = {"from_epoch": course.epoch + 1, **describe_run(course.config, course.store, course.device)}
     files.keep_provenance(begins)
     while course.epoch < course.epochs:

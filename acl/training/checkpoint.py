@@ -244,11 +244,33 @@ def read_file(path: Path) -> dict[str, Any]:
         raise CheckpointError(
             f"{path} cannot be read ({type(error).__name__}); delete {path.parent} to train from the first epoch"
         ) from error
-    if content.get("format") != _FORMAT:
-        raise CheckpointError(f"{path} was written by another version of acl-study; use another folder")
+    with fitting(path):
+        if content.get("format") != _FORMAT:
+            raise CheckpointError(f"{path} was written by another version of acl-study; use another folder")
+        if not all(isinstance(text, str) for text in (content["corpus"], *content["config"].keys())):
+            raise TypeError("corpus or config")
     with suppress(ConfigError):  # else its settings differ from any of this version, which names them
         content["config"] = flatten(build_config(content["config"]))  # a setting that it does not know was at its default
     return content
+
+
+@contextmanager
+def fitting(path: Path) -> Iterator[None]:
+    """Use what `path` holds, which may be of the right format and yet not what a run wrote.
+
+    Raises:
+        CheckpointError: something is missing there, or of another kind or shape.
+    """
+    try:
+        yield
+    except CheckpointError:
+        raise
+    except (AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        if "memory" in str(error):  # of this machine, also in words of the allocators of torch
+            raise
+        raise CheckpointError(
+            f"{path} does not fit its run ({type(error).__name__}); delete {path.parent} to train from the first epoch"
+        ) from error
 
 
 def differing_settings(one: dict[str, Any], other: dict[str, Any]) -> Iterable[str]:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from acl.config import SELF_SUPERVISED, ClassifierOptim
 from acl.evaluation import clip_probabilities
 from acl.features import PATCH_FRAMES
-from acl.models import ResNet18
+from acl.models import encoder_of
 from acl.models.initialisation import weights_from
 from acl.optimisation import sgd_with_step_decay
 from acl.patches import PatchTable, RandomStarts
@@ -47,7 +47,7 @@ class ClassifierStage(Stage):
         self.starts = RandomStarts(self.store, self.splits.train, PATCH_FRAMES[SELF_SUPERVISED])
         self.val_patches = setup.patches_of(self.splits.val)
         generator = stream(setup.config.seed, f"{name} weights")
-        encoder = ResNet18(setup.config.model.width, generator=generator)
+        encoder = encoder_of(setup.config.model, generator)
         encoder.load_state_dict(weights_of(pretrained, ENCODER_PREFIX))
         with weights_from(generator):
             self.classifier = nn.Linear(encoder.embedding_dim, len(self.store.classes)).to(self.device)

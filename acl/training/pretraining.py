@@ -11,7 +11,7 @@ from acl.config import ProbeConfig
 from acl.embedding_quality import alignment, tolerance, uniformity
 from acl.evaluation import accuracies, clip_probabilities, knn_votes, top_accuracy
 from acl.losses import AngularContrastiveLoss
-from acl.models import ProjectionHead, ResNet18
+from acl.models import ProjectionHead, encoder_of
 from acl.optimisation import sgd_with_step_decay
 from acl.patches import PatchTable
 from acl.probe import probe_probabilities, train_linear_probe
@@ -39,7 +39,7 @@ class PretrainingStage(Stage):
         self.config = config = setup.config
         self.views = ViewMaker(self.store, setup.pretraining_clips, config.views, self.device)
         generator = stream(config.seed, "weights")
-        encoder = ResNet18(config.model.width, generator=generator)
+        encoder = encoder_of(config.model, generator)
         head = ProjectionHead(encoder.embedding_dim, generator=generator)
         self.encoder = place_model(encoder, self.device, config.compute)
         self.head = place_model(head, self.device, config.compute)

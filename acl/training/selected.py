@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from acl.config import Config, SupervisedConfig, build_config
-from acl.training.checkpoint import CHECKPOINT_FILE, CheckpointError, read_file, stage_file
+from acl.training.checkpoint import CHECKPOINT_FILE, CheckpointError, fitting, read_file, stage_file
 from acl.training.pretraining import ENCODER_PREFIX, PROBE_PREFIX
 from acl.training.self_supervised import SelfSupervisedSetup
 from acl.training.stage import Weights, weights_of
@@ -47,6 +48,11 @@ def selected_weights(folder: Path) -> SelectedWeights:
             f"{folder} has no {CHECKPOINT_FILE}: no epoch has ended, or the trial's state was deleted; run it first"
         )
     state = read_file(folder / CHECKPOINT_FILE)
+    with fitting(folder / CHECKPOINT_FILE):
+        return _selected(folder, state)
+
+
+def _selected(folder: Path, state: dict[str, Any]) -> SelectedWeights:
     config = build_config(state["config"])
     is_supervised = isinstance(config, SupervisedConfig)
     first = "supervised" if is_supervised else "pretraining"

@@ -111,6 +111,7 @@ def test_a_run_is_described_and_a_damaged_list_of_launches_shows_its_gap(tiny_co
     assert (launch["seed"], launch["device"], launch["threads"]) == (7, "cpu", torch.get_num_threads())
     assert launch["gpu_share"] == 0
     assert launch["features_sha256"] == store.metadata["content_sha256"]
+    assert launch["clips_left_out"] == 0
     path = tmp_path / "run" / PROVENANCE_FILE
     append_provenance(path.parent, launch)
     append_provenance(path.parent, {**launch, "seed": 8})

@@ -11,9 +11,10 @@ import pytest
 import soundfile
 import torch
 
+from acl.assembly import content_digest
 from acl.config import SELF_SUPERVISED, SUPERVISED, Mode
 from acl.features import LogMel
-from acl.store import FeatureStore, StoreError, content_digest, prepare
+from acl.store import FeatureStore, StoreError, prepare
 
 LABELS = ("Coin_(dropping)", "Rain", "Acoustic_guitar")
 FRONT_END: list[Mode] = [SUPERVISED]
@@ -116,7 +117,7 @@ def test_two_workers_give_the_same_bytes(prepared: Path, copy: Path) -> None:
     prepare(copy, workers=2)
     for name in ("self-supervised", "supervised"):
         assert content_digest(copy / "features" / name) == content_digest(prepared / "features" / name)
-    assert sorted(os.listdir(copy / "features")) == ["self-supervised", "supervised"]
+    assert sorted(os.listdir(copy / "features")) == [".lock", "self-supervised", "supervised"]
 
 
 def change_audio(root: Path) -> None:
@@ -160,7 +161,7 @@ def test_changed_inputs_are_computed_again(copy: Path, change: Callable[[Path], 
     prepare(fresh_root, FRONT_END, workers=1)
     assert all(time > before[name] for name, time in written(copy).items())
     assert content_digest(copy / "features" / "supervised") == content_digest(fresh_root / "features" / "supervised")
-    assert sorted(os.listdir(copy / "features")) == ["self-supervised", "supervised"]
+    assert sorted(os.listdir(copy / "features")) == [".lock", "self-supervised", "supervised"]
     store = FeatureStore.open(copy, SUPERVISED)
     assert store.metadata == FeatureStore.open(fresh_root, SUPERVISED).metadata
 

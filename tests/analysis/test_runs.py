@@ -50,9 +50,10 @@ def test_unfinished_trial_has_that_outcome(records):
     assert load_trials(records.uri, ["mine"])["outcome"].tolist() == ["unfinished"]
 
 
-def test_unknown_study_names_the_known_ones(quickstart):
-    with pytest.raises(AnalysisError, match=r"^no study 'quikstart' in this store; known: quickstart$"):
-        load_trials(quickstart.uri, ["quikstart"])
+@pytest.mark.parametrize(("name", "remedy"), [("quikstart", r"did you mean quickstart\?"), ("mine", "known: quickstart")])
+def test_unknown_study_names_the_nearest_or_the_known_ones(quickstart, name, remedy):
+    with pytest.raises(AnalysisError, match=f"^no study '{name}' in this store; {remedy}$"):
+        load_trials(quickstart.uri, [name])
 
 
 def test_study_without_trials(records):
@@ -104,7 +105,9 @@ def test_predictions_are_the_headlines_unless_another_evaluation_is_named(record
 def test_predictions_without_a_needed_column_name_the_run(records):
     run_id = records.trial(records.study("mine"), alpha=1.0)
     records.client.log_text(run_id, "split,clip,label,predicted,patches\ntest,1.wav,a,a,1\n", names.PREDICTIONS_FILE)
-    with pytest.raises(AnalysisError, match=rf"predictions.csv of run {run_id} lacks one of the columns evaluation, split"):
+    with pytest.raises(
+        AnalysisError, match=rf"predictions.csv of run {run_id} is damaged or lacks one of the columns evaluation, split"
+    ):
         load_predictions(records.uri, [run_id])
 
 

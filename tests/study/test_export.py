@@ -158,10 +158,23 @@ def test_embed_writes_a_row_a_file_and_names_what_it_cannot_read(
         samples, rate = soundfile.read(clip)
         soundfile.write(tmp_path / "in" / "deep" / f"{number}.flac", samples, rate)
     (tmp_path / "in" / "broken.wav").write_text("no audio")
+    (tmp_path / "in" / "[red]gone\n.wav").symlink_to("nothing")
+    soundfile.write(tmp_path / "in" / "odd rate.wav", np.zeros(10), 44_101)
     (tmp_path / "in" / "notes.txt").write_text("no audio either")
     table, sheet = tmp_path / "out" / "rows.npz", tmp_path / "rows.csv"
     assert call(monkeypatch, "embed", str(model), str(tmp_path / "in"), "--out", str(table)) == 1
-    assert "broken.wav cannot be read as audio" in capsys.readouterr().err
+    *said, last = (line for line in capsys.readouterr().err.splitlines() if "files 0:" not in line)
+    for line, start in zip(
+        said,
+        (
+            f"'{tmp_path}/in/[red]gone\\n.wav' cannot be read (No such file or directory); left out",
+            f"{tmp_path}/in/broken.wav cannot be read as audio (Format not recognised); left out",
+            f"{tmp_path}/in/odd rate.wav has 44101 samples a second, which is no simple ratio to ",
+        ),
+        strict=True,
+    ):
+        assert line.startswith(start)
+    assert last == "3 of 5 files could not be used and have no row"
     with np.load(table) as rows:
         assert [Path(name).name for name in rows["names"]] == ["0.flac", "1.flac"]
         assert rows["embeddings"].shape == (2, 32)
@@ -173,7 +186,7 @@ def test_embed_writes_a_row_a_file_and_names_what_it_cannot_read(
         assert np.array([row[1:33] for row in written[1:]], dtype=float) == pytest.approx(rows["embeddings"], abs=1e-4)
     capsys.readouterr()
     for arguments, message in (
-        ([str(tmp_path / "in" / "broken.wav"), "--out", str(tmp_path / "x.npz")], "none of 1 files could be read"),
+        ([str(tmp_path / "in" / "broken.wav"), "--out", str(tmp_path / "x.npz")], "none of 1 files could be used"),
         ([str(clips[0]), "--out", "x.parquet"], "ends in .npz or .csv"),
         ([str(tmp_path / "out")], "has no audio files"),
     ):

@@ -89,6 +89,7 @@ def test_each_trial_says_what_its_numbers_come_from(finished_home: Path, tiny_co
         metadata = FeatureStore.open(tiny_corpus, mode).metadata  # type: ignore[arg-type]
         assert tags[names.CORPUS_SHA256] == metadata["corpus_sha256"] == launch["corpus_sha256"]
         assert tags[names.FEATURES_SHA256] == metadata["content_sha256"] == launch["features_sha256"]
+        assert tags[names.CLIPS_LEFT_OUT] == "0"
         assert launch["seed"] == int(trial.data.params["seed"])
         assert launch["device"] == "cpu"
         code = launch["code"]

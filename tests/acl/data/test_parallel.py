@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from acl.data.parallel import each_result
+from acl.data.parallel import WorkerError, each_result
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -21,6 +21,13 @@ def test_every_task_gives_its_result(workers: int) -> None:
 def test_an_error_in_a_task_is_raised(workers: int) -> None:
     with pytest.raises(ValueError, match=r"math domain error|expected a nonnegative input"):
         list(each_result(math.sqrt, [1.0, -1.0, 4.0], workers))
+
+
+def test_a_worker_that_dies_is_told_in_a_line() -> None:
+    with pytest.raises(
+        WorkerError, match=r"^a worker process was killed, perhaps for lack of memory; run it again, with fewer workers"
+    ):
+        list(each_result(os._exit, [9, 9], 2))
 
 
 @pytest.mark.skipif(not Path("/proc").exists(), reason="looks for processes in /proc")

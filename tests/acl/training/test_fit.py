@@ -148,10 +148,8 @@ def test_a_lost_file_of_a_finished_stage_is_named(tiny_corpus: Path, tmp_path: P
     run.close()
     lost = tmp_path / stage_file("pretraining")
     lost.unlink()
-    again = fit(settings, tmp_path)
-    assert next(again).epoch == 2
     with pytest.raises(CheckpointError, match=f"{lost.name} cannot be read .*; delete"):
-        next(again)
+        next(fit(settings, tmp_path))
 
 
 def test_what_trained_a_run_is_kept_launch_by_launch_and_only_if_it_trained(tiny_corpus: Path, tmp_path: Path) -> None:

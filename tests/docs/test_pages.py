@@ -1,0 +1,94 @@
+"""The pages of docs/ do what they say: their commands parse, their links lead somewhere, and a reader who follows them arrives."""
+
+import csv
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+import typer.main
+
+from pages import DOCS, PAGES, ROOT, commands, follow
+from study.cli import app
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_command_parses(page):
+    for line in commands(page):
+        command, words = typer.main.get_command(app), shlex.split(line, comments=True)[1:]
+        while hasattr(command, "commands"):
+            assert words, line
+            command, words = command.commands[words[0]], words[1:]
+        command.make_context(line, words)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_link_to_a_page_leads_to_one(page):
+    for target in re.findall(r"\]\(([\w./-]+\.md)(?:#[\w-]+)?\)", (DOCS / page).read_text()):
+        assert (DOCS / target).exists(), target
+
+
+def test_every_page_is_in_the_table_of_contents():
+    listed = re.findall(r"^[\w-]+$", (DOCS / "index.md").read_text(), flags=re.MULTILINE)
+    assert {Path(page).stem for page in PAGES} - {"index"} <= set(listed)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_from_nothing_to_a_report_on_fsdnoisy18k(tiny, tmp_path):
+    """A small corpus in its layout lies there already, as after the download; verifying it finds that it is not FSDnoisy18k."""
+    corpus = shutil.copytree(tiny, tmp_path / "FSDnoisy18k")
+    (corpus / "corpus.json").unlink()
+    (corpus / "FSDnoisy18k.doc").mkdir()
+    too_few = {"acl-study data verify FSDnoisy18k": "problems in FSDnoisy18k"}
+    printed = follow("tutorial-fsdnoisy18k.md", tmp_path, refused=too_few)
+    page = (tmp_path / "acl-runs" / "reports" / "first-try" / "index.html").read_text()
+    assert "Table 1" in page
+    assert "first-try is complete: nothing was left to run" in printed
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_study_on_own_recordings(tiny, tmp_path):
+    """Recordings of four classes, in folders by their labels."""
+    rows = []
+    for split in ("train", "test"):
+        with (tiny / "FSDnoisy18k.meta" / f"{split}.csv").open(newline="") as table:
+            listed = [
+                row
+                for row in csv.DictReader(table)
+                if row["label"] in ("Acoustic_guitar", "Bass_guitar", "Clapping", "Coin_dropping")
+            ]
+        for row in listed:
+            path = Path(row["label"], f"{split}-{row['fname']}")
+            (tmp_path / "recordings" / path.parent).mkdir(parents=True, exist_ok=True)
+            shutil.copy(tiny / f"FSDnoisy18k.audio_{split}" / row["fname"], tmp_path / "recordings" / path)
+            rows.append((path.as_posix(), row["label"], split))
+    assert {row[1] for row in rows if row[2] == "test"} == {row[1] for row in rows}
+    with (tmp_path / "clips.csv").open("w", newline="") as table:
+        csv.writer(table).writerows([("path", "label", "split"), *rows])
+    follow("tutorial-own-data.md", tmp_path)
+    assert (tmp_path / "acl-runs" / "reports" / "margin" / "index.html").exists()
+    assert len((tmp_path / "embeddings.csv").read_text().splitlines()) == 1 + len(rows)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_loss_and_an_encoder_are_added(tmp_path):
+    """To a copy of the sources."""
+    for name in ("acl", "study", "analysis", "tests"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    printed = follow("tutorial-loss-and-encoder.md", tmp_path, sources=tmp_path)
+    assert "3 passed" in printed
+    assert "epoch 1/1 pretraining" in printed
+    assert len(list((tmp_path / "acl-runs" / "studies" / "choices").glob("*/*/state"))) == 4
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_records_are_read_with_pandas(tmp_path):
+    printed = follow("mlflow-with-pandas.md", tmp_path)
+    assert "loss.alpha" in printed
+    assert printed.rstrip().endswith("synthetic corpus, tiny, seed 0")
