@@ -66,6 +66,7 @@ def assemble(
         "corpus": kept.description,
         "is_synthetic": corpus.is_synthetic,
         "classes": corpus.classes,
+        "has_parts": corpus.has_parts,
         "left_out": [{"clip": clip.name, "why": left_out[clip]} for clip in sorted(left_out, key=lambda clip: clip.name)],
         "fingerprint": inputs,
         "corpus_sha256": corpus_digest(pieces),

@@ -46,7 +46,7 @@ def import_manifest(manifest: str, folder: Path, audio: Path | None) -> list[str
     """Make a folder the corpus that a manifest describes; returns what it has, a line for each fact."""
     corpus = import_corpus(read_manifest(manifest, audio), folder)
     lines = [f"corpus: {folder} ({corpus.description}: {', '.join(_parts(corpus))})"]
-    if all(clip.manually_verified for clip in corpus.clips):
+    if not corpus.has_parts:
         lines.append("note: no flags tell clean clips from noisy ones, so the only training subset is all")
     if straddling := split_groups(corpus.clips):
         lines.append(

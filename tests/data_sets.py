@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-CHANNELS = 1
+CHANNELS = 2
 ESC50_CLASSES = ("crow", "dog", "rain")
 URBAN_CLASSES = ("air_conditioner", "dog_bark")
 

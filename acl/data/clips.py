@@ -71,8 +71,15 @@ class Clip:
 
 @dataclass(frozen=True)
 class Corpus:
-    """All clips of a corpus; `classes` are the labels of all but its foreign clips in alphabetical order, and
-    `classes.index(label)` is the class id.
+    """All clips of a corpus.
+
+    Attributes:
+        root: its folder.
+        description: its name.
+        is_synthetic: whether its sounds are computed.
+        clips: in the order of its tables.
+        classes: labels of all but foreign clips, in alphabetical order; `classes.index(label)` is the class id.
+        has_parts: whether its flags tell clean clips from noisy ones.
     """
 
     root: Path
@@ -80,6 +87,7 @@ class Corpus:
     is_synthetic: bool
     clips: tuple[Clip, ...]
     classes: tuple[str, ...]
+    has_parts: bool = True
 
 
 class SubsetFlags(Protocol):

@@ -69,7 +69,8 @@ def _table(clips: tuple[Clip, ...]) -> str:
 def _read_imported(root: Path) -> Corpus:
     name, audio = _described(root)
     clips = clips_of(list(read_rows(root / TABLE_FILE)), audio)
-    return Corpus(root, name, False, clips, classes_of(clips))
+    has_parts = not all(clip.manually_verified for clip in clips)
+    return Corpus(root, name, False, clips, classes_of(clips), has_parts)
 
 
 def _described(root: Path) -> tuple[str, Path]:

@@ -28,13 +28,15 @@ class Splits:
 
 
 def available_subsets(store: FeatureStore) -> tuple[str, ...]:
-    """Subsets that a corpus has beside `all`: those that its flags tell apart from it."""
+    """Subsets that a corpus has: `all`, and those that its flags tell apart."""
+    if not store.metadata.get("has_parts", True):
+        return ("all",)
     trainable = np.isin(store.split, ("train", "fold"))
     verified = store.manually_verified[trainable]
     exists = {
         "noisy": not verified.all(),
         "noisy_small": bool((store.noisy_small[trainable] & ~verified).any()),
-        "clean": bool(verified.any()) and not verified.all(),
+        "clean": bool(verified.any()),
     }
     return ("all", *(subset for subset, is_there in exists.items() if is_there))
 

@@ -1,5 +1,6 @@
 """Runs on a corpus with folds: one tests, the others train, and no recording lies on two sides."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,10 @@ def supervised(root: Path, **settings: Any) -> SupervisedData:
 def test_a_corpus_without_flags_has_one_subset(store: FeatureStore, tiny_corpus: Path) -> None:
     assert folds_of(store) == [1, 2, 3, 4, 5]
     assert available_subsets(store) == ("all",)
-    assert available_subsets(FeatureStore.open(tiny_corpus, "supervised")) == ("all", "noisy", "noisy_small", "clean")
+    flagged = FeatureStore.open(tiny_corpus, "supervised")
+    assert available_subsets(flagged) == ("all", "noisy", "noisy_small", "clean")
+    verified = replace(flagged, manually_verified=np.ones_like(flagged.manually_verified))
+    assert available_subsets(verified) == ("all", "clean")
 
 
 @pytest.mark.parametrize("fold", [1, 2, 3, 4, 5])
