@@ -9,9 +9,9 @@ from acl.provenance import read_launches
 from acl.training.selected import SelectedWeights, learned_from, selected_weights
 from analysis.runs import FoundTrial, find_trial
 from study.home import Home
-from study.launched import storage_of
 from study.model_card import CARD_FILE, ExportedTrial, model_card
 from study.spec import StudyError
+from study.whereabouts import storage_of
 
 
 def export_trial(reference: str, target: Path, home: Home, store_uri: str) -> ExportedTrial:

@@ -15,17 +15,7 @@ from study.cluster import Cluster, check_room, cluster_of
 from study.home import Home, invocation
 from study.interruption import Interruption
 from study.journal import Event, Journal
-from study.launched import (
-    check_unchanged,
-    keep_records,
-    keep_study,
-    only_launch,
-    records_of,
-    storage_of,
-    study_digest,
-    study_storage,
-    study_text,
-)
+from study.launched import check_unchanged, keep_study, only_launch, study_digest, study_text
 from study.mirror import PATIENCE_SECONDS, Mirror
 from study.progress import ProgressLine
 from study.ray_session import ray_session
@@ -36,6 +26,7 @@ from study.storage import Storage
 from study.stores import begin_records
 from study.sweep import Sweep
 from study.sweep_run import Place, SweepOutcome, is_complete, outcome_of, run_sweep
+from study.whereabouts import keep_records, records_of, storage_of, study_storage
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,12 @@ from study import journal as events
 from study import record_names as names
 from study.home import state_folder
 from study.journal import Event, Journal
-from study.launched import MIRRORED_FILE, keep_mirrored, mirrored
 from study.mlflow_store import RecordError, StoreUnavailableError
 from study.records import StudyRecord
 from study.seeds import setting_of
 from study.spaces import Point
 from study.sweep import Sweep
+from study.whereabouts import MIRRORED_FILE, keep_mirrored, mirrored
 
 PATIENCE_SECONDS = 60.0  # how long the end of a launch waits for a store that does not answer
 _MOST_EVENTS = 5000  # taken together: of hundreds of trials at once, several epochs of each, once the store is behind

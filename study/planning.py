@@ -7,13 +7,13 @@ import torch
 from study.home import Home, invocation
 from study.interruption import Interruption
 from study.journal import Journal
-from study.launched import storage_of
 from study.machine import this_machine
 from study.plan import StudyPlan, plan_study
 from study.plan_lines import disk_line, fits_disk, hours, plan_lines, refusal
 from study.runnable import check_runnable
 from study.spec import Study, StudyError
 from study.storage import Storage
+from study.whereabouts import storage_of
 
 
 def print_plan(study: Study, home: Home, address: str | None, storage: str | None) -> None:

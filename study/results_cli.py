@@ -90,7 +90,8 @@ def confirm(
 
     Example: acl-study confirm table1-supervised --seeds 5
     """
-    from study.launched import load_launched, storage_of
+    from study.launched import load_launched
+    from study.whereabouts import storage_of
 
     places = Home(home)
     study = load_launched(places, name)  # an unknown name is refused before the heavy imports

@@ -12,10 +12,11 @@ from study import journal as events
 from study import record_names as names
 from study.home import Home
 from study.journal import Journal, TrialState
-from study.launched import MIRRORED_FILE, STUDY_FILE, LaunchProcess, launch_of, load_launched, mirrored
+from study.launched import STUDY_FILE, LaunchProcess, launch_of, load_launched
 from study.lengths import longest_epochs
 from study.selection import Choice, Row, choices
 from study.spec import Sweep
+from study.whereabouts import MIRRORED_FILE, mirrored
 
 RATE_WINDOW = 1800.0  # seconds whose epochs give the rate
 RUNNING, WAITING, LOST = "running", "waiting", "lost"

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from urllib.parse import parse_qsl, urlsplit
 
 from study.home import Home
-from study.launched import records_of
 from study.spec import StudyError
+from study.whereabouts import records_of
 
 _SECRETS = ("password", "passwd", "pwd", "token", "secret")  # in names of what follows the ? of an address
 _TIMEOUT_SECONDS = 5

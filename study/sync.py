@@ -5,9 +5,10 @@ import sys
 
 from study.home import Home, invocation
 from study.journal import Journal
-from study.launched import load_launched, only_launch, records_of, study_text
+from study.launched import load_launched, only_launch, study_text
 from study.spec import StudyError
 from study.stores import begin_records, check_store
+from study.whereabouts import records_of
 
 
 def sync_study(name: str, store_uri: str, home: Home) -> None:

@@ -4,7 +4,7 @@ import tempfile
 from pathlib import Path
 
 from acl.store import StoreError
-from acl.training.checkpoint import CheckpointError
+from acl.training.checkpoint_files import CheckpointError
 from analysis.runs import AnalysisError, load_studies
 from study.export import export_trial
 from study.home import Home

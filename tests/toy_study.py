@@ -11,11 +11,12 @@ from study import journal as events
 from study import record_names as names
 from study.home import Home
 from study.journal import Journal
-from study.launched import keep_records, keep_study, study_text
+from study.launched import keep_study, study_text
 from study.mirror import Mirror
 from study.records import StudyRecord
 from study.spec import Study
 from study.trial import state_folder
+from study.whereabouts import keep_records
 
 BASE = {"mode": "supervised", "data.root": "/corpus", "data.subset": "clean", "optim.epochs": 1}
 CLIPS = {"val": 40, "test": 100}

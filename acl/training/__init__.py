@@ -6,7 +6,8 @@ from pathlib import Path
 
 from acl.config import Config
 from acl.provenance import describe_run
-from acl.training.checkpoint import CHECKPOINT_FILE, Checkpoints, fitting, stage_file
+from acl.training.checkpoint import Checkpoints
+from acl.training.checkpoint_files import CHECKPOINT_FILE, fitting, stage_file
 from acl.training.course import Course, FinishedStage
 from acl.training.epoch_result import ClipPrediction, EpochResult
 from acl.training.stage import DivergedError

@@ -11,9 +11,9 @@ provenance.json    what trained it, launch by launch
 import fcntl
 import os
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,30 +21,18 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
-from acl.config import Config, ConfigError, build_config, flatten
+from acl.config import Config, flatten
 from acl.provenance import PROVENANCE_FILE, append_provenance
+from acl.training.checkpoint_files import (
+    CHECKPOINT_FILE,
+    FORMAT,
+    CheckpointError,
+    copy_file,
+    differing_settings,
+    read_file,
+)
 
-CHECKPOINT_FILE = "checkpoint.pt"
 _LOCK_FILE = "lock"
-_FORMAT = 2
-
-
-class CheckpointError(ValueError):
-    """A checkpoint cannot be used; the message is one line with file and remedy."""
-
-
-def stage_file(name: str) -> str:
-    """Name of the file of a finished stage."""
-    return f"stage-{name}.pt"
-
-
-def copy_file(epoch: int | str) -> str:
-    """Name of a copy of the checkpoint as it was after an epoch.
-
-    >>> copy_file(12)
-    'epoch-00012.pt'
-    """
-    return f"epoch-{epoch:05d}.pt" if isinstance(epoch, int) else f"epoch-{epoch}.pt"
 
 
 def hand_over(donor: Path, epoch: int, taker: Path) -> Path:
@@ -137,7 +125,7 @@ class Checkpoints:
         partial = self.folder / f"{file}.partial"
         try:
             with partial.open("wb") as opened:
-                common = {"format": _FORMAT, "config": self._settings, "corpus": self._corpus, "taken_from": self._taken_from}
+                common = {"format": FORMAT, "config": self._settings, "corpus": self._corpus, "taken_from": self._taken_from}
                 torch.save({**content, **common}, opened)
                 opened.flush()
                 os.fsync(opened.fileno())
@@ -230,51 +218,3 @@ def copied(content: dict[str, Any]) -> dict[str, Any]:
     if torch.cuda.is_initialized():  # the copies of what is on a GPU may still be under way
         torch.cuda.current_stream().synchronize()
     return copy
-
-
-def read_file(path: Path) -> dict[str, Any]:
-    """Content of a file of any run, with its settings under `config` and the digest of its features under `corpus`.
-
-    Raises:
-        CheckpointError: it is missing, damaged, or of another version.
-    """
-    try:
-        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise CheckpointError(
-            f"{path} cannot be read ({type(error).__name__}); delete {path.parent} to train from the first epoch"
-        ) from error
-    with fitting(path):
-        if content.get("format") != _FORMAT:
-            raise CheckpointError(f"{path} was written by another version of acl-study; use another folder")
-        if not all(isinstance(text, str) for text in (content["corpus"], *content["config"].keys())):
-            raise TypeError("corpus or config")
-    with suppress(ConfigError):  # else its settings differ from any of this version, which names them
-        content["config"] = flatten(build_config(content["config"]))  # a setting that it does not know was at its default
-    return content
-
-
-@contextmanager
-def fitting(path: Path) -> Iterator[None]:
-    """Use what `path` holds, which may be of the right format and yet not what a run wrote.
-
-    Raises:
-        CheckpointError: something is missing there, or of another kind or shape.
-    """
-    try:
-        yield
-    except CheckpointError:
-        raise
-    except (AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
-        if "memory" in str(error):  # of this machine, also in words of the allocators of torch
-            raise
-        raise CheckpointError(
-            f"{path} does not fit its run ({type(error).__name__}); delete {path.parent} to train from the first epoch"
-        ) from error
-
-
-def differing_settings(one: dict[str, Any], other: dict[str, Any]) -> Iterable[str]:
-    """Settings in which two runs differ, but those that say only where a run computes: it may go on elsewhere."""
-    for name in {**one, **other}:
-        if one.get(name) != other.get(name) and name != "data.root" and not name.startswith("compute."):
-            yield name

@@ -18,7 +18,8 @@ from acl import training_step
 from acl.config import Config
 from acl.features import testing_patch_starts
 from acl.patches import PatchTable, tabulate_patches
-from acl.training.checkpoint import Checkpoints, copied, stage_file
+from acl.training.checkpoint import Checkpoints, copied
+from acl.training.checkpoint_files import stage_file
 from acl.training.classifier import ClassifierStage
 from acl.training.cost import RunCost, StageCost
 from acl.training.course import Course, FinishedStage

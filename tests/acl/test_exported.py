@@ -18,7 +18,7 @@ from acl.data.fsdnoisy18k import read_corpus
 from acl.exported import CLASSIFIER_FILE, CONFIG_FILE, ENCODER_FILE, LABELS_FILE, ExportedError, load_exported, write_exported
 from acl.patches import tabulate_patches
 from acl.training import EpochResult, fit
-from acl.training.checkpoint import CheckpointError
+from acl.training.checkpoint_files import CheckpointError
 from acl.training.pretraining import PretrainingStage
 from acl.training.selected import learned_from, selected_weights
 from acl.training.self_supervised import SelfSupervisedSetup

@@ -26,7 +26,7 @@ from acl.models import BaselineCnn
 from acl.standardisation import Standardisation
 from acl.store import FeatureStore, StoreError
 from acl.training import fit
-from acl.training.checkpoint import CHECKPOINT_FILE, CheckpointError
+from acl.training.checkpoint_files import CHECKPOINT_FILE, CheckpointError
 from acl.training.selected import selected_weights
 from hostile import VALUES, changed, damaged, examples, readable, replaced
 from study.cli import printable

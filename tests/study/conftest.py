@@ -7,8 +7,8 @@ import pytest
 
 from empty_store import with_store
 from study import record_names as names
-from study.launched import MIRRORED_FILE, mirrored
 from study.records import StudyRecord
+from study.whereabouts import MIRRORED_FILE, mirrored
 from toy_mirror import Sides
 from toy_study import new_record
 

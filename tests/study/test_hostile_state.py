@@ -16,21 +16,12 @@ from study import record_names as names
 from study.cli import printable
 from study.home import Home
 from study.journal import JOURNAL_FILE, Journal
-from study.launched import (
-    MIRRORED_FILE,
-    RECORD_FILE,
-    STUDY_FILE,
-    launch_of,
-    load_launched,
-    mirrored,
-    records_of,
-    storage_of,
-    study_text,
-)
+from study.launched import STUDY_FILE, launch_of, load_launched, study_text
 from study.searcher import STORAGE_FILE
 from study.spec import StudyError
 from study.status import study_status
 from study.study_files import resolve_study
+from study.whereabouts import MIRRORED_FILE, RECORD_FILE, mirrored, records_of, storage_of
 from toy_search import Launch
 
 STUDY = {

@@ -11,8 +11,8 @@ from empty_store import with_store
 from study import record_names as names
 from study.home import Home
 from study.launch import Outcome, launch
-from study.launched import MIRRORED_FILE
 from study.spec import Study, StudyError
+from study.whereabouts import MIRRORED_FILE
 from toy_study import end_study, study_of
 
 

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from study.home import Home
-from study.launched import check_unchanged, keep_records, keep_study, load_launched, records_of, study_digest
+from study.launched import check_unchanged, keep_study, load_launched, study_digest
 from study.spec import Study, StudyError
 from study.study_files import resolve_study
+from study.whereabouts import keep_records, records_of
 
 CONTENT: dict[str, Any] = {
     "name": "mine",

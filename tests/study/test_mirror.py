@@ -12,9 +12,9 @@ import pytest
 from acl.provenance import PROVENANCE_FILE
 from study import journal as events
 from study import record_names as names
-from study.launched import MIRRORED_FILE, mirrored
 from study.records import StudyRecord
 from study.trial import state_folder
+from study.whereabouts import MIRRORED_FILE, mirrored
 from toy_mirror import Sides
 
 

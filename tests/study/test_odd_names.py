@@ -19,8 +19,6 @@ ODD = (
     "\"a\" 'b'.wav",
     "[red]a[bold].wav",
     "<b>a&b.wav",
-    "line\nbreak.wav",
-    "tab\t.wav",
     "-x.wav",
     "--help",
     "#1 %s {0} $HOME `a` \\n.wav",

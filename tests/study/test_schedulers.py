@@ -13,7 +13,7 @@ import torch
 import yaml
 from ray.tune.schedulers import HyperBandScheduler, TrialScheduler
 
-from acl.training.checkpoint import CHECKPOINT_FILE, copy_file
+from acl.training.checkpoint_files import CHECKPOINT_FILE, copy_file
 from command_line import call, epochs_logged, runs
 from empty_store import with_store
 from study import journal as events

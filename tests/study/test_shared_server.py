@@ -23,8 +23,8 @@ from shared_server import BUCKET, NAME, PASSWORD, SharedServer, seen_in_process_
 from study import journal as events
 from study import record_names as names
 from study.home import Home
-from study.launched import MIRRORED_FILE, mirrored
 from study.mirror import Mirror
+from study.whereabouts import MIRRORED_FILE, mirrored
 from toy_mirror import SWEEP, Sides
 from toy_study import end_study, go_on, study_of
 from whole import assert_whole

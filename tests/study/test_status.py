@@ -15,9 +15,10 @@ from empty_store import with_store
 from study import record_names as names
 from study.home import Home
 from study.journal import JOURNAL_FILE
-from study.launched import MIRRORED_FILE, keep_mirrored, keep_study, launch_of, only_launch
+from study.launched import keep_study, launch_of, only_launch
 from study.spec import Study, StudyError
 from study.status import LOST, RUNNING, WAITING, StudyStatus, study_status
+from study.whereabouts import MIRRORED_FILE, keep_mirrored
 
 NOW = 1_000_000.0
 BASE = {"mode": "supervised", "data.root": "/corpus", "optim.epochs": 4}

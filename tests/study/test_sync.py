@@ -11,7 +11,8 @@ from copied_records import without_ids
 from empty_store import with_store
 from study import record_names as names
 from study.home import Home
-from study.launched import MIRRORED_FILE, only_launch
+from study.launched import only_launch
+from study.whereabouts import MIRRORED_FILE
 from toy_study import end_study, study_of
 from whole import journals
 

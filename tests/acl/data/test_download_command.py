@@ -23,6 +23,8 @@ from small_disk import fill, small_disk
 from study.downloads import WORK_FOLDER, download_corpus
 
 COMMAND = Path(small_archives.__file__)
+# A script in tests/ would find tests/acl under the name of the package.
+ENVIRONMENT = os.environ | {"PYTHONPATH": os.pathsep.join([str(COMMAND.parents[1]), str(COMMAND.parent)])}
 
 
 def test_downloads_checks_and_unpacks_all_archives_once(
@@ -49,7 +51,7 @@ def test_a_command_that_is_killed_in_mid_body_continues(
 ) -> None:
     server.answers[TRAIN] = [Answer(stall_after=4 * BLOCK)]
     arguments = [sys.executable, str(COMMAND), str(archives), "data", "download", "fsdnoisy18k", str(tmp_path), "--url", server.url]
-    process = subprocess.Popen(arguments, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(arguments, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT)
     part = tmp_path / WORK_FOLDER / f"{TRAIN}.part"
     while not part.exists() or part.stat().st_size < 4 * BLOCK:
         assert process.poll() is None, process.communicate()
@@ -79,7 +81,7 @@ def test_unpacking_that_is_killed_leaves_no_half_folder(tmp_path: Path, corpus: 
             archive.writestr(f"FSDnoisy18k.audio_train/{number:04}.wav", b"")
     root = tmp_path / "corpus"
     arguments = [str(COMMAND), str(many), "data", "download", "fsdnoisy18k", str(root), "--archives", str(many)]
-    process = subprocess.Popen([sys.executable, *arguments], stderr=subprocess.PIPE, stdout=subprocess.PIPE)
+    process = subprocess.Popen([sys.executable, *arguments], stderr=subprocess.PIPE, stdout=subprocess.PIPE, env=ENVIRONMENT)
     unpacked = root / WORK_FOLDER / "FSDnoisy18k.audio_train.unpacked"
     while not (unpacked / "FSDnoisy18k.audio_train" / "0000.wav").exists():
         assert process.poll() is None, process.communicate()

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from acl.training.checkpoint import CHECKPOINT_FILE, Checkpoints
+from acl.training.checkpoint import Checkpoints
+from acl.training.checkpoint_files import CHECKPOINT_FILE
 from small_disk import fill, small_disk
 from toy_runs import config
 

@@ -9,7 +9,7 @@ import pytest
 from acl.config import flatten
 from acl.store import StoreError
 from acl.training import fit
-from acl.training.checkpoint import CHECKPOINT_FILE, stage_file
+from acl.training.checkpoint_files import CHECKPOINT_FILE, stage_file
 from acl.training.cost import measure_run, settings_that_cost
 from acl.training.course import Course
 from toy_runs import MODES, config

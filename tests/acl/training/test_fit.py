@@ -13,7 +13,7 @@ import torch
 from acl.provenance import PROVENANCE_FILE
 from acl.store import FeatureStore, StoreError
 from acl.training import DivergedError, fit
-from acl.training.checkpoint import CHECKPOINT_FILE, CheckpointError, stage_file
+from acl.training.checkpoint_files import CHECKPOINT_FILE, CheckpointError, stage_file
 from acl.training.device import DeviceError
 from acl.training.splits import split_clips
 from study import record_names as names

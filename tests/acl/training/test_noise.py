@@ -12,7 +12,7 @@ from acl.config import NoiseConfig
 from acl.provenance import describe_run
 from acl.store import FeatureStore
 from acl.training import fit
-from acl.training.checkpoint import CHECKPOINT_FILE
+from acl.training.checkpoint_files import CHECKPOINT_FILE
 from acl.training.course import Course
 from acl.training.noise import inject_noise
 from acl.training.splits import SplitError
