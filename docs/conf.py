@@ -19,6 +19,7 @@ for package in PACKAGES:
 
 project = "acl-study"
 author = "the acl-study authors"
+html_show_copyright = False
 release = metadata.version(project)
 
 extensions = ["myst_parser", "sphinx.ext.apidoc", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]

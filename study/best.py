@@ -57,7 +57,8 @@ def _winner_lines(results: StudyResults, sweep: Sweep, choice: Choice) -> Iterat
 
 def _candidate_lines(results: StudyResults, candidate: Candidate) -> Iterator[str]:
     seeds = ", ".join(f"{row['seed']:.0f}" for row in candidate.rows)
-    yield f"test        {figure_text(results.figure(candidate, names.TEST_ACCURACY), names.TEST_ACCURACY)} (selected nothing)"
+    tested = figure_text(results.figure(candidate, names.TEST_ACCURACY), names.TEST_ACCURACY)
+    yield f"test        {tested} (not used for the selection)"
     yield f"setting     {setting_text(candidate.setting) or 'the only one'}"
     yield f"seed{'s' if len(candidate.rows) > 1 else ' '}       {seeds}"
     yield f"run{'s' if len(candidate.rows) > 1 else ' '}        {', '.join(row['run_id'] for row in candidate.rows)}"

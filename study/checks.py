@@ -19,7 +19,7 @@ def check_installation(home: Home, store: str | None, data: Path | None, *, with
         print("the rest needs torch; once it loads, run acl-study doctor again")
         return problems
     problems += _shown(machine_findings(home.root)) + _shown(tool_findings(home, store, data, with_ray=with_ray))
-    print(f"{problems or 'no'} problem{'' if problems == 1 else 's'}")
+    print(f"{problems or 'no'} problem{'' if problems == 1 else 's'} that would keep studies from running")
     return problems
 
 

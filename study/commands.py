@@ -69,6 +69,7 @@ def choose_study(
             raise StudyError("no corpus: pass --data DIR (a prepared corpus), or --profile mini for the synthetic one")
         from study.corpora import ensure_mini_corpus
 
+        print("note: no --data: the trials run on the synthetic corpus of the mini profile", file=sys.stderr, flush=True)
         corpus = {"data.root": str(ensure_mini_corpus(home))}
         study = resolve_study(content, profile, {**corpus, **(overrides or {})}, resources)
     study, changes = fit_to_corpus(study, overrides or {})

@@ -30,7 +30,7 @@ def prepare_features(folder: Path, workers: int | None = None, skip_bad: bool = 
     def say(line: str) -> None:
         console.print(line, markup=False, soft_wrap=True)
 
-    with progress_bar(f"features of {folder.name}", console=console) as progress:
+    with progress_bar(f"features of {folder.name}", "log-mels", console) as progress:
         prepare(folder, workers=workers, progress=progress, skip_bad=skip_bad, say=say)
 
 

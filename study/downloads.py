@@ -58,7 +58,7 @@ def download_corpus(
 @contextlib.contextmanager
 def _work_folder(folder: Path, console: Console) -> Iterator[Path]:
     """Where unfinished work lies, for one process at a time; removed once there is none."""
-    work = folder / WORK_FOLDER
+    work, is_new = folder / WORK_FOLDER, not folder.exists()
     work.mkdir(parents=True, exist_ok=True)
     with (work / "lock").open("w") as lock:
         try:
@@ -73,6 +73,8 @@ def _work_folder(folder: Path, console: Console) -> Iterator[Path]:
             (work / "lock").unlink()
             with contextlib.suppress(OSError):  # what has arrived stays
                 work.rmdir()
+                if is_new:
+                    folder.rmdir()
             raise
         shutil.rmtree(work)
 

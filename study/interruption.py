@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -10,6 +11,7 @@ from types import FrameType
 from study.last_words import not_needed
 
 EXIT_STATUS = 130  # of a launch that one of these has ended
+_TOGETHER_SECONDS = 0.3  # `timeout` signals a process and at once its group, which is one request
 
 
 class Interruption:
@@ -26,7 +28,7 @@ class Interruption:
     def __init__(self, resume: str) -> None:
         self.reason: str | None = None
         self.resume = resume
-        self._is_signalled = False
+        self._signalled_at: float | None = None
 
     def request(self, reason: str) -> None:
         """Ask for the end; the first reason counts."""
@@ -41,11 +43,13 @@ class Interruption:
 
         def handle(number: int, frame: FrameType | None) -> None:
             word = "Ctrl-C" if number == signal.SIGINT else "SIGTERM"
-            if self._is_signalled:
+            if self._signalled_at is not None and time.monotonic() - self._signalled_at < _TOGETHER_SECONDS:
+                return
+            if self._signalled_at is not None:
                 os.write(2, f"\n{word} again: ended at once; continue with: {self.resume}\n".encode())
                 not_needed()
                 os._exit(EXIT_STATUS)
-            self._is_signalled = True
+            self._signalled_at = time.monotonic()
             doing = "stopping, epochs in progress are given up" if self.reason is None else f"stopping already ({self.reason})"
             self.request(word)
             os.write(2, f"\n{word}: {doing}; {word} again ends at once\n".encode())

@@ -98,7 +98,7 @@ def check_unchanged(home: Home, study: Study) -> None:
     before, after = dict(_leaves(launched)), dict(_leaves(now))
     lines = [
         f"study {study.name!r} was launched as {_digest(launched)[:12]}, now it is {_digest(now)[:12]}: results of two studies "
-        "never mix; give it another --name, or undo what differs:"
+        f"never mix; give it another --name, undo what differs, or delete {home.study(study.name)} to begin anew:"
     ]
     for name in sorted({**before, **after}):
         if name not in before or name not in after or before[name] != after[name]:

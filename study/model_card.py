@@ -101,7 +101,8 @@ def _what_it_is(exported: ExportedTrial) -> str:
         network = f"ResNet-18 encoder (width {flatten(config)['model.width']}), pre-trained with angular contrastive loss"
         classifier = ", and the linear classifier of its linear evaluation" if exported.selected.classifier else ""
     else:
-        network, classifier = "CNN baseline of FSDnoisy18k, trained with cross-entropy and angular margin", ", classifier included"
+        loss = "cross-entropy alone" if flatten(config)["loss.alpha"] == 1 else "cross-entropy and angular margin"
+        network, classifier = f"CNN of FSDnoisy18k's baseline, trained with {loss}", ", classifier included"
     return (
         f"{network}{classifier}. It turns audio of any length into {about['embedding_dim']} numbers. Trained with acl-study, "
         f"a study of the loss of [Wang, Tripathy and Mesaros]({_PAPER}).\n\n{_state(exported)}"

@@ -39,7 +39,7 @@ def embed(
     audio: Annotated[list[Path], typer.Argument(metavar="AUDIO…", help="Audio files, or folders of them.")],
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Table to write, .npz or .csv.")] = Path("embeddings.npz"),
 ) -> None:
-    """Embed audio files with an exported model, one row a file.
+    """Embed audio files with an exported model, one row a file; status 1 where a file had to be left out.
 
     Example: acl-study embed model recordings/ --out recordings.csv
     """

@@ -156,7 +156,9 @@ def _start(address: str | None) -> None:
 def _why_not(error: Exception, address: str | None) -> str:
     first_line = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
     if address is None:
-        return f"Ray does not start: {first_line}; try again, or look into /tmp/ray/session_latest/logs"
+        return (
+            f"Ray does not start: {first_line}; try again when the machine is less busy, or look into /tmp/ray/session_latest/logs"
+        )
     if "token" in str(error).lower():
         return (
             f"the Ray cluster at {address} wants its token; have RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN_PATH name a file with the "

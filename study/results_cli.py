@@ -161,7 +161,7 @@ def figures(
     store: StoreOption = None,
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
-    """Write every figure of the report as files, for a paper or slides; needs acl-study[export] and Chrome or Chromium.
+    """Write every figure of the report as files, for a paper or slides; needs kaleido (the extra `export`) and Chrome or Chromium.
 
     Example: acl-study figures table1-supervised table2-ssl --format pdf,png
     """

@@ -113,15 +113,17 @@ def _corpus(root: Path) -> Iterator[Finding]:
     prepare = f"acl-study data prepare {root}"
     for front_end in FRONT_ENDS:
         try:
-            prepared = len(FeatureStore.open(root, front_end).names)
+            store = FeatureStore.open(root, front_end)
+            prepared, left_out = len(store.names), len(store.metadata.get("left_out", []))
         except StoreError as error:
             what, _, remedy = str(error).rpartition("; ")
             yield Finding("problem", "features", what or str(error), remedy)
             continue
-        if clips is not None and prepared != clips:
-            yield Finding("warning", "features", f"{front_end}: of {prepared} clips, the corpus has {clips}", prepare)
+        without = f", {left_out} left out by --skip-bad" if left_out else ""
+        if clips is not None and prepared + left_out != clips:
+            yield Finding("warning", "features", f"{front_end}: of {prepared} clips, the corpus has {clips}{without}", prepare)
         else:
-            yield Finding("ok", "features", f"{front_end}: of {prepared} clips")
+            yield Finding("ok", "features", f"{front_end}: of {prepared} clips{without}")
 
 
 def _ray() -> Finding:

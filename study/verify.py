@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from acl.data.clips import CorpusError
-from acl.data.verification import FSDNOISY18K, SUBSETS, Verification, verify
+from acl.data.verification import FSDNOISY18K, Verification, verify
 from study.bars import progress_bar
 
 
@@ -33,18 +33,18 @@ def verify_corpus(folder: Path, workers: int | None = None) -> None:
 def _table(found: Verification) -> Table:
     table = Table(title=Text(found.corpus.description), title_justify="left")
     table.add_column("class")
-    for subset in SUBSETS:
+    for subset in found.counts:
         table.add_column(subset, justify="right")
     for label in found.corpus.classes:
-        table.add_row(Text(label), *(str(found.counts[subset][label]) for subset in SUBSETS))
+        table.add_row(Text(label), *(str(found.counts[subset][label]) for subset in found.counts))
     table.add_section()
-    table.add_row("all", *(_total(found, subset) for subset in SUBSETS))
+    table.add_row("all", *(_total(found, subset) for subset in found.counts))
     if found.is_fsdnoisy18k:
         published = {subset: str(numbers.clips) for subset, numbers in FSDNOISY18K.items()}
-        table.add_row("published", *(published.get(subset, "–") for subset in SUBSETS))
+        table.add_row("published", *(published.get(subset, "–") for subset in found.counts))
         ranges = {subset: f"{numbers.smallest}–{numbers.largest}" for subset, numbers in FSDNOISY18K.items()}
-        table.add_row("published, a class", *(ranges.get(subset, "–") for subset in SUBSETS))
-    table.add_row("hours", *(f"{found.hours[subset]:.2f}" for subset in SUBSETS))
+        table.add_row("published, a class", *(ranges.get(subset, "–") for subset in found.counts))
+    table.add_row("hours", *(f"{found.hours[subset]:.2f}" for subset in found.counts))
     return table
 
 
@@ -60,7 +60,8 @@ def _facts(found: Verification) -> list[str]:
         if found.is_fsdnoisy18k
         else "not FSDnoisy18k: there are no published numbers to compare with"
     )
-    untested = [label for label in found.corpus.classes if not found.counts["test"][label]]
+    tested = found.counts.get("test")  # none of a corpus with folds
+    untested = [label for label in found.corpus.classes if tested is not None and not tested[label]]
     repeated = ", ".join(f"{count} in {split}" for split, count in found.repeated.items())
     return [
         compared,

@@ -74,15 +74,15 @@ def serve(folder: Path) -> Iterator[ArchiveServer]:
             answer = (state.answers.get(name) or [Answer()])[0]
             del state.answers.get(name, [])[:1]
             if answer.status is not None:
+                state.log.append(Request(name, answer.status, 0, 0))  # before a client can have seen the answer
                 self._begin(answer.status, answer.headers | {"Content-Length": "0"})
-                state.log.append(Request(name, answer.status, 0, 0))
                 return
             body = (folder / name).read_bytes() if answer.body is None else answer.body
             asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
             first = int(asked[1]) if asked and state.knows_ranges else 0
             if first >= len(body):
-                self._begin(416, {"Content-Range": f"bytes */{len(body)}", "Content-Length": "0"})
                 state.log.append(Request(name, 416, first, 0))
+                self._begin(416, {"Content-Range": f"bytes */{len(body)}", "Content-Length": "0"})
                 return
             self._send(name, body, first, answer)
 

@@ -24,6 +24,7 @@ from acl.data.archives import Archive, ArchiveError, check_room
 
 WAITS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0)
 """Seconds before each further attempt; the count begins again whenever something has arrived."""
+TRIES_OF_A_NAME = 2  # more, where the server's name cannot be resolved
 LONGEST_WAIT = 900.0  # that a server may ask for
 TIMEOUT = (30.0, 60.0)  # seconds to connect, and between two bytes
 BUSY = (408, 429, 500, 502, 503, 504)  # statuses that may be others in a moment
@@ -110,7 +111,10 @@ class ResumingDownloader:
                         f"{url} cannot be downloaded: {_words(error)}; check the address, or name another with --url"
                     ) from None
                 failures = 1 if self._arrived() > before else failures + 1
-                if failures > len(self.waits) or asked > LONGEST_WAIT:
+                is_unknown = (
+                    "resolve" in str(error) and not self._arrived()
+                )  # a name that has no address: a machine without a network
+                if failures > (TRIES_OF_A_NAME if is_unknown else len(self.waits)) or asked > LONGEST_WAIT:
                     raise ArchiveError(f"{url} cannot be downloaded now: {_words(error)}; run again later, it continues") from None
                 wait = max(self.waits[failures - 1], asked)
                 self.say(f"{self.part.stem}: {_words(error)}; again in {wait:g} s")

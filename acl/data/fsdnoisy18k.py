@@ -55,7 +55,10 @@ def read_corpus(root: str | Path) -> Corpus:
 def _read_split(root: Path, split: Split) -> list[Clip]:
     folder = audio_folder(root, split)
     if not folder.is_dir():
-        raise CorpusError(f"{folder} is missing; {root} must hold the FSDnoisy18k folders audio_train, audio_test and meta")
+        raise CorpusError(
+            f"{folder} is missing; {root} must hold the FSDnoisy18k folders audio_train, audio_test and meta; other recordings "
+            "come in by `acl-study data import`"
+        )
     clips = [
         Clip(
             name=row["fname"],

@@ -69,7 +69,7 @@ class Verification:
     Attributes:
         corpus: as its tables describe it.
         is_fsdnoisy18k: it was compared with the published numbers.
-        counts: subset -> label -> clips.
+        counts: subset -> label -> clips; of splits, where no flags tell clean clips from noisy ones.
         hours: subset -> duration of the clips that can be read.
         repeated: split -> clips whose audio an earlier clip of the same split has.
         problems: a line for each.
@@ -104,7 +104,8 @@ def verify(
     for group in each_result(examine, groups, workers):
         found.update((examined.path, examined) for examined in group)
         progress(len(found), len(corpus.clips))
-    members = {subset: [clip for clip in corpus.clips if _belongs(clip, subset)] for subset in SUBSETS}
+    subsets = SUBSETS if corpus.has_parts else tuple(sorted({clip.split for clip in corpus.clips}, reverse=True))
+    members = {subset: [clip for clip in corpus.clips if _belongs(clip, subset)] for subset in subsets}
     counts = {subset: Counter(clip.label for clip in clips) for subset, clips in members.items()}
     hours = {subset: sum(found[clip.path].seconds for clip in clips) / 3600 for subset, clips in members.items()}
     is_fsdnoisy18k = _is_fsdnoisy18k(root, corpus)
@@ -130,7 +131,7 @@ def _examine(path: Path) -> Examined:
 
 
 def _belongs(clip: Clip, subset: str) -> bool:
-    return clip.split == "test" if subset == "test" else bool(in_subset(clip, subset))
+    return clip.split == subset or (subset in SUBSETS and subset != "test" and bool(in_subset(clip, subset)))
 
 
 def _is_fsdnoisy18k(root: Path, corpus: Corpus) -> bool:

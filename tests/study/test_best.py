@@ -61,7 +61,7 @@ def test_the_winner_and_its_verdict_are_those_of_the_report(home: Home, capsys: 
     text = printed(home, "plain", capsys)
     assert "best of 3 finished settings by val.accuracy" in text
     assert "validation  70.0 [54.6, 81.9] %" in text  # Wilson, 28 of 40
-    assert "test        70.0 [60.4, 78.1] % (selected nothing)" in text  # 70 of 100
+    assert "test        70.0 [60.4, 78.1] % (not used for the selection)" in text  # 70 of 100
     assert "trained model better than the baseline's by 20.0 points on 100 test clips; best of 2 on validation" in text
     assert pair.acl["run_ids"][0] in text
     assert f"confirm plain --home {home.root}" in text
