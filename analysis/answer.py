@@ -145,5 +145,5 @@ def _provisional(trials: pd.DataFrame, statuses: Sequence[str]) -> str:
     """Why the answer may change; empty for studies that are over."""
     left = int((trials["outcome"] == UNFINISHED).sum())
     if left:
-        return f"{left} of {len(trials)} trials {'has' if left == 1 else 'have'} not ended, this is provisional"
+        return f"{left} of the {len(trials)} trials that have begun {'has' if left == 1 else 'have'} not ended, this is provisional"
     return "The study was interrupted, this is provisional" if _KILLED in statuses else ""

@@ -74,8 +74,8 @@ def test_settings_and_models_on_one_page_are_kept_apart_in_three_sentences(sever
 @pytest.mark.parametrize(
     ("unfinished", "beginning"),
     [
-        (1, "1 of 5 trials has not ended, this is provisional: the model trained"),
-        (3, "3 of 7 trials have not ended, this is provisional: the model trained"),
+        (1, "1 of the 5 trials that have begun has not ended, this is provisional: the model trained"),
+        (3, "3 of the 7 trials that have begun have not ended, this is provisional: the model trained"),
     ],
 )
 def test_trials_that_have_not_ended_make_it_provisional(one_seed, unfinished, beginning):
@@ -96,7 +96,10 @@ def test_an_interrupted_study_without_open_trials_is_provisional(one_seed):
         ({"outcome": [names.FAILED], "loss.alpha": [1.0]}, "No trial has finished"),
         ({"outcome": [names.FINISHED, names.FAILED], "loss.alpha": [1.0, 0.5]}, "Only baselines (α = 1) have finished"),
         ({"outcome": [names.FINISHED], "loss.alpha": [0.5]}, "No baseline (α = 1) and setting with margin have both finished"),
-        ({"outcome": [UNFINISHED, UNFINISHED]}, "2 of 2 trials have not ended, this is provisional: no trial has finished"),
+        (
+            {"outcome": [UNFINISHED, UNFINISHED]},
+            "2 of the 2 trials that have begun have not ended, this is provisional: no trial has finished",
+        ),
     ],
 )
 def test_without_a_comparison_it_says_why(trials, expected):
