@@ -28,7 +28,8 @@ from acl.data.parallel import available_cores, each_result
 from acl.data.pieces import FRONT_ENDS, log_mel
 from acl.data.synthesis import write_synthetic_corpus
 from acl.models import BaselineCnn, ProjectionHead, ResNet18
-from acl.store import FeatureStore, prepare
+from acl.preparing import prepare
+from acl.store import FeatureStore
 from acl.training.pretraining import PretrainingStage
 from acl.training.self_supervised import SelfSupervisedSetup
 from acl.training.supervised import SupervisedStage

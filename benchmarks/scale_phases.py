@@ -21,7 +21,7 @@ from ray.tune.execution import tune_controller
 from simulated_cluster import SimulatedActors
 
 from acl.data.synthesis import write_synthetic_corpus
-from acl.store import prepare
+from acl.preparing import prepare
 from study import journal as events
 from study import launch as launch_module
 from study import record_names as names

@@ -18,7 +18,7 @@ from typing import Any
 
 import study.sweep_run
 from acl.data.synthesis import write_synthetic_corpus
-from acl.store import prepare
+from acl.preparing import prepare
 from study.commands import resolve_study
 from study.home import Home
 from study.journal import Journal

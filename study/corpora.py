@@ -9,7 +9,7 @@ from acl.data.clips import Corpus
 from acl.data.corpus import import_corpus
 from acl.data.manifest import read_manifest
 from acl.data.synthesis import write_synthetic_corpus
-from acl.store import prepare
+from acl.preparing import prepare
 from study.bars import progress_bar
 from study.home import Home
 
@@ -24,7 +24,7 @@ def synthesise(folder: Path, size: str, seed: int) -> None:
 
 
 def prepare_features(folder: Path, workers: int | None = None, skip_bad: bool = False) -> None:
-    """Compute the features of both front ends; nothing is done where they are complete. Raises as `acl.store.prepare`."""
+    """Compute the features of both front ends; nothing is done where they are complete. Raises as `acl.preparing.prepare`."""
     console = Console(stderr=True, highlight=False)
 
     def say(line: str) -> None:

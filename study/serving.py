@@ -79,10 +79,7 @@ def serve(
     Raises:
         typer.Exit: the server failed.
     """
-    command = [sys.executable, "-m", "mlflow", "server", "--host", host, "--port", str(port), "--workers", str(workers)]
-    web = ["--log-level", "warning", "--timeout-graceful-shutdown", str(_GRACE_SECONDS)]
-    web += [] if tls is None else ["--ssl-certfile", str(tls[0]), "--ssl-keyfile", str(tls[1])]
-    command += ["--uvicorn-opts", shlex.join(web), *options]
+    command = [*_command(host, port, workers, tls), *options]
     stores = dict.fromkeys(("MLFLOW_BACKEND_STORE_URI", "MLFLOW_REGISTRY_STORE_URI"), database)
     environment = os.environ | _QUIET | stores | dict(settings or {})
     # In a session of its own: the server answers Ctrl-C with a traceback, SIGTERM with silence. No other thread runs here yet.
@@ -107,6 +104,13 @@ def serve(
     finally:
         server.terminate()
         server.wait()
+
+
+def _command(host: str, port: int, workers: int, tls: tuple[Path, Path] | None) -> list[str]:
+    command = [sys.executable, "-m", "mlflow", "server", "--host", host, "--port", str(port), "--workers", str(workers)]
+    web = ["--log-level", "warning", "--timeout-graceful-shutdown", str(_GRACE_SECONDS)]
+    web += [] if tls is None else ["--ssl-certfile", str(tls[0]), "--ssl-keyfile", str(tls[1])]
+    return [*command, "--uvicorn-opts", shlex.join(web)]
 
 
 def _end_with_parent() -> None:

@@ -93,8 +93,9 @@ def _sqlite(file: Path) -> Finding:
 
 def _corpus(root: Path) -> Iterator[Finding]:
     from acl.data.clips import CorpusError
+    from acl.data.corpus import read_corpus
     from acl.data.pieces import FRONT_ENDS
-    from acl.store import FeatureStore, StoreError, read_corpus
+    from acl.store import FeatureStore, StoreError
 
     if not root.is_dir():
         yield Finding("problem", "corpus", f"{root} is no folder", "correct --data, or write a corpus: acl-study data synth DIR")

@@ -18,7 +18,7 @@ import pytest
 from acl.data.corpus import import_corpus
 from acl.data.manifest import read_manifest
 from acl.data.synthesis import write_synthetic_corpus
-from acl.store import prepare
+from acl.preparing import prepare
 from data_sets import ESC50_CLASSES, write_esc50
 from reference.folder import REFERENCE
 

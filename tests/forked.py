@@ -9,11 +9,11 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from acl.store import prepare
+from acl.preparing import prepare
 
 _context = multiprocessing.get_context("forkserver")
 _CAPABILITY_VERSION = 0x20080522  # of Linux, since 2.6.26
-_context.set_forkserver_preload(["acl.store"])
+_context.set_forkserver_preload(["acl.preparing"])
 
 
 @contextlib.contextmanager
@@ -34,7 +34,7 @@ def prepare_and_note(root: Path, notes: Path, options: dict[str, Any], ordinary:
     Args:
         root: corpus folder.
         notes: file.
-        options: of `acl.store.prepare`.
+        options: of `acl.preparing.prepare`.
         ordinary: give up the administrator's right to pass over permissions.
         hold: wait at the first progress until this file exists.
     """

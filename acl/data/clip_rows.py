@@ -10,7 +10,6 @@ A row has these fields, of which a corpus may lack those in brackets:
 A clip counts as manually verified where nothing is said, and each test clip does.
 """
 
-import difflib
 import os
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import NamedTuple, cast
 
 from acl.data.clips import Clip, CorpusError, Split
+from acl.nearest import close_to
 
 FIELDS = ("path", "label", "split", "fold", "group", "manually_verified", "noisy_small")
 REQUIRED = ("path", "label")
@@ -150,8 +150,7 @@ def _faults_of_whole(clips: Sequence[Clip], foreign: Collection[str]) -> Iterabl
             yield f"{clip.name} is foreign, but its label {clip.label!r} is a class; a sound of a class is not foreign"
     for label in foreign:
         if not any(clip.label == label for clip in clips):
-            close = difflib.get_close_matches(label, classes, n=1)
-            yield f"foreign: no clip has the label {label!r}; " + (f"did you mean {close[0]}?" if close else "leave it out")
+            yield f"foreign: no clip has the label {label!r}; {close_to(label, classes) or 'leave it out'}"
 
 
 def _faults_of_folds(clips: Sequence[Clip]) -> Iterable[str]:

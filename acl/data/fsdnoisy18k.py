@@ -6,15 +6,14 @@
 Other columns are ignored. A corpus that is not FSDnoisy18k itself is called what `corpus.json` says, or else after its folder.
 """
 
-import csv
-import io
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
 from acl.data.clips import CLASSES, Clip, Corpus, CorpusError
+from acl.data.tables import table_rows
 from acl.json_text import parse_json
 
 Split = Literal["train", "test"]
@@ -84,35 +83,18 @@ def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[str, dict[str,
     """Rows with their place ("train.csv line 7"), checked for shape."""
     if not path.is_file():
         raise CorpusError(f"{path} is missing; unpack FSDnoisy18k.meta there")
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise CorpusError(f"{path} is not UTF-8; save it as UTF-8") from None
-    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-    try:
-        yield from _checked_rows(reader, path, columns)
-    except csv.Error as error:
-        raise CorpusError(f"{path.name} line {reader.line_num} is no CSV ({error}); correct the table") from None
 
+    def check_header(header: Sequence[str]) -> None:
+        for column in columns:
+            if column not in header:
+                got = ", ".join(header)
+                raise CorpusError(f"{path} has no column {column}; it needs {', '.join(columns)}, got {got[:200] or 'nothing'}")
 
-def _checked_rows(reader: "csv.DictReader[str]", path: Path, columns: tuple[str, ...]) -> Iterator[tuple[str, dict[str, str]]]:
-    header = reader.fieldnames or []
-    for column in columns:
-        if column not in header:
-            got = ", ".join(header)
-            raise CorpusError(f"{path} has no column {column}; it needs {', '.join(columns)}, got {got[:200] or 'nothing'}")
-    empty = True
-    for row in reader:
-        empty = False
-        where = f"{path.name} line {reader.line_num}"
-        if None in row or None in row.values():
-            raise CorpusError(f"{where} does not have {len(header)} fields; quote a label that contains a comma")
+    for where, row in table_rows(path, check_header):
         for column in ("fname", "label"):
             if not row[column] or not row[column].isprintable():
                 raise CorpusError(f"{where}: {column} must be text on one line, got {row[column]!r}; correct the table")
         yield where, row
-    if empty:
-        raise CorpusError(f"{path} lists no clips; restore the table")
 
 
 def _flag(row: dict[str, str], column: str, where: str) -> bool:

@@ -17,8 +17,6 @@ A YAML manifest names a corpus, and a table whose columns may be called otherwis
 Some manifests are shipped, for data sets as they are published.
 """
 
-import csv
-import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,6 +28,8 @@ import yaml
 
 from acl.data.clip_rows import FIELDS, REQUIRED, Row, clips_of
 from acl.data.clips import Clip, CorpusError
+from acl.data.tables import table_rows
+from acl.nearest import close_to
 
 _KEYS = ("name", "audio", "table", "columns", "foreign", "clips")
 _COLUMN_IN_PATTERN = re.compile(r"\{([^{}]+)\}")
@@ -71,8 +71,7 @@ def read_manifest(name_or_file: str, audio: Path | None = None) -> Manifest:
         folder = _folder(audio or path.parent)
         return Manifest(path.stem, folder, clips_of(list(read_rows(path)), folder))
     if path.suffix.lower() not in (".yaml", ".yml"):
-        close = difflib.get_close_matches(name_or_file, shipped, n=1)
-        known = f"did you mean {close[0]}?" if close else f"shipped: {', '.join(sorted(shipped))}"
+        known = close_to(name_or_file, shipped) or f"shipped: {', '.join(sorted(shipped))}"
         raise CorpusError(f"{name_or_file} is no manifest: that is a .yaml or .csv file, or the name of a shipped one; {known}")
     return _of_yaml(_text(path), path.name, path.parent, audio)
 
@@ -87,26 +86,9 @@ def read_rows(path: Path, columns: Mapping[str, str] | None = None) -> Iterator[
     Raises:
         CorpusError: the file or a column is missing, or a row has not as many fields as the header.
     """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, strict=True)
-            header = list(reader.fieldnames or [])
-            sources = _sources(path, header, columns)
-            empty = True
-            for cells in reader:
-                empty = False
-                where = f"{path.name} line {reader.line_num}"
-                if None in cells or None in cells.values():
-                    raise CorpusError(f"{where} does not have {len(header)} fields; quote a field that contains a comma")
-                yield Row(where, {name: _value(name, source, cells) for name, source in sources.items()})
-    except OSError as error:
-        raise CorpusError(f"{path} cannot be read ({error.strerror}); name the table of the clips") from None
-    except UnicodeDecodeError:
-        raise CorpusError(f"{path} is not UTF-8 text; save it as such") from None
-    except csv.Error as error:
-        raise CorpusError(f"{path.name} line {reader.reader.line_num}: {error}; correct the table") from None
-    if empty:
-        raise CorpusError(f"{path} lists no clips; restore the table")
+    sources: dict[str, str] = {}
+    for where, cells in table_rows(path, lambda header: sources.update(_sources(path, header, columns))):
+        yield Row(where, {name: _value(name, source, cells) for name, source in sources.items()})
 
 
 def _sources(path: Path, header: Sequence[str], columns: Mapping[str, str] | None) -> dict[str, str]:
@@ -119,8 +101,7 @@ def _sources(path: Path, header: Sequence[str], columns: Mapping[str, str] | Non
         if name == "noisy_small" and "manually_verified" not in sources:
             needed.append("manually_verified")
     if needed:
-        close = difflib.get_close_matches(needed[0], header, n=1)
-        remedy = f"did you mean {close[0]}?" if close else f"it has {', '.join(header) or 'nothing'}"
+        remedy = close_to(needed[0], header) or f"it has {', '.join(header) or 'nothing'}"
         raise CorpusError(f"{path} has no column {needed[0]}; {remedy}")
     return sources
 
@@ -148,8 +129,7 @@ def _of_yaml(text: str, file: str, folder: Path, audio: Path | None) -> Manifest
     content, lines = _mapping(text, file)
     for key in content:
         if key not in _KEYS:
-            close = difflib.get_close_matches(str(key), _KEYS, n=1)
-            raise CorpusError(f"{file}: {key!r} is no part of a manifest; {_instead(close, _KEYS)}")
+            raise CorpusError(f"{file}: {key!r} is no part of a manifest; {_instead(key, _KEYS)}")
     name = _string(content, "name", file)
     if ("table" in content) == ("clips" in content):
         raise CorpusError(f"{file}: a manifest has either a table or clips; write one of them")
@@ -196,8 +176,7 @@ def _columns(columns: Any, file: str) -> dict[str, str] | None:
         raise CorpusError(f"{file}: columns is a mapping of our names to the table's, e.g. {{path: filename, label: category}}")
     for name in columns:
         if name not in FIELDS:
-            close = difflib.get_close_matches(name, FIELDS, n=1)
-            raise CorpusError(f"{file}: columns: {name!r} is no field of a clip; {_instead(close, FIELDS)}")
+            raise CorpusError(f"{file}: columns: {name!r} is no field of a clip; {_instead(name, FIELDS)}")
     return columns
 
 
@@ -211,8 +190,7 @@ def _inline(clips: Any, file: str, lines: Sequence[int]) -> Iterator[Row]:
             raise CorpusError(f"{where}: a clip is a mapping, e.g. {{path: 1.flac, label: dog, split: train}}; correct it")
         for name, value in clip.items():
             if name not in FIELDS:
-                close = difflib.get_close_matches(str(name), FIELDS, n=1)
-                raise CorpusError(f"{where}: {name!r} is no field of a clip; {_instead(close, FIELDS)}")
+                raise CorpusError(f"{where}: {name!r} is no field of a clip; {_instead(name, FIELDS)}")
             if not isinstance(value, str) and type(value) is not int:
                 raise CorpusError(f"{where}: {name} must be text, got {type(value).__name__}; put it in quotes")
         fields = dict.fromkeys(REQUIRED, "") | {name: str(value) for name, value in clip.items()}
@@ -237,5 +215,5 @@ def _folder(audio: Path) -> Path:
     return audio.absolute()
 
 
-def _instead(close: Sequence[str], known: Sequence[str]) -> str:
-    return f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}"
+def _instead(name: object, known: Sequence[str]) -> str:
+    return close_to(name, known) or f"known: {', '.join(known)}"

@@ -14,7 +14,8 @@ import torch
 from acl.assembly import content_digest
 from acl.config import SELF_SUPERVISED, SUPERVISED, Mode
 from acl.features import LogMel
-from acl.store import FeatureStore, StoreError, prepare
+from acl.preparing import prepare
+from acl.store import FeatureStore, StoreError
 
 LABELS = ("Coin_(dropping)", "Rain", "Acoustic_guitar")
 FRONT_END: list[Mode] = [SUPERVISED]

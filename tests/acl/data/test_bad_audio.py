@@ -15,8 +15,9 @@ from acl.assembly import content_digest
 from acl.config import SUPERVISED, Mode
 from acl.data.clips import CorpusError
 from acl.data.problems import BadAudioError
+from acl.preparing import prepare
 from acl.provenance import describe_run
-from acl.store import FeatureStore, StoreError, prepare
+from acl.store import FeatureStore, StoreError
 from command_line import call
 from forked import forked, prepare_and_note
 from small_corpus import train_file, write_small_corpus

@@ -16,7 +16,8 @@ from acl.config import SUPERVISED, Mode
 from acl.data.clips import CorpusError
 from acl.data.fsdnoisy18k import read_corpus
 from acl.features import LogMel
-from acl.store import FeatureStore, StoreError, prepare
+from acl.preparing import prepare
+from acl.store import FeatureStore, StoreError
 
 FRONT_END: list[Mode] = [SUPERVISED]
 
@@ -47,7 +48,7 @@ def pieces(root: Path) -> dict[str, int]:
     return {path.name: path.stat().st_mtime_ns for path in (root / "features" / ".partial-supervised").glob("*.npz")}
 
 
-PREPARE = "import sys; from acl.store import prepare; prepare(sys.argv[1], ['supervised'], workers=1)"
+PREPARE = "import sys; from acl.preparing import prepare; prepare(sys.argv[1], ['supervised'], workers=1)"
 
 
 def test_a_killed_preparation_is_taken_up_where_it_stopped(corpus: Path) -> None:

@@ -13,7 +13,8 @@ import soundfile
 
 from acl.assembly import content_digest
 from acl.config import SUPERVISED, Mode
-from acl.store import FeatureStore, StoreError, prepare
+from acl.preparing import prepare
+from acl.store import FeatureStore, StoreError
 from forked import forked, prepare_and_note
 from small_corpus import train_file, write_small_corpus
 from small_disk import fill, read_only, small_disk
