@@ -5,8 +5,8 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-import scipy.fft
 import torch
+from torch import Tensor
 
 from acl.chunks import chunks
 from acl.torchaudio_import import torchaudio
@@ -51,18 +51,18 @@ def _decimated(samples: np.ndarray, factor: int) -> np.ndarray:
     reach, spectrum = _low_pass(factor)
     hop = (_BLOCK - 2 * reach) // factor * factor  # samples of a block that its neighbours do not reach into
     count = -(-len(samples) // hop)
-    padded = np.zeros(count * hop + _BLOCK)
-    padded[reach : reach + len(samples)] = samples
-    blocks = np.lib.stride_tricks.sliding_window_view(padded, _BLOCK)[::hop]
-    kept = np.empty((count, hop // factor))
+    padded = torch.zeros(count * hop + _BLOCK, dtype=torch.float64)
+    padded[reach : reach + len(samples)] = torch.from_numpy(samples)
+    blocks = padded.unfold(0, _BLOCK, hop)
+    kept = torch.empty(count, hop // factor, dtype=torch.float64)
     for part in chunks(count, _BLOCKS_AT_ONCE):
-        filtered = scipy.fft.irfft(scipy.fft.rfft(blocks[part]) * spectrum)
+        filtered = torch.fft.irfft(torch.fft.rfft(blocks[part]) * spectrum)
         kept[part] = filtered[:, 2 * reach : 2 * reach + hop : factor]
-    return kept.reshape(-1)[: -(-len(samples) // factor)]
+    return kept.flatten()[: -(-len(samples) // factor)].numpy()
 
 
 @cache
-def _low_pass(factor: int) -> tuple[int, np.ndarray]:
+def _low_pass(factor: int) -> tuple[int, Tensor]:
     """How many samples torchaudio's filter reaches to each side, and its spectrum in an FFT of a block.
 
     Output m of that filter is Σ_n h[factor * m - n] x[n]: impulses at `factor` neighbouring places show all of h.
@@ -76,4 +76,4 @@ def _low_pass(factor: int) -> tuple[int, np.ndarray]:
         lag = factor * np.arange(len(response)) - reach - shift
         within = np.abs(lag) <= reach
         taps[lag[within] + reach] = response[within]
-    return reach, np.asarray(scipy.fft.rfft(taps, _BLOCK))
+    return reach, torch.fft.rfft(torch.from_numpy(taps), _BLOCK)

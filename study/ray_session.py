@@ -32,12 +32,16 @@ os.environ.setdefault("TUNE_FORCE_TRIAL_CLEANUP_S", "10")  # a worker that does 
 import ray
 from ray._private import utils as ray_utils
 from ray._private import worker as ray_worker
+from ray._private.node import Node
 
 from study.interruption import EXIT_STATUS, Interruption
 from study.last_words import not_needed
 from study.spec import StudyError
 
 _ESSENTIAL = ("gcs_server", "raylet")  # processes of Ray without which no trial can run
+# What Ray starts besides for every session: an autoscaler, a reader of workers' logs, which are not shown, and the dashboard's server,
+# with or without dashboard. Three processes of Python take 3 s to start and 250 MB.
+_NOT_NEEDED = ("start_monitor", "start_log_monitor", "start_api_server")
 _LOOK_SECONDS = 1.0
 _CONNECT_SECONDS = 3.0
 _SILENCE_SECONDS = 40.0  # of a cluster's head, which may be restarted; after a minute Ray ends the process
@@ -150,6 +154,8 @@ def _start(address: str | None) -> None:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
         return
     _keep_token_to_its_user()
+    for start in _NOT_NEEDED:
+        setattr(Node, start, lambda node, **options: None)
     ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
 
 

@@ -10,26 +10,38 @@ import mlflow
 import pytest
 from mlflow.entities import Run
 
+from preloaded import Command
 from study import cli
 from study import record_names as names
 
 SMOKE = Path(__file__).parent / "study" / "smoke.yaml"
 
 
-def acl_study(*arguments: object, wait: bool = True, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
-    """Run the command line in a process group of its own; `env` comes on top of this process's variables."""
-    command = [sys.executable, "-m", "study.cli", *map(str, arguments)]
-    process = subprocess.Popen(
-        command,
+def acl_study(*arguments: object, wait: bool = True, env: Mapping[str, str] | None = None, folder: Path | None = None) -> Command:
+    """Run the command line in a process group of its own, whose libraries are imported already.
+
+    Args:
+        arguments: of the command line.
+        wait: until it ends.
+        env: on top of this process's variables.
+        folder: to run it in, by default the current one.
+    """
+    process = Command([*map(str, arguments)], os.environ | {"COLUMNS": "150"} | dict(env or {}), folder or Path.cwd())
+    if wait:
+        process.communicate()
+    return process
+
+
+def fresh_acl_study(*arguments: object, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+    """Start the command line as a shell does: for variables that matter while Python starts, and output that is read meanwhile."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "study.cli", *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
         env=os.environ | {"COLUMNS": "150"} | dict(env or {}),
     )
-    if wait:
-        process.out, process.err = process.communicate(timeout=240)  # type: ignore[attr-defined]
-    return process
 
 
 def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:

@@ -1,6 +1,6 @@
 """The pages of docs/, run as a reader would: every fenced block that says what it is, from the first to the last.
 
-console  lines behind a $ are run by bash in the reader's folder
+console  lines behind a $ are run in the reader's folder, acl-study by itself, all else by bash
 python   with a path in a comment on its first line: written to that file; else a part of the page's script, run at the end
 yaml     written to the file that the text before it names: "as `study.yaml`"
 diff     applied to the sources in the reader's folder
@@ -15,6 +15,8 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+
+from command_line import acl_study
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -51,9 +53,12 @@ def follow(page: str, folder: Path, sources: Path = ROOT, refused: Mapping[str, 
     printed, script = "", ""
     for kind, content, before in blocks(page):
         if kind == "console":
-            for line in content.splitlines():
-                if line.startswith("$ "):
-                    printed += _run(["bash", "-c", line[2:]], folder, environment, (refused or {}).get(line[2:]))
+            for line in (line.removeprefix("$ ") for line in content.splitlines() if line.startswith("$ ")):
+                why = (refused or {}).get(line)
+                if line.startswith("acl-study ") and sources == ROOT:
+                    printed += _acl_study(line, folder, why)
+                else:
+                    printed += _run(["bash", "-c", line], folder, environment, why)
         elif kind == "yaml" and (name := _FILE.findall(before)):
             (folder / name[-1]).write_text(content)
         elif kind == "python" and (path := re.match(r"# (\S+\.py)\n", content)):
@@ -77,12 +82,22 @@ def apply_diff(diff: str, folder: Path) -> None:
     path.write_text(text, encoding="utf-8")
 
 
+def _acl_study(line: str, folder: Path, refused: str | None) -> str:
+    done = acl_study(*shlex.split(line)[1:], folder=folder)
+    return _said(line, done.returncode, done.out, done.err, refused)
+
+
 def _run(command: list[str], folder: Path, environment: dict[str, str], refused: str | None = None) -> str:
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=_SECONDS, check=False)
-    said = f"{shlex.join(command)}\n{done.stdout}\n{done.stderr}"
-    assert (done.returncode == 0) is (refused is None), said
-    assert refused is None or refused in done.stderr, said
-    return f"$ {command[-1]}\n{done.stdout}"
+    return _said(command[-1], done.returncode, done.stdout, done.stderr, refused)
+
+
+def _said(line: str, status: int | None, out: str, err: str, refused: str | None) -> str:
+    """What a command has printed, which has to have failed if it is to be refused, and only then."""
+    said = f"{line}\n{out}\n{err}"
+    assert (status == 0) is (refused is None), said
+    assert refused is None or refused in err, said
+    return f"$ {line}\n{out}"
 
 
 def _environment(folder: Path, sources: Path) -> dict[str, str]:

@@ -12,7 +12,7 @@ import urllib.request
 from pathlib import Path
 
 from bucket import KEYS
-from command_line import acl_study
+from command_line import fresh_acl_study
 from postgres import PASSWORD as DATABASE_PASSWORD
 from tracking_server import free_port
 
@@ -46,7 +46,7 @@ class SharedServer:
         options += ["--artifacts", f"s3://{BUCKET}/files"]
         options += ["--host", "0.0.0.0", "--name", NAME]
         tls = ["--certificate", self.certificate, "--key", self._key]
-        self._process = acl_study("server", *options, *tls, wait=False, env=secrets | KEYS)
+        self._process = fresh_acl_study("server", *options, *tls, env=secrets | KEYS)
         assert self._process.stdout is not None
         assert select.select([self._process.stdout], [], [], 120)[0], "the server does not begin"
         self.said = self._process.stdout.readline()

@@ -19,7 +19,7 @@ from acl.data.clips import Clip, CorpusError
 from acl.features import BANDS, LogMel
 
 FRONT_ENDS: tuple[Mode, ...] = (SELF_SUPERVISED, SUPERVISED)
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 CLIPS_PER_PIECE = 32  # on average
 UNFINISHED = ".unfinished"
 _DAMAGE = (ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)  # what numpy raises

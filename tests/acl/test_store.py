@@ -13,6 +13,7 @@ import torch
 
 from acl.assembly import content_digest
 from acl.config import SELF_SUPERVISED, SUPERVISED, Mode
+from acl.data.pieces import FORMAT_VERSION
 from acl.features import LogMel
 from acl.preparing import prepare
 from acl.store import FeatureStore, StoreError
@@ -193,7 +194,7 @@ def remove_frames(root: Path) -> None:
 
 def raise_format(root: Path) -> None:
     path = root / "features" / "supervised" / "store.json"
-    path.write_text(path.read_text().replace('"format": 2', '"format": 99'))
+    path.write_text(path.read_text().replace(f'"format": {FORMAT_VERSION}', '"format": 99'))
 
 
 @pytest.mark.parametrize("damage", [truncate_frames, cut_table, drop_row, cut_description, remove_frames, raise_format])

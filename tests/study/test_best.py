@@ -238,4 +238,4 @@ def test_a_study_that_has_not_ended_is_not_confirmed(home: Home) -> None:
 def test_an_unknown_study_is_one_line(tmp_path: Path, command: str) -> None:
     process = acl_study(command, "nosuch", "--home", tmp_path)
     assert process.returncode == 1
-    assert process.err.startswith("error: no study 'nosuch'")  # type: ignore[attr-defined]
+    assert process.err.startswith("error: no study 'nosuch'")

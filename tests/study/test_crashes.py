@@ -134,8 +134,8 @@ def launch_on_full_disk(command: tuple[object, ...], home: Path) -> None:
     wait_until_gone(process.pid)
     again = acl_study(*command, home)
     assert again.returncode != 0
-    assert "Traceback" not in again.err  # type: ignore[attr-defined]
-    assert "unexpected" not in again.err  # type: ignore[attr-defined]
+    assert "Traceback" not in again.err
+    assert "unexpected" not in again.err
     (home / "filler").unlink()
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from command_line import acl_study, call
+from command_line import call, fresh_acl_study
 from empty_store import with_store
 from study import tool_checks
 from tracking_server import free_port
@@ -139,10 +139,11 @@ def test_a_torch_that_does_not_load_is_a_line_of_its_own(tmp_path):
     (tmp_path / "torch").mkdir()
     (tmp_path / "torch" / "__init__.py").write_text("raise OSError('libcudart.so.13: cannot open shared object file')\n")
     path = f"{tmp_path}{os.pathsep}{Path(__file__).parents[2]}"
-    ended = acl_study("doctor", "--home", tmp_path / "home", env={"PYTHONPATH": path})
-    assert ended.returncode == 1
-    assert ended.err == ""
-    _, torch_line, last = ended.out.splitlines()
+    process = fresh_acl_study("doctor", "--home", tmp_path / "home", env={"PYTHONPATH": path})
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert err == ""
+    _, torch_line, last = out.splitlines()
     assert torch_line.startswith("problem  torch       does not load (libcudart.so.13: cannot open shared object file) → ")
     assert "once it loads" in last
 

@@ -30,9 +30,9 @@ def finished_home(tiny_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -
     """The smoke study, run to its end, one trial at a time: a second worker loads everything once more."""
     home: Path = with_store(tmp_path_factory.mktemp("finished") / "home")
     process = acl_study("run", SMOKE, "--data", tiny_corpus, "--cpus", 2, "--home", home)
-    assert process.returncode == 0, process.err  # type: ignore[attr-defined]
-    assert "report smoke" in process.out  # type: ignore[attr-defined]
-    assert "finished (2 of 2)" in process.err  # type: ignore[attr-defined]  # a log file shows how far the study is
+    assert process.returncode == 0, process.err
+    assert "report smoke" in process.out
+    assert "finished (2 of 2)" in process.err  # a log file shows how far the study is
     return home
 
 
@@ -155,7 +155,7 @@ def report(finished_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     folder = tmp_path_factory.mktemp("report")
     (folder / "mine.txt").write_text("no file of the report")
     process = acl_study("report", "smoke", "--home", finished_home, "--out", folder)
-    assert process.returncode == 0, process.err  # type: ignore[attr-defined]
+    assert process.returncode == 0, process.err
     return folder
 
 
@@ -213,9 +213,9 @@ def test_a_store_that_is_locked_or_gone_at_resume_costs_no_training_and_no_recor
 
     (home / "mlflow.db").rename(tmp_path / "gone.db")
     process = acl_study("resume", "smoke", "--home", home)
-    assert process.returncode == 0, process.err  # type: ignore[attr-defined]
-    assert "it is written anew from the journals" in process.err  # type: ignore[attr-defined]
-    assert "winners with:" in process.out  # type: ignore[attr-defined]
+    assert process.returncode == 0, process.err
+    assert "it is written anew from the journals" in process.err
+    assert "winners with:" in process.out
     shutil.copy(home / "mlflow.db", tmp_path / "new.db")  # this process still has the other one open under its name
     new = f"sqlite:///{tmp_path / 'new.db'}"
     (second,) = runs(home, names.KIND_STUDY, new)

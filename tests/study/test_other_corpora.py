@@ -111,10 +111,10 @@ def test_a_shipped_study_runs_and_table_1_has_one_row(folds_corpus: Path, tmp_pa
     home = with_store(tmp_path / "home")
     fixed = ("--set", "data.test_fold=3", "--set", "loss.alpha=1.0", "--set", "noise.rate=0.4")
     process = acl_study("run", "table1-supervised", "--data", folds_corpus, *MINI, *fixed, "--home", home)
-    assert process.returncode == 0, process.err  # type: ignore[attr-defined]
-    assert "note: sweep sweep: ESC-50 with noise has no subset noisy" in process.err  # type: ignore[attr-defined]
+    assert process.returncode == 0, process.err
+    assert "note: sweep sweep: ESC-50 with noise has no subset noisy" in process.err
     process = acl_study("report", "table1-supervised", "--home", home)
-    assert process.returncode == 0, process.err  # type: ignore[attr-defined]
+    assert process.returncode == 0, process.err
     table = (home / "reports" / "table1-supervised" / "table1.md").read_text().splitlines()
     assert "This corpus has no clean and noisy parts, so there is one row" in table[2]
     assert [line.partition(" | ")[0] for line in table[4:]] == ["| Subset", "| ---", "| all"]

@@ -58,7 +58,7 @@ def write(shared: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
     def write(home: Path, out: str, *options: object) -> Path:
         given = ("--data", shared / "corpus", "--home", home, "--cpus-per-node", 1, "--hours", 1, "--out", shared / out)
         process = acl_study("launch", "slurm", shared / "study.yaml", *given, *options)
-        assert process.returncode == 0, process.err  # type: ignore[attr-defined]
+        assert process.returncode == 0, process.err
         return shared / out / "nodes.sbatch"
 
     return write

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from command_line import acl_study
+from command_line import acl_study, fresh_acl_study
 from empty_store import with_store
 from study import record_names as names
 from study.home import Home
@@ -222,8 +222,8 @@ def test_the_command_answers_without_torch_ray_or_mlflow(home: Home) -> None:
     (home.study("toy").parent / "broken").mkdir()
     (home.study("toy").parent / "broken" / "study.yaml").write_text("name: broken\n")
     listed = acl_study("status", "--home", home.root)
-    assert listed.returncode == 0, listed.err  # type: ignore[attr-defined]
-    states = [line.split()[1:4:2] for line in listed.out.splitlines()]  # type: ignore[attr-defined]
+    assert listed.returncode == 0, listed.err
+    states = [line.split()[1:4:2] for line in listed.out.splitlines()]
     assert ["broken", "unreadable"] in states
     assert ["toy", "interrupted"] in states
 
@@ -231,7 +231,7 @@ def test_the_command_answers_without_torch_ray_or_mlflow(home: Home) -> None:
 def test_watching_ends_with_ctrl_c_and_status_0(home: Home) -> None:
     launched(home)
     write(home, launch(100))
-    watching = acl_study("status", "toy", "--watch", "--home", home.root, wait=False)
+    watching = fresh_acl_study("status", "toy", "--watch", "--home", home.root)
     assert watching.stdout is not None
     assert watching.stdout.readline().startswith("toy: interrupted")
     time.sleep(0.2)
@@ -243,4 +243,4 @@ def test_watching_ends_with_ctrl_c_and_status_0(home: Home) -> None:
 def test_an_unknown_study_is_one_line(home: Home) -> None:
     process = acl_study("status", "nosuch", "--home", home.root)
     assert process.returncode == 1
-    assert process.err.startswith("error: no study 'nosuch'")  # type: ignore[attr-defined]
+    assert process.err.startswith("error: no study 'nosuch'")

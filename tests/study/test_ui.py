@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from command_line import acl_study, call
+from command_line import acl_study, call, fresh_acl_study
 from study import record_names as names
 from study.records import StudyRecord
 from tracking_server import free_port
@@ -45,7 +45,7 @@ def test_the_ui_serves_the_records_until_ctrl_c(
 @pytest.mark.slow
 def test_a_killed_ui_takes_the_server_that_it_started_with_it(record: StudyRecord, record_home: Path) -> None:
     port = free_port()
-    process = acl_study("ui", "--home", record_home, "--port", port, wait=False)
+    process = fresh_acl_study("ui", "--home", record_home, "--port", port)
     deadline = time.monotonic() + 90
     while is_free(port):
         assert time.monotonic() < deadline

@@ -1,0 +1,175 @@
+"""The command line in processes that begin at once: forked off one that has imported the libraries, which take seconds.
+
+Only libraries are imported beforehand, and `study.ray_session`, which tells Ray things before it is imported. A process is a session of
+its own, as of a shell with job control, has the variables of the test and what comes on top of them, and ends as any other.
+"""
+
+import contextlib
+import importlib
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+_LIBRARIES = (
+    "study.ray_session",  # before other parts of Ray
+    "mlflow.pyfunc",
+    "mlflow.store.tracking.sqlalchemy_store",
+    "optuna",
+    "plotly.graph_objects",
+    "ray.tune",
+    "scipy.integrate",
+    "scipy.stats",
+    "statsmodels.stats.multitest",
+    "acl.torchaudio_import",
+)
+
+
+class Command:
+    """A command line that runs, with what tests ask of a `subprocess.Popen`; its output goes into files.
+
+    Attributes:
+        pid: of the process, and of its session.
+        returncode: None while it runs; -N if signal N has ended it.
+        out, err: what it has printed, once it is known to have ended.
+    """
+
+    def __init__(self, arguments: list[str], environment: Mapping[str, str], folder: Path) -> None:
+        self.returncode: int | None = None
+        self._out, self._err = (tempfile.TemporaryFile("w+") for _ in range(2))
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.connect(_server())
+        request = {"arguments": arguments, "environment": dict(environment), "folder": str(folder)}
+        socket.send_fds(self._socket, [json.dumps(request).encode() + b"\n"], [self._out.fileno(), self._err.fileno()])
+        self._answers = self._socket.makefile()
+        self.pid = int(self._answers.readline())
+
+    def poll(self) -> int | None:
+        if self.returncode is None and select.select([self._socket], [], [], 0)[0]:
+            self.returncode = int(self._answers.readline())
+            self.out, self.err = (_content(file) for file in (self._out, self._err))
+            for file in (self._out, self._err, self._answers, self._socket):
+                file.close()
+        return self.returncode
+
+    def wait(self, timeout: float = 240) -> int:
+        deadline = time.monotonic() + timeout
+        while self.returncode is None:
+            left = deadline - time.monotonic()
+            if left < 0:
+                raise subprocess.TimeoutExpired(f"process {self.pid}", timeout)
+            select.select([self._socket], [], [], left)
+            self.poll()
+        return self.returncode
+
+    def communicate(self, timeout: float = 240) -> tuple[str, str]:
+        self.wait(timeout)
+        return self.out, self.err
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+
+def _content(file: Any) -> str:
+    file.seek(0)
+    return str(file.read())
+
+
+_started: dict[int, tuple["subprocess.Popen[bytes]", str]] = {}  # by the process that has started it: pytest-xdist has several
+
+
+def _server() -> str:
+    """Address of the server of this process, which ends with it."""
+    if os.getpid() not in _started:
+        address = str(Path(tempfile.mkdtemp(prefix="acl-preloaded-"), "socket"))
+        command = [sys.executable, __file__, address]
+        server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
+        assert server.stdout is not None
+        assert server.stdout.readline() == b"ready\n"
+        _started[os.getpid()] = (server, address)
+    return _started[os.getpid()][1]
+
+
+def _serve(address: str) -> dict[str, Any] | None:
+    """Fork a process for each request; returns the request in the processes, None in the server when its own parent is gone."""
+    server = socket.socket(socket.AF_UNIX)
+    server.bind(address)
+    server.listen()
+    woken, waker = socket.socketpair()  # when a process has ended
+    waker.setblocking(False)
+    signal.set_wakeup_fd(waker.fileno())
+    signal.signal(signal.SIGCHLD, lambda number, frame: None)
+    print("ready", flush=True)
+    running: dict[int, socket.socket] = {}
+    while True:
+        ready, _, _ = select.select([server, woken, sys.stdin], [], [])
+        if sys.stdin in ready:
+            return None
+        if woken in ready:
+            woken.recv(4096)
+            while running and (ended := os.waitpid(-1, os.WNOHANG))[0]:
+                with contextlib.suppress(OSError), running.pop(ended[0]) as client:  # nobody may wait for it
+                    client.sendall(f"{os.waitstatus_to_exitcode(ended[1])}\n".encode())
+        if server in ready:
+            client, _ = server.accept()
+            message, files, _, _ = socket.recv_fds(client, 1 << 20, 2)
+            pid = os.fork()
+            if pid == 0:
+                signal.set_wakeup_fd(-1)
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                for each in (server, woken, waker, client, *running.values()):
+                    each.close()
+                _become(files)
+                request: dict[str, Any] = json.loads(message)
+                return request
+            for file in files:
+                os.close(file)
+            running[pid] = client
+            client.sendall(f"{pid}\n".encode())
+
+
+def _become(files: list[int]) -> None:
+    """A session of its own that writes to two files."""
+    os.setsid()
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    for old, new in ((nothing, 0), *zip(files, (1, 2), strict=True)):
+        os.dup2(old, new)
+        os.close(old)
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115
+    sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", buffering=1, errors="backslashreplace", closefd=False)  # noqa: SIM115
+
+
+def _main(address: str) -> None:
+    before = set(os.environ)
+    for library in _LIBRARIES:
+        importlib.import_module(library)
+    said_to_ray = {name: value for name, value in os.environ.items() if name not in before}
+    request = _serve(address)
+    if request is not None:
+        os.environ.clear()
+        os.environ.update(said_to_ray | request["environment"])
+        os.chdir(request["folder"])
+        sys.argv = ["acl-study", *request["arguments"]]
+        from study.cli import main
+
+        main()
+
+
+if __name__ == "__main__":
+    _main(sys.argv[1])
