@@ -4,7 +4,9 @@ Only libraries are imported beforehand, and `study.ray_session`, which tells Ray
 its own, as of a shell with job control, has the variables of the test and what comes on top of them, and ends as any other.
 """
 
+import atexit
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -14,6 +16,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -97,7 +100,7 @@ def _server() -> str:
     """Address of the server of this process, which ends with it."""
     if os.getpid() not in _started:
         address = str(Path(tempfile.mkdtemp(prefix="acl-preloaded-"), "socket"))
-        command = [sys.executable, __file__, address]
+        command = [sys.executable, "-P", __file__, address]  # tests/acl is no package acl
         server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
         assert server.stdout is not None
         assert server.stdout.readline() == b"ready\n"
@@ -160,6 +163,7 @@ def _main(address: str) -> None:
     for library in _LIBRARIES:
         importlib.import_module(library)
     said_to_ray = {name: value for name, value in os.environ.items() if name not in before}
+    gc.freeze()  # its marks are written beside the objects, whose memory would be copied
     request = _serve(address)
     if request is not None:
         os.environ.clear()
@@ -168,7 +172,19 @@ def _main(address: str) -> None:
         sys.argv = ["acl-study", *request["arguments"]]
         from study.cli import main
 
-        main()
+        try:
+            main()
+        except SystemExit as end:  # which is all that it raises
+            _end(end.code)
+
+
+def _end(status: Any) -> None:
+    """As Python does, but for taking apart what was imported, whose memory is the server's and would be copied for it."""
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status if isinstance(status, int) else int(status is not None))
 
 
 if __name__ == "__main__":
