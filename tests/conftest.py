@@ -5,7 +5,7 @@ import os
 import shutil
 import signal
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from acl.data.corpus import import_corpus
+from acl.data.exclusive import only_process
 from acl.data.manifest import read_manifest
 from acl.data.synthesis import write_synthetic_corpus
 from acl.preparing import prepare
@@ -54,29 +55,45 @@ def golden() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def common_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Temporary files of all processes that pytest runs tests in."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+def made_once(folder: Path, make: Callable[[Path], object]) -> Path:
+    """`folder`, which one of pytest's processes makes for all; read only."""
+    complete = folder.with_suffix(".complete")
+    with only_process(folder.with_suffix(".lock"), lambda line: None):
+        if not complete.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            make(folder)
+            complete.touch()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny(common_folder: Path) -> Path:
     """A synthetic corpus of a few clips a class, without features; read only. To spawn processes takes longer than to write it."""
-    root = tmp_path_factory.mktemp("synthetic") / "tiny"
-    write_synthetic_corpus(root, "tiny", 0, workers=1)
-    return root
+    return made_once(common_folder / "tiny", lambda root: write_synthetic_corpus(root, "tiny", 0, workers=1))
 
 
 @pytest.fixture(scope="session")
-def tiny_corpus(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_corpus(tiny: Path, common_folder: Path) -> Path:
     """The same corpus, prepared; read only."""
-    root: Path = shutil.copytree(tiny, tmp_path_factory.mktemp("corpus") / "tiny")
-    prepare(root, workers=1)
-    return root
+    return made_once(common_folder / "tiny-corpus", lambda root: prepare(shutil.copytree(tiny, root), workers=1))
 
 
 @pytest.fixture(scope="session")
-def folds_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folds_corpus(common_folder: Path) -> Path:
     """ESC-50 with three classes, five folds and foreign sounds, imported and prepared; read only."""
-    root = tmp_path_factory.mktemp("folds")
+    return made_once(common_folder / "folds", _write_folds) / "corpus"
+
+
+def _write_folds(root: Path) -> None:
     write_esc50(root / "ESC-50", classes=(*ESC50_CLASSES, "siren"))
     columns = '{path: "audio/{filename}", label: category, fold: fold, group: src_file}'
     manifest = root / "ESC-50" / "sounds.yaml"
     manifest.write_text(f"name: ESC-50 with noise\ntable: meta/esc50.csv\ncolumns: {columns}\nforeign: [siren]\n")
     import_corpus(read_manifest(str(manifest)), root / "corpus")
     prepare(root / "corpus", workers=1)
-    return root / "corpus"

@@ -1,7 +1,8 @@
 """The command line in processes that begin at once: forked off one that has imported the libraries, which take seconds.
 
-Only libraries are imported beforehand, and `study.ray_session`, which tells Ray things before it is imported. A process is a session of
-its own, as of a shell with job control, has the variables of the test and what comes on top of them, and ends as any other.
+Only libraries are imported beforehand, and `study.ray_session`, which tells Ray things before it is imported. A process is a
+session of its own, as of a shell with job control, has the variables of the test and what comes on top of them, and ends as any
+other. Ray's workers begin as always: it knows them by their process.
 """
 
 import atexit
@@ -47,7 +48,7 @@ class Command:
 
     def __init__(self, arguments: list[str], environment: Mapping[str, str], folder: Path) -> None:
         self.returncode: int | None = None
-        self._out, self._err = (tempfile.TemporaryFile("w+") for _ in range(2))
+        self._out, self._err = (tempfile.TemporaryFile("w+") for _ in range(2))  # noqa: SIM115 (they are closed in the end)
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.connect(_server())
         request = {"arguments": arguments, "environment": dict(environment), "folder": str(folder)}

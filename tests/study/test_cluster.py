@@ -62,18 +62,12 @@ def assert_complete(home: Path, trials: int, epochs: int) -> None:
         assert epochs_logged(home, trial) == list(range(1, epochs + 1))
 
 
-@pytest.fixture
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the machines see of this one's temporary files."""
-    return tmp_path_factory.getbasetemp()
-
-
 @pytest.mark.timeout(400)
 def test_trials_outlive_their_machine_and_a_late_one_of_another_kind_is_used(
-    tiny_corpus: Path, tmp_path: Path, shared: Path
+    tiny_corpus: Path, tmp_path: Path, common_folder: Path
 ) -> None:
     home, study = with_store(tmp_path / "home"), written(tmp_path, PAIR)
-    with machines(3, shared) as (head, second, late):
+    with machines(3, common_folder) as (head, second, late):
         second.hide(tiny_corpus)
         late.hide(tiny_corpus)
         head.join(cpus=2)
@@ -100,10 +94,10 @@ def test_trials_outlive_their_machine_and_a_late_one_of_another_kind_is_used(
 
 @pytest.mark.timeout(400)
 def test_machines_that_do_not_share_the_home_are_refused_and_one_that_joins_late_is_left_out(
-    tiny_corpus: Path, tmp_path: Path, shared: Path
+    tiny_corpus: Path, tmp_path: Path, common_folder: Path
 ) -> None:
     home, study = with_store(tmp_path / "home"), written(tmp_path, STUDY)
-    with machines(2, shared) as (head, late):
+    with machines(2, common_folder) as (head, late):
         late.hide(home)
         head.join()
         command = (study, "--data", tiny_corpus, "--home", home, "--address", head.head)
@@ -127,11 +121,11 @@ def test_machines_that_do_not_share_the_home_are_refused_and_one_that_joins_late
 
 @pytest.mark.timeout(400)
 def test_trials_keep_their_state_in_a_storage_where_machines_share_no_folder(
-    tiny_corpus: Path, tmp_path: Path, shared: Path
+    tiny_corpus: Path, tmp_path: Path, common_folder: Path
 ) -> None:
     home, study = with_store(tmp_path / "home"), written(tmp_path, PAIR)
     keys = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "word-that-nobody-sees", "AWS_DEFAULT_REGION": "us-east-1"}
-    with machines(2, shared, **keys) as (head, second):
+    with machines(2, common_folder, **keys) as (head, second):
         server = f"{head.node.address}:5555"
         moto = Path(sys.executable).with_name("moto_server")
         head.start("sh", "-c", f"exec {moto} -H {head.node.address} -p 5555 2>/dev/null")  # else it fills the pipe
@@ -164,10 +158,10 @@ def test_trials_keep_their_state_in_a_storage_where_machines_share_no_folder(
 
 @pytest.mark.timeout(400)
 def test_a_launch_whose_cluster_loses_its_head_says_so_and_is_resumed_on_another_one(
-    tiny_corpus: Path, tmp_path: Path, shared: Path
+    tiny_corpus: Path, tmp_path: Path, common_folder: Path
 ) -> None:
     home, study = with_store(tmp_path / "home"), written(tmp_path, PAIR)
-    with machines(1, shared) as (head,):
+    with machines(1, common_folder) as (head,):
         head.join(cpus=2)
         launch = head.acl_study("run", study, "--data", tiny_corpus, "--home", home, "--address", "auto")
         wait_until(lambda: epochs(home) >= 3, launch)
