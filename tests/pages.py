@@ -55,8 +55,8 @@ def follow(page: str, folder: Path, sources: Path = ROOT, refused: Mapping[str, 
         if kind == "console":
             for line in (line.removeprefix("$ ") for line in content.splitlines() if line.startswith("$ ")):
                 why = (refused or {}).get(line)
-                if line.startswith("acl-study ") and sources == ROOT:
-                    printed += _acl_study(line, folder, why)
+                if line.startswith("acl-study "):
+                    printed += _acl_study(line, folder, sources, why)
                 else:
                     printed += _run(["bash", "-c", line], folder, environment, why)
         elif kind == "yaml" and (name := _FILE.findall(before)):
@@ -82,8 +82,8 @@ def apply_diff(diff: str, folder: Path) -> None:
     path.write_text(text, encoding="utf-8")
 
 
-def _acl_study(line: str, folder: Path, refused: str | None) -> str:
-    done = acl_study(*shlex.split(line)[1:], folder=folder)
+def _acl_study(line: str, folder: Path, sources: Path, refused: str | None) -> str:
+    done = acl_study(*shlex.split(line)[1:], folder=folder, env={"PYTHONPATH": str(sources)})
     return _said(line, done.returncode, done.out, done.err, refused)
 
 
@@ -101,12 +101,9 @@ def _said(line: str, status: int | None, out: str, err: str, refused: str | None
 
 
 def _environment(folder: Path, sources: Path) -> dict[str, str]:
-    """Where `acl-study` and `python` are those of the tests, with the packages of `sources`."""
+    """Where `python` is that of the tests, with the packages of `sources`."""
     programs = folder / ".programs"
     programs.mkdir()
-    code = "import sys; sys.argv[0] = 'acl-study'; from study.cli import main; main()"
-    for name, call in {"acl-study": f' -c "{code}"', "python": ""}.items():
-        (programs / name).write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)}{call} "$@"\n')
-        (programs / name).chmod(0o755)
+    (programs / "python").symlink_to(sys.executable)
     path = f"{programs}{os.pathsep}{os.environ['PATH']}"
     return os.environ | {"PATH": path, "PYTHONPATH": str(sources), "COLUMNS": "150"}

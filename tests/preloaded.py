@@ -163,6 +163,9 @@ def _main(address: str) -> None:
     before = set(os.environ)
     for library in _LIBRARIES:
         importlib.import_module(library)
+    ray = sys.modules["ray"]
+    for own in [name for name in sys.modules if name.partition(".")[0] in ("acl", "study")]:
+        del sys.modules[own]  # a request may be about other sources
     said_to_ray = {name: value for name, value in os.environ.items() if name not in before}
     gc.freeze()  # its marks are written beside the objects, whose memory would be copied
     request = _serve(address)
@@ -170,6 +173,9 @@ def _main(address: str) -> None:
         os.environ.clear()
         os.environ.update(said_to_ray | request["environment"])
         os.chdir(request["folder"])
+        sys.path[:0] = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
+        ray._raylet.Config.initialize("")  # it has read the variables when it was imported,
+        ray._raylet.AuthenticationTokenLoader.instance().reset_cache()  # and found no token, so that it would write another one
         sys.argv = ["acl-study", *request["arguments"]]
         from study.cli import main
 
