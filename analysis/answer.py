@@ -25,15 +25,13 @@ class _Comparison(NamedTuple):
     resolvable: float
 
 
-def answer(
-    table1: pd.DataFrame, table2: pd.DataFrame, margin: pd.DataFrame | None, trials: pd.DataFrame, statuses: Sequence[str]
-) -> str:
+def answer(table1: pd.DataFrame, table2: pd.DataFrame, margin: pd.DataFrame, trials: pd.DataFrame, statuses: Sequence[str]) -> str:
     """What helps, what cannot be told from the baseline, and which differences the study could resolve.
 
     Args:
         table1: of `analysis.tables.table1`.
         table2: of `analysis.tables.table2`.
-        margin: of `analysis.beyond_tables.margin_table`; None where no margin was varied.
+        margin: of `analysis.beyond_tables.margin_table`; empty where no margin was varied.
         trials: of `analysis.runs.load_trials`.
         statuses: MLflow's, of the studies' runs.
     """
@@ -62,8 +60,8 @@ def _of_table1(table: pd.DataFrame) -> Iterator[_Comparison]:
             yield _comparison(f"supervised on {row['subset'].replace('_', ' ')}", row)
 
 
-def _of_margins(table: pd.DataFrame | None) -> Iterator[_Comparison]:
-    for row in [] if table is None or table.empty else table[table["picked"] & table["verdict"].ne("")].to_dict("records"):
+def _of_margins(table: pd.DataFrame) -> Iterator[_Comparison]:
+    for row in [] if table.empty else table[table["picked"] & table["verdict"].ne("")].to_dict("records"):
         yield _comparison(
             f"{place(row).replace(', ', ' on ' if row['mode'] == SUPERVISED else ' at ')} with the margin picked", row
         )

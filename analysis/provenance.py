@@ -73,5 +73,7 @@ def _sweeps(study: Any) -> list[dict[str, Any]]:
                 raise TypeError("space")
         if not isinstance(sweep.get("seeds", []), list):
             raise TypeError("seeds")
-        sweep.get("scheduler", {}).get("name"), sweep.get("budget", {}).get("trials")
+        sweep.get("scheduler", {}).get("name"), sweep.get("budget", {}).get("trials"), sweep.get("base", {}).get("mode")
+        if not all(isinstance(point, dict) for point in sweep.get("enqueue", [])):
+            raise TypeError("enqueue")
     return sweeps

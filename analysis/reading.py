@@ -1,6 +1,7 @@
 """From the records of studies to the sections of their report."""
 
-from collections.abc import Collection, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import pandas as pd
@@ -15,6 +16,7 @@ from analysis import (
     training_sections,
 )
 from analysis.answer import answer
+from analysis.by_design import never_filled
 from analysis.checklist import checklist
 from analysis.claim_sections import claim_sections
 from analysis.evaluation_tables import FINE_TUNINGS, fine_tuned_trials
@@ -104,9 +106,16 @@ def read_sections(store_uri: str, studies: Sequence[str]) -> Reading:
     sections = [_of_subsets(section, subsets) if section.anchor == "table1" else section for section in sections]
     if not is_of_paper(launches):
         sections = [_without_comparison(section) for section in sections]
-    frames = {section.anchor: section.frame for section in sections}
-    short = answer(frames["table1"], frames["table2"], frames.get("margin"), trials, list(launched["status"]))
+    left_out = never_filled(launched, trials)
+    sections = [section for section in sections if not (section.frame.empty and section.anchor in left_out)]
+    tables = tables_of(sections)
+    short = answer(tables["table1"], tables["table2"], tables["margin"], trials, list(launched["status"]))
     return Reading(launches, launched, trials, short, sections, notes)
+
+
+def tables_of(sections: Iterable[Section]) -> Mapping[str, pd.DataFrame]:
+    """The sections' tables by their anchors; a section that is not there has an empty one."""
+    return defaultdict(pd.DataFrame, {section.anchor: section.frame for section in sections})
 
 
 def is_of_paper(launches: pd.DataFrame) -> bool:

@@ -16,7 +16,7 @@ from plotly.offline import get_plotlyjs
 
 from analysis import published
 from analysis.index_page import FACTS_FILE
-from analysis.reading import is_of_paper, read_sections
+from analysis.reading import is_of_paper, read_sections, tables_of
 from analysis.record_links import run_address
 from analysis.sections import Section
 from analysis.summary import control_lines, margin_lines, summary_lines
@@ -52,7 +52,7 @@ def write_report(store_uri: str, studies: Sequence[str], folder: Path) -> Path:
 
 
 def _page(launches: pd.DataFrame, sections: list[Section], texts: dict[str, Any]) -> str:
-    frames = {section.anchor: section.frame for section in sections}
+    tables = tables_of(sections)
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("analysis", "."),
         autoescape=True,
@@ -68,8 +68,8 @@ def _page(launches: pd.DataFrame, sections: list[Section], texts: dict[str, Any]
         synthetic=bool(launches["corpus_is_synthetic"].any()),
         of_paper=is_of_paper(launches),
         questions=launches.drop_duplicates("study", keep="last").to_dict("records"),
-        summary=summary_lines(frames["table1"], frames["table2"]) + margin_lines(frames.get("margin")),
-        controls=control_lines(frames.get("null")),
+        summary=summary_lines(tables["table1"], tables["table2"]) + margin_lines(tables["margin"]),
+        controls=control_lines(tables["null"]),
         sections=sections,
         csv_link=csv_link,
         source=published.source(),

@@ -1,4 +1,4 @@
-"""The sections of the report that hold a table: what each shows, what to mind, and which study fills it."""
+"""The sections of the report that hold a table: what each shows, what to mind, and what stands there while it is empty."""
 
 import json
 import re
@@ -113,7 +113,7 @@ def _table_sections(settings: pd.DataFrame, predictions: pd.DataFrame, left_out:
             f"{_OVER}. Seeds: baseline / with margin.{candidates}",
             tables.table1(settings, predictions),
             page_tables.TABLE1,
-            "No supervised trial has finished; the study table1-supervised fills this table.",
+            "No supervised trial has finished.",
             latex=True,
         ),
         Section(
@@ -122,7 +122,7 @@ def _table_sections(settings: pd.DataFrame, predictions: pd.DataFrame, left_out:
             _table2_text(table2, settings) + candidates,
             table2,
             page_tables.TABLE2,
-            "No trial of either mode has finished; the studies table1-supervised and table2-ssl fill this table.",
+            "No self-supervised trial has finished, and no supervised one on all training clips.",
             latex=True,
         ),
     ]
@@ -137,7 +137,7 @@ def _figure_sections(candidates: pd.DataFrame, settings: pd.DataFrame, predictio
             _fig2_text(fig2),
             fig2,
             page_tables.FIG2,
-            "There is no finished baseline and setting with margin to compare; the study table2-ssl fills this figure.",
+            "There is no finished baseline and setting with margin to compare.",
             figures.class_figure,
             folded=True,
         ),
@@ -150,7 +150,7 @@ def _figure_sections(candidates: pd.DataFrame, settings: pd.DataFrame, predictio
             f"over seeds and clips; of U and T over seeds. {published.fig3_erratum()}",
             tables.fig3_table(candidates),
             page_tables.FIG3,
-            "No temperature has both a baseline and an ACL trial; the study fig3-temperature fills this figure.",
+            "No temperature has both a finished baseline and a finished ACL trial.",
             figures.temperature_figure,
             folded=True,
         ),
@@ -161,7 +161,7 @@ def _figure_sections(candidates: pd.DataFrame, settings: pd.DataFrame, predictio
             "picking on test. Self-supervised accuracies are patch-weighted, as the published ones.",
             tables.alpha_table(settings),
             page_tables.ALPHA,
-            "No trial has finished; the studies table1-supervised and table2-ssl fill this figure.",
+            "No trial has finished.",
             figures.alpha_figure,
             folded=True,
         ),

@@ -40,10 +40,10 @@ def summary_lines(table1: pd.DataFrame, table2: pd.DataFrame) -> list[SummaryLin
     return lines
 
 
-def margin_lines(table: pd.DataFrame | None) -> list[SummaryLine]:
+def margin_lines(table: pd.DataFrame) -> list[SummaryLine]:
     """A line for each complete comparison of a sweep of the margin."""
     lines = []
-    for _, group in table.groupby(["mode", "subset"], sort=False) if table is not None else ():
+    for _, group in table.groupby(["mode", "subset"], sort=False) if len(table) else ():
         for winner in group[group["picked"] & group["verdict"].ne("")].to_dict("records"):  # one, or none
             baseline = group[group["baseline"]].iloc[0].to_dict()
             label = capitalised(f"{place(winner)}, by margin")
@@ -51,10 +51,10 @@ def margin_lines(table: pd.DataFrame | None) -> list[SummaryLine]:
     return lines
 
 
-def control_lines(table: pd.DataFrame | None) -> list[SummaryLine]:
+def control_lines(table: pd.DataFrame) -> list[SummaryLine]:
     """A line for each negative control."""
     lines = []
-    for row in table[table["picked"]].to_dict("records") if table is not None else ():
+    for row in table[table["picked"]].to_dict("records") if len(table) else ():
         finding = (
             f"{points(row['gain_val_of_others'])} points from nothing but the seed when picked on validation, "
             f"{points(row['gain_test_of_others'])} when picked on test"

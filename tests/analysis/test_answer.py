@@ -104,5 +104,5 @@ def test_an_interrupted_study_without_open_trials_is_provisional(one_seed):
 )
 def test_without_a_comparison_it_says_why(trials, expected):
     empty = pd.DataFrame()
-    text = answer(empty, empty, None, pd.DataFrame(trials), ["RUNNING"])
+    text = answer(empty, empty, empty, pd.DataFrame(trials), ["RUNNING"])
     assert text.startswith(expected)

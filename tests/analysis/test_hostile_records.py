@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis import cache
+from analysis.by_design import never_filled
 from analysis.checklist import _spaces as spaces
 from analysis.prediction_files import prediction_rows
 from analysis.provenance import load_launched
@@ -23,6 +24,8 @@ STUDY = {
     "sweeps": [
         {
             "name": "sweep",
+            "base": {"mode": "supervised", "data.subset": "clean"},
+            "enqueue": [{"loss.alpha": 1.0}],
             "space": {"loss.alpha": {"grid": [0.5, 1.0]}, "loss.margin": {"uniform": [0.1, 1.0], "when": {"loss.alpha": [0.5]}}},
             "seeds": [0],
             "scheduler": {"name": "asha"},
@@ -83,6 +86,7 @@ def test_a_study_file_that_says_something_else(records: FakeRecords, data: st.Da
             isinstance(line, str)
             for line in spaces([run for run in found.assign(study="s").to_dict("records") if run["sweeps"]], pd.DataFrame())
         )
+        assert isinstance(never_filled(found, pd.DataFrame()), set)
     finally:
         replaced(path, whole)
 
