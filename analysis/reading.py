@@ -102,12 +102,7 @@ def read_sections(store_uri: str, studies: Sequence[str]) -> Reading:
         *training_sections.training_sections(history, trials),
         *record_sections(store_uri, launched, trials, provenance, facts),
     ]
-    subsets = {subset for listed in launches["corpus_subsets"] for subset in listed.split(", ")}
-    sections = [_of_subsets(section, subsets) if section.anchor == "table1" else section for section in sections]
-    if not is_of_paper(launches):
-        sections = [_without_comparison(section) for section in sections]
-    left_out = never_filled(launched, trials)
-    sections = [section for section in sections if not (section.frame.empty and section.anchor in left_out)]
+    sections = _shown(sections, launches, never_filled(launched, trials))
     tables = tables_of(sections)
     short = answer(tables["table1"], tables["table2"], tables["margin"], trials, list(launched["status"]))
     return Reading(launches, launched, trials, short, sections, notes)
@@ -121,6 +116,14 @@ def tables_of(sections: Iterable[Section]) -> Mapping[str, pd.DataFrame]:
 def is_of_paper(launches: pd.DataFrame) -> bool:
     """Whether all launches were on the paper's corpus, so that its numbers are those to compare with."""
     return bool(launches["corpus"].eq(published.CORPUS).all() and not launches["corpus_is_synthetic"].any())
+
+
+def _shown(sections: list[Section], launches: pd.DataFrame, never: Collection[str]) -> list[Section]:
+    """The sections that are on the page, as the corpora of the launches let them be; empty ones that `never` fill are not."""
+    shown = [section for section in sections if not (section.frame.empty and section.anchor in never)]
+    subsets = {subset for listed in launches["corpus_subsets"] for subset in listed.split(", ")}
+    shown = [_of_subsets(section, subsets) if section.anchor == "table1" else section for section in shown]
+    return shown if is_of_paper(launches) else [_without_comparison(section) for section in shown]
 
 
 def _of_subsets(table1: Section, subsets: Collection[str]) -> Section:
