@@ -13,8 +13,9 @@ from typing import Any
 from acl.clip_table import write_table
 from acl.config import Mode
 from acl.data.clips import Clip, Corpus, CorpusError
-from acl.data.pieces import FORMAT_VERSION, Piece, audio_state, corpus_digest, fingerprint, flush_to_disk, join_pieces, log_mel
+from acl.data.pieces import Piece, audio_state, corpus_digest, fingerprint, flush_to_disk, join_pieces, log_mel
 from acl.data.problems import StoreError
+from acl.front_ends import FORMAT_VERSION
 
 
 def manifest_of(corpus: Corpus) -> list[Any]:

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from acl.config import SELF_SUPERVISED
-from acl.features import BANDS, PATCH_FRAMES
+from acl.features import PATCH_FRAMES
+from acl.front_ends import BANDS
 
 CROP_ASPECT_MIN, CROP_ASPECT_MAX = 3 / 4, 4 / 3  # bands / frames
 CROP_TRIES = 10

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from acl.data.clips import Corpus
-from acl.features import BANDS
+from acl.front_ends import BANDS
 
 SPLITS = ("train", "test", "fold", "foreign")
 MOST_FRAMES = 1 << 32  # of a clip, so that sums of them are exact

@@ -22,23 +22,17 @@ from torch import Tensor, nn
 from acl.config import Config, SupervisedConfig, build_config, flatten
 from acl.data.pieces import log_mel
 from acl.evaluation import clip_probabilities
-from acl.features import BANDS, PATCH_FRAMES, testing_patch_starts
+from acl.exported_files import CLASSIFIER_FILE, CONFIG_FILE, ENCODER_FILE, LABELS_FILE, ExportedError, check_there
+from acl.features import PATCH_FRAMES, testing_patch_starts
+from acl.front_ends import BANDS
 from acl.json_text import parse_json
 from acl.models import BaselineCnn, encoder_of
 from acl.standardisation import Standardisation
 
-ENCODER_FILE = "encoder.safetensors"
-CLASSIFIER_FILE = "classifier.safetensors"
-CONFIG_FILE = "config.json"
-LABELS_FILE = "labels.json"
 _FORMAT = 1
 _PATCHES_AT_ONCE = 32
 _NO_CORPUS = "(none)"  # stands for data.root, which only training needs
 SUPERVISED_DIMENSIONS = 48
-
-
-class ExportedError(ValueError):
-    """A folder is no usable exported model; the message is one line with file and remedy."""
 
 
 class Analysis(NamedTuple):
@@ -170,6 +164,7 @@ def load_exported(folder: str | Path) -> Exported:
     """
     folder = Path(folder)
     remedy = "export the run again with `acl-study export`"
+    check_there(folder)
     try:
         about = parse_json((folder / CONFIG_FILE).read_bytes())
         classes = parse_json((folder / LABELS_FILE).read_bytes())
@@ -178,6 +173,7 @@ def load_exported(folder: str | Path) -> Exported:
         if not classes or not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
             raise TypeError(f"{LABELS_FILE} is no list of names")
         files = [ENCODER_FILE, CLASSIFIER_FILE] if CLASSIFIER_FILE in about["sha256"] else [ENCODER_FILE]
+        check_there(folder, *files)
         for file in files:
             if _sha256(folder / file) != about["sha256"][file]:
                 raise ExportedError(f"{folder / file} is not the file that was exported (its sha256 differs); {remedy}")
@@ -192,8 +188,6 @@ def load_exported(folder: str | Path) -> Exported:
         statistics = {name: _statistic(about["normalisation"][name]) for name in ("mean", "std")}
         if about["embedding_dim"] != _embedding_dim(config):
             raise ValueError(f"embedding_dim is {about['embedding_dim']}, of these settings it is {_embedding_dim(config)}")
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise ExportedError(f"{folder} has no {Path(error.filename).name}; name a folder that `acl-study export` wrote") from None
     except ExportedError:
         raise
     except (ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, SafetensorError, TypeError, ValueError) as error:

@@ -14,12 +14,12 @@ from torch import Tensor
 
 from acl.chunks import chunks
 from acl.config import SELF_SUPERVISED, SUPERVISED, Mode
+from acl.front_ends import BANDS
 from acl.resampling import RESAMPLING, resample
 from acl.torchaudio_import import torchaudio
 
 PATCH_FRAMES: dict[Mode, int] = {SELF_SUPERVISED: 101, SUPERVISED: 100}
 PATCH_HOP_FRAMES = 50
-BANDS = 96
 
 # Keeps silence from being divided by zero when a waveform is scaled to its peak.
 PEAK_OFFSET = 0.005

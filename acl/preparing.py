@@ -16,8 +16,9 @@ from acl.data.clips import Clip, Corpus
 from acl.data.corpus import read_corpus
 from acl.data.exclusive import only_process
 from acl.data.parallel import each_result
-from acl.data.pieces import FRONT_ENDS, UNFINISHED, bytes_of, clip_features, compute_piece, divide, log_mel, problems_of, unusable
+from acl.data.pieces import UNFINISHED, bytes_of, clip_features, compute_piece, divide, log_mel, problems_of, unusable
 from acl.data.problems import BadAudioError, StoreError, lines, shown_lines
+from acl.front_ends import FRONT_ENDS
 from acl.store import FeatureStore, store_folder
 
 

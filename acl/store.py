@@ -17,8 +17,8 @@ import numpy as np
 from acl.clip_table import checked_classes, read_frames, read_table
 from acl.config import Mode
 from acl.data.clips import in_subset
-from acl.data.pieces import FORMAT_VERSION, FRONT_ENDS
 from acl.data.problems import StoreError
+from acl.front_ends import FORMAT_VERSION, FRONT_ENDS
 from acl.json_text import parse_json
 
 _copies: dict[tuple[str, Mode], str] = {}  # of this process: corpus folder that settings name, front end -> where it is here
@@ -104,6 +104,20 @@ class FeatureStore:
             return str(metadata["content_sha256"])
         except (OSError, KeyError, TypeError, ValueError):
             return None
+
+    @property
+    def subsets(self) -> tuple[str, ...]:
+        """Training subsets that the corpus has: `all`, and those that its flags tell apart."""
+        if not self.metadata.get("has_parts", True):
+            return ("all",)
+        trainable = np.isin(self.split, ("train", "fold"))
+        verified = self.manually_verified[trainable]
+        exists = {
+            "noisy": not verified.all(),
+            "noisy_small": bool((self.noisy_small[trainable] & ~verified).any()),
+            "clean": bool(verified.any()),
+        }
+        return ("all", *(subset for subset, is_there in exists.items() if is_there))
 
     def select(self, subset: str) -> np.ndarray:
         """Indices `[n]` int64 of the training clips in a subset: all, clean, noisy or noisy_small."""

@@ -13,6 +13,8 @@ import pyarrow as pa
 import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
 
+from study import record_names as names
+
 POINTS = pa.schema([("run_id", pa.string()), ("epoch", pa.int64()), ("metric", pa.string()), ("value", pa.float64())])
 _KINDS = ("sqlite", "postgresql", "mysql", "mssql")
 _SOME = 5000  # run ids in one query
@@ -81,6 +83,13 @@ class Database:
                 if run_id in found:
                     found[run_id].metrics[key] = float("nan") if is_nan else value
         return list(found.values())
+
+    def studies(self) -> set[str]:
+        """Names of the studies that have runs which are not deleted."""
+        of_studies = sa.select(_TAGS.c.run_uuid).where(_TAGS.c.key == names.KIND, _TAGS.c.value == names.KIND_STUDY)
+        active = sa.select(_RUNS.c.run_uuid).where(_RUNS.c.lifecycle_stage == "active", _RUNS.c.run_uuid.in_(of_studies))
+        with self._engine.connect() as connection:
+            return set(connection.scalars(sa.select(_TAGS.c.value).where(_TAGS.c.key == names.STUDY, _TAGS.c.run_uuid.in_(active))))
 
     def ends(self, run_ids: Sequence[str]) -> dict[str, End]:
         """How far each of the runs has come; those that are deleted are left out."""

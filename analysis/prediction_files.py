@@ -9,7 +9,8 @@ import pyarrow.csv
 from acl.spreadsheets import WRITTEN
 from analysis.cache import States, cached
 from analysis.database import End
-from analysis.tracking import AnalysisError, Store, is_over, local_artifact
+from analysis.known import AnalysisError
+from analysis.tracking import Store, is_over, local_artifact
 from study import record_names as names
 
 _FILE = names.PREDICTIONS_FILE

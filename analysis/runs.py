@@ -3,7 +3,6 @@
 Histories and predictions of runs that are over are kept in a cache (`analysis.cache`); a run that is resumed is read anew.
 """
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -14,8 +13,9 @@ import pyarrow.compute as pc
 
 from acl.nearest import close_to
 from analysis.cache import cached
+from analysis.known import RUN_ID, AnalysisError, check_known
 from analysis.prediction_files import prediction_rows
-from analysis.tracking import AnalysisError, Store, is_over
+from analysis.tracking import Store, is_over
 from study import record_names as names
 
 SUBSETS = ("all", "noisy", "noisy_small", "clean")  # of the training clips of FSDnoisy18k
@@ -48,10 +48,7 @@ def load_studies(store_uri: str, studies: Sequence[str]) -> pd.DataFrame:
     """
     launches = Store(store_uri).search(f"tags.`{names.KIND}` = '{names.KIND_STUDY}'")
     known = sorted({run.data.tags.get(names.STUDY, "") for run in launches})
-    for name in studies:
-        if name not in known:
-            remedy = close_to(name, known) or f"known: {', '.join(known) or 'none, run one first'}"
-            raise AnalysisError(f"no study {name!r} in this store; {remedy}")
+    check_known(studies, known)
     if not studies:
         raise AnalysisError(f"no study was named; known: {', '.join(known) or 'none, run one first'}")
     rows = [
@@ -185,7 +182,7 @@ def find_trial(store_uri: str, reference: str) -> FoundTrial:
     study, slash, trial_id = reference.rpartition("/")
     if slash and "'" not in reference:
         condition = f"tags.`{names.STUDY}` = '{study}' and tags.`{names.TRIAL_ID}` = '{trial_id}'"
-    elif re.fullmatch(r"[0-9a-f]{6,32}", reference):
+    elif RUN_ID.fullmatch(reference):
         condition = f"attributes.run_id LIKE '{reference}%'"
     else:
         raise AnalysisError(f"{reference!r} names no trial; pass an MLflow run id or its first 6 characters, or STUDY/TRIAL")

@@ -17,6 +17,7 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
 from analysis.database import POINTS, Database, End, Record
+from analysis.known import AnalysisError
 from study import record_names as names
 
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # else a bar for every predictions file
@@ -25,10 +26,6 @@ _SQLITE = "sqlite:///"
 _PAGE = 1000
 _NAMED = 100  # run ids in one request
 _Found = TypeVar("_Found")
-
-
-class AnalysisError(ValueError):
-    """The records do not hold what was asked for; the message is one line with rule, value and remedy."""
 
 
 class Store:

@@ -25,8 +25,9 @@ from acl.config import SELF_SUPERVISED, SUPERVISED, Mode, ViewsConfig, build_con
 from acl.data.audio import read_mono
 from acl.data.clips import Clip
 from acl.data.parallel import available_cores, each_result
-from acl.data.pieces import FRONT_ENDS, log_mel
+from acl.data.pieces import log_mel
 from acl.data.synthesis import write_synthetic_corpus
+from acl.front_ends import FRONT_ENDS
 from acl.models import BaselineCnn, ProjectionHead, ResNet18
 from acl.preparing import prepare
 from acl.store import FeatureStore

@@ -31,6 +31,7 @@ from study.home import Home
 from study.interruption import Interruption
 from study.journal import Journal
 from study.launch import launch
+from study.launch_checks import checked_launch
 from study.launched import keep_study
 from study.mirror import _MOST_EVENTS, Mirror
 from study.records import StudyRecord
@@ -209,7 +210,8 @@ def real(home: Home, study: Study, limit: float) -> Figures:
     sweep_run.run_sweep = launch_module.run_sweep = meter.timed("Ray's controller", run_sweep)  # what the parts leave of it
     content = sweep_overhead.study_of(study.sweeps[0].search, trials) | {"resources": {"cpus": 1, "gpus": 0}}
     before, began, processor = resident_mib(), time.perf_counter(), time.process_time()
-    outcome = launch(resolve_study(content, None, {"data.root": str(corpus)}), home, address=cluster.address)
+    real_study = resolve_study(content, None, {"data.root": str(corpus)})
+    outcome = launch(checked_launch(real_study, home, address=cluster.address))
     seconds, processor = time.perf_counter() - began, time.process_time() - processor
     assert not outcome.left
     reports = trials * (sweep_overhead.EPOCHS + 1)

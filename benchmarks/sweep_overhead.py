@@ -23,6 +23,7 @@ from study.commands import resolve_study
 from study.home import Home
 from study.journal import Journal
 from study.launch import launch
+from study.launch_checks import checked_launch
 from study.mirror import Mirror
 
 EPOCHS = 3
@@ -62,7 +63,7 @@ def run(content: dict[str, Any], corpus: Path, home: Path) -> tuple[float, float
     """Seconds of a launch, MiB that the driver grew, seconds that MLflow's thread was busy."""
     BUSY[0] = 0.0
     before, begin = resident_mib(), time.perf_counter()
-    outcome = launch(resolve_study(content, None, {"data.root": str(corpus)}), Home(home))
+    outcome = launch(checked_launch(resolve_study(content, None, {"data.root": str(corpus)}), Home(home)))
     assert not outcome.left
     assert not outcome.failed
     assert outcome.recorded

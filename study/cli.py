@@ -126,11 +126,9 @@ def plan(
 
     Example: acl-study plan table1-supervised --data /data/FSDnoisy18k
     """
-    from study.commands import choose_study, study_options
-    from study.planning import print_plan
+    from study.commands import show_plan, study_options
 
-    chosen = choose_study(study, Home(home), **study_options(name, profile, settings, data, cpus, gpus))
-    print_plan(chosen, Home(home), address, storage)
+    show_plan(study, Home(home), address, storage, **study_options(name, profile, settings, data, cpus, gpus))
 
 
 @app.command()
@@ -203,13 +201,17 @@ def train(
 
     Example: acl-study train --mode supervised --data corpus --set loss.alpha=0.3
     """
-    from study.train import list_lines, run_settings, train_one
+    from study.run_settings import list_lines, run_config, run_settings
 
     chosen = run_settings(mode, profile, settings, data)
     if list_settings:
         print("\n".join(list_lines(chosen)))
-    else:
-        train_one(chosen, checkpoints)
+        return
+    config = run_config(chosen)
+
+    from study.train import train_one
+
+    train_one(config, checkpoints)
 
 
 if __name__ == "__main__":

@@ -15,11 +15,11 @@ from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 from ray.util.placement_group import placement_group
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from study.amounts import size
 from study.bars import progress_bar
 from study.interruption import Interruption
 from study.machine import Machine
 from study.node import Features, NodeError, NodeState, look
-from study.plan_lines import size
 from study.resources import Resources
 from study.spec import StudyError
 from study.storage import Storage

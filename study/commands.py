@@ -12,10 +12,12 @@ from study.corpus_parts import fit_to_corpus
 from study.home import Home, invocation
 from study.interruption import EXIT_STATUS
 from study.last_words import last_words
+from study.launch_checks import checked_launch
 from study.options import given_resources
+from study.outcomes import pending_sweeps
 from study.runnable import check_runnable
 from study.spec import Study, StudyError
-from study.stores import check_store, existing_store
+from study.stores import existing_store
 from study.study_files import read_study, replaced_searches, resolve_study
 from study.yaml_places import read_value
 
@@ -40,10 +42,24 @@ def run_study(
     """
     study = choose_study(study_name, home, **options)
     if max_hours is not None:
+        check_runnable(pending_sweeps(study, home), knows_machine=address is None)
         from study.planning import keep_within
 
         keep_within(study, home, max_hours, address, storage)
     launch_study(study, home, address, store, storage)
+
+
+def show_plan(study_name: str, home: Home, address: str | None, storage: str | None, **options: Any) -> None:
+    """Resolve a study, with the `options` of `choose_study`, and print what it would cost.
+
+    Raises:
+        StudyError: the study is wrong, there is no corpus for it, or as `study.planning.print_plan`.
+    """
+    study = choose_study(study_name, home, **options)
+    check_runnable(pending_sweeps(study, home), knows_machine=address is None)
+    from study.planning import print_plan
+
+    print_plan(study, home, address, storage)
 
 
 def choose_study(
@@ -83,15 +99,14 @@ def launch_study(study: Study, home: Home, address: str | None, store: str | Non
 
     Raises:
         typer.Exit: trials are left or failed.
+        StudyError, StoreError: as `checked_launch` and `study.launch.launch`.
     """
-    from study.launch import launch, resumption
+    checked = checked_launch(study, home, store_uri=store, address=address, storage_uri=storage)
+    from study.launch import launch  # with Ray and MLflow
 
-    check_runnable(study, knows_machine=address is None)
-    if store is not None:
-        check_store(store)
-    resume = resumption(study.name, home, address)
+    resume = checked.resumption
     with last_words(f"the launch was killed, or ended by Ray without a word; continue with: {resume}"):
-        outcome = launch(study, home, store_uri=store, address=address, storage_uri=storage)
+        outcome = launch(checked)
     # Statistics take a second to import, which trials need not wait for.
     from study.confirm import confirmation_lines
     from study.summary import print_summary

@@ -5,7 +5,6 @@ from typing import Any
 
 from acl.config import SELF_SUPERVISED
 from acl.store import FeatureStore, StoreError
-from acl.training.splits import available_subsets
 from study.departures import recipe_settings
 from study.spec import Study, Sweep
 
@@ -37,7 +36,7 @@ def _fitted(sweep: Sweep, fixed: Collection[str]) -> tuple[Sweep, list[str]]:
         store = FeatureStore.open(str(sweep.base.get("data.root", "")), mode)
     except StoreError:
         return sweep, []
-    available, corpus = available_subsets(store), store.metadata["corpus"]
+    available, corpus = store.subsets, store.metadata["corpus"]
     settings = {**recipe_settings(mode), **sweep.base}
     content, notes = sweep.model_dump(exclude_none=True), []
     searched = sweep.space.get(SUBSET)

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from acl.data.audio import read_mono
 from acl.data.problems import printable
-from acl.exported import Exported
+from acl.exported_files import check_there
 from acl.spreadsheets import no_formula
 from study import record_names as names
 from study.bars import progress_bar
@@ -36,21 +36,26 @@ class Embedded:
     probabilities: list[np.ndarray] = field(default_factory=list)
 
 
-def embed_files(model: Exported, paths: Sequence[Path], out: Path) -> int:
+def embed_files(folder: Path, paths: Sequence[Path], out: Path) -> int:
     """Embed audio files and write the table; returns how many files could not be used, each with a line on standard error.
 
     Args:
-        model: from `acl.exported.load_exported`.
+        folder: of the model, as `acl-study export` wrote it.
         paths: files, and folders whose audio files are taken, nested ones too.
         out: the table; `.npz` with the arrays names, embeddings, and if the model classifies classes, probabilities, predicted;
             or `.csv` with a row per file.
 
     Raises:
         StudyError: `out` has another suffix, there are no files, or none could be used.
+        ExportedError: there is no usable model.
     """
     if out.suffix not in SUFFIXES:
         raise StudyError(f"--out is {out}; name a file that ends in {' or '.join(SUFFIXES)}")
+    check_there(folder)
     files = audio_files(paths)
+    from acl.exported import load_exported  # with torch, which takes seconds
+
+    model = load_exported(folder)
     table, failures = Embedded(), 0
     console = Console(stderr=True, highlight=False)
     with progress_bar("embedding", "files", console) as progress:

@@ -4,7 +4,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from acl.exported import CLASSIFIER_FILE, ENCODER_FILE, write_exported
+from acl.exported import write_exported
+from acl.exported_files import CLASSIFIER_FILE, ENCODER_FILE
 from acl.provenance import read_launches
 from acl.training.selected import SelectedWeights, learned_from, selected_weights
 from analysis.runs import FoundTrial, find_trial

@@ -6,27 +6,22 @@ from collections.abc import Mapping
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import uuid4
 
-from acl.store import FeatureStore
-from acl.training.splits import available_subsets
-from study import record_names as names
 from study.cluster import Cluster, check_room, cluster_of
-from study.home import Home, invocation
 from study.interruption import Interruption
 from study.journal import Event, Journal
-from study.launched import check_unchanged, keep_study, only_launch, study_digest, study_text
+from study.launch_checks import Launch
+from study.launched import keep_study, only_launch, study_text
 from study.mirror import PATIENCE_SECONDS, Mirror
+from study.outcomes import SweepOutcome, is_complete, outcome_of
 from study.progress import ProgressLine
 from study.ray_session import ray_session
 from study.records import StudyRecord
-from study.runnable import check_storable
-from study.spec import Study, StudyError
-from study.storage import Storage
+from study.spec import Study
 from study.stores import begin_records
 from study.sweep import Sweep
-from study.sweep_run import Place, SweepOutcome, is_complete, outcome_of, run_sweep
-from study.whereabouts import keep_records, records_of, storage_of, study_storage
+from study.sweep_run import Place, run_sweep
+from study.whereabouts import keep_records
 
 
 @dataclass(frozen=True)
@@ -54,71 +49,40 @@ class Outcome:
         return sum(sweep.failed for sweep in self.sweeps)
 
 
-def launch(
-    study: Study, home: Home, *, store_uri: str | None = None, address: str | None = None, storage_uri: str | None = None
-) -> Outcome:
-    """Run what is left of `study`; a study that was launched before under this name continues.
-
-    Args:
-        store_uri: MLflow tracking store; None takes the one that the study was launched with, at first the home's own.
-        address: of a Ray cluster; None starts Ray on this machine.
-        storage_uri: where trials keep their state; None takes the one that the study was launched with, at first the home itself.
+def launch(what: Launch) -> Outcome:
+    """Run what is left of a study, whose launch has been checked.
 
     Raises:
-        StudyError: another study was launched under this name, it is running already, it keeps its records or its state elsewhere,
-            the store of a first launch does not answer, the storage cannot be used, no machine fits its trials, or one of the
-            machines cannot run them.
-        StoreError: the corpus is not prepared.
+        StudyError: it is running already, the store of a first launch takes no records, the storage cannot be used, no machine fits
+            its trials, or one of the machines cannot run them.
     """
-    tags = _study_tags(study)
-    check_unchanged(home, study)
-    kept = records_of(home, study.name)
-    if kept is not None and store_uri not in (None, kept[0]):
-        raise StudyError(f"study {study.name!r} keeps its records in {kept[0]}, not {store_uri}; leave --store out, or `sync` it")
-    key = uuid4().hex if kept is None else kept[1]
-    storage = _storage(study, home, storage_uri, key, first=kept is None)
-    interruption = Interruption(resumption(study.name, home, address))
+    study, home = what.study, what.home
+    interruption = Interruption(what.resumption)
     with only_launch(home, study.name), interruption.on_signals():
         folder = home.study(study.name)
         journals = {sweep.name: Journal(folder / sweep.name) for sweep in study.sweeps}
         pending = [sweep for sweep in study.sweeps if not is_complete(sweep, journals[sweep.name])]
-        if kept is None:
-            begin_records(study.name, home, store_uri or home.store_uri)
-        if pending and storage is not None:
-            storage.check()
-        with ray_session(address, interruption) if pending else nullcontext(), ExitStack() as machines:
+        if what.is_first:
+            begin_records(study.name, home, what.store_uri)
+        if pending and what.storage is not None:
+            what.storage.check()
+        with ray_session(what.address, interruption) if pending else nullcontext(), ExitStack() as machines:
             cluster = Cluster()
             if pending:
                 check_room(pending)
-                if address is not None:
-                    cluster = machines.enter_context(cluster_of(folder, pending, storage, interruption))
+                if what.address is not None:
+                    cluster = machines.enter_context(cluster_of(folder, pending, what.storage, interruption))
             keep_study(home, study)
-            if kept is None:  # noted before there is a run in the store, which is found by its key whenever this process dies
-                kept = store_uri or home.store_uri, key
-                keep_records(home, study.name, store_uri, key, storage_uri)
-            record = StudyRecord(kept[0], study.name, kept[1], tags, study_text(study))
-            places = {sweep.name: Place(folder / sweep.name, cluster, storage and storage.below(sweep.name)) for sweep in pending}
+            if what.is_first:  # noted before there is a run in the store, which is found by its key whenever this process dies
+                store = None if what.store_uri == home.store_uri else what.store_uri
+                storage = None if what.storage is None else what.storage.uri
+                keep_records(home, study.name, store, what.key, storage)
+            record = StudyRecord(what.store_uri, study.name, what.key, what.tags, study_text(study))
+            places = {
+                sweep.name: Place(folder / sweep.name, cluster, what.storage and what.storage.below(sweep.name))
+                for sweep in pending
+            }
             return _run(study, pending, places, folder, journals, record, interruption)
-
-
-def resumption(name: str, home: Home, address: str | None) -> str:
-    """The command that continues a study."""
-    return invocation(f"resume {name}", home) + ("" if address is None else f" --address {address}")
-
-
-def _storage(study: Study, home: Home, uri: str | None, key: str, *, first: bool) -> Storage | None:
-    """Where the study's trials keep their state, if not in the home.
-
-    Raises:
-        StudyError: it has been launched with another one, or cannot do with one.
-    """
-    given = study_storage(uri, study.name, key) if uri is not None else None
-    storage = given if first else storage_of(home, study.name)
-    if given not in (None, storage):
-        where = "in its home folder" if storage is None else f"in {storage.uri}"
-        raise StudyError(f"study {study.name!r} keeps the state of its trials {where}, not in {uri}; leave --storage out")
-    check_storable(study, None if storage is None else storage.uri)
-    return storage
 
 
 def _run(
@@ -161,19 +125,3 @@ def _run(
         for journal in journals.values():
             journal.close()
     return Outcome(outcomes, interruption.reason, recorded)
-
-
-def _study_tags(study: Study) -> dict[str, str]:
-    """What heads the study's record; opens every sweep's features, so that a missing corpus is refused before anything runs."""
-    stores = [FeatureStore.open(Path(str(sweep.base.get("data.root", ""))), sweep.base["mode"]) for sweep in study.sweeps]
-    return {
-        names.QUESTION: study.question.strip(),
-        names.PAPER_FOUND: study.paper_found.strip(),
-        names.PROFILE: study.profile,
-        names.STUDY_DIGEST: study_digest(study),
-        names.DEPARTURES: study.departures,
-        names.CORPUS: ", ".join(dict.fromkeys(store.metadata["corpus"] for store in stores)),
-        names.CORPUS_IS_SYNTHETIC: str(any(store.metadata["is_synthetic"] for store in stores)).lower(),
-        names.CORPUS_SUBSETS: ", ".join(dict.fromkeys(subset for store in stores for subset in available_subsets(store))),
-        **({} if study.confirms is None else {names.CONFIRMS: study.confirms}),
-    }

@@ -6,13 +6,13 @@ import sys
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from study.amounts import hours as in_words
 from study.commands import choose_study
 from study.home import Home, invocation
 from study.kuberay import kuberay_files
 from study.launch_files import Addresses, write_files
-from study.launch_nodes import hours_needed, nodes_for, notes
+from study.launch_nodes import nodes_for, notes
 from study.launched import check_unchanged
-from study.plan_lines import hours as in_words
 from study.ray_up import TOKEN_FILE, ray_up_files
 from study.runnable import check_runnable, check_storable
 from study.slurm import parse_ports, slurm_files
@@ -48,17 +48,19 @@ def write_slurm(
     """
     check_path(folder, "--out")
     check_path(home.root, "--home")
-    _check_addresses(addresses)
+    _check_no_passwordes(addresses)
     port_range = None if ports is None else parse_ports(ports)
     if ports is not None and shape[0] == 1:
         raise StudyError("--ports is for several nodes, between which Ray needs them: add --nodes N, or leave it out")
     study = choose_study(study_name, home, **options)
     check_storable(study, addresses.storage)
-    check_runnable(study, knows_machine=False)
+    check_runnable(study.sweeps, knows_machine=False)
     check_unchanged(home, study)
     nodes = nodes_for(study, *shape)
     because = "as --hours said"
     if hours is None:
+        from study.launch_hours import hours_needed
+
         hours, because = hours_needed(study, home, nodes)
     files = slurm_files(
         study, home, folder, nodes, hours=hours, because=because, addresses=addresses, options=sbatch, ports=port_range
@@ -97,7 +99,7 @@ def write_kuberay(
         StudyError: the study is wrong or does not fit, or an option is.
     """
     check_path(folder, "--out")
-    _check_addresses(addresses, reachable=False)
+    _check_no_passwordes(addresses, reachable=False)
     there = _on_nodes(mount, "--mount")
     results = there / "runs" if home is None else _on_nodes(home, "--home")
     for path, option in ((results, "--home"), (_on_nodes(options["overrides"]["data.root"], "--data"), "--data")):
@@ -142,7 +144,7 @@ def write_ray_up(
         StudyError: the study or an option is wrong.
     """
     check_path(folder, "--out")
-    _check_addresses(addresses, reachable=False)
+    _check_no_passwordes(addresses, reachable=False)
     results, data = _on_nodes(home, "--home"), _on_nodes(options["overrides"]["data.root"], "--data")
     study = choose_study(study_name, Home(Path(results)), **options)
     check_storable(study, addresses.storage)
@@ -171,7 +173,7 @@ def check_path(path: Path | str, option: str) -> None:
         raise StudyError(f"{option} {os.fspath(path)!r} has a character that cannot be printed in its name; choose another folder")
 
 
-def _check_addresses(addresses: Addresses, *, reachable: bool = True) -> None:
+def _check_no_passwordes(addresses: Addresses, *, reachable: bool = True) -> None:
     """Refuse addresses with passwords, and stores that do not answer, where they must be `reachable` from here."""
     if addresses.store is not None:
         check_path(addresses.store, "--store")

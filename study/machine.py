@@ -1,10 +1,10 @@
 """What this machine has, and how many trials run on it at once."""
 
+import ctypes
 import math
 import os
 from dataclasses import dataclass
-
-import torch
+from pathlib import Path
 
 from acl.data.parallel import available_cores
 from study.resources import Resources
@@ -61,6 +61,8 @@ class Machine:
 
 def this_machine() -> Machine:
     """The cores that this process may use, the memory, and the GPUs that torch sees."""
+    import torch
+
     gpus = torch.cuda.device_count()
     return Machine(
         cores=available_cores(),
@@ -68,6 +70,20 @@ def this_machine() -> Machine:
         gpus=gpus,
         gpu_memory_bytes=min((torch.cuda.get_device_properties(index).total_memory for index in range(gpus)), default=0),
     )
+
+
+def has_gpu() -> bool:
+    """Whether torch sees a GPU on this machine. Where neither NVIDIA's driver nor AMD's is installed, that is known without torch,
+    which takes seconds to import.
+    """
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        if not Path("/dev/kfd").exists():
+            return False
+    import torch
+
+    return torch.cuda.is_available()
 
 
 def _gib(size: int) -> str:

@@ -22,12 +22,17 @@ def export(
 
     Example: acl-study export table2-ssl/sweep-0007 model
     """
-    from study.export import export_trial
+    from analysis.known import check_recorded
     from study.stores import existing_store
 
     places = Home(home)
-    study = run.rpartition("/")[0]
-    exported = export_trial(run, folder, places, existing_store(places, store, [study] if study else []))
+    studies = [study] if (study := run.rpartition("/")[0]) else []
+    kept = existing_store(places, store, studies)
+    check_recorded(kept, studies)
+
+    from study.export import export_trial
+
+    exported = export_trial(run, folder, places, kept)
     if not exported.selected.is_tested:
         print(f"the training is not complete: best weights after {exported.selected.epochs_trained} epochs, not tested")
     print(f"model: {folder}; next: acl-study embed {folder} AUDIO…")
@@ -43,10 +48,9 @@ def embed(
 
     Example: acl-study embed model recordings/ --out recordings.csv
     """
-    from acl.exported import load_exported
     from study.embed import embed_files
 
-    failures = embed_files(load_exported(folder), audio, out)
+    failures = embed_files(folder, audio, out)
     print(f"embeddings: {out}")
     if failures:
         raise typer.Exit(1)

@@ -27,7 +27,7 @@ from mlflow.types import ColSpec, Schema, TensorSpec
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_RUN_NOTE
 
 from acl import pyfunc
-from acl.exported import CONFIG_FILE, LABELS_FILE
+from acl.exported_files import CONFIG_FILE, LABELS_FILE
 from acl.provenance import PROJECT
 from study import record_names as names
 from study.mlflow_store import in_words

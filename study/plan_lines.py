@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from acl.training.cost import RunCost, StageCost
+from study.amounts import hours, size
 from study.plan import Kind, StudyPlan, SweepPlan
 
 BUSY_SHARE = 0.3  # of the cores, from which on measured times are doubtful
@@ -142,21 +143,7 @@ def _expected(ends: tuple[float, float, float]) -> str:
     return f", about {expected} expected" if expected not in (shortest, longest) else ""
 
 
-def hours(value: float) -> str:
-    """Hours, minutes below two hours, or seconds below two minutes."""
-    if value * 60 < 2:
-        return f"{value * 3600:.0f} s"
-    if value < 2:
-        return f"{value * 60:.0f} min"
-    return f"{value:.1f} h" if value < 20 else f"{value:.0f} h"
-
-
 def _duration(seconds: float) -> str:
     if seconds < 1:
         return f"{seconds * 1000:.3g} ms"
     return f"{seconds:.3g} s" if seconds < 600 else hours(seconds / 3600)
-
-
-def size(count: float) -> str:
-    """Bytes in MB or GB."""
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{max(1, count / 1e6):.0f} MB"

@@ -2,25 +2,23 @@
 
 import sys
 
-import torch
-
+from study.amounts import hours
 from study.home import Home, invocation
 from study.interruption import Interruption
 from study.journal import Journal
-from study.machine import this_machine
+from study.machine import has_gpu, this_machine
 from study.plan import StudyPlan, plan_study
-from study.plan_lines import disk_line, fits_disk, hours, plan_lines, refusal
-from study.runnable import check_runnable
+from study.plan_lines import disk_line, fits_disk, plan_lines, refusal
 from study.spec import Study, StudyError
 from study.storage import Storage
 from study.whereabouts import storage_of
 
 
 def print_plan(study: Study, home: Home, address: str | None, storage: str | None) -> None:
-    """Measure what the study would cost here, and print it with what it could find out; on a cluster, look at its machines too.
+    """Measure what a runnable study would cost here; print it with what it could find out, and the machines of a cluster.
 
     Raises:
-        StudyError: a trial could not run, or does not fit; there is no cluster at `address`, or its machines cannot run the study.
+        StudyError: a trial does not fit; there is no cluster at `address`, or its machines cannot run the study.
     """
     plan, machines = _measured(study, home, address, storage)
     print("\n".join([*plan_lines(plan), *machines]))
@@ -45,11 +43,10 @@ def keep_within(study: Study, home: Home, max_hours: float, address: str | None,
 
 def _measured(study: Study, home: Home, address: str | None, storage: str | None) -> tuple[StudyPlan, list[str]]:
     """The plan, and of a cluster a line for each machine."""
-    check_runnable(study, knows_machine=address is None)
     folder = home.study(study.name)
     left = {sweep.name: sweep.runs - len(Journal(folder / sweep.name).outcomes()) for sweep in study.sweeps}
     room, machines = (None, []) if address is None else _cluster(study, home, address, storage)
-    if room is not None and not torch.cuda.is_available() and any(sweep.resources.gpus for sweep in study.sweeps):
+    if room is not None and not has_gpu() and any(sweep.resources.gpus for sweep in study.sweeps):
         print("\n".join(machines[1:]))
         raise StudyError(
             f"the trials of {study.name} take GPUs and this machine has none, so their time cannot be measured here; run `plan` on "

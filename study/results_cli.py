@@ -1,4 +1,7 @@
-"""Commands about the results of a launched study: how far it is, what it has found, whether that holds, its figures."""
+"""Commands about the results of a launched study: how far it is, what it has found, whether that holds, its figures.
+
+What can be refused without MLflow, pandas and torch is refused before they are imported, which takes seconds.
+"""
 
 from pathlib import Path
 from typing import Annotated
@@ -40,14 +43,15 @@ def best(
     Example: acl-study best table1-supervised
     """
     from study.launched import load_launched
-
-    places = Home(home)
-    study = load_launched(places, name)  # an unknown name is refused before the heavy imports
-
-    from study.best import print_best
     from study.stores import existing_store
 
-    print_best(study, places, existing_store(places, store, [name]))
+    places = Home(home)
+    study = load_launched(places, name)
+    kept = existing_store(places, store, [name])
+
+    from study.best import print_best
+
+    print_best(study, places, kept)
 
 
 @results_app.command()
@@ -64,13 +68,17 @@ def compare(
 
     Example: acl-study compare table2-ssl table2-paper
     """
-    from analysis.comparing import compare as compare_sides
-    from analysis.comparing import compared_lines
-    from analysis.comparing_curves import write_curves
+    from analysis.known import check_recorded
     from study.stores import existing_store
 
     places = Home(home)
     kept = existing_store(places, store, [first.partition("/")[0]])
+    check_recorded(kept, [first, second])
+
+    from analysis.comparing import compare as compare_sides
+    from analysis.comparing import compared_lines
+    from analysis.comparing_curves import write_curves
+
     compared = compare_sides(kept, first, second)
     print("\n".join(compared_lines(compared)))
     file = f"{first} and {second}.html".replace("/", " ")
@@ -90,18 +98,18 @@ def confirm(
 
     Example: acl-study confirm table1-supervised --seeds 5
     """
+    from study.commands import launch_study
     from study.launched import load_launched
+    from study.stores import existing_store
     from study.whereabouts import storage_of
 
     places = Home(home)
-    study = load_launched(places, name)  # an unknown name is refused before the heavy imports
+    study = load_launched(places, name)
     storage = storage_of(places, name)
-
-    from study.commands import launch_study
-    from study.confirm import confirmation_study
-    from study.stores import existing_store
-
     kept = existing_store(places, None, [name])
+
+    from study.confirm import confirmation_study
+
     again = confirmation_study(study, places, kept, seeds, given_resources(cpus, gpus))
     launch_study(again, places, address, None if kept == places.store_uri else kept, storage.uri if storage else None)
 
@@ -124,15 +132,19 @@ def report(
 
     Example: acl-study report table1-supervised table2-ssl
     """
+    from analysis.known import check_recorded
+    from study.stores import existing_store
+
+    places = Home(home)
+    kept = existing_store(places, store, names)
+    check_recorded(kept, names)
+
     from analysis.gate import gate_lines, gate_table
     from analysis.index_page import write_index
     from analysis.report import write_report
     from study.mlflow_store import RecordError, StoreUnavailableError
     from study.report_records import log_report
-    from study.stores import existing_store
 
-    places = Home(home)
-    kept = existing_store(places, store, names)
     page = write_report(kept, names, out or places.report(names))
     print(f"report: {page}")
     if out is None:
@@ -165,15 +177,19 @@ def figures(
 
     Example: acl-study figures table1-supervised table2-ssl --format pdf,png
     """
-    from analysis.figure_files import write_figures
-    from study.mlflow_store import RecordError, StoreUnavailableError
-    from study.report_records import log_figures
+    from analysis.known import check_recorded
     from study.stores import existing_store
 
     places = Home(home)
+    kept = existing_store(places, store, names)
+    check_recorded(kept, names)
+
+    from analysis.figure_files import write_figures
+    from study.mlflow_store import RecordError, StoreUnavailableError
+    from study.report_records import log_figures
+
     folder = out or places.report(names) / "figures"
     kinds = list(dict.fromkeys(kind.strip() for kind in formats.split(",")))
-    kept = existing_store(places, store, names)
     files = write_figures(kept, names, folder, kinds)
     print(f"figures: {len(files)} files in {folder}")
     try:

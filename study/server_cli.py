@@ -19,11 +19,13 @@ def ui(store: StoreOption = None, home: HomeOption = DEFAULT_HOME, port: PortOpt
 
     Example: acl-study ui
     """
-    from study.mlflow_store import SERVERS, address_of_runs
-    from study.serving import LOOPBACK, check_port, serve
     from study.stores import existing_store
 
     records = existing_store(Home(home), store)
+
+    from study.mlflow_store import SERVERS, address_of_runs
+    from study.serving import LOOPBACK, check_port, serve
+
     if records.startswith(SERVERS):
         print(f"MLflow: {records.rstrip('/')}/{address_of_runs(records)} (a server of its own: open it in a browser)")
         return

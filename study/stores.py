@@ -2,12 +2,14 @@
 
 import socket
 from collections.abc import Sequence
+from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
 from study.home import Home
 from study.spec import StudyError
 from study.whereabouts import records_of
 
+_SQLITE = "sqlite:///"
 _SECRETS = ("password", "passwd", "pwd", "token", "secret")  # in names of what follows the ? of an address
 _TIMEOUT_SECONDS = 5
 
@@ -16,25 +18,30 @@ def existing_store(home: Home, store: str | None, studies: Sequence[str] = ()) -
     """URI of the records to read: `store`, or the one that the first of `studies` was launched with, or the home's own.
 
     Raises:
-        StudyError: the home folder has none, or it does not answer.
+        StudyError: there are none, or the store does not answer.
     """
-    kept = records_of(home, studies[0]) if studies else None
-    if store is None and kept is not None:
-        store = kept[0]
-    if store is None and not (home.root / "mlflow.db").exists():
+    if store is None:
+        kept = records_of(home, studies[0]) if studies else None
+        store = home.store_uri if kept is None else kept[0]
+    file = Path(store.removeprefix(_SQLITE))
+    if store == home.store_uri and not file.exists():
         raise StudyError(f"no records in {home.root}; run a study first (acl-study quickstart), or name another folder with --home")
-    check_store(store or home.store_uri)
-    return store or home.store_uri
+    if store.startswith(_SQLITE) and not file.exists():
+        raise StudyError(f"no records at {file}; correct --store, or leave it out")
+    check_store(store)
+    return store
 
 
 def check_store(store_uri: str) -> None:
     """Ask at once whether a server or a database answers, and whether it lets this user in; SQLite files need not be there.
 
     Raises:
-        StudyError: it does not, or the address has a password in it.
+        StudyError: it does not, or the address has a password in it, or is none.
     """
     check_no_password(store_uri)
     scheme = urlsplit(store_uri).scheme
+    if not scheme:
+        raise StudyError(f"{store_uri!r} is no address of a store; write e.g. http://server:5000 or sqlite:////data/records.db")
     if scheme == "sqlite":
         return
     if scheme in ("http", "https"):

@@ -21,6 +21,7 @@ from study.home import state_folder
 from study.interruption import Interruption
 from study.journal import Event, Journal, TrialState
 from study.lengths import longest_epochs
+from study.outcomes import SweepOutcome, is_complete, outcome_of
 from study.population import copy_each
 from study.progress import ProgressLine
 from study.ray_session import ray_is_gone
@@ -31,30 +32,6 @@ from study.storage import Storage
 from study.sweep import Sweep
 from study.trial import run_trial
 from study.trials import NextPoint, SweepTrials, listed_points, ray_folder
-
-
-@dataclass(frozen=True)
-class SweepOutcome:
-    """How many trials of a sweep ended in which way; `left` were not finished when it was interrupted."""
-
-    name: str
-    finished: int
-    stopped: int
-    failed: int
-    left: int
-
-
-def outcome_of(sweep: Sweep, journal: Journal) -> SweepOutcome:
-    """How far a sweep is."""
-    ended = journal.outcomes()
-    finished, stopped, failed = (ended.count(outcome) for outcome in (names.FINISHED, names.STOPPED, names.FAILED))
-    return SweepOutcome(sweep.name, finished, stopped, failed, left=max(0, sweep.runs - len(ended)))
-
-
-def is_complete(sweep: Sweep, journal: Journal) -> bool:
-    """Whether nothing is left to run or to try again."""
-    outcome = outcome_of(sweep, journal)
-    return outcome.left == outcome.failed == 0
 
 
 @dataclass(frozen=True)

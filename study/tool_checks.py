@@ -94,7 +94,7 @@ def _sqlite(file: Path) -> Finding:
 def _corpus(root: Path) -> Iterator[Finding]:
     from acl.data.clips import CorpusError
     from acl.data.corpus import read_corpus
-    from acl.data.pieces import FRONT_ENDS
+    from acl.front_ends import FRONT_ENDS
     from acl.store import FeatureStore, StoreError
 
     if not root.is_dir():

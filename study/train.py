@@ -1,46 +1,18 @@
 """One run without Ray, on the screen."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from acl.config import build_config, flatten
+from acl.config import Config
 from acl.durable import write_durably
 from acl.training import EpochResult, fit
 from study import record_names as names
-from study.commands import parse_settings
 from study.predictions import predictions_csv
-from study.profile_settings import check_profile, modes_of_profile, profile_settings
 
 _CLASS_WISE = "class_accuracy."
 
 
-def run_settings(mode: str | None, profile: str | None, settings: list[str], data: Path | None) -> dict[str, Any]:
-    """Settings of a run by dotted name: those of the profile, and above them those of the command line.
-
-    Raises:
-        ConfigError: there is no such profile, it is one of the other mode, or an option without "=".
-    """
-    of_profile = profile_settings(profile or "recipe")
-    modes = modes_of_profile(profile or "recipe")
-    chosen = mode or modes[0]
-    check_profile(profile or "recipe", [chosen])
-    return {"mode": chosen, **of_profile.get(chosen, {}), **parse_settings(settings, data)}
-
-
-def list_lines(settings: Mapping[str, Any]) -> list[str]:
-    """A line for each setting."""
-    config = build_config({"data.root": "(none: name one with --data)", **settings})
-    return [f"{name} = {value}" for name, value in flatten(config).items()]
-
-
-def train_one(settings: Mapping[str, Any], checkpoints: Path | None) -> None:
-    """Train and print a line for each epoch, then the final figures.
-
-    Raises:
-        ConfigError: a setting is wrong; other errors as `acl.training.fit`.
-    """
-    config = build_config(settings)
+def train_one(config: Config, checkpoints: Path | None) -> None:
+    """Train and print a line for each epoch, then the final figures; errors as `acl.training.fit`."""
     epoch = 0
     try:
         for result in fit(config, checkpoints):

@@ -13,13 +13,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from acl.config import SELF_SUPERVISED, SUPERVISED, Mode
+from acl.config import SELF_SUPERVISED, Mode
 from acl.data.audio import read_mono
 from acl.data.clips import Clip, CorpusError
-from acl.features import BANDS, LogMel
+from acl.features import LogMel
+from acl.front_ends import BANDS, FORMAT_VERSION
 
-FRONT_ENDS: tuple[Mode, ...] = (SELF_SUPERVISED, SUPERVISED)
-FORMAT_VERSION = 3
 CLIPS_PER_PIECE = 32  # on average
 UNFINISHED = ".unfinished"
 _DAMAGE = (ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)  # what numpy raises

@@ -27,20 +27,6 @@ class Splits:
     test: np.ndarray
 
 
-def available_subsets(store: FeatureStore) -> tuple[str, ...]:
-    """Subsets that a corpus has: `all`, and those that its flags tell apart."""
-    if not store.metadata.get("has_parts", True):
-        return ("all",)
-    trainable = np.isin(store.split, ("train", "fold"))
-    verified = store.manually_verified[trainable]
-    exists = {
-        "noisy": not verified.all(),
-        "noisy_small": bool((store.noisy_small[trainable] & ~verified).any()),
-        "clean": bool(verified.any()),
-    }
-    return ("all", *(subset for subset, is_there in exists.items() if is_there))
-
-
 def folds_of(store: FeatureStore) -> list[int]:
     """Numbers of a corpus' folds, ascending; empty where it is split into training and test clips."""
     return sorted(set(store.fold[store.split == "fold"].tolist()))
@@ -135,9 +121,8 @@ def hold_out(
 
 
 def _check_subsets(store: FeatureStore, subsets: Sequence[str], data: SupervisedData | SelfSupervisedData) -> None:
-    available = available_subsets(store)
     for subset in subsets:
-        if subset != "all" and available == ("all",):
+        if subset != "all" and store.subsets == ("all",):
             holdout = ", and data.validation to holdout" if isinstance(data, SelfSupervisedData) else ""
             raise SplitError(
                 f"subset {subset!r}: {data.root} has no clean and noisy parts, since no flags of its clips tell them apart; set "

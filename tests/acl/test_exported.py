@@ -15,7 +15,8 @@ from acl import features
 from acl.config import SUPERVISED
 from acl.data.audio import read_mono
 from acl.data.fsdnoisy18k import read_corpus
-from acl.exported import CLASSIFIER_FILE, CONFIG_FILE, ENCODER_FILE, LABELS_FILE, ExportedError, load_exported, write_exported
+from acl.exported import load_exported, write_exported
+from acl.exported_files import CLASSIFIER_FILE, CONFIG_FILE, ENCODER_FILE, LABELS_FILE, ExportedError
 from acl.patches import tabulate_patches
 from acl.training import EpochResult, fit
 from acl.training.checkpoint_files import CheckpointError

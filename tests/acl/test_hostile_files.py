@@ -20,8 +20,9 @@ from acl.clip_table import COLUMNS
 from acl.config import SELF_SUPERVISED, SUPERVISED, ConfigError, build_config
 from acl.data.clips import CorpusError
 from acl.data.fsdnoisy18k import read_corpus
-from acl.data.pieces import FORMAT_VERSION
-from acl.exported import CONFIG_FILE, ENCODER_FILE, LABELS_FILE, Exported, ExportedError, load_exported, write_exported
+from acl.exported import Exported, load_exported, write_exported
+from acl.exported_files import CONFIG_FILE, ENCODER_FILE, LABELS_FILE, ExportedError
+from acl.front_ends import FORMAT_VERSION
 from acl.models import BaselineCnn
 from acl.standardisation import Standardisation
 from acl.store import FeatureStore, StoreError

@@ -13,8 +13,8 @@ import torch
 
 from acl.assembly import content_digest
 from acl.config import SELF_SUPERVISED, SUPERVISED, Mode
-from acl.data.pieces import FORMAT_VERSION
 from acl.features import LogMel
+from acl.front_ends import FORMAT_VERSION
 from acl.preparing import prepare
 from acl.store import FeatureStore, StoreError
 

@@ -17,7 +17,8 @@ import yaml
 from mlflow.entities import Metric, Param
 
 from acl.config import flatten
-from acl.exported import CONFIG_FILE, ENCODER_FILE, LABELS_FILE, load_exported
+from acl.exported import load_exported
+from acl.exported_files import CONFIG_FILE, ENCODER_FILE, LABELS_FILE
 from acl.store import FeatureStore
 from acl.training import fit
 from analysis.runs import AnalysisError

@@ -11,6 +11,7 @@ from empty_store import with_store
 from study import record_names as names
 from study.home import Home
 from study.launch import Outcome, launch
+from study.launch_checks import checked_launch
 from study.spec import Study, StudyError
 from study.whereabouts import MIRRORED_FILE
 from toy_study import end_study, study_of
@@ -23,8 +24,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
 
 
 def ended(home: Home, name: str, corpus: Path) -> Study:
-    """A study whose trials have all finished."""
-    sweep = {"base": {"data.root": str(corpus)}, "space": {"loss.alpha": {"grid": [1.0, 0.5]}}}
+    """A study whose trials have all finished, on a GPU that the machine which writes its records need not have."""
+    sweep = {"base": {"data.root": str(corpus)}, "space": {"loss.alpha": {"grid": [1.0, 0.5]}}, "resources": {"cpus": 1, "gpus": 1}}
     study = study_of(name, sweep)
     end_study(home, study, lambda settings: (20, 50))
     return study
@@ -33,7 +34,7 @@ def ended(home: Home, name: str, corpus: Path) -> Study:
 def test_what_the_store_did_not_take_is_written_without_ray(home: Home, tiny_corpus: Path) -> None:
     study = ended(home, "late", tiny_corpus)
     (home.study("late") / MIRRORED_FILE).unlink()
-    assert launch(study, home) == Outcome([])
+    assert launch(checked_launch(study, home)) == Outcome([])
     assert not ray.is_initialized()
     assert (home.study("late") / MIRRORED_FILE).exists()
 
@@ -47,7 +48,7 @@ def test_the_run_of_a_complete_study_is_ended_by_the_next_launch(home: Home, tin
     study = ended(home, "killed", tiny_corpus)
     (run,) = [run for run in runs(home.root, names.KIND_STUDY) if run.data.tags[names.STUDY] == "killed"]
     mlflow.MlflowClient(home.store_uri).update_run(run.info.run_id, status="RUNNING")  # killed before its end
-    assert launch(study, home).recorded
+    assert launch(checked_launch(study, home)).recorded
     assert status(home, "killed") == "FINISHED"
 
 
@@ -57,7 +58,7 @@ def test_a_first_launch_is_refused_where_the_store_does_not_answer(home: Home, t
         "no database at all, and longer than the header that SQLite looks for in the first place" * 9
     )
     with pytest.raises(StudyError, match=r"takes no records .*; mend it, or name another with --store") as caught:
-        launch(study_of("first", sweep), home, store_uri=f"sqlite:///{tmp_path / 'mlflow.db'}")
+        launch(checked_launch(study_of("first", sweep), home, store_uri=f"sqlite:///{tmp_path / 'mlflow.db'}"))
     assert "\n" not in str(caught.value)
     assert not ray.is_initialized()
     assert not home.study("first").exists()

@@ -62,7 +62,7 @@ def test_a_failing_trial_is_reported_and_the_others_finish_in_a_store_of_its_own
 def test_trials_that_fit_no_machine_are_refused(
     tiny_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ("--data", str(tiny_corpus), "--home", str(tmp_path / "home"), "--gpus", "64")
+    arguments = ("--data", str(tiny_corpus), "--home", str(tmp_path / "home"), "--cpus", "64")
     assert call(monkeypatch, "run", str(SMOKE), *arguments) == 1
     assert "pass --cpus and --gpus" in capfd.readouterr().err
     assert not (tmp_path / "home" / "studies").exists()

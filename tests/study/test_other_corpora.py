@@ -70,13 +70,13 @@ def test_a_study_keeps_the_subsets_that_the_corpus_has(folds_corpus: Path, tiny_
     assert study.sweeps[0].space["data.subset"].grid == ["all"]
     assert lines == ["sweep sweep: ESC-50 with noise has no subset noisy or noisy_small or clean; data.subset is all"]
     assert study.runs == 10
-    check_runnable(study)
+    check_runnable(study.sweeps)
     study, lines = fit_to_corpus(shipped("table2-ssl", folds_corpus, knn__k=3))
     assert (study.sweeps[0].base["data.subset"], study.sweeps[0].base["data.validation"]) == ("all", "holdout")
     assert len(lines) == 2
-    check_runnable(study)
+    check_runnable(study.sweeps)
     for name in ("quickstart", "margin-sweep"):
-        check_runnable(fit_to_corpus(shipped(name, folds_corpus, knn__k=3))[0])
+        check_runnable(fit_to_corpus(shipped(name, folds_corpus, knn__k=3))[0].sweeps)
     whole = resolve_study(read_study("quickstart"), "mini", {"data.root": str(tiny_corpus)})
     assert fit_to_corpus(whole) == (whole, [])
 
@@ -85,9 +85,9 @@ def test_what_was_asked_for_by_name_is_refused_and_not_replaced(folds_corpus: Pa
     overrides = {"data.root": str(folds_corpus), "data.test_fold": 1, "data.subset": "clean"}
     study = choose_study("null-alpha", Home(tmp_path), profile="mini", overrides=overrides)
     with pytest.raises(StudyError, match=r"sweep sweep: subset 'clean': \S+ has no clean and noisy parts"):
-        check_runnable(study)
+        check_runnable(study.sweeps)
     with pytest.raises(StudyError, match=r"sweep sweep: \S+ has the folds 1, 2, 3, 4, 5, none is named to test"):
-        check_runnable(resolve_study(read_study("null-alpha"), "mini", {"data.root": str(folds_corpus)}))
+        check_runnable(resolve_study(read_study("null-alpha"), "mini", {"data.root": str(folds_corpus)}).sweeps)
 
 
 def test_noise_and_folds_are_searched_like_any_setting(folds_corpus: Path) -> None:
@@ -98,12 +98,12 @@ def test_noise_and_folds_are_searched_like_any_setting(folds_corpus: Path) -> No
     }
     base = {"mode": "supervised", "data.root": str(folds_corpus)}
     study = resolve_study({"name": "s", "question": "q", "base": base, "space": space})
-    check_runnable(study)
+    check_runnable(study.sweeps)
     assert study.runs == 20
     assert "noise.rate searched (recipe: 0.0)" in study.departures
     without = {**space, "data.test_fold": {"grid": [1, 9]}}
     with pytest.raises(StudyError, match=r"has the folds 1, 2, 3, 4, 5, data.test_fold is 9"):
-        check_runnable(resolve_study({"name": "s", "question": "q", "base": base, "space": without}))
+        check_runnable(resolve_study({"name": "s", "question": "q", "base": base, "space": without}).sweeps)
 
 
 @pytest.mark.slow

@@ -133,7 +133,7 @@ def test_what_every_trial_would_fail_with_is_refused_before_the_launch(
 ) -> None:
     base = {"mode": "self-supervised", "data.root": str(tiny_corpus), **settings}
     with pytest.raises(StudyError, match=message):
-        check_runnable(resolve_study({"name": "s", "question": "q", "sweeps": [{"name": "a", "base": base}]}))
+        check_runnable(resolve_study({"name": "s", "question": "q", "sweeps": [{"name": "a", "base": base}]}).sweeps)
 
 
 def test_a_corpus_without_clips_of_a_subset_is_refused_in_both_modes(tiny_corpus: Path, tmp_path: Path) -> None:
@@ -148,11 +148,21 @@ def test_a_corpus_without_clips_of_a_subset_is_refused_in_both_modes(tiny_corpus
     for base in ({"mode": "supervised", "data.subset": "clean"}, {"mode": "self-supervised", "knn.k": 5}):
         content = {"name": "s", "question": "q", "base": {**base, "data.root": str(tmp_path)}}
         with pytest.raises(StudyError, match=r"sweep sweep: subset .* has no (training|validation) clips"):
-            check_runnable(resolve_study(content))
+            check_runnable(resolve_study(content).sweeps)
 
 
 def test_a_runnable_study_passes(tiny_corpus: Path) -> None:
-    check_runnable(resolve_study(read_study("quickstart"), overrides={"data.root": str(tiny_corpus)}))
+    check_runnable(resolve_study(read_study("quickstart"), overrides={"data.root": str(tiny_corpus)}).sweeps)
+
+
+def test_a_gpu_that_this_machine_lacks_is_refused_unless_the_study_runs_on_others(
+    tiny_corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("study.runnable.has_gpu", lambda: False)
+    sweeps = resolve_study(read_study("table1-supervised"), overrides={"data.root": str(tiny_corpus)}).sweeps
+    with pytest.raises(StudyError, match="a trial takes 2 CPUs and 1 GPU, but torch sees no GPU on this machine; pass --gpus 0"):
+        check_runnable(sweeps)
+    check_runnable(sweeps, knows_machine=False)
 
 
 @pytest.mark.parametrize("command", ["run", "plan"])

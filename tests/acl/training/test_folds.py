@@ -10,7 +10,7 @@ import pytest
 from acl.config import SelfSupervisedData, SupervisedData
 from acl.store import FeatureStore
 from acl.training import fit
-from acl.training.splits import SplitError, available_subsets, folds_of, hold_out, split_clips, with_test_fold
+from acl.training.splits import SplitError, folds_of, hold_out, split_clips, with_test_fold
 from toy_runs import config
 
 HOLDOUT: dict[str, Any] = {"data__subset": "all", "data__validation": "holdout"}
@@ -27,11 +27,11 @@ def supervised(root: Path, **settings: Any) -> SupervisedData:
 
 def test_a_corpus_without_flags_has_one_subset(store: FeatureStore, tiny_corpus: Path) -> None:
     assert folds_of(store) == [1, 2, 3, 4, 5]
-    assert available_subsets(store) == ("all",)
+    assert store.subsets == ("all",)
     flagged = FeatureStore.open(tiny_corpus, "supervised")
-    assert available_subsets(flagged) == ("all", "noisy", "noisy_small", "clean")
+    assert flagged.subsets == ("all", "noisy", "noisy_small", "clean")
     verified = replace(flagged, manually_verified=np.ones_like(flagged.manually_verified))
-    assert available_subsets(verified) == ("all", "clean")
+    assert verified.subsets == ("all", "clean")
 
 
 @pytest.mark.parametrize("fold", [1, 2, 3, 4, 5])
