@@ -39,8 +39,8 @@ from study.last_words import not_needed
 from study.spec import StudyError
 
 _ESSENTIAL = ("gcs_server", "raylet")  # processes of Ray without which no trial can run
-# What Ray starts besides for every session: an autoscaler, a reader of workers' logs, which are not shown, and the dashboard's server,
-# with or without dashboard. Three processes of Python take 3 s to start and 250 MB.
+# What Ray starts besides for every session: an autoscaler, a reader of workers' logs, which are not shown, and the dashboard's
+# server, with or without dashboard: three processes of Python, which take 5 s of the processor to start.
 _NOT_NEEDED = ("start_monitor", "start_log_monitor", "start_api_server")
 _LOOK_SECONDS = 1.0
 _CONNECT_SECONDS = 3.0

@@ -104,6 +104,7 @@ def _environment(folder: Path, sources: Path) -> dict[str, str]:
     """Where `python` is that of the tests, with the packages of `sources`."""
     programs = folder / ".programs"
     programs.mkdir()
-    (programs / "python").symlink_to(sys.executable)
+    (programs / "python").write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
+    (programs / "python").chmod(0o755)
     path = f"{programs}{os.pathsep}{os.environ['PATH']}"
     return os.environ | {"PATH": path, "PYTHONPATH": str(sources), "COLUMNS": "150"}
