@@ -38,30 +38,33 @@ _LIBRARIES = (
 
 
 class Command:
-    """A command line that runs, with what tests ask of a `subprocess.Popen`; its output goes into files.
+    """A command line that runs, with what tests ask of a `subprocess.Popen`; its output is read all the time.
 
     Attributes:
         pid: of the process, and of its session.
         returncode: None while it runs; -N if signal N has ended it.
-        out, err: what it has printed, once it is known to have ended.
+        out, err: what it and the processes that it has left have printed, after `communicate`.
     """
 
     def __init__(self, arguments: list[str], environment: Mapping[str, str], folder: Path) -> None:
         self.returncode: int | None = None
-        self._out, self._err = (tempfile.TemporaryFile("w+") for _ in range(2))  # noqa: SIM115 (they are closed in the end)
+        self.out = self.err = ""
+        pipes = [os.pipe(), os.pipe()]
+        self._readers = [_Reader(reading) for reading, _ in pipes]
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.connect(_server())
         request = {"arguments": arguments, "environment": dict(environment), "folder": str(folder)}
-        socket.send_fds(self._socket, [json.dumps(request).encode() + b"\n"], [self._out.fileno(), self._err.fileno()])
+        socket.send_fds(self._socket, [json.dumps(request).encode() + b"\n"], [writing for _, writing in pipes])
+        for _, writing in pipes:
+            os.close(writing)
         self._answers = self._socket.makefile()
         self.pid = int(self._answers.readline())
 
     def poll(self) -> int | None:
         if self.returncode is None and select.select([self._socket], [], [], 0)[0]:
             self.returncode = int(self._answers.readline())
-            self.out, self.err = (_content(file) for file in (self._out, self._err))
-            for file in (self._out, self._err, self._answers, self._socket):
-                file.close()
+            self._answers.close()
+            self._socket.close()
         return self.returncode
 
     def wait(self, timeout: float = 240) -> int:
@@ -76,6 +79,11 @@ class Command:
 
     def communicate(self, timeout: float = 240) -> tuple[str, str]:
         self.wait(timeout)
+        for reader in self._readers:
+            reader.join(timeout)
+            if reader.is_alive():
+                raise subprocess.TimeoutExpired(f"what process {self.pid} has left", timeout)
+        self.out, self.err = (reader.text for reader in self._readers)
         return self.out, self.err
 
     def send_signal(self, number: int) -> None:
@@ -89,9 +97,18 @@ class Command:
         self.send_signal(signal.SIGTERM)
 
 
-def _content(file: Any) -> str:
-    file.seek(0)
-    return str(file.read())
+class _Reader(threading.Thread):
+    """Reads all that comes out of a pipe."""
+
+    def __init__(self, pipe: int) -> None:
+        super().__init__(daemon=True)
+        self.text = ""
+        self._pipe = pipe
+        self.start()
+
+    def run(self) -> None:
+        with open(self._pipe, encoding="utf-8", errors="replace") as pipe:
+            self.text = pipe.read()
 
 
 _started: dict[int, tuple["subprocess.Popen[bytes]", str]] = {}  # by the process that has started it: pytest-xdist has several

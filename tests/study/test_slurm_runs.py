@@ -23,7 +23,7 @@ STUDY = """
 name: nodes
 question: Do all nodes work?
 profile: mini
-base: {mode: supervised, data.subset: clean, optim.epochs: 5, compute.threads: 1}
+base: {mode: supervised, data.subset: clean, optim.epochs: 12, compute.threads: 1}
 space: {loss.alpha: {grid: [1.0, 0.5]}}
 """
 TRIAL = "ray::ImplicitFunc"  # a worker that trains
