@@ -23,7 +23,7 @@ PATCH_HOP_FRAMES = 50
 
 # Keeps silence from being divided by zero when a waveform is scaled to its peak.
 PEAK_OFFSET = 0.005
-# Frames at a time: their spectra stay in a core's cache, and long recordings do not need gigabytes.
+# Frames at a time, so that long recordings do not need gigabytes. With fewer, calls take longer than what they compute.
 _FRAMES_AT_ONCE = 128
 _BAND_GROUPS = 4  # a band covers few bins: two thirds of the whole product would be with zeros, and small products are slow
 

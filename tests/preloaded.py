@@ -111,19 +111,24 @@ class _Reader(threading.Thread):
             self.text = pipe.read()
 
 
-_started: dict[int, tuple["subprocess.Popen[bytes]", str]] = {}  # by the process that has started it: pytest-xdist has several
+# By the process that has started it, of which pytest-xdist has several.
+_started: dict[int, tuple["subprocess.Popen[bytes]", "tempfile.TemporaryDirectory[str]"]] = {}
 
 
 def _server() -> str:
     """Address of the server of this process, which ends with it."""
     if os.getpid() not in _started:
-        address = str(Path(tempfile.mkdtemp(prefix="acl-preloaded-"), "socket"))
-        command = [sys.executable, "-P", __file__, address]  # tests/acl is no package acl
+        folder = tempfile.TemporaryDirectory(prefix="acl-preloaded-")
+        command = [sys.executable, "-P", __file__, _address(folder.name)]  # tests/acl is no package acl
         server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
         assert server.stdout is not None
         assert server.stdout.readline() == b"ready\n"
-        _started[os.getpid()] = (server, address)
-    return _started[os.getpid()][1]
+        _started[os.getpid()] = (server, folder)
+    return _address(_started[os.getpid()][1].name)
+
+
+def _address(folder: str) -> str:
+    return os.path.join(folder, "socket")
 
 
 def _serve(address: str) -> dict[str, Any] | None:
