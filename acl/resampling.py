@@ -12,9 +12,9 @@ from acl.chunks import chunks
 from acl.torchaudio_import import torchaudio
 
 # The Kaiser-windowed sinc known as "kaiser_best", with which the published features were resampled. From 44.1 kHz, noise, tones
-# and a chirp up to 9.5 kHz differ from a float64 sinc of 1024 zero crossings by at most -148 dB RMS and -143 dB at the peak. Log-mels
-# move by 3e-4 at most (in quiet bands) and 2e-6 on average, float32's rounding of the STFT included. Above, the filter falls off, by
-# 0.1 dB at 10 kHz and 6 dB at 10.45 kHz, which lowers the top mel band of white noise by 0.1. Measured by
+# and a chirp up to 9.5 kHz differ from a float64 sinc of 1024 zero crossings by at most -148 dB RMS and -143 dB at the peak.
+# Log-mels move by 3e-4 at most (in quiet bands) and 2e-6 on average, float32's rounding of the STFT included. Above, the filter
+# falls off, by 0.1 dB at 10 kHz and 6 dB at 10.45 kHz, which lowers the top mel band of white noise by 0.1. Measured by
 # benchmarks/resampling_error.py.
 RESAMPLING: dict[str, Any] = {
     "resampling_method": "sinc_interp_kaiser",
