@@ -25,9 +25,9 @@ def mix_back(foreground: Tensor, background: Tensor, weight: Tensor | float) -> 
     so that the background first gets the foreground's energy. Sums run over the patch.
 
     Args:
-        foreground: `[N, frames, bands]`, or one patch `[frames, bands]`.
+        foreground: `[..., frames, bands]`.
         background: as `foreground`.
-        weight: share of the background, 0 to 1, `[N]` or one number.
+        weight: share of the background, 0 to 1, `[...]` or one number.
 
     >>> patch = torch.zeros(2, 2)
     >>> mix_back(patch, patch + 3, 0.5)
@@ -137,7 +137,7 @@ def _per_patch(strength: Tensor | float, patches: Tensor) -> Tensor:
 
 def _power(patches: Tensor) -> Tensor:
     """10 ** patches, several times faster than a general power."""
-    return torch.exp2(patches * math.log2(10))
+    return (patches * math.log2(10)).exp2_()
 
 
 def _taps(start: Tensor | int, length: Tensor | int, size: int, patches: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -4,4 +4,4 @@ from acl.config import SELF_SUPERVISED, SUPERVISED, Mode
 
 FRONT_ENDS: tuple[Mode, ...] = (SELF_SUPERVISED, SUPERVISED)
 BANDS = 96  # of a log-mel
-FORMAT_VERSION = 3  # of the feature store
+FORMAT_VERSION = 4  # of the feature store

@@ -97,8 +97,7 @@ class ViewMaker:
     def _augment(self, patches: Tensor, strength: "_Strengths", generator: torch.Generator) -> Tensor:
         """Views `[2, n, 101, 96]` of patches `[foreground and background, 2, n, 101, 96]`."""
         config = self.config
-        foreground, background = patches.flatten(1, 2)
-        views = mix_back(foreground, background, strength.mix_back.flatten())
+        views = mix_back(*patches, strength.mix_back).flatten(0, 1)
         views = resized_crop(views, *strength.box.flatten(1))
         if config.compander_min < 1:
             views = compander(views, strength.gain.flatten())

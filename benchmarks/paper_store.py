@@ -64,6 +64,7 @@ def write_store(root: Path, front_end: Mode = SELF_SUPERVISED, share: float = 1.
         "classes": [f"class {label:02d}" for label in range(CLASSES)],
         "corpus_sha256": f"random {share}",
         "content_sha256": f"random {front_end} {share}",
+        "fingerprint": f"random {front_end} {share}",
     }
     (folder / "store.json").write_text(json.dumps(about), encoding="utf-8")
 

@@ -19,6 +19,8 @@ class ResNet18(nn.Module):
         generator: draws the initial weights.
     """
 
+    folds = (("conv1", "bn1"),)
+
     def __init__(self, width: int, generator: torch.Generator) -> None:
         super().__init__()
         self.embedding_dim = 8 * width
@@ -42,6 +44,8 @@ class ResNet18(nn.Module):
 
 class BasicBlock(nn.Module):
     """Two 3×3 convolutions around which the input is added; a 1×1 convolution fits the input where the shape changes."""
+
+    folds = (("conv1", "bn1"), ("conv2", "bn2"))
 
     def __init__(self, in_channels: int, channels: int, stride: int) -> None:
         super().__init__()

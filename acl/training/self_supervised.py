@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from acl.config import SELF_SUPERVISED, SelfSupervisedConfig
 from acl.features import PATCH_FRAMES, training_patch_starts
+from acl.models import folded
 from acl.patch_reader import PatchReader
 from acl.patches import PatchTable, tabulate_patches
 from acl.standardisation import Standardisation, standardise_globally
@@ -63,7 +64,7 @@ class SelfSupervisedSetup:
     @torch.no_grad()
     def forward(self, model: nn.Module, table: PatchTable) -> Tensor:
         """Output `[P, …]` of a model for all patches of `table`, float32, evaluation mode."""
-        model.eval()
+        model = folded(model)
         outputs = []
         for patches in self.reader.batches(table.starts, EVALUATION_BATCH[self.device.type]):
             with precision(self.device, self.config.compute):

@@ -93,7 +93,7 @@ def test_filter_bank_has_the_published_sums(
 
 @pytest.mark.reference
 def test_scaling_equals_the_published_code(golden: dict[str, Any]) -> None:
-    prepared = LogMel.ssl().prepare(golden["arrays"]["logmel/ssl_22050/0.6s/wave"], 22050)
+    prepared = LogMel.ssl().prepare(golden["arrays"]["logmel/ssl_22050/0.6s/wave"].astype(np.float64), 22050)
     np.testing.assert_allclose(prepared[:64].numpy(), golden["arrays"]["logmel/ssl_22050/0.6s/y_norm_first64"], rtol=1e-12)
 
 
@@ -136,7 +136,7 @@ def test_short_clips_are_repeated_after_scaling() -> None:
     prepared = LogMel.ssl().prepare(waveform, 22050)
     assert len(prepared) == 22050
     assert torch.equal(prepared[5000:10000], prepared[:5000])
-    assert prepared[:5000].mean().abs() < 1e-9
+    assert prepared[:5000].mean().abs() < 1e-7  # which float32 leaves
 
 
 def test_loudness_does_not_matter_and_silence_is_finite() -> None:
