@@ -97,7 +97,7 @@ class ViewMaker:
     def _augment(self, patches: Tensor, strength: "_Strengths", generator: torch.Generator) -> Tensor:
         """Views `[2, n, 101, 96]` of patches `[foreground and background, 2, n, 101, 96]`."""
         config = self.config
-        views = mix_back(*patches, strength.mix_back).flatten(0, 1)
+        views = mix_back(patches[0], patches[1], strength.mix_back).flatten(0, 1)
         views = resized_crop(views, *strength.box.flatten(1))
         if config.compander_min < 1:
             views = compander(views, strength.gain.flatten())

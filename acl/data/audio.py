@@ -8,7 +8,7 @@
     silence                  log-mels of silence
     clipping, any level      as it is; the front end scales it
     short, e.g. 0.05 s       the front end repeats it up to one patch
-    long                     while features are computed, ten minutes take LONG
+    long                     while features are computed, ten minutes take 0.8 GB of memory at 44.1 kHz, 3 GB at 192 kHz
     odd names                spaces, brackets, commas, accents, leading dashes: names are never parsed
 
     a problem                the sentence about it

@@ -1,9 +1,12 @@
 """Angular margin loss (AMC) over pairs of views and over classes (paper, Eq. 2)."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
-from acl.losses.geometry import angles, check_embeddings, check_margin, pairwise_cosines, stack_views
+from acl.losses.geometry import angles, angles_slope, check_embeddings, check_margin, pairwise_cosines, stack_views
 
 
 def angular_margin_pairs(first: Tensor, second: Tensor, margin: float) -> Tensor:
@@ -65,6 +68,23 @@ def angular_margin_classes(embeddings: Tensor, labels: Tensor, margin: float) ->
 
 def _mean_over_anchors(embeddings: Tensor, group: Tensor, margin: float) -> Tensor:
     """Positives are the pairs of one group; a row is no pair with itself."""
-    angle = angles(pairwise_cosines(embeddings))
-    per_pair = torch.where(group[:, None] == group, angle.square(), (margin - angle).clamp(min=0).square())
-    return per_pair.fill_diagonal_(0).sum(1).mean()
+    sums: Tensor = _SumsOfPairs.apply(pairwise_cosines(embeddings), group, margin)
+    return sums.mean()
+
+
+class _SumsOfPairs(torch.autograd.Function):
+    """l_i `[N]` of all anchors from cosines `[N, N]`; of all its steps, the backward pass keeps one matrix, dl/dcos."""
+
+    @staticmethod
+    def forward(ctx: Any, cosines: Tensor, group: Tensor, margin: float) -> Tensor:
+        angle = angles(cosines)
+        # What a pair is too far apart, or too close (negative): its square is the loss.
+        excess = torch.where(group[:, None] == group, angle, (angle - margin).clamp_(max=0)).fill_diagonal_(0)
+        ctx.save_for_backward(excess * angles_slope(cosines).mul_(2))
+        return excess.square_().sum(1)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        (slope,) = ctx.saved_tensors
+        return gradient[:, None] * slope, None, None

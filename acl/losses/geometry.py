@@ -32,6 +32,13 @@ def angles(cosines: Tensor) -> Tensor:
     return torch.acos(cosines.clamp(-limit, limit))
 
 
+def angles_slope(cosines: Tensor) -> Tensor:
+    """Derivative of `angles`, -1 / sqrt(1 - cos²), zero where the value is constant."""
+    limit = 1 - torch.finfo(cosines.dtype).eps
+    slope = torch.addcmul(cosines.new_ones(()), cosines, cosines, value=-1).rsqrt_().neg_()
+    return slope.masked_fill_(cosines.abs() > limit, 0)
+
+
 def stack_views(first: Tensor, second: Tensor) -> Tensor:
     """Both views `[N, D]` stacked to `[2N, D]`; rows i and i + N are the two views of clip i.
 

@@ -32,7 +32,6 @@ def nt_xent(first: Tensor, second: Tensor, temperature: float) -> Tensor:
     """
     check_temperature(temperature)
     views = stack_views(first, second)
-    logits = pairwise_cosines(views) / temperature
-    logits = logits.masked_fill(torch.eye(len(views), dtype=torch.bool, device=views.device), -torch.inf)
+    logits = (pairwise_cosines(views) / temperature).fill_diagonal_(-torch.inf)
     other_view = torch.arange(len(views), device=views.device).roll(len(first))
     return F.cross_entropy(logits, other_view)

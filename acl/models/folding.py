@@ -13,9 +13,9 @@ def folded(model: nn.Module) -> nn.Module:
 
         BN(W x + b) = (γ / √(σ² + ε)) (W x + b - μ) + β
 
-    is another affine map of x, so outputs differ by float32's rounding alone, and a pass over each map is saved: a tenth of the time
-    of a ResNet-18 on a CPU. Pairs are neighbours in an `nn.Sequential`, and those that a module names in its attribute `folds`,
-    `(("conv1", "bn1"), …)`; every other BatchNorm stays as it is.
+    is another affine map of x, so outputs differ by the rounding of float32 alone, and a pass over each map is saved: a tenth of
+    the time of a ResNet-18 on a CPU. Pairs are neighbours in an `nn.Sequential`, and those that a module names in its attribute
+    `folds`, `(("conv1", "bn1"), …)`; every other BatchNorm stays as it is.
     """
     twin = copy.deepcopy(model).eval()
     for module in list(twin.modules()):

@@ -53,7 +53,8 @@ def test_outputs_are_those_of_evaluation_mode(model: nn.Module, shape: tuple[int
     inputs = torch.randn(shape, generator=seeded())
     before = {name: weight.clone() for name, weight in trained(model, inputs).state_dict().items()}
     twin = folded(model)
-    assert model.training and not twin.training
+    assert model.training
+    assert not twin.training
     assert norms(twin) == left
     with torch.no_grad():
         actual, expected = twin(inputs), model.eval()(inputs)
