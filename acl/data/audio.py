@@ -20,7 +20,7 @@
     damaged                  cannot be read as audio (… the decoder's words)
     cut off                  is cut off: its header announces 8820 bytes of audio, 4388 are there
     0 samples                has 0 samples
-    NaN, infinity            has 2 samples that are not finite
+    NaN, infinity, > 3.4e38  has 2 samples that are not finite
 
 A file that was cut off shows this in the sizes in its header (wav, aiff, au, w64, rf64), in frames that cannot be decoded (flac,
 mp3), or in its last page (ogg); in other formats, and in mp3 without a header of its own, it goes unnoticed.

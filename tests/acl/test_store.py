@@ -65,7 +65,7 @@ def written(root: Path, front_end: Mode = SUPERVISED) -> dict[str, int]:
 def test_frames_are_the_extractors_output(prepared: Path, front_end: Mode, extract: LogMel) -> None:
     store = FeatureStore.open(prepared, front_end)
     for index, name in enumerate(store.names):
-        wave, rate = soundfile.read(prepared / f"FSDnoisy18k.audio_{store.split[index]}" / name)
+        wave, rate = soundfile.read(prepared / f"FSDnoisy18k.audio_{store.split[index]}" / name, dtype="float32")
         expected = extract(torch.from_numpy(wave), rate).numpy()
         start, count = store.start_frame[index], store.frame_count[index]
         np.testing.assert_array_equal(store.frames[start : start + count], expected)

@@ -68,7 +68,11 @@ def replace_by_link(path: Path) -> None:
 
 
 def write_huge(path: Path) -> None:
-    soundfile.write(path, np.array([1.7e308, 1.7e308, -1.7e308]), 44_100, subtype="DOUBLE")
+    soundfile.write(path, np.array([3.4e38, 3.4e38, -3.4e38]), 44_100, subtype="FLOAT")
+
+
+def write_beyond_float32(path: Path) -> None:
+    soundfile.write(path, np.array([1.7e308, 1.7e308, -1.7e308, 0.5]), 44_100, subtype="DOUBLE")
 
 
 @pytest.mark.parametrize(
@@ -78,6 +82,7 @@ def write_huge(path: Path) -> None:
         (replace_by_folder, "cannot be read (Is a directory)"),
         (replace_by_link, "cannot be read (No such file or directory)"),
         (write_huge, "has samples so large that its log-mels are not finite"),
+        (write_beyond_float32, "has 3 samples that are not finite"),
     ],
 )
 def test_a_clip_is_named_or_left_out(corpus: Path, spoil: Callable[[Path], None], problem: str) -> None:

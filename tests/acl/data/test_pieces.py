@@ -90,7 +90,7 @@ def test_pieces_of_changed_audio_are_not_taken_over(rain: Path) -> None:
         prepare(rain, FRONT_END, workers=1, progress=stop_before_joining)
     assert len(pieces(rain)) == 1
     path = train_file(rain)
-    wave, rate = soundfile.read(path)
+    wave, rate = soundfile.read(path, dtype="float32")
     soundfile.write(path, wave[::-1], rate, subtype="PCM_16")
     prepare(rain, FRONT_END, workers=1)
     store = FeatureStore.open(rain, SUPERVISED)
