@@ -55,9 +55,10 @@ def test_transforms_round_as_documented(signal: str, most: float) -> None:
     waveform = np.round(QUIET_BANDS[signal] * 32767) / 32768
     scaled = extract.prepare(waveform, 44100).numpy()
     expected = log_mel_loops.log_mel(scaled, 44100, 1764, 882, 0, 22050, 2.22e-16, "zeros")
-    error = np.abs(extract(waveform, 44100).numpy() - expected)
-    assert error.max() < most
-    assert error.mean() < 1e-5
+    for precision, factor in ((np.float64, 1), (np.float32, 1.3)):  # the second as files are read
+        error = np.abs(extract(waveform.astype(precision), 44100).numpy() - expected)
+        assert error.max() < factor * most
+        assert error.mean() < 1e-5
 
 
 @pytest.mark.reference
