@@ -10,7 +10,9 @@ _KEPT_BYTES = 1 << 30
 def keep_freed_memory() -> None:
     """Let this process use again what it frees from now on, up to 1 GiB, instead of asking the system for new pages each time.
 
-    Processes that have pages cleared beside each other wait for each other.
+    Processes that have pages cleared beside each other wait for each other, and a training step asks for some 100 000 of them. This
+    holds for the heap of the main thread: others have it in common where the process began with MALLOC_ARENA_MAX=1, and heaps
+    of their own otherwise, which give back what is freed.
     """
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):
@@ -21,8 +23,8 @@ def keep_freed_memory() -> None:
 def give_back_freed_memory() -> None:
     """Give what was freed back to the system.
 
-    A worker's trials have a thread each, and with it a heap of their own, so that what one has freed is no use to the next, which
-    made workers grow by 0.1 GB a trial.
+    Where a worker's trials have a heap of their own each, what one has freed is no use to the next, which made workers grow
+    by 0.1 GB a trial.
     """
     libc = ctypes.CDLL(None)
     if hasattr(libc, "malloc_trim"):

@@ -5,10 +5,12 @@
 One thread, but where cores are compared. Both ways are called in turn; times are medians, ratios how many times faster ours is.
 """
 
+import multiprocessing
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -28,6 +30,7 @@ from acl.data.parallel import available_cores, each_result
 from acl.data.pieces import log_mel
 from acl.data.synthesis import write_synthetic_corpus
 from acl.front_ends import FRONT_ENDS
+from acl.heap import keep_freed_memory
 from acl.models import BaselineCnn, ProjectionHead, ResNet18
 from acl.preparing import prepare
 from acl.store import FeatureStore
@@ -143,13 +146,38 @@ def _pretraining(folder: Path, **settings: Any) -> PretrainingStage:
 
 
 def step(folder: Path) -> Iterator[dict[str, Any]]:
-    """Seconds of a pre-training step at the recipe's size, all cores."""
+    """Seconds of a pre-training step at the recipe's size, all cores: in processes of their own, then taking turns in one.
+
+    By itself, ours handles memory as a trial does, and the plain one as a script does.
+    """
+    taken: dict[str, list[float]] = {name: [] for name in _STEPS}
+    for _ in range(3):
+        for name, initializer in (("ours", keep_freed_memory), ("plain PyTorch", None)):
+            with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer) as process:
+                taken[name].append(process.submit(_stepping, folder, name).result()[name])
+    yield {"processes": "of their own", **ratio({name: float(np.median(each)) for name, each in taken.items()})}
+    yield {"processes": "the same", **ratio(_stepping(folder, *_STEPS))}
+
+
+def _stepping(folder: Path, *names: str) -> dict[str, float]:
     torch.set_num_threads(available_cores())
-    stage, batch = _pretraining(folder), torch.randn(2, BATCH, 101, 96)
-    plain = PlainStep(ResNet18(64, generator=torch.Generator()), ProjectionHead(512, generator=torch.Generator()), CPU)
-    ways = {"ours": lambda: stage.step(stage._losses, *batch), "plain PyTorch": lambda: plain(*batch.unsqueeze(2))}
-    yield ratio(side_by_side(ways, 60))
+    batch = torch.randn(2, BATCH, 101, 96)
+    taken = side_by_side({name: partial(_STEPS[name](folder), batch) for name in names}, 20 * len(names))
     torch.set_num_threads(1)
+    return taken
+
+
+def _our_step(folder: Path) -> Callable[[torch.Tensor], object]:
+    stage = _pretraining(folder)
+    return lambda batch: stage.step(stage._losses, *batch)
+
+
+def _plain_step(folder: Path) -> Callable[[torch.Tensor], object]:
+    plain = PlainStep(ResNet18(64, generator=torch.Generator()), ProjectionHead(512, generator=torch.Generator()), CPU)
+    return lambda batch: plain(*batch.unsqueeze(2))
+
+
+_STEPS = {"ours": _our_step, "plain PyTorch": _plain_step}
 
 
 def evaluation(folder: Path) -> Iterator[dict[str, Any]]:

@@ -28,6 +28,8 @@ os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "86400")  # the journal is wha
 os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", "10000")
 os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")  # study.interruption has its own
 os.environ.setdefault("TUNE_FORCE_TRIAL_CLEANUP_S", "10")  # a worker that does not end its epoch soon is ended
+# For workers, in which a trial is a thread: so it can use memory again that it has freed (see acl.heap).
+os.environ.setdefault("MALLOC_ARENA_MAX", "1")
 
 import ray
 from ray._private import utils as ray_utils
@@ -151,7 +153,8 @@ def _start(address: str | None) -> None:
             raise ValueError("Ray's client cannot run studies: log in to a machine of the cluster, and pass HOST:PORT or auto")
         if ":" in address and not _listens(address):  # Ray itself would try for minutes
             raise ConnectionError("nothing listens there")
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        for_workers = {"env_vars": {"MALLOC_ARENA_MAX": os.environ["MALLOC_ARENA_MAX"]}}  # those of a session of our own inherit it
+        ray.init(address=address, runtime_env=for_workers, log_to_driver=False, logging_level=logging.ERROR)
         return
     _keep_token_to_its_user()
     for start in _NOT_NEEDED:

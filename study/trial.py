@@ -9,7 +9,7 @@ from ray import tune
 
 from acl.config import Config, build_config
 from acl.durable import write_durably
-from acl.heap import give_back_freed_memory
+from acl.heap import give_back_freed_memory, keep_freed_memory
 from acl.training import EpochResult, Population, fit
 from acl.training.device import limit_gpu_memory
 from study import record_names as names
@@ -51,6 +51,7 @@ def run_trial(
         storage: of the sweep; the trial's state is kept there, and in a folder of this machine only while it runs.
     """
     give_back_freed_memory()
+    keep_freed_memory()
     make_ready()
     config = build_config({**common, **ray_config[POINT]})
     trial = tune.get_context().get_trial_id()

@@ -60,7 +60,7 @@ class Machine:
             f"--num-gpus={gpus}",
             "--object-store-memory=100000000",
         ]
-        started = self.start(_RAY, "start", *where, *options)
+        started = self.start("env", "-u", "MALLOC_ARENA_MAX", _RAY, "start", *where, *options)  # which this process may have
         out, err = started.communicate(timeout=90)
         assert started.returncode == 0, out + err
 

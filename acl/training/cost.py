@@ -14,6 +14,7 @@ import torch
 
 from acl.config import Config, build_config, flatten
 from acl.data.parallel import follow_parent
+from acl.heap import keep_freed_memory
 
 # Last parts of the names of settings that change what is learnt, but not what it costs.
 _COSTLESS = {
@@ -167,6 +168,7 @@ def _send_cost(
     from acl.training.timing import time_run
 
     follow_parent()
+    keep_freed_memory()  # as a trial does
     if not sees_gpu:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
     if "OMP_NUM_THREADS" not in os.environ:  # as Ray does for a trial

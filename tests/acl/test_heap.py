@@ -1,5 +1,6 @@
 """The heap of a process whose trials have threads of their own."""
 
+import os
 import subprocess
 import sys
 
@@ -37,3 +38,28 @@ def test_later_trials_use_the_memory_of_earlier_ones() -> None:
     answer = subprocess.run([sys.executable, "-c", THREADS, "given back"], check=True, capture_output=True, text=True)
     first, last = map(int, answer.stdout.split())
     assert last - first < 20e6
+
+
+# A thread takes and frees 40 MB several times, as a training step does with its activations.
+STEPS = """
+import resource, sys, threading
+import numpy as np
+from acl.heap import keep_freed_memory
+faults = []
+def trial():
+    keep_freed_memory()
+    for _ in range(20):
+        np.ones(5_000_000)
+        faults.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)
+thread = threading.Thread(target=trial)
+thread.start()
+thread.join()
+print((faults[-1] - faults[0]) * resource.getpagesize())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's heap")
+def test_a_thread_uses_what_it_has_freed_where_there_is_one_heap() -> None:
+    environment = {**os.environ, "MALLOC_ARENA_MAX": "1"}
+    answer = subprocess.run([sys.executable, "-c", STEPS], check=True, capture_output=True, text=True, env=environment)
+    assert int(answer.stdout) < 40e6  # of 760e6 bytes that it took after the first step

@@ -74,6 +74,8 @@ def test_trials_outlive_their_machine_and_a_late_one_of_another_kind_is_used(
         second.join(gpus=1)  # as Ray counts them; room for one trial, since it has one CPU
         launch = head.acl_study("run", study, "--data", tiny_corpus, "--home", home, "--address", head.head, "--gpus", 0.5)
         wait_until(lambda: epochs(home) >= 3, launch)
+        (worker,) = [pid for pid, name in second.node.processes().items() if name.startswith("ray::ImplicitFunc")]
+        assert b"MALLOC_ARENA_MAX=1" in Path(f"/proc/{worker}/environ").read_bytes().split(b"\0")
         (orphan,) = hosts(home)
         had = Journal(home / "studies" / "cluster" / "sweep").trials[orphan].epochs
         second.kill()
