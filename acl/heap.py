@@ -1,9 +1,9 @@
 """How the C library handles the memory that large arrays free. Only glibc has these calls; elsewhere nothing changes."""
 
 import ctypes
+import os
 
-# Of glibc's malloc.h.
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+_KEEPING = {-1: "MALLOC_TRIM_THRESHOLD_", -3: "MALLOC_MMAP_THRESHOLD_"}  # numbers of glibc's malloc.h
 _KEPT_BYTES = 1 << 30
 
 
@@ -12,12 +12,13 @@ def keep_freed_memory() -> None:
 
     Processes that have pages cleared beside each other wait for each other, and a training step asks for some 100 000 of them. This
     holds for the heap of the main thread: others have it in common where the process began with MALLOC_ARENA_MAX=1, and heaps
-    of their own otherwise, which give back what is freed.
+    of their own otherwise, which give back what is freed. glibc's variables for the same go first.
     """
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):
-        libc.mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
-        libc.mallopt(_M_MMAP_THRESHOLD, _KEPT_BYTES)
+        for option, variable in _KEEPING.items():
+            if variable not in os.environ:
+                libc.mallopt(option, _KEPT_BYTES)
 
 
 def give_back_freed_memory() -> None:

@@ -160,11 +160,11 @@ def test_a_ray_that_is_broken_or_hangs_is_a_problem_within_bounded_time(tmp_path
         "import pathlib, subprocess, time\n"
         f"pathlib.Path({str(left)!r}).write_text(str(subprocess.Popen(['sleep', '600']).pid))\ntime.sleep(600)\n"
     )
-    monkeypatch.setattr(tool_checks, "RAY_SECONDS", 3)
+    monkeypatch.setattr(tool_checks, "RAY_SECONDS", 8)  # which Python itself takes on a busy machine
     began = time.monotonic()
     found = tool_checks._ray()
-    assert time.monotonic() - began < 30
-    assert found.found == "has not started within 3 s"
+    assert time.monotonic() - began < 40
+    assert found.found == "has not started within 8 s"
     assert not _runs(int(left.read_text()))
 
 
