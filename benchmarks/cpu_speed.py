@@ -102,7 +102,7 @@ def cores(folder: Path) -> Iterator[dict[str, Any]]:
     clips, count = _noise(folder), available_cores()
     for front_end in FRONT_ENDS:
         together, alone = (
-            # Two workers at least: a single one would be this process, whose memory is handled otherwise.
+            # Two workers at least: a single one would be this process.
             np.median([sum(rates) for rates in _rates(clips, front_end, workers, max(2, workers))])
             for workers in (count, 1)
         )
@@ -148,7 +148,7 @@ def _pretraining(folder: Path, **settings: Any) -> PretrainingStage:
 def step(folder: Path) -> Iterator[dict[str, Any]]:
     """Seconds of a pre-training step at the recipe's size, all cores: in processes of their own, then taking turns in one.
 
-    By itself, ours handles memory as a trial does, and the plain one as a script does.
+    By itself, the plain one handles memory as a script does; in one process, both keep what they free, as a trial does.
     """
     taken: dict[str, list[float]] = {name: [] for name in _STEPS}
     for _ in range(3):
@@ -234,6 +234,7 @@ SECTIONS = {each.__name__: each for each in (extraction, cores, views, step, eva
 
 
 def main(names: list[str]) -> None:
+    keep_freed_memory()  # as workers and trials do
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         write_store(Path(folder), SELF_SUPERVISED, SHARE)

@@ -22,13 +22,13 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.cluster,
 ]
-EPOCHS, FEWER = 50, 25  # a worker starts in the time of the longer trials
+EPOCHS, FEWER = 40, 25  # a worker starts in the time of the longer trials
 STUDY: dict[str, Any] = {
     "name": "cluster",
     "question": "Does it run on several machines?",
     "profile": "mini",
     "base": {"mode": "supervised", "data.subset": "clean", "optim.epochs": EPOCHS, "compute.threads": 1},
-    "space": {"loss.alpha": {"grid": [1.0, 0.7, 0.5, 0.3]}},
+    "space": {"loss.alpha": {"grid": [1.0, 0.7, 0.5]}},
     "resources": {"cpus": 1},
 }
 PAIR = {**STUDY, "base": {**STUDY["base"], "optim.epochs": FEWER}, "space": {"loss.alpha": {"grid": [1.0, 0.5]}}}
@@ -110,7 +110,7 @@ def test_machines_that_do_not_share_the_home_are_refused_and_one_that_joins_late
         assert launch.returncode == 0, out + err
         assert re.search(rf"sweep-000\d: {late.name} does not see", err), err
         assert {trained[-1][0] for trained in hosts(home).values()} == {head.name}
-        assert_complete(home, 4, EPOCHS)
+        assert_complete(home, 3, EPOCHS)
         for verb in ("run", "plan"):
             refused = head.acl_study(verb, *command, "--name", "other")
             out, err = refused.communicate(timeout=100)
