@@ -4,6 +4,7 @@ from pathlib import Path
 
 from acl.config import Config
 from acl.durable import write_durably
+from acl.heap import keep_freed_memory
 from acl.training import EpochResult, fit
 from study import record_names as names
 from study.predictions import predictions_csv
@@ -13,6 +14,7 @@ _CLASS_WISE = "class_accuracy."
 
 def train_one(config: Config, checkpoints: Path | None) -> None:
     """Train and print a line for each epoch, then the final figures; errors as `acl.training.fit`."""
+    keep_freed_memory()
     epoch = 0
     try:
         for result in fit(config, checkpoints):
