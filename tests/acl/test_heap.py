@@ -40,21 +40,22 @@ def test_later_trials_use_the_memory_of_earlier_ones() -> None:
     assert last - first < 20e6
 
 
-# A thread takes and frees 40 MB several times, as a training step does with its activations.
+# A thread takes and frees 100 MB again and again, as a training step does with its activations: more than a heap of its own can
+# hold. What it takes meanwhile in small pieces needs some turns to find its place.
 STEPS = """
-import resource, sys, threading
-import numpy as np
+import resource, threading
+import torch
 from acl.heap import keep_freed_memory
 faults = []
 def trial():
     keep_freed_memory()
-    for _ in range(20):
-        np.ones(5_000_000)
+    for _ in range(31):
+        torch.ones(25_000_000)
         faults.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)
 thread = threading.Thread(target=trial)
 thread.start()
 thread.join()
-print((faults[-1] - faults[0]) * resource.getpagesize())
+print((faults[-1] - faults[20]) * resource.getpagesize())
 """
 
 
@@ -62,4 +63,4 @@ print((faults[-1] - faults[0]) * resource.getpagesize())
 def test_a_thread_uses_what_it_has_freed_where_there_is_one_heap() -> None:
     environment = {**os.environ, "MALLOC_ARENA_MAX": "1"}
     answer = subprocess.run([sys.executable, "-c", STEPS], check=True, capture_output=True, text=True, env=environment)
-    assert int(answer.stdout) < 40e6  # of 760e6 bytes that it took after the first step
+    assert int(answer.stdout) < 300e6  # bytes that the system gave for the last ten times, 1 GB
