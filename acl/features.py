@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from acl.chunks import chunks
 from acl.config import SELF_SUPERVISED, SUPERVISED, Mode
 from acl.front_ends import BANDS
 from acl.resampling import RESAMPLING, resample
+from acl.system.memory import chunks
 from acl.torchaudio_import import torchaudio
 
 PATCH_FRAMES: dict[Mode, int] = {SELF_SUPERVISED: 101, SUPERVISED: 100}

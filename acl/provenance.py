@@ -14,9 +14,9 @@ from typing import Any
 import torch
 
 from acl.config import Config
-from acl.durable import write_durably
-from acl.json_text import parse_json
-from acl.store import FeatureStore
+from acl.store.feature_store import FeatureStore
+from acl.system.files import write_durably
+from acl.system.text import parse_json
 
 PROJECT = "acl-study"
 PROVENANCE_FILE = "provenance.json"

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from acl.chunks import chunks
+from acl.system.memory import chunks
 from acl.torchaudio_import import torchaudio
 
 # The Kaiser-windowed sinc known as "kaiser_best", with which the published features were resampled. From 44.1 kHz, noise, tones

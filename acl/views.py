@@ -10,9 +10,9 @@ from torch import Tensor
 from acl.augmentations import compander, gaussian_blur, gaussian_noise, mix_back, random_crop_boxes, resized_crop, spec_augment
 from acl.config import BLUR_SIGMA_MIN, SELF_SUPERVISED, ViewsConfig
 from acl.features import PATCH_FRAMES
-from acl.patch_reader import PatchReader
-from acl.patches import RandomStarts
-from acl.store import FeatureStore
+from acl.patches.reader import PatchReader
+from acl.patches.table import RandomStarts
+from acl.store.feature_store import FeatureStore
 
 # Whose views are made at a time: on a CPU few enough for its caches and for memory that is used again, up to 1.5 times faster.
 _CLIPS_AT_ONCE = {"cpu": 32}

@@ -4,13 +4,17 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from analysis import published, tables
-from analysis.evaluation_tables import FINE_TUNINGS, evaluation_table, fine_tuned_settings, fine_tuned_trials
-from analysis.page_tables import EVALUATION_LABELS, percent, percent_interval
-from analysis.runs import AnalysisError, load_predictions, load_studies, load_trials
+from analysis import published
+from analysis.errors import AnalysisError
+from analysis.formats import percent, percent_interval
+from analysis.records.runs import load_predictions, load_studies, load_trials
+from analysis.sections.alpha import alpha_table
+from analysis.sections.evaluations import EVALUATION_LABELS, FINE_TUNINGS, evaluation_table, fine_tuned_settings, fine_tuned_trials
+from analysis.sections.paper_figures import fig3_table
+from analysis.sections.paper_tables import WEIGHTED, table1, table2
 from analysis.settings import comparable_settings, without_margin_sweeps
-from analysis.statistics import LEVEL
-from study import record_names as names
+from analysis.stats.intervals import LEVEL
+from study import names
 
 Result = tuple[str, float, float, float, float]  # what, ours, low, high, published
 
@@ -38,8 +42,8 @@ def gate_table(store_uri: str, studies: Sequence[str]) -> pd.DataFrame:
     own = without_margin_sweeps(settings)
     results = [
         *_tables(own, predictions),
-        *_by_temperature(tables.fig3_table(own)),
-        *_by_alpha(tables.alpha_table(own)),
+        *_by_temperature(fig3_table(own)),
+        *_by_alpha(alpha_table(own)),
         *_evaluations(store_uri, settings, trials, predictions),
     ]
     frame = pd.DataFrame(results, columns=["what", "ours", "low", "high", "published"]).dropna()
@@ -62,12 +66,12 @@ def gate_lines(table: pd.DataFrame) -> list[str]:
 
 
 def _tables(settings: pd.DataFrame, predictions: pd.DataFrame) -> Iterator[Result]:
-    for row in tables.table1(settings, predictions).to_dict("records"):
+    for row in table1(settings, predictions).to_dict("records"):
         for side, what in (("baseline", "cross-entropy"), ("acl", "with margin")):
             values = (row[f"{side}_{name}"] for name in ("accuracy", "low", "high"))
             yield f"Table 1, {row['subset']}, {what}", *values, row[f"published_{side}"]
-    for row in tables.table2(settings, predictions).to_dict("records"):
-        columns = tables.WEIGHTED if row["compared_measure"] == "patch-weighted" else ("accuracy", "low", "high")
+    for row in table2(settings, predictions).to_dict("records"):
+        columns = WEIGHTED if row["compared_measure"] == "patch-weighted" else ("accuracy", "low", "high")
         yield f"Table 2, {row['method']}", *(row[name] for name in columns), row["published"]
 
 
@@ -92,4 +96,4 @@ def _evaluations(store_uri: str, settings: pd.DataFrame, trials: pd.DataFrame, p
     for row in evaluation_table(own, trials, predictions, of_fine_tuning).to_dict("records"):
         if row["evaluation"] in FINE_TUNINGS:
             what = f"{EVALUATION_LABELS[row['evaluation']]}, α {row['alpha']:g}"
-            yield what, *(row[name] for name in tables.WEIGHTED), row["published_patch_weighted"]
+            yield what, *(row[name] for name in WEIGHTED), row["published_patch_weighted"]

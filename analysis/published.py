@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from study import record_names as names
+from study import names
 
 CORPUS = "FSDnoisy18k"
 SUPERVISED = "supervised"
@@ -115,7 +115,7 @@ def by_alpha() -> pd.DataFrame:
 def evaluations_by_alpha() -> pd.DataFrame:
     """Patch-weighted accuracy of the self-supervised encoders: subset, evaluation, alpha, published_patch_weighted.
 
-    At the published margin and temperature; evaluations are named as in `study.record_names`. kNN accuracies are not published.
+    At the published margin and temperature; evaluations are named as in `study.names`. kNN accuracies are not published.
     """
     sources = {
         names.EVALUATION_CLASSIFIER: "accuracy",

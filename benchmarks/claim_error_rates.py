@@ -13,8 +13,8 @@ import sys
 
 import numpy as np
 
-from analysis.comparisons import compare_settings, largest_gain
-from analysis.statistics import compare_paired
+from analysis.stats.comparisons import compare_settings, largest_gain
+from analysis.stats.intervals import compare_paired
 from simulated import accuracy, simulated
 
 GAINS = {0.0: "0", 0.2: "3", 0.43: "6"}

@@ -26,14 +26,14 @@ from plain_reference import PlainStep, PlainViews, knn_clip_by_clip, loader, pla
 from acl.config import SELF_SUPERVISED, SUPERVISED, Mode, ViewsConfig, build_config
 from acl.data.audio import read_mono
 from acl.data.clips import Clip
-from acl.data.parallel import available_cores, each_result
-from acl.data.pieces import log_mel
-from acl.data.synthesis import write_synthetic_corpus
+from acl.data.synthetic.corpus import write_synthetic_corpus
 from acl.front_ends import FRONT_ENDS
-from acl.heap import keep_freed_memory
 from acl.models import BaselineCnn, ProjectionHead, ResNet18
-from acl.preparing import prepare
-from acl.store import FeatureStore
+from acl.store.feature_store import FeatureStore
+from acl.store.pieces import log_mel
+from acl.store.prepare import prepare
+from acl.system.memory import keep_freed_memory
+from acl.system.processes import available_cores, each_result
 from acl.training.pretraining import PretrainingStage
 from acl.training.self_supervised import SelfSupervisedSetup
 from acl.training.supervised import SupervisedStage

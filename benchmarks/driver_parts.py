@@ -9,12 +9,12 @@ from typing import Any
 from ray.tune.execution.tune_controller import TuneController
 from ray.tune.schedulers import AsyncHyperBandScheduler
 
-from study.callbacks import JournalKeeper
-from study.journal import Journal
-from study.progress import ProgressLine
-from study.schedulers import _InOrder
-from study.searcher import Search
-from study.trials import SweepTrials
+from study.execution.callbacks import JournalKeeper
+from study.execution.progress import ProgressLine
+from study.execution.trial_queue import TrialQueue
+from study.search.optuna import Search
+from study.search.schedulers import _InOrder
+from study.state.journal import Journal
 
 _PARTS: dict[str, list[tuple[type, str]]] = {
     "journal": [(Journal, "append")],
@@ -23,7 +23,7 @@ _PARTS: dict[str, list[tuple[type, str]]] = {
     "Optuna tell": [(Search, "tell")],
     "scheduler": [(AsyncHyperBandScheduler, "on_trial_result"), (AsyncHyperBandScheduler, "on_trial_complete")],
     "next to run": [(_InOrder, "choose_trial_to_run")],
-    "new trials": [(SweepTrials, "next_trial")],
+    "new trials": [(TrialQueue, "next_trial")],
     "progress": [(ProgressLine, "take")],
     "callbacks": [(JournalKeeper, "on_trial_result"), (JournalKeeper, "on_trial_complete")],
     "Ray's snapshot": [(TuneController, "checkpoint")],

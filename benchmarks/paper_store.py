@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from acl.clip_table import COLUMNS
 from acl.config import SELF_SUPERVISED, Mode
-from acl.data.pieces import log_mel
 from acl.front_ends import BANDS, FORMAT_VERSION, FRONT_ENDS
+from acl.store.clip_table import COLUMNS
+from acl.store.pieces import log_mel
 
 PARTS = {"noisy": (15_813, 38.7), "clean": (1_772, 2.4), "test": (947, 1.4)}  # clips, hours
 SHORTEST, LONGEST = 0.3, 30.0  # s

@@ -15,13 +15,13 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from acl.evaluation import Accuracies, accuracies, clip_predictions
+from acl.evaluation.accuracy import Accuracies, accuracies, clip_predictions
 from acl.features import LogMel
 from acl.losses import AngularContrastiveLoss
 from acl.models.initialisation import weights_from
-from acl.optimisation import sgd_with_step_decay
-from acl.patches import PatchTable
-from acl.store import FeatureStore
+from acl.optim import sgd_with_step_decay
+from acl.patches.table import PatchTable
+from acl.store.feature_store import FeatureStore
 from acl.training.pretraining import PretrainingStage
 from acl.training.randomness import stream
 

@@ -26,8 +26,8 @@ from acl.training.timing import time_run
 
 # Processes that measure import this file again, whose start counts: what they do not need is imported where it is used.
 if TYPE_CHECKING:
-    from study.home import Home
-    from study.plan import StudyPlan
+    from study.planning.estimate import StudyPlan
+    from study.state.home import Home
 
 STUDY = {
     "name": "plan-accuracy",
@@ -73,7 +73,7 @@ def mean_trial_seconds(home: "Home", sweep: str) -> float:
     """Mean of the sums of `train.epoch_seconds`, over the sweep's trials."""
     import mlflow
 
-    from study import record_names as names
+    from study import names
 
     client = mlflow.MlflowClient(home.store_uri)
     experiment = client.get_experiment_by_name(names.EXPERIMENT)
@@ -84,10 +84,10 @@ def mean_trial_seconds(home: "Home", sweep: str) -> float:
 
 
 def main() -> None:
-    from study.commands import choose_study
-    from study.home import Home
+    from study.cli.resolve import choose_study
     from study.machine import this_machine
-    from study.plan import plan_study
+    from study.planning.estimate import plan_study
+    from study.state.home import Home
 
     home = Home(Path(sys.argv[1]))
     home.root.mkdir(parents=True, exist_ok=True)
@@ -102,7 +102,7 @@ def main() -> None:
     else:
         plan = plan_study(study, home.root, this_machine(), progress=print)
         started = time.perf_counter()
-        command = [sys.executable, "-m", "study.cli", "run", str(file), "--home", str(home.root)]
+        command = [sys.executable, "-m", "study.cli.app", "run", str(file), "--home", str(home.root)]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         compare(plan, home, time.perf_counter() - started)
 

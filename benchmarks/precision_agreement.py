@@ -1,6 +1,6 @@
 """Do faster steps learn the same? Validation accuracies of pre-training by precision, over seeds.
 
-    python -c "from acl.data.synthesis import write_synthetic_corpus as write; write('CORPUS', 'small', 0)"
+    python -c "from acl.data.synthetic.corpus import write_synthetic_corpus as write; write('CORPUS', 'small', 0)"
     acl-study data prepare CORPUS && PYTHONPATH=. python benchmarks/precision_agreement.py CORPUS [SEEDS] [EPOCHS]
 
 On a GPU the float32 runs launch their steps one by one, the others replay them.
@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from acl import training_step
+from acl import optim as training_step
 from acl.config import build_config
 from acl.training import fit
 

@@ -31,10 +31,11 @@ import numpy as np
 
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 
-from analysis import report, runs
-from analysis.training_tables import metrics_by_epoch
-from analysis.trial_tables import CURVE_METRICS
-from study import record_names as names
+from analysis.records import runs
+from analysis.report import report
+from analysis.sections.curves import CURVE_METRICS
+from analysis.sections.early_stopping import metrics_by_epoch
+from study import names
 
 STUDY = "scale"
 SUBSETS = ("all", "noisy", "noisy_small", "clean")
@@ -188,7 +189,7 @@ def measure(reading: str, home: Path) -> None:
         frame = runs.load_trials(uri, [STUDY])
         found["trials"] = time.perf_counter() - begin
         shown = {metric for metrics in CURVE_METRICS.values() for metric in metrics}
-        read = sorted({*shown, *metrics_by_epoch(frame), names.EPOCH_SECONDS})  # as analysis.reading
+        read = sorted({*shown, *metrics_by_epoch(frame), names.EPOCH_SECONDS})  # as analysis.report.assemble
         history = runs.load_history(uri, frame["run_id"], None if reading == "all" else read)
         found["histories"] = time.perf_counter() - begin - found["trials"]
         found["points"] = len(history)

@@ -26,12 +26,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-import study.ray_session  # noqa: F401 (before ray: what Ray reads when it is imported)
+from study.execution import ray_session  # noqa: F401 (before ray: what Ray reads when it is imported)
 
 # isort: split
 from scale_phases import GPUS, MACHINES, PHASES, Figures, study_of
 
-from study.home import Home
+from study.state.home import Home
 
 SIMULATED = ("sweep", "resume", "status", "mirror", "optuna")
 

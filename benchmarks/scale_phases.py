@@ -20,26 +20,26 @@ from ray.cluster_utils import Cluster
 from ray.tune.execution import tune_controller
 from simulated_cluster import SimulatedActors
 
-from acl.data.synthesis import write_synthetic_corpus
-from acl.preparing import prepare
-from study import journal as events
-from study import launch as launch_module
-from study import record_names as names
-from study import sweep_run
-from study.commands import resolve_study
-from study.home import Home
-from study.interruption import Interruption
-from study.journal import Journal
-from study.launch import launch
-from study.launch_checks import checked_launch
-from study.launched import keep_study
-from study.mirror import _MOST_EVENTS, Mirror
-from study.records import StudyRecord
-from study.schedulers import build_scheduler, replay
-from study.searcher import Search
-from study.spec import Study
-from study.status import study_status
-from study.sweep_run import Place, run_sweep
+from acl.data.synthetic.corpus import write_synthetic_corpus
+from acl.store.prepare import prepare
+from study import names
+from study.execution import launch as launch_module
+from study.execution import sweep as sweep_run
+from study.execution.interruption import Interruption
+from study.execution.launch import launch
+from study.execution.preflight import preflight
+from study.execution.sweep import SweepContext, run_sweep
+from study.results.status import study_status
+from study.search.optuna import Search
+from study.search.schedulers import build_scheduler, replay
+from study.spec.resolve import resolve_study
+from study.spec.study import Study
+from study.state import journal as events
+from study.state.home import Home
+from study.state.journal import Journal
+from study.state.study_folder import keep_study
+from study.tracking.mirror import _MOST_EVENTS, Mirror
+from study.tracking.writer import StudyRecord
 
 STUDY, SWEEP = "scale", "sweep"
 MACHINES, GPUS = 64, 8
@@ -106,7 +106,7 @@ def simulate(home: Home, study: Study, limit: float) -> Figures:
                 interruption.request("time is up")
 
     SimulatedActors.on_event = staticmethod(mark)
-    run_sweep(sweep, Place(folder), journal, interruption, lambda progress, event: None)
+    run_sweep(sweep, SweepContext(folder), journal, interruption, lambda progress, event: None)
     actors: Any = last[0]
     processor = time.thread_time() - began_processor - actors.own_seconds
     speeds = [1000 * (late[1] - early[1]) / WINDOW for early, late in itertools.pairwise(marks)] or [0.0]
@@ -211,7 +211,7 @@ def real(home: Home, study: Study, limit: float) -> Figures:
     content = sweep_overhead.study_of(study.sweeps[0].search, trials) | {"resources": {"cpus": 1, "gpus": 0}}
     before, began, processor = resident_mib(), time.perf_counter(), time.process_time()
     real_study = resolve_study(content, None, {"data.root": str(corpus)})
-    outcome = launch(checked_launch(real_study, home, address=cluster.address))
+    outcome = launch(preflight(real_study, home, address=cluster.address))
     seconds, processor = time.perf_counter() - began, time.process_time() - processor
     assert not outcome.left
     reports = trials * (sweep_overhead.EPOCHS + 1)

@@ -18,8 +18,8 @@ from typing import Any
 from ray.air.execution._internal.tracked_actor import TrackedActor
 from ray.tune.result import TRIAL_INFO
 
-from study import record_names as names
-from study.trial import EPOCH, IS_LAST, POINT, RUNG_EPOCH
+from study import names
+from study.search.keys import EPOCH, IS_LAST, POINT, RUNG_EPOCH
 
 START_SECONDS, RESET_SECONDS = 10.0, 0.3  # simulated: a new worker, one that takes up its next trial
 OTHER_METRICS = 14  # of an epoch, beside the objective and the epoch's seconds: as many as a supervised one has

@@ -16,15 +16,15 @@ import time
 from pathlib import Path
 from typing import Any
 
-import study.sweep_run
-from acl.data.synthesis import write_synthetic_corpus
-from acl.preparing import prepare
-from study.commands import resolve_study
-from study.home import Home
-from study.journal import Journal
-from study.launch import launch
-from study.launch_checks import checked_launch
-from study.mirror import Mirror
+from acl.data.synthetic.corpus import write_synthetic_corpus
+from acl.store.prepare import prepare
+from study.execution import sweep as sweep_run
+from study.execution.launch import launch
+from study.execution.preflight import preflight
+from study.spec.resolve import resolve_study
+from study.state.home import Home
+from study.state.journal import Journal
+from study.tracking.mirror import Mirror
 
 EPOCHS = 3
 BUSY = [0.0]
@@ -63,7 +63,7 @@ def run(content: dict[str, Any], corpus: Path, home: Path) -> tuple[float, float
     """Seconds of a launch, MiB that the driver grew, seconds that MLflow's thread was busy."""
     BUSY[0] = 0.0
     before, begin = resident_mib(), time.perf_counter()
-    outcome = launch(checked_launch(resolve_study(content, None, {"data.root": str(corpus)}), Home(home)))
+    outcome = launch(preflight(resolve_study(content, None, {"data.root": str(corpus)}), Home(home)))
     assert not outcome.left
     assert not outcome.failed
     assert outcome.recorded
@@ -106,10 +106,10 @@ def main() -> None:
                 f"4 real trials: {seconds:.1f} s, {trained:.1f} s of training; MLflow busy {busy:.2f} s, "
                 f"{100 * busy / trained:.1f} % of the training"
             )
-        real, study.sweep_run.run_trial = study.sweep_run.run_trial, trivial
+        real, sweep_run.run_trial = sweep_run.run_trial, trivial
         start, _, _ = run(study_of(options.search, 2), corpus, Path(folder, "start"))
         seconds, grown, busy = run(study_of(options.search, options.trials), corpus, Path(folder, "home"))
-        study.sweep_run.run_trial = real
+        sweep_run.run_trial = real
     each = (seconds - start) / (options.trials - 2)
     print(f"{options.search}, {options.trials} trials of {EPOCHS} epochs: {seconds:.1f} s, a launch of 2 trials {start:.1f} s")
     print(f"per further trial {each:.3f} s; driver {grown:.0f} MiB = {1024 * grown / options.trials:.0f} KiB a trial")

@@ -19,11 +19,11 @@ from plain_reference import PlainStep, PlainViews, knn_clip_by_clip, loader
 
 from acl.config import build_config
 from acl.models import ProjectionHead, ResNet18
-from acl.patch_reader import PatchReader
+from acl.optim import TrainingStep
+from acl.patches.reader import PatchReader
 from acl.training.pretraining import PretrainingStage
 from acl.training.self_supervised import SelfSupervisedSetup
 from acl.training.supervised import SupervisedStage
-from acl.training_step import TrainingStep
 
 FLOP_PER_EPOCH = 70e12  # convolutions of pre-training on 15 813 clips: two views, forward and backward
 SMALL = {"optim.batch_size": 32, "model.width": 8, "knn.k": 20}  # on a CPU

@@ -6,8 +6,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from acl.data.parallel import available_cores
-from study.resources import Resources
+from acl.system.processes import available_cores
+from study.spec.sweep import Resources
 
 # Share of a GPU's memory beyond what torch reserved: CUDA's own context, and cuDNN workspaces of shapes that were not measured.
 MEMORY_MARGIN = 1.2

@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 
 from acl.data.corpus import import_corpus
-from acl.data.exclusive import only_process
 from acl.data.manifest import read_manifest
-from acl.data.synthesis import write_synthetic_corpus
-from acl.preparing import prepare
+from acl.data.synthetic.corpus import write_synthetic_corpus
+from acl.store.prepare import prepare
+from acl.system.files import only_process
 from data_sets import ESC50_CLASSES, write_esc50
 from reference.folder import REFERENCE
 

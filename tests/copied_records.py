@@ -6,7 +6,7 @@ from typing import Any
 import mlflow
 
 from command_line import runs
-from study import record_names as names
+from study import names
 
 
 def without_ids(store_uri: str, study: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Fabricated MLflow records with known numbers, written in the schema of `study.record_names`."""
+"""Fabricated MLflow records with known numbers, written in the schema of `study.names`."""
 
 import os
 
@@ -15,7 +15,7 @@ from mlflow.entities import Metric, Param
 
 from empty_store import with_store
 from fake_trials import CLASSES, NONE, TEST_CLIPS, accuracies, predictions_frame
-from study import record_names as names
+from study import names
 
 START = 1_750_000_000_000  # ms
 SSL_PARAMS: Mapping[str, Any] = {"loss.temperature": 0.2, "probe.protocol": "cached"}

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.settings import comparable_settings
-from study import record_names as names
+from study import names
 
 NONE: Mapping[str, Any] = {}
 CLASSES = ("Engine", "Fire", "Glass", "Rain")
@@ -49,7 +49,7 @@ def predictions_frame(right: np.ndarray, classes: Sequence[str] = CLASSES, other
 
 
 class FakeTrials:
-    """The same trials as frames, without a store: `trials` and `predictions` as `analysis.runs` returns them."""
+    """The same trials as frames, without a store: `trials` and `predictions` as `analysis.records.runs` returns them."""
 
     def __init__(self) -> None:
         self._trials: list[dict[str, Any]] = []

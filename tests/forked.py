@@ -9,11 +9,11 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from acl.preparing import prepare
+from acl.store.prepare import prepare
 
 _context = multiprocessing.get_context("forkserver")
 _CAPABILITY_VERSION = 0x20080522  # of Linux, since 2.6.26
-_context.set_forkserver_preload(["acl.preparing"])
+_context.set_forkserver_preload(["acl.store.prepare"])
 
 
 @contextlib.contextmanager
@@ -34,7 +34,7 @@ def prepare_and_note(root: Path, notes: Path, options: dict[str, Any], ordinary:
     Args:
         root: corpus folder.
         notes: file.
-        options: of `acl.preparing.prepare`.
+        options: of `acl.store.prepare.prepare`.
         ordinary: give up the administrator's right to pass over permissions.
         hold: wait at the first progress until this file exists.
     """

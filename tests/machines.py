@@ -47,7 +47,7 @@ class Machine:
 
     def acl_study(self, *arguments: object) -> "subprocess.Popen[str]":
         """Start the command line there."""
-        return self.start(sys.executable, "-m", "study.cli", *arguments)
+        return self.start(sys.executable, "-m", "study.cli.app", *arguments)
 
     def join(self, cpus: int = 1, gpus: int = 0) -> None:
         """Start Ray there; it takes our word for the GPUs."""

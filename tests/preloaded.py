@@ -1,8 +1,8 @@
 """The command line in processes that begin at once: forked off one that has imported the libraries, which take seconds.
 
-Only libraries are imported beforehand, and `study.ray_session`, which tells Ray things before it is imported. A process is a
-session of its own, as of a shell with job control, has the variables of the test and what comes on top of them, and ends as any
-other. Ray's workers begin as always: it knows them by their process.
+Only libraries are imported beforehand, and `study.execution.ray_session`, which tells Ray things before it is imported. A process
+is a session of its own, as of a shell with job control, has the variables of the test and what comes on top of them, and ends as
+any other. Ray's workers begin as always: it knows them by their process.
 """
 
 import atexit
@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 _LIBRARIES = (
-    "study.ray_session",  # before other parts of Ray
+    "study.execution.ray_session",  # before other parts of Ray
     "mlflow.pyfunc",
     "mlflow.store.tracking.sqlalchemy_store",
     "optuna",
@@ -199,7 +199,7 @@ def _main(address: str) -> None:
         ray._raylet.Config.initialize("")  # it has read the variables when it was imported,
         ray._raylet.AuthenticationTokenLoader.instance().reset_cache()  # and found no token, so that it would write another one
         sys.argv = ["acl-study", *request["arguments"]]
-        from study.cli import main
+        from study.cli.app import main
 
         try:
             main()

@@ -5,14 +5,14 @@ import sys
 import time
 from pathlib import Path
 
-from study.home import Home
-from study.stores import begin_records
+from study.state.home import Home
+from study.tracking.uri import begin_records
 from toy_mirror import Sides
 
 
 def main(folder: Path, *stores: str) -> None:
     """Record a study in one store after the other, each when the test has made a file of its number beside the folder."""
-    import study.mlflow_store  # noqa: F401 (it takes seconds)
+    import study.tracking.store as _store  # noqa: F401 (it takes seconds)
 
     for number, store in enumerate(stores):
         (folder / f"ready{number}").touch()

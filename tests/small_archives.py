@@ -14,7 +14,7 @@ import soundfile
 from acl.data.archives import PUBLISHED, Archive, PublishedCorpus
 from acl.data.clips import CLASSES
 from archive_server import ArchiveServer
-from study.downloads import WORK_FOLDER, download_corpus
+from study.corpora import WORK_FOLDER, download_corpus
 
 RATE = 44_100
 TRAIN = "FSDnoisy18k.audio_train.zip"
@@ -89,7 +89,7 @@ def begin(root: Path, archives: Path, *, size: int) -> Path:
 
 
 if __name__ == "__main__":
-    from study import cli
+    from study.cli import app as cli
 
     PUBLISHED["fsdnoisy18k"] = published(Path(sys.argv.pop(1)))
     cli.main()

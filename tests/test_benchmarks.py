@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from acl.front_ends import FRONT_ENDS
-from acl.store import FeatureStore
+from acl.store.feature_store import FeatureStore
 
 
 def test_a_store_of_the_corpus_shape_can_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,13 +7,13 @@ from typing import Any
 import mlflow
 from mlflow.entities import Run
 
-from study import journal as events
-from study import record_names as names
-from study.journal import Journal
-from study.mirror import Mirror
-from study.records import StudyRecord
-from study.sweep import Sweep
-from study.trial import state_folder
+from study import names
+from study.spec.sweep import Sweep
+from study.state import journal as events
+from study.state.home import state_folder
+from study.state.journal import Journal
+from study.tracking.mirror import Mirror
+from study.tracking.writer import StudyRecord
 from toy_study import new_record
 
 SWEEP = Sweep.model_validate(

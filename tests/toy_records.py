@@ -5,9 +5,9 @@ from pathlib import Path
 import mlflow
 from mlflow.entities import Run
 
-from study import record_names as names
-from study.records import StudyRecord
-from study.sweep import Sweep
+from study import names
+from study.spec.sweep import Sweep
+from study.tracking.writer import StudyRecord
 
 SWEEP = Sweep.model_validate({"name": "sweep", "base": {"mode": "supervised"}, "space": {"loss.alpha": {"grid": [0.5]}}})
 SETTINGS = {"mode": "supervised", "loss.alpha": 0.5, "seed": 0}

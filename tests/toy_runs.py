@@ -6,7 +6,7 @@ from typing import Any
 
 from acl.config import Config, build_config
 from acl.training import EpochResult
-from study import record_names as names
+from study import names
 
 TINY: dict[str, dict[str, Any]] = {
     "supervised": {"data.subset": "clean", "optim.batch_size": 16, "loss.alpha": 0.5},

@@ -10,11 +10,11 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial
 
-from study import journal as events
-from study import record_names as names
-from study.journal import Journal
-from study.searcher import STORAGE_FILE, Search
-from study.spec import Sweep
+from study import names
+from study.search.optuna import STORAGE_FILE, Search
+from study.spec.sweep import Sweep
+from study.state import journal as events
+from study.state.journal import Journal
 
 SPACE = {
     "loss.alpha": {"uniform": [0.1, 0.9]},

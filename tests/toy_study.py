@@ -7,16 +7,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import uuid4
 
-from study import journal as events
-from study import record_names as names
-from study.home import Home
-from study.journal import Journal
-from study.launched import keep_study, study_text
-from study.mirror import Mirror
-from study.records import StudyRecord
-from study.spec import Study
-from study.trial import state_folder
-from study.whereabouts import keep_records
+from study import names
+from study.spec.study import Study
+from study.state import journal as events
+from study.state.home import Home, state_folder
+from study.state.journal import Journal
+from study.state.study_folder import keep_records, keep_study, study_text
+from study.tracking.mirror import Mirror
+from study.tracking.writer import StudyRecord
 
 BASE = {"mode": "supervised", "data.root": "/corpus", "data.subset": "clean", "optim.epochs": 1}
 CLIPS = {"val": 40, "test": 100}

@@ -15,7 +15,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from command_line import runs, store
-from study import record_names as names
+from study import names
 
 _CLOCKS = (names.EPOCH_SECONDS, names.CLIPS_PER_SECOND, names.MEMORY_GB)
 _STATES = {names.FINISHED: TrialState.COMPLETE, names.STOPPED: TrialState.PRUNED, names.FAILED: TrialState.FAIL}

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from acl.config.sections import SELF_SUPERVISED, SUPERVISED, Mode, Section
 from acl.config.self_supervised import SelfSupervisedConfig
 from acl.config.supervised import SupervisedConfig
-from acl.nearest import close_to
+from acl.system.text import close_to
 
 
 class ConfigError(ValueError):

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple, cast
 
 from acl.data.clips import Clip, CorpusError, Split
-from acl.nearest import close_to
+from acl.system.text import close_to
 
 FIELDS = ("path", "label", "split", "fold", "group", "manually_verified", "noisy_small")
 REQUIRED = ("path", "label")

@@ -18,7 +18,7 @@ from acl.data.clip_rows import FIELDS, classes_of, clips_of
 from acl.data.clips import Clip, Corpus, CorpusError
 from acl.data.fsdnoisy18k import DESCRIPTION_FILE
 from acl.data.manifest import Manifest, read_rows
-from acl.durable import write_durably
+from acl.system.files import write_durably
 
 TABLE_FILE = "clips.csv"
 

@@ -14,7 +14,7 @@ from typing import Literal
 
 from acl.data.clips import CLASSES, Clip, Corpus, CorpusError
 from acl.data.tables import table_rows
-from acl.json_text import parse_json
+from acl.system.text import parse_json
 
 Split = Literal["train", "test"]
 SPLITS: tuple[Split, ...] = ("train", "test")

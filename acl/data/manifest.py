@@ -29,7 +29,7 @@ import yaml
 from acl.data.clip_rows import FIELDS, REQUIRED, Row, clips_of
 from acl.data.clips import Clip, CorpusError
 from acl.data.tables import table_rows
-from acl.nearest import close_to
+from acl.system.text import close_to
 
 _KEYS = ("name", "audio", "table", "columns", "foreign", "clips")
 _COLUMN_IN_PATTERN = re.compile(r"\{([^{}]+)\}")

@@ -10,7 +10,7 @@ from acl.data.audio import AudioError, read_audio
 from acl.data.clips import CLASSES, Clip, Corpus, in_subset
 from acl.data.corpus import read_corpus
 from acl.data.fsdnoisy18k import DESCRIPTION_FILE, SPLITS, audio_folder
-from acl.data.parallel import each_result
+from acl.system.processes import each_result
 
 SUBSETS = ("clean", "noisy", "noisy_small", "test")
 PUBLISHED_RATE = 44_100  # Hz; one channel

@@ -7,20 +7,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from acl import metric_names as names
 from acl.config import SELF_SUPERVISED, ClassifierOptim
-from acl.evaluation import clip_probabilities
+from acl.evaluation.accuracy import clip_probabilities
 from acl.features import PATCH_FRAMES
+from acl.metric_names import EVALUATION_CLASSIFIER
 from acl.models import encoder_of
 from acl.models.initialisation import weights_from
-from acl.optimisation import sgd_with_step_decay
-from acl.patches import PatchTable, RandomStarts
+from acl.optim import TrainingStep, sgd_with_step_decay
+from acl.patches.table import PatchTable, RandomStarts
 from acl.training.device import place_model, precision
 from acl.training.pretraining import ENCODER_PREFIX
 from acl.training.randomness import stream
-from acl.training.scores import CLASSIFIER, Evaluation, accuracy_metrics, combined, metric_prefix, score
+from acl.training.scores import Evaluation, accuracy_metrics, combined, score
 from acl.training.self_supervised import SelfSupervisedSetup, splits_of_stage
 from acl.training.stage import Stage, Validation, Weights, weights_of
-from acl.training_step import TrainingStep
 
 
 class ClassifierStage(Stage):
@@ -40,7 +41,7 @@ class ClassifierStage(Stage):
         self.setup, self.store, self.device, self.name = setup, setup.store, setup.device, name
         self.splits = splits_of_stage(setup, name)
         self.is_frozen = name == "linear"
-        self.evaluation = CLASSIFIER if self.is_frozen else name
+        self.evaluation = EVALUATION_CLASSIFIER if self.is_frozen else name
         section = "probe" if self.is_frozen else "finetune"
         self.prefix, self.rate_setting = f"{name}_", f"{section}.lr"
         self.optim: ClassifierOptim = getattr(setup.config, section)
@@ -83,9 +84,10 @@ class ClassifierStage(Stage):
         self.scheduler.step()
         predicted = self._probabilities(self.val_patches).argmax(1)
         selected = accuracy_metrics("val", self.evaluation, self.store, self.splits.val, predicted, self.val_patches)
-        before = f"val.{metric_prefix(self.evaluation)}"
-        plain, macro = selected[f"{before}accuracy"], selected[f"{before}macro_accuracy"]
-        metrics = {f"val.{self.name}_epoch_accuracy": plain, f"val.{self.name}_epoch_macro_accuracy": macro}
+        plain, macro = (
+            selected[names.of_split("val", self.evaluation, figure)] for figure in (names.ACCURACY, names.MACRO_ACCURACY)
+        )
+        metrics = {names.of_epoch(self.name, names.ACCURACY): plain, names.of_epoch(self.name, names.MACRO_ACCURACY): macro}
         return Validation(metrics, macro, selected)
 
     def test(self) -> Evaluation:

@@ -1,20 +1,9 @@
 """What a run costs on this machine: a few real steps of every stage, timed in a process of its own and extrapolated."""
 
-import multiprocessing
-import os
-import tempfile
-import time
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from multiprocessing.connection import Connection
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
-import torch
-
-from acl.config import Config, build_config, flatten
-from acl.data.parallel import follow_parent
-from acl.heap import keep_freed_memory
+from acl.config import Config, flatten
 
 # Last parts of the names of settings that change what is learnt, but not what it costs.
 _COSTLESS = {
@@ -22,8 +11,6 @@ _COSTLESS = {
     *("seed", "alpha", "margin", "temperature", "angular_scale", "mix_back_max", "crop_area_min", "dropout"),
     *("lr", "momentum", "weight_decay", "milestones", "decay", "plateau_factor", "plateau_patience"),
 }
-
-_BESIDE = 3  # how much longer those measure that run beside
 
 
 class CostError(RuntimeError):
@@ -106,80 +93,3 @@ class RunCost:
 def settings_that_cost(config: Config) -> dict[str, Any]:
     """The settings, by dotted name, that two runs must share to cost the same."""
     return {name: value for name, value in flatten(config).items() if name.rpartition(".")[2] not in _COSTLESS}
-
-
-def measure_run(
-    settings: Mapping[str, Any],
-    *,
-    cores: float,
-    sees_gpu: bool,
-    beside: int = 0,
-    seconds: float = 8.0,
-    folder: Path | None = None,
-) -> RunCost:
-    """Cost of a run, measured in a fresh process with real data in about `seconds`, and at least two steps of each stage.
-
-    Args:
-        settings: of the run, by dotted name.
-        cores: CPUs of the run; torch takes as many threads as in a trial with so many.
-        sees_gpu: whether the run may use a GPU.
-        beside: further processes that do the same meanwhile: runs on cores of their own share caches and the memory's bandwidth.
-        seconds: for all measurements; building models and the features' moments come on top.
-        folder: on the disk where runs keep their state, for checkpoints that are written and removed.
-
-    Raises:
-        CostError: the run needs more memory than there is.
-        StoreError, SplitError, DeviceError: as `fit`.
-    """
-    context = multiprocessing.get_context("spawn")
-    receiver, sender = context.Pipe(duplex=False)
-    _, nobody = context.Pipe(duplex=False)
-    with tempfile.TemporaryDirectory(prefix=".measured-", dir=folder) as written:
-        processes = []
-        for number in range(1 + beside):
-            place = Path(written, str(number))
-            place.mkdir()
-            # The others go on until the first has its answer.
-            answer_to, limit = (sender, seconds) if number == 0 else (nobody, _BESIDE * seconds)
-            arguments = (answer_to, dict(settings), cores, sees_gpu, limit, place, time.time())
-            processes.append(context.Process(target=_send_cost, args=arguments))
-            processes[-1].start()
-        sender.close()  # the child has its own: if that ends without an answer, so does the pipe
-        try:
-            answer = receiver.recv()
-        except EOFError:
-            raise CostError(
-                "measuring was ended from outside, most often for want of memory; use a smaller batch or a larger machine"
-            ) from None
-        finally:
-            for process in processes:
-                process.terminate()
-            for process in processes:
-                process.join()
-    if isinstance(answer, RunCost):
-        return answer
-    raise answer
-
-
-def _send_cost(
-    sender: Connection, settings: dict[str, Any], cores: float, sees_gpu: bool, seconds: float, written: Path, begun: float
-) -> None:
-    """Runs in the process of its own, before anything asks for a GPU."""
-    from acl.training.timing import time_run
-
-    follow_parent()
-    keep_freed_memory()  # as a trial does
-    if not sees_gpu:
-        os.environ["CUDA_VISIBLE_DEVICES"] = ""
-    if "OMP_NUM_THREADS" not in os.environ:  # as Ray does for a trial
-        torch.set_num_threads(max(1, int(cores)))
-    torch.optim.SGD([torch.zeros(1)])  # the first optimiser of a process imports for seconds
-    start_seconds = time.time() - begun
-    try:
-        config = build_config(settings)
-        sender.send(replace(time_run(config, seconds, written), start_seconds=start_seconds))
-    except torch.OutOfMemoryError:
-        remedy = "lower optim.batch_size or model.width, or set compute.precision to bf16"
-        sender.send(CostError(f"a run with batches of {config.optim.batch_size} does not fit the memory of this GPU; {remedy}"))
-    except Exception as error:
-        sender.send(error)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from acl.config import NoiseConfig
-from acl.store import FeatureStore
+from acl.store.feature_store import FeatureStore
 from acl.training.randomness import stream_seed
 from acl.training.splits import SPLIT_SEED, SplitError
 

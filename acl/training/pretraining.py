@@ -7,20 +7,21 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from acl import metric_names as names
 from acl.config import ProbeConfig
 from acl.embedding_quality import alignment, tolerance, uniformity
-from acl.evaluation import accuracies, clip_probabilities, knn_votes, top_accuracy
+from acl.evaluation.accuracy import accuracies, clip_probabilities, knn_votes, top_accuracy
+from acl.evaluation.probe import probe_probabilities, train_linear_probe
 from acl.losses import AngularContrastiveLoss
+from acl.metric_names import EVALUATION_CLASSIFIER, EVALUATION_KNN
 from acl.models import ProjectionHead, encoder_of
-from acl.optimisation import sgd_with_step_decay
-from acl.patches import PatchTable
-from acl.probe import probe_probabilities, train_linear_probe
+from acl.optim import TrainingStep, sgd_with_step_decay
+from acl.patches.table import PatchTable
 from acl.training.device import place_model, precision
 from acl.training.randomness import stream
-from acl.training.scores import CLASSIFIER, KNN, Evaluation, accuracy_metrics, combined, score
+from acl.training.scores import Evaluation, accuracy_metrics, combined, score
 from acl.training.self_supervised import EVALUATION_BATCH, SelfSupervisedSetup
 from acl.training.stage import Stage, Validation
-from acl.training_step import TrainingStep
 from acl.views import ViewMaker
 
 ENCODER_PREFIX = "encoder."  # of the encoder's weights among those of the stage
@@ -76,17 +77,17 @@ class PretrainingStage(Stage):
         """kNN accuracies; the recipe selects the epoch with the best macro one."""
         self.scheduler.step()
         predicted = self.knn_votes(self.embed(self.setup.val_patches), self.splits.val, self.setup.val_patches).argmax(1)
-        selected = accuracy_metrics("val", KNN, self.store, self.splits.val, predicted, self.setup.val_patches)
-        plain, macro = selected["val.knn_accuracy"], selected["val.knn_macro_accuracy"]
-        return Validation({"val.epoch_knn_accuracy": plain, "val.epoch_knn_macro_accuracy": macro}, macro, selected)
+        selected = accuracy_metrics("val", EVALUATION_KNN, self.store, self.splits.val, predicted, self.setup.val_patches)
+        plain, macro = selected[names.VAL_KNN_ACCURACY], selected[names.VAL_KNN_MACRO_ACCURACY]
+        return Validation({names.VAL_EPOCH_KNN_ACCURACY: plain, names.VAL_EPOCH_KNN_MACRO_ACCURACY: macro}, macro, selected)
 
     def test(self) -> Evaluation:
         """kNN, linear evaluation by the cached protocol, and the quality of the embeddings, on validation and test clips."""
         evaluations = []
         for split, clips, table in self._evaluated():
             votes = self.knn_votes(self.embed(table), clips, table)
-            evaluations.append(score(split, KNN, self.store, clips, votes / votes.sum(1, keepdim=True), table))
-            top3 = {f"{split}.knn_top3_accuracy": top_accuracy(votes, self.setup.labels_of(clips))}
+            evaluations.append(score(split, EVALUATION_KNN, self.store, clips, votes / votes.sum(1, keepdim=True), table))
+            top3 = {names.of_split(split, EVALUATION_KNN, names.TOP3_ACCURACY): top_accuracy(votes, self.setup.labels_of(clips))}
             evaluations.append(Evaluation(self.embedding_quality(split, clips) | top3, []))
         if self.config.probe.protocol == "cached":
             evaluations += self._linear_evaluation()
@@ -103,7 +104,7 @@ class PretrainingStage(Stage):
         return [
             score(
                 split,
-                CLASSIFIER,
+                EVALUATION_CLASSIFIER,
                 self.store,
                 clips,
                 clip_probabilities(probe_probabilities(probe, h).cpu(), torch.from_numpy(table.clip)),
@@ -162,9 +163,9 @@ class PretrainingStage(Stage):
         first, second = (torch.cat(side).cpu() for side in zip(*pairs, strict=True))
         labels = self.setup.labels_of(clips)
         return {
-            f"{split}.uniformity": float(uniformity(first)),
-            f"{split}.tolerance": float(tolerance(torch.cat([first, second]), torch.cat([labels, labels]))),
-            f"{split}.alignment": float(alignment(first, second)),
+            f"{split}.{names.UNIFORMITY}": float(uniformity(first)),
+            f"{split}.{names.TOLERANCE}": float(tolerance(torch.cat([first, second]), torch.cat([labels, labels]))),
+            f"{split}.{names.ALIGNMENT}": float(alignment(first, second)),
         }
 
     def _embed(self, patches: Tensor) -> tuple[Tensor, Tensor]:

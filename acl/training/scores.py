@@ -7,12 +7,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from acl.evaluation import Accuracies, accuracies
-from acl.patches import PatchTable
-from acl.store import FeatureStore
+from acl import metric_names as names
+from acl.evaluation.accuracy import Accuracies, accuracies
+from acl.patches.table import PatchTable
+from acl.store.feature_store import FeatureStore
 from acl.training.epoch_result import ClipPrediction
-
-CLASSIFIER, KNN = "classifier", "knn"  # evaluations; fine-tunings are named after their stage
 
 
 class Evaluation(NamedTuple):
@@ -32,11 +31,6 @@ def combined(evaluations: Iterable[Evaluation]) -> Evaluation:
     return Evaluation(metrics, predictions)
 
 
-def metric_prefix(evaluation: str) -> str:
-    """What stands between "val." or "test." and the name of a figure: nothing for the headline classifier."""
-    return "" if evaluation == CLASSIFIER else f"{evaluation}_"
-
-
 def accuracy_metrics(
     split: str, evaluation: str, store: FeatureStore, clips: np.ndarray, predicted: Tensor, table: PatchTable
 ) -> dict[str, float]:
@@ -44,13 +38,13 @@ def accuracy_metrics(
 
     Args:
         split: "val" or "test".
-        evaluation: `CLASSIFIER`, `KNN`, or a fine-tuning's stage.
+        evaluation: `EVALUATION_CLASSIFIER`, `EVALUATION_KNN`, or a fine-tuning's stage.
         store: features of the corpus.
         clips: `[C]` indices into the store's table.
         predicted: `[C]` class ids.
         table: patches of `clips`.
     """
-    return _metrics(f"{split}.{metric_prefix(evaluation)}", _accuracies(store, clips, predicted, table))
+    return _metrics(split, evaluation, _accuracies(store, clips, predicted, table))
 
 
 def score(
@@ -60,7 +54,7 @@ def score(
 
     Args:
         split: "val" or "test".
-        evaluation: `CLASSIFIER`, `KNN`, or a fine-tuning's stage.
+        evaluation: `EVALUATION_CLASSIFIER`, `EVALUATION_KNN`, or a fine-tuning's stage.
         store: features of the corpus.
         clips: `[C]` indices into the store's table.
         probabilities: `[C, classes]`; the largest is the prediction, ties go to the lowest class.
@@ -68,9 +62,9 @@ def score(
     """
     predicted = probabilities.argmax(1)
     result = _accuracies(store, clips, predicted, table)
-    prefix = f"{split}.{metric_prefix(evaluation)}"
-    metrics = _metrics(prefix, result)
-    metrics |= {f"{prefix}class_accuracy.{store.classes[label]}": share for label, share in result.class_wise.items()}
+    metrics = _metrics(split, evaluation, result)
+    class_wise = names.of_split(split, evaluation, names.CLASS_ACCURACY)
+    metrics |= {f"{class_wise}.{store.classes[label]}": share for label, share in result.class_wise.items()}
     rows = [
         ClipPrediction(
             evaluation=evaluation,
@@ -92,9 +86,10 @@ def _accuracies(store: FeatureStore, clips: np.ndarray, predicted: Tensor, table
     return accuracies(predicted, torch.from_numpy(store.class_ids[clips]), torch.from_numpy(table.patches_per_clip))
 
 
-def _metrics(prefix: str, result: Accuracies) -> dict[str, float]:
-    return {
-        f"{prefix}accuracy": result.clip,
-        f"{prefix}macro_accuracy": result.macro,
-        f"{prefix}patch_weighted_accuracy": result.patch_weighted,
+def _metrics(split: str, evaluation: str, result: Accuracies) -> dict[str, float]:
+    figures = {
+        names.ACCURACY: result.clip,
+        names.MACRO_ACCURACY: result.macro,
+        names.PATCH_WEIGHTED_ACCURACY: result.patch_weighted,
     }
+    return {names.of_split(split, evaluation, figure): value for figure, value in figures.items()}

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from acl import metric_names as names
 from acl.config import Config, SupervisedConfig, build_config
 from acl.training.checkpoint_files import CHECKPOINT_FILE, CheckpointError, fitting, read_file, stage_file
 from acl.training.pretraining import ENCODER_PREFIX, PROBE_PREFIX
@@ -60,7 +61,7 @@ def _selected(folder: Path, state: dict[str, Any]) -> SelectedWeights:
     if is_tested:
         stage = read_file(folder / stage_file(first))
         weights, figures = stage["weights"], stage["figures"]
-        epoch, epochs_trained = int(figures["best_epoch"]), config.optim.epochs
+        epoch, epochs_trained = int(figures[names.BEST_EPOCH]), config.optim.epochs
     else:
         stage = state["stage"]
         weights, figures = stage["best_weights"], stage["best_metrics"]

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from acl.config import SELF_SUPERVISED, SelfSupervisedConfig
 from acl.features import PATCH_FRAMES, training_patch_starts
 from acl.models import folded
-from acl.patch_reader import PatchReader
-from acl.patches import PatchTable, tabulate_patches
-from acl.standardisation import Standardisation, standardise_globally
-from acl.store import FeatureStore
+from acl.patches.reader import PatchReader
+from acl.patches.standardise import Standardisation, standardise_globally
+from acl.patches.table import PatchTable, tabulate_patches
+from acl.store.feature_store import FeatureStore
 from acl.training.device import choose_device, precision
 from acl.training.noise import inject_noise
 from acl.training.splits import SplitError, Splits, finetuning_splits, pretraining_clips, split_clips, with_test_fold

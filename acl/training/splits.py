@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from acl.config import SelfSupervisedData, SupervisedData
-from acl.store import FeatureStore
+from acl.store.feature_store import FeatureStore
 from acl.training.randomness import stream_seed
 
 # The split is a property of the corpus, not of the run: all seeds and settings of a study are compared on the same clips.

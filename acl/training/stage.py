@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler
 
-from acl.optimisation import load_optimiser
-from acl.store import FeatureStore
+from acl import metric_names as names
+from acl.optim import TrainingStep, load_optimiser
+from acl.store.feature_store import FeatureStore
 from acl.training.scores import Evaluation
 from acl.training.splits import Splits
-from acl.training_step import TrainingStep
 
 Weights = dict[str, Tensor]
 
@@ -106,9 +106,9 @@ class Stage(ABC):
         started = time.perf_counter()
         learning_rate = self.optimiser.param_groups[0]["lr"]
         metrics = self._train_epoch()
-        metrics[f"train.{self.prefix}learning_rate"] = learning_rate
-        metrics[f"train.{self.prefix}clips_per_second"] = self.train_clips / (time.perf_counter() - started)
-        loss = f"train.{self.prefix}loss"
+        metrics[names.of_training(self.prefix, "learning_rate")] = learning_rate
+        metrics[names.of_training(self.prefix, "clips_per_second")] = self.train_clips / (time.perf_counter() - started)
+        loss = names.of_training(self.prefix, "loss")
         if not math.isfinite(metrics[loss]):
             raise DivergedError(f"{loss} is {metrics[loss]} in epoch {self.epoch}; lower {self.rate_setting}")
         validation = self.validate_epoch()
@@ -127,7 +127,7 @@ class Stage(ABC):
             raise DivergedError(f"no epoch has a finite validation score; lower {self.rate_setting}")
         self.model.load_state_dict(self.best_weights)
         metrics, predictions = self.test()
-        best_epoch = f"best_epoch.{self.name}" if self.prefix else "best_epoch"
+        best_epoch = f"{names.BEST_EPOCH}.{self.name}" if self.prefix else names.BEST_EPOCH
         return Evaluation({best_epoch: float(self.best_epoch), **metrics}, predictions)
 
     def state(self) -> dict[str, Any]:
@@ -161,7 +161,7 @@ class Stage(ABC):
         for weight, losses in self.train_steps():
             sums += weight * losses
             seen += weight
-        return {f"train.{self.prefix}{name}": mean for name, mean in zip(self.losses, (sums / seen).tolist(), strict=True)}
+        return {names.of_training(self.prefix, name): mean for name, mean in zip(self.losses, (sums / seen).tolist(), strict=True)}
 
     def copy_of_weights(self) -> Weights:
         """The present weights, as they are when training goes on."""

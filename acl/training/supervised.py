@@ -8,23 +8,24 @@ import torch
 from torch import Tensor
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from acl import metric_names as names
 from acl.config import SUPERVISED, SupervisedConfig
-from acl.evaluation import clip_probabilities
+from acl.evaluation.accuracy import clip_probabilities
 from acl.features import PATCH_FRAMES, testing_patch_starts, training_patch_starts
 from acl.losses import MarginCrossEntropy
+from acl.metric_names import EVALUATION_CLASSIFIER
 from acl.models import BaselineCnn
-from acl.optimisation import adam
-from acl.patch_reader import PatchReader
-from acl.patches import PatchTable, tabulate_patches
-from acl.standardisation import standardise_bands
-from acl.store import FeatureStore
+from acl.optim import TrainingStep, adam
+from acl.patches.reader import PatchReader
+from acl.patches.standardise import standardise_bands
+from acl.patches.table import PatchTable, tabulate_patches
+from acl.store.feature_store import FeatureStore
 from acl.training.device import choose_device, place_model, precision
 from acl.training.noise import inject_noise
 from acl.training.randomness import stream, stream_seed
-from acl.training.scores import CLASSIFIER, Evaluation, accuracy_metrics, combined, score
+from acl.training.scores import Evaluation, accuracy_metrics, combined, score
 from acl.training.splits import split_clips, with_test_fold
 from acl.training.stage import Stage, Validation
-from acl.training_step import TrainingStep
 
 # Patches of a forward pass without gradients where it is not the whole batch: on a CPU so few stay in its caches, twice as fast.
 _EVALUATED_AT_ONCE = {"cpu": 8}
@@ -110,7 +111,7 @@ class SupervisedStage(Stage):
                 sums += len(patches) * torch.stack(self.loss.parts(logits, embeddings, labels))
                 scored += len(patches)
         total, cross_entropy, angular_margin = (sums / max(scored, 1)).tolist()
-        losses = {"val.loss": total, "val.cross_entropy": cross_entropy, "val.angular_margin": angular_margin}
+        losses = {names.VAL_LOSS: total, names.VAL_CROSS_ENTROPY: cross_entropy, names.VAL_ANGULAR_MARGIN: angular_margin}
         in_order = torch.cat(probabilities).cpu()[order.argsort()]
         return clip_probabilities(in_order, torch.from_numpy(table.clip)), losses
 
@@ -124,17 +125,18 @@ class SupervisedStage(Stage):
     def validate_epoch(self) -> Validation:
         """Losses and accuracies on the validation clips; the recipe selects the epoch with the lowest validation loss."""
         probabilities, metrics = self.evaluate(self.val, self.splits.val)
-        self.scheduler.step(metrics["val.loss"])
-        accuracy = accuracy_metrics("val", CLASSIFIER, self.store, self.splits.val, probabilities.argmax(1), self.val)
-        metrics["val.epoch_accuracy"] = accuracy["val.accuracy"]
-        return Validation(metrics, score=-metrics["val.loss"], selected_metrics=accuracy)
+        self.scheduler.step(metrics[names.VAL_LOSS])
+        accuracy = accuracy_metrics("val", EVALUATION_CLASSIFIER, self.store, self.splits.val, probabilities.argmax(1), self.val)
+        metrics[names.VAL_EPOCH_ACCURACY] = accuracy[names.VAL_ACCURACY]
+        return Validation(metrics, score=-metrics[names.VAL_LOSS], selected_metrics=accuracy)
 
     def test(self) -> Evaluation:
         """Scores and predictions on validation and test clips."""
         test_patches = tabulate_patches(self.store, self.splits.test, testing_patch_starts, SUPERVISED)
         evaluated = (("val", self.splits.val, self.val), ("test", self.splits.test, test_patches))
         return combined(
-            score(split, CLASSIFIER, self.store, clips, self.evaluate(table, clips)[0], table) for split, clips, table in evaluated
+            score(split, EVALUATION_CLASSIFIER, self.store, clips, self.evaluate(table, clips)[0], table)
+            for split, clips, table in evaluated
         )
 
     def _batches(self, table: PatchTable, clips: np.ndarray, order: Tensor, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:

@@ -5,27 +5,36 @@ made over a part of the patches and scaled; the kNN vote, which grows with the s
 """
 
 import itertools
+import multiprocessing
+import os
 import statistics
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
+from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
-from acl import training_step
-from acl.config import Config
+from acl import optim as training_step
+from acl.config import Config, build_config
 from acl.features import testing_patch_starts
-from acl.patches import PatchTable, tabulate_patches
+from acl.metric_names import EVALUATION_CLASSIFIER, EVALUATION_KNN
+from acl.patches.table import PatchTable, tabulate_patches
+from acl.system.memory import keep_freed_memory
+from acl.system.processes import follow_parent
 from acl.training.checkpoint import Checkpoints, copied
 from acl.training.checkpoint_files import stage_file
 from acl.training.classifier import ClassifierStage
-from acl.training.cost import RunCost, StageCost
+from acl.training.cost import CostError, RunCost, StageCost
 from acl.training.course import Course, FinishedStage
 from acl.training.memory import PeakMemory, gpu_bytes
 from acl.training.pretraining import PretrainingStage
-from acl.training.scores import CLASSIFIER, KNN, score
+from acl.training.scores import score
 from acl.training.stage import Stage
 from acl.training.supervised import SupervisedStage
 
@@ -196,14 +205,14 @@ def _saving_seconds(stage: Stage, checkpoints: Checkpoints, epoch_seconds: float
 def _keep(stage: Stage, checkpoints: Checkpoints) -> int:
     """Write what the finished stage would leave; number of its predictions."""
     if isinstance(stage, PretrainingStage):
-        evaluations = [KNN, *([CLASSIFIER] if stage.config.probe.protocol == "cached" else [])]
+        evaluations = [EVALUATION_KNN, *([EVALUATION_CLASSIFIER] if stage.config.probe.protocol == "cached" else [])]
         tables = (stage.setup.val_patches, stage.setup.test_patches)
     elif isinstance(stage, ClassifierStage):
         evaluations, tables = [stage.evaluation], (stage.val_patches, stage.setup.test_patches)
     else:
         assert isinstance(stage, SupervisedStage)
         test = tabulate_patches(stage.store, stage.splits.test, testing_patch_starts, "supervised")
-        evaluations, tables = [CLASSIFIER], (stage.val, test)
+        evaluations, tables = [EVALUATION_CLASSIFIER], (stage.val, test)
     rows = []
     for split, clips, table in zip(("val", "test"), (stage.splits.val, stage.splits.test), tables, strict=True):
         probabilities = torch.rand(len(clips), len(stage.store.classes), dtype=torch.float64)
@@ -222,3 +231,82 @@ def _now(stage: Stage) -> float:
     if stage.device.type == "cuda":
         torch.cuda.synchronize()
     return time.perf_counter()
+
+
+def measure_run(
+    settings: Mapping[str, Any],
+    *,
+    cores: float,
+    sees_gpu: bool,
+    beside: int = 0,
+    seconds: float = 8.0,
+    folder: Path | None = None,
+) -> RunCost:
+    """Cost of a run, measured in a fresh process with real data in about `seconds`, and at least two steps of each stage.
+
+    Args:
+        settings: of the run, by dotted name.
+        cores: CPUs of the run; torch takes as many threads as in a trial with so many.
+        sees_gpu: whether the run may use a GPU.
+        beside: further processes that do the same meanwhile: runs on cores of their own share caches and the memory's bandwidth.
+        seconds: for all measurements; building models and the features' moments come on top.
+        folder: on the disk where runs keep their state, for checkpoints that are written and removed.
+
+    Raises:
+        CostError: the run needs more memory than there is.
+        StoreError, SplitError, DeviceError: as `fit`.
+    """
+    context = multiprocessing.get_context("spawn")
+    receiver, sender = context.Pipe(duplex=False)
+    _, nobody = context.Pipe(duplex=False)
+    with tempfile.TemporaryDirectory(prefix=".measured-", dir=folder) as written:
+        processes = []
+        for number in range(1 + beside):
+            place = Path(written, str(number))
+            place.mkdir()
+            # The others go on until the first has its answer.
+            answer_to, limit = (sender, seconds) if number == 0 else (nobody, _BESIDE * seconds)
+            arguments = (answer_to, dict(settings), cores, sees_gpu, limit, place, time.time())
+            processes.append(context.Process(target=_send_cost, args=arguments))
+            processes[-1].start()
+        sender.close()  # the child has its own: if that ends without an answer, so does the pipe
+        try:
+            answer = receiver.recv()
+        except EOFError:
+            raise CostError(
+                "measuring was ended from outside, most often for want of memory; use a smaller batch or a larger machine"
+            ) from None
+        finally:
+            for process in processes:
+                process.terminate()
+            for process in processes:
+                process.join()
+    if isinstance(answer, RunCost):
+        return answer
+    raise answer
+
+
+def _send_cost(
+    sender: Connection, settings: dict[str, Any], cores: float, sees_gpu: bool, seconds: float, written: Path, begun: float
+) -> None:
+    """Runs in the process of its own, before anything asks for a GPU."""
+
+    follow_parent()
+    keep_freed_memory()  # as a trial does
+    if not sees_gpu:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    if "OMP_NUM_THREADS" not in os.environ:  # as Ray does for a trial
+        torch.set_num_threads(max(1, int(cores)))
+    torch.optim.SGD([torch.zeros(1)])  # the first optimiser of a process imports for seconds
+    start_seconds = time.time() - begun
+    try:
+        config = build_config(settings)
+        sender.send(replace(time_run(config, seconds, written), start_seconds=start_seconds))
+    except torch.OutOfMemoryError:
+        remedy = "lower optim.batch_size or model.width, or set compute.precision to bf16"
+        sender.send(CostError(f"a run with batches of {config.optim.batch_size} does not fit the memory of this GPU; {remedy}"))
+    except Exception as error:
+        sender.send(error)
+
+
+_BESIDE = 3  # how much longer those measure that run beside

@@ -11,15 +11,7 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter1d
 from scipy.stats import chisquare, kstest
 
-from acl.augmentations import (
-    compander,
-    gaussian_blur,
-    gaussian_noise,
-    mix_back,
-    random_crop_boxes,
-    resized_crop,
-    spec_augment,
-)
+from acl.augmentations import compander, gaussian_blur, gaussian_noise, mix_back, random_crop_boxes, resized_crop, spec_augment
 
 
 def generator(seed: int = 0) -> torch.Generator:

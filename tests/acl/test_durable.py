@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from acl.durable import write_durably
+from acl.system.files import write_durably
 
 
 def test_the_content_is_on_the_disk_before_the_name_is_and_the_name_in_the_end(

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
 
-from acl import evaluation
-from acl.evaluation import accuracies, clip_predictions, clip_probabilities, knn_predict, knn_votes, top_accuracy
+from acl.evaluation import accuracy as evaluation
+from acl.evaluation.accuracy import accuracies, clip_predictions, clip_probabilities, knn_predict, knn_votes, top_accuracy
 from reference import clip_vote_loops
 
 

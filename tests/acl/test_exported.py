@@ -17,7 +17,7 @@ from acl.data.audio import read_mono
 from acl.data.fsdnoisy18k import read_corpus
 from acl.exported import load_exported, write_exported
 from acl.exported_files import CLASSIFIER_FILE, CONFIG_FILE, ENCODER_FILE, LABELS_FILE, ExportedError
-from acl.patches import tabulate_patches
+from acl.patches.table import tabulate_patches
 from acl.training import EpochResult, fit
 from acl.training.checkpoint_files import CheckpointError
 from acl.training.pretraining import PretrainingStage

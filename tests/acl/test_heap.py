@@ -11,7 +11,7 @@ import pytest
 THREADS = """
 import sys, threading
 import numpy as np
-from acl.heap import give_back_freed_memory
+from acl.system.memory import give_back_freed_memory
 from acl.training.memory import own_bytes
 over = threading.Event()
 sizes, left = [], []
@@ -45,7 +45,7 @@ def test_later_trials_use_the_memory_of_earlier_ones() -> None:
 STEPS = """
 import resource, threading
 import torch
-from acl.heap import keep_freed_memory
+from acl.system.memory import keep_freed_memory
 faults = []
 def trial():
     keep_freed_memory()

@@ -16,7 +16,6 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acl.clip_table import COLUMNS
 from acl.config import SELF_SUPERVISED, SUPERVISED, ConfigError, build_config
 from acl.data.clips import CorpusError
 from acl.data.fsdnoisy18k import read_corpus
@@ -24,13 +23,15 @@ from acl.exported import Exported, load_exported, write_exported
 from acl.exported_files import CONFIG_FILE, ENCODER_FILE, LABELS_FILE, ExportedError
 from acl.front_ends import FORMAT_VERSION
 from acl.models import BaselineCnn
-from acl.standardisation import Standardisation
-from acl.store import FeatureStore, StoreError
+from acl.patches.standardise import Standardisation
+from acl.store.clip_table import COLUMNS
+from acl.store.feature_store import FeatureStore
+from acl.store.problems import StoreError
 from acl.training import fit
 from acl.training.checkpoint_files import CHECKPOINT_FILE, CheckpointError
 from acl.training.selected import selected_weights
 from hostile import VALUES, changed, damaged, examples, readable, replaced
-from study.cli import printable
+from study.cli.app import printable
 from toy_runs import config
 
 META = "FSDnoisy18k.meta"

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from acl.patch_reader import PatchReader
-from acl.store import FeatureStore
+from acl.patches.reader import PatchReader
+from acl.store.feature_store import FeatureStore
 
 DEVICES = [
     ("cpu", None),

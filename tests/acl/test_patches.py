@@ -6,10 +6,10 @@ import numpy as np
 import torch
 
 from acl.features import training_patch_starts
-from acl.patch_reader import PatchReader
-from acl.patches import tabulate_patches
-from acl.standardisation import standardise_bands, standardise_globally
-from acl.store import FeatureStore
+from acl.patches.reader import PatchReader
+from acl.patches.standardise import standardise_bands, standardise_globally
+from acl.patches.table import tabulate_patches
+from acl.store.feature_store import FeatureStore
 
 CPU = torch.device("cpu")
 

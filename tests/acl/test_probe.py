@@ -6,7 +6,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 
 from acl.config import ProbeConfig
-from acl.probe import probe_probabilities, train_linear_probe
+from acl.evaluation.probe import probe_probabilities, train_linear_probe
 
 
 def clips(count: int = 120, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

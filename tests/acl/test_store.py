@@ -11,12 +11,12 @@ import pytest
 import soundfile
 import torch
 
-from acl.assembly import content_digest
 from acl.config import SELF_SUPERVISED, SUPERVISED, Mode
 from acl.features import LogMel
 from acl.front_ends import FORMAT_VERSION
-from acl.preparing import prepare
-from acl.store import FeatureStore, StoreError
+from acl.store.feature_store import FeatureStore
+from acl.store.prepare import content_digest, prepare
+from acl.store.problems import StoreError
 
 LABELS = ("Coin_(dropping)", "Rain", "Acoustic_guitar")
 FRONT_END: list[Mode] = [SUPERVISED]

@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from acl.optim import TrainingStep
 from acl.training.course import Course
 from acl.training.stage import Stage
-from acl.training_step import TrainingStep
 from toy_runs import config
 
 RUNS = {

@@ -8,7 +8,7 @@ import torch
 from scipy.stats import chisquare
 
 from acl.config import ViewsConfig
-from acl.store import FeatureStore
+from acl.store.feature_store import FeatureStore
 from acl.views import ViewMaker
 
 CPU = torch.device("cpu")

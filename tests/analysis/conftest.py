@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from selenium import webdriver
 
-from analysis.report import write_report
+from analysis.report.report import write_report
 from fake_records import FakeRecords
 from fake_trials import FakeTrials
 from offline_browser import offline_browser
-from study import record_names as names
+from study import names
 
 
 @pytest.fixture

@@ -1,12 +1,12 @@
 import pandas as pd
 import pytest
 
-from analysis.answer import answer
-from analysis.beyond_tables import margin_table
-from analysis.runs import UNFINISHED
+from analysis.records.runs import UNFINISHED
+from analysis.report.answer import answer
+from analysis.sections.margin_and_control import margin_table
+from analysis.sections.paper_tables import table1, table2
 from analysis.settings import without_margin_sweeps
-from analysis.tables import table1, table2
-from study import record_names as names
+from study import names
 
 
 def answer_of(fakes, statuses=("FINISHED",), unfinished=0):

@@ -2,18 +2,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.beyond_figures import margin_figure, null_figure
-from analysis.beyond_sections import beyond_sections
-from analysis.figures import ACL, BASELINE
-from analysis.report import write_report
+from analysis.report.answer import control_lines, margin_lines
+from analysis.report.report import write_report
+from analysis.section import ACL, BASELINE
+from analysis.sections.margin_and_control import margin_and_control_sections, margin_figure, null_figure
 from analysis.settings import comparable_settings
-from analysis.summary import control_lines, margin_lines
 
 SSL = "self-supervised"
 
 
 def sections_of(fakes):
-    return {section.anchor: section for section in beyond_sections(fakes.settings(), fakes.trials, fakes.predictions)}
+    return {section.anchor: section for section in margin_and_control_sections(fakes.settings(), fakes.trials, fakes.predictions)}
 
 
 @pytest.fixture
@@ -53,7 +52,7 @@ def test_margins_that_all_lack_a_seed_pick_nothing_in_words(fakes):
     for seed in (0, 1):
         fakes.add(1.0, val=0.5, correct=50, seed=seed)
     settings, _ = comparable_settings(fakes.trials, fakes.predictions)
-    (section,) = beyond_sections(settings, fakes.trials, fakes.predictions)
+    (section,) = margin_and_control_sections(settings, fakes.trials, fakes.predictions)
     assert section.text.splitlines()[1] == (
         "Supervised, all, α 0.7: each margin has finished with fewer seeds than other settings of its sweep; none is picked."
     )

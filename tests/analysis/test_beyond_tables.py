@@ -7,10 +7,12 @@ import pytest
 from scipy.stats import binomtest
 from statsmodels.stats.proportion import proportion_confint
 
-from analysis.beyond_tables import best_of_gains, margin_table, null_table
+from analysis.sections.alpha import alpha_table
+from analysis.sections.margin_and_control import best_of_gains, margin_table, null_table
+from analysis.sections.paper_figures import fig2_table
+from analysis.sections.paper_tables import table1, table2
 from analysis.settings import comparable_settings, without_margin_sweeps
-from analysis.tables import alpha_table, fig2_table, table1, table2
-from study import record_names as names
+from study import names
 
 SSL = "self-supervised"
 VAL = (0.50, 0.60, 0.55, 0.60, 0.45)  # seeds 1 and 3 tie

@@ -4,9 +4,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from analysis.by_design import never_filled
-from analysis.report import write_report
-from study import record_names as names
+from analysis.report.assemble import unfillable_sections
+from analysis.report.report import write_report
+from study import names
 
 ALL = {"table1", "table2", "fig2", "fig3", "on-test"}
 NO_TRIALS = pd.DataFrame({"run_id": []})
@@ -19,7 +19,7 @@ def sweep(mode="supervised", alphas=None, subset=None, enqueue=(), **base):
 
 
 def left_out(*sweeps, trials=NO_TRIALS):
-    return never_filled(pd.DataFrame({"sweeps": [list(sweeps)]}), trials)
+    return unfillable_sections(pd.DataFrame({"sweeps": [list(sweeps)]}), trials)
 
 
 GRID = {"grid": [1.0, 0.5]}

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from analysis import cache
-from analysis.cache import cached, folder
+from analysis.records import cache
+from analysis.records.cache import cached, folder
 from small_disk import fill, small_disk
 
 SCHEMA = pa.schema([("run_id", pa.string()), ("value", pa.float64())])

@@ -1,8 +1,8 @@
 import pandas as pd
 import yaml
 
-from analysis.report import write_report
-from study import record_names as names
+from analysis.report.report import write_report
+from study import names
 
 SWEEP = {
     "name": "search",

@@ -6,11 +6,11 @@ import pytest
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import confint_proportions_2indep, proportions_ztest
 
-from analysis.claim_tables import on_test_table
-from analysis.comparisons import compare_unpaired
+from analysis.sections.claims import on_test_table
 from analysis.settings import comparable_settings
-from analysis.statistics import holm
-from study import record_names as names
+from analysis.stats.comparisons import compare_unpaired
+from analysis.stats.intervals import holm
+from study import names
 
 TEST_CLIPS = 100
 

@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.claims import claim, seeds_needed
-from analysis.comparisons import compare_settings
-from analysis.power import smallest_difference
-from analysis.statistics import compare_paired
+from analysis.stats.claims import claim, seeds_needed
+from analysis.stats.comparisons import compare_settings
+from analysis.stats.intervals import compare_paired
+from analysis.stats.power import smallest_difference
 from simulated import simulated
 
 
@@ -66,7 +66,7 @@ def test_differences_that_clips_cannot_resolve_need_no_number_of_seeds() -> None
 
 @pytest.mark.parametrize("seeds", [1, 3])
 def test_tables_say_which_claim_they_make(fakes, seeds: int) -> None:
-    from analysis.tables import table1
+    from analysis.sections.paper_tables import table1
 
     generator = np.random.default_rng(0)
     for seed in range(seeds):

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis.comparing import compare, compared_lines
-from analysis.runs import AnalysisError
+from analysis.compare import compare, compared_lines
+from analysis.errors import AnalysisError
 from command_line import call
 
 

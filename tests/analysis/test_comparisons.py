@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from scipy.stats import dunnett, norm, t, ttest_ind
 
-from analysis.comparisons import compare_settings, largest_gain
-from analysis.statistics import compare_paired
+from analysis.stats.comparisons import compare_settings, largest_gain
+from analysis.stats.intervals import compare_paired
 from simulated import simulated
 
 CLIPS = 200

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from scipy.stats import norm
 
-from analysis.comparisons import compare_settings
-from analysis.confirmation import CONFIRMED, NOT_CONFIRMED, UNDECIDED, Confirmation, confirm
+from analysis.stats.comparisons import compare_settings
+from analysis.stats.confirmation import CONFIRMED, NOT_CONFIRMED, UNDECIDED, Confirmation, confirm
 
 SEEDS, CLIPS = 5, 200
 

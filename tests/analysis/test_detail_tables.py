@@ -4,11 +4,19 @@ import pytest
 from sklearn.metrics import confusion_matrix
 
 from analysis import published
-from analysis.detail_figures import confusion_figure, cost_figure, plane_figure
-from analysis.detail_sections import detail_sections
-from analysis.detail_tables import OURS, PUBLISHED, confusion_table, cost_table, plane_table
-from analysis.tables import fig2_table
-from study import record_names as names
+from analysis.sections.paper_figures import fig2_table
+from analysis.sections.winner_details import (
+    OURS,
+    PUBLISHED,
+    confusion_figure,
+    confusion_table,
+    cost_figure,
+    cost_table,
+    plane_figure,
+    plane_table,
+    winner_sections,
+)
+from study import names
 
 SSL = "self-supervised"
 
@@ -123,7 +131,7 @@ def test_hours_are_the_seconds_of_all_epochs_and_cost_is_by_point(fakes):
     assert table.index[table["picked"]].tolist() == [0.5]
     assert table.at[0.5, "difference"] == pytest.approx(0.2)
     (section,) = (
-        own for own in detail_sections(fakes.settings(), fakes.trials, history, fakes.predictions) if own.anchor == "cost"
+        own for own in winner_sections(fakes.settings(), fakes.trials, history, fakes.predictions) if own.anchor == "cost"
     )
     assert "supervised, all: 7 trials took 10 hours" in section.text
     acl, baseline, picked = cost_figure(section.frame).data
@@ -135,7 +143,7 @@ def test_a_gain_that_can_be_chance_has_no_price(fakes):
     fakes.add(1.0, 0.5, 50)
     fakes.add(0.5, 0.6, 51)
     history = seconds_of(fakes, [[3600], [3600]])
-    sections = {own.anchor: own for own in detail_sections(fakes.settings(), fakes.trials, history, fakes.predictions)}
+    sections = {own.anchor: own for own in winner_sections(fakes.settings(), fakes.trials, history, fakes.predictions)}
     assert "which can be chance: a price for each would say nothing" in sections["cost"].text
     assert "plane" not in sections
 
@@ -144,7 +152,7 @@ def test_a_loss_has_no_price_and_is_no_chance(fakes):
     fakes.add(1.0, 0.5, 80)
     fakes.add(0.5, 0.6, 40)
     history = seconds_of(fakes, [[3600], [3600]])
-    sections = {own.anchor: own for own in detail_sections(fakes.settings(), fakes.trials, history, fakes.predictions)}
+    sections = {own.anchor: own for own in winner_sections(fakes.settings(), fakes.trials, history, fakes.predictions)}
     last = sections["cost"].text.splitlines()[-1]
     assert "test accuracy changes by −40.0 points" in last
     assert last.endswith(", a loss.")
@@ -154,7 +162,7 @@ def test_a_loss_has_no_price_and_is_no_chance(fakes):
 def test_without_seconds_or_a_pair_there_is_nothing(fakes):
     fakes.add(0.5, 0.6, 51)
     history = pd.DataFrame(columns=["run_id", "epoch", "metric", "value"])
-    assert detail_sections(fakes.settings(), fakes.trials, history, fakes.predictions) == []
+    assert winner_sections(fakes.settings(), fakes.trials, history, fakes.predictions) == []
 
 
 def test_hours_of_trials_that_share_gpus_are_gpu_hours(fakes):
@@ -162,7 +170,7 @@ def test_hours_of_trials_that_share_gpus_are_gpu_hours(fakes):
         fakes.add(alpha, 0.5, 50, gpu_share=share)
     history = seconds_of(fakes, [[7200, 7200], [7200]])
     (section,) = (
-        own for own in detail_sections(fakes.settings(), fakes.trials, history, fakes.predictions) if own.anchor == "cost"
+        own for own in winner_sections(fakes.settings(), fakes.trials, history, fakes.predictions) if own.anchor == "cost"
     )
     assert section.frame.set_index("alpha")["hours"].to_dict() == {1.0: 1.0, 0.5: 1.0}
     assert "GPU-hours are the sum" in section.text

@@ -2,11 +2,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.drawn_curves import DRAWN, POINTS, curve_bands, curves_text, drawn_curves
-from analysis.figures import BASELINE
-from analysis.trial_figures import curves_figure
-from analysis.trial_tables import CURVE_METRICS, curves_table
-from study import record_names as names
+from analysis.section import BASELINE
+from analysis.sections.curves import (
+    CURVE_METRICS,
+    DRAWN,
+    POINTS,
+    curve_bands,
+    curves_figure,
+    curves_table,
+    curves_text,
+    drawn_curves,
+)
+from study import names
 
 EPOCHS = 10
 

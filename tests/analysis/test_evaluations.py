@@ -6,12 +6,12 @@ import pytest
 from statsmodels.stats.proportion import proportion_confint
 
 from analysis import published
-from analysis.evaluation_sections import evaluation_sections
-from analysis.figures import ACL, BASELINE, evaluation_figure
-from analysis.report import write_report
+from analysis.report.report import write_report
+from analysis.section import ACL, BASELINE
+from analysis.sections.evaluations import evaluation_figure, evaluation_sections
 from analysis.settings import comparable_settings
-from analysis.statistics import interval_over_seeds
-from study import record_names as names
+from analysis.stats.intervals import interval_over_seeds
+from study import names
 
 SSL = "self-supervised"
 NOISY, CLEAN, KNN = names.EVALUATION_FINETUNE_NOISY, names.EVALUATION_FINETUNE_CLEAN, names.EVALUATION_KNN

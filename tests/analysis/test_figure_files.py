@@ -7,8 +7,8 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 from PIL import Image
 
-from analysis.figure_files import WIDTH, write_figures
-from analysis.runs import AnalysisError
+from analysis.errors import AnalysisError
+from analysis.report.files import WIDTH, write_figures
 
 CHROMIUM = shutil.which("chromium")
 

@@ -2,11 +2,12 @@ import pandas as pd
 import pytest
 from scipy.stats import t
 
-from analysis.figures import ACL, BASELINE, alpha_figure, class_figure, temperature_figure
-from analysis.tables import alpha_table, fig2_table, fig3_table
-from analysis.trial_figures import curves_figure, search_figure
-from analysis.trial_tables import curves_table, search_table
-from study import record_names as names
+from analysis.section import ACL, BASELINE
+from analysis.sections.alpha import alpha_figure, alpha_table
+from analysis.sections.curves import curves_figure, curves_table
+from analysis.sections.paper_figures import class_figure, fig2_table, fig3_table, temperature_figure
+from analysis.sections.trials import search_figure, search_table
+from study import names
 
 SSL = "self-supervised"
 

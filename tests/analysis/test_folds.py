@@ -4,14 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.folds import FOLD, pooled_folds
-from analysis.noise_sections import noise_sections, noise_table
-from analysis.reading import read_sections
-from analysis.runs import load_trials
-from analysis.settings import comparable_settings
+from analysis.records.runs import load_trials
+from analysis.report.assemble import read_sections
+from analysis.sections.noise import noise_sections, noise_table
+from analysis.settings import FOLD, comparable_settings, pooled_folds
 from fake_records import FakeRecords
 from fake_trials import FakeTrials
-from study import record_names as names
+from study import names
 
 
 @pytest.fixture

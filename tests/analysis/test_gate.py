@@ -4,9 +4,9 @@ import re
 
 import pytest
 
+from analysis.errors import AnalysisError
 from analysis.gate import gate_lines, gate_table
-from analysis.published_claims import published_sentences, published_table
-from analysis.runs import AnalysisError
+from analysis.sections.claims import published_sentences, published_table
 from command_line import call
 
 

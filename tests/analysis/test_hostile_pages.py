@@ -14,19 +14,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from selenium import webdriver
 
-from acl.spreadsheets import no_formula, read_back
-from analysis.comparing import compare
-from analysis.comparing_curves import write_curves
-from analysis.index_page import write_index
-from analysis.page_tables import Column
-from analysis.report import write_report
-from analysis.runs import load_predictions
-from analysis.sections import Section
-from analysis.table_files import csv_text, latex_text, markdown_text
+from acl.system.text import no_formula, read_back
+from analysis.compare import compare, write_curves
+from analysis.records.runs import load_predictions
+from analysis.report.files import csv_text, latex_text, markdown_text
+from analysis.report.index import write_index
+from analysis.report.report import write_report
+from analysis.section import Column, Section
 from fake_records import FakeRecords
 from hostile import NASTY, examples
 from offline_browser import needs_chromium, offline_browser
-from study import record_names as names
+from study import names
 
 ATTACK = '"\'><img src=x onerror="window.ran=1"><script>window.ran=1</script><a href="javascript:window.ran=1">{{7*7}}</a>'
 CLASSES = tuple(f"={number}{ATTACK}" for number in range(4))

@@ -9,15 +9,16 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis import cache
-from analysis.by_design import never_filled
-from analysis.checklist import _spaces as spaces
-from analysis.prediction_files import prediction_rows
-from analysis.provenance import load_launched
-from analysis.tracking import AnalysisError, Store
+from analysis.errors import AnalysisError
+from analysis.records import cache
+from analysis.records.predictions import prediction_rows
+from analysis.records.provenance import load_launched
+from analysis.records.store import Store
+from analysis.report.assemble import unfillable_sections
+from analysis.sections.records import _spaces as spaces
 from fake_records import FakeRecords
 from hostile import changed, damaged, examples, readable, replaced
-from study import record_names as names
+from study import names
 
 STUDY = {
     "name": "s",
@@ -86,7 +87,7 @@ def test_a_study_file_that_says_something_else(records: FakeRecords, data: st.Da
             isinstance(line, str)
             for line in spaces([run for run in found.assign(study="s").to_dict("records") if run["sweeps"]], pd.DataFrame())
         )
-        assert isinstance(never_filled(found, pd.DataFrame()), set)
+        assert isinstance(unfillable_sections(found, pd.DataFrame()), set)
     finally:
         replaced(path, whole)
 

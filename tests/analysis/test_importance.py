@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.importance import drop_one_importances, is_logarithmic, terms
+from analysis.stats.importance import drop_one_importances, is_logarithmic, terms
 
 
 def left_out_errors_by_refitting(blocks, objective):

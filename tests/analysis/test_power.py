@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom, norm
 
-from analysis.power import Power, expected_maximum, luck_of_the_best, smallest_difference
+from analysis.stats.power import Power, expected_maximum, luck_of_the_best, smallest_difference
 
 EXPERIMENTS = 20_000
 

@@ -11,12 +11,13 @@ import pytest
 import sqlalchemy as sa
 from mlflow.entities import Metric, Param
 
-from analysis import database
-from analysis.runs import AnalysisError, load_history, load_predictions, load_trials, parameter_names
-from analysis.tracking import Store
+from analysis.errors import AnalysisError
+from analysis.records import sql as database
+from analysis.records.runs import load_history, load_predictions, load_trials, parameter_names
+from analysis.records.store import Store
 from empty_store import with_store
 from fake_records import FakeRecords
-from study import record_names as names
+from study import names
 from tracking_server import free_port, server
 
 

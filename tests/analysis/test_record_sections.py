@@ -1,9 +1,8 @@
 import pandas as pd
 import pytest
 
-from analysis.record_links import run_address, store_in_words
-from analysis.record_sections import record_sections
-from study import record_names as names
+from analysis.sections.records import record_sections, run_address, store_in_words
+from study import names
 
 SERVER = "https://me:secret@mlflow.example:5000/base/?token=secret"
 

@@ -6,13 +6,16 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from analysis.report import write_report
-from analysis.runs import AnalysisError, load_predictions, load_trials
+from analysis.errors import AnalysisError
+from analysis.records.runs import load_predictions, load_trials
+from analysis.report.report import write_report
+from analysis.sections.alpha import alpha_table
+from analysis.sections.paper_figures import fig2_table, fig3_table
+from analysis.sections.paper_tables import table1, table2
+from analysis.sections.trials import search_table
 from analysis.settings import comparable_settings
-from analysis.statistics import wilson_interval
-from analysis.tables import alpha_table, fig2_table, fig3_table, table1, table2
-from analysis.trial_tables import search_table
-from study import record_names as names
+from analysis.stats.intervals import wilson_interval
+from study import names
 
 SECTIONS = ["table1", "table2", "fig2", "fig3", "alpha", "plane", "confusion", "on-test", "published", "importance", "parallel"]
 SECTIONS += ["search", "curves", "counts", "stopped", "failed", "checklist", "runs"]

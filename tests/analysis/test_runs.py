@@ -1,8 +1,9 @@
 import pytest
 
-from analysis.runs import AnalysisError, load_history, load_predictions, load_studies, load_trials, parameter_names
+from analysis.errors import AnalysisError
+from analysis.records.runs import load_history, load_predictions, load_studies, load_trials, parameter_names
 from empty_store import with_store
-from study import record_names as names
+from study import names
 
 
 def test_parameters_are_typed_and_metrics_have_their_last_value(quickstart):
@@ -38,7 +39,7 @@ def test_all_launches_of_a_study_are_gathered_and_no_others(records):
 
 
 def test_more_trials_than_a_page(records, monkeypatch):
-    monkeypatch.setattr("analysis.tracking._PAGE", 2)
+    monkeypatch.setattr("analysis.records.store._PAGE", 2)
     study = records.study("mine")
     written = [records.trial(study, alpha=1.0, outcome=names.STOPPED) for _ in range(5)]
     assert load_trials(records.uri, ["mine"])["run_id"].tolist() == written

@@ -2,11 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.parallel_figure import parallel_figure
-from analysis.search_figures import importance_figure, map_figure
-from analysis.search_sections import search_sections
-from analysis.search_tables import importance_table, map_table, parallel_table
-from study import record_names as names
+from analysis.sections.parallel import parallel_figure, parallel_table
+from analysis.sections.search import importance_figure, importance_table, map_figure, map_table, search_sections
+from study import names
 
 SSL = "self-supervised"
 

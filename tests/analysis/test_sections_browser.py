@@ -4,9 +4,9 @@ import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 
-from analysis.report import write_report
+from analysis.report.report import write_report
 from offline_browser import needs_chromium
-from study import record_names as names
+from study import names
 
 pytestmark = [pytest.mark.browser, needs_chromium]
 

@@ -2,8 +2,8 @@ import pandas as pd
 import pytest
 
 from analysis.settings import comparable_settings, correct_clips, correct_of_settings, pick, pick_self_supervised
-from analysis.statistics import interval_over_seeds, wilson_interval
-from study import record_names as names
+from analysis.stats.intervals import interval_over_seeds, wilson_interval
+from study import names
 
 
 def test_the_winner_is_picked_on_validation_although_test_says_otherwise(fakes):

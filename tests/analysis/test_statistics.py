@@ -6,8 +6,8 @@ import pytest
 from scipy.stats import norm, t
 from statsmodels.stats.weightstats import ztest
 
-from analysis.power import smallest_difference
-from analysis.statistics import compare_paired, interval_over_seeds, wilson_interval
+from analysis.stats.intervals import compare_paired, interval_over_seeds, wilson_interval
+from analysis.stats.power import smallest_difference
 
 
 def wilson_by_hand(successes, trials):

@@ -4,9 +4,8 @@ import io
 
 import pandas as pd
 
-from analysis.page_tables import Column, all_columns
-from analysis.sections import Section
-from analysis.table_files import csv_link, latex_text, markdown_text, write_tables
+from analysis.report.files import csv_link, latex_text, markdown_text, write_tables
+from analysis.section import Column, Section, all_columns
 
 
 def section_of(frame, **fields):

@@ -3,10 +3,13 @@ import pandas as pd
 import pytest
 from statsmodels.stats.proportion import proportion_confint
 
-from analysis.page_tables import SEARCH, formatted
-from analysis.tables import alpha_table, fig2_table, fig3_table, table1, table2
-from analysis.trial_tables import counts_table, curves_table, search_table
-from study import record_names as names
+from analysis.section import formatted
+from analysis.sections.alpha import alpha_table
+from analysis.sections.curves import curves_table
+from analysis.sections.paper_figures import fig2_table, fig3_table
+from analysis.sections.paper_tables import table1, table2
+from analysis.sections.trials import SEARCH_COLUMNS, counts_table, search_table
+from study import names
 
 SSL = "self-supervised"
 
@@ -168,7 +171,7 @@ def test_macro_accuracy_is_no_share_of_clips_and_has_no_interval(fakes):
     table = search_table(fakes.trials, fakes.predictions)
     assert table.loc[0, "objective_value"] == 0.4
     assert table.loc[0, ["objective_value_low", "objective_value_high"]].isna().all()
-    (cells,) = formatted(table, SEARCH)
+    (cells,) = formatted(table, SEARCH_COLUMNS)
     assert "40.0" in [cell.text for cell in cells]  # and no empty bracket
 
 

@@ -3,10 +3,19 @@ import pandas as pd
 import pytest
 from scipy.stats import kendalltau
 
-from analysis.training_figures import early_figure, stopped_figure
-from analysis.training_sections import early_sentence, training_sections
-from analysis.training_tables import MOST_CURVES, MOST_POINTS, courses, early_table, kendall_interval, stopped_table
-from study import record_names as names
+from analysis.sections.early_stopping import (
+    MOST_CURVES,
+    MOST_POINTS,
+    courses,
+    early_figure,
+    early_sentence,
+    early_table,
+    kendall_interval,
+    stopped_figure,
+    stopped_table,
+    training_sections,
+)
+from study import names
 
 SSL = "self-supervised"
 EPOCHS = 10

@@ -10,7 +10,7 @@ import pytest
 import typer.main
 
 from pages import DOCS, PAGES, ROOT, commands, follow
-from study.cli import app
+from study.cli.app import app
 
 
 @pytest.mark.parametrize("page", PAGES)

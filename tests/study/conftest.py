@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from empty_store import with_store
-from study import record_names as names
-from study.records import StudyRecord
-from study.whereabouts import MIRRORED_FILE, mirrored
+from study import names
+from study.state.study_folder import MIRRORED_FILE, mirrored
+from study.tracking.writer import StudyRecord
 from toy_mirror import Sides
 from toy_study import new_record
 

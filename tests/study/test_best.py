@@ -7,18 +7,19 @@ from typing import Any
 
 import pytest
 
-from analysis.confirmation import CONFIRMED, UNDECIDED
-from analysis.runs import load_predictions, load_trials
+from analysis.records.runs import load_predictions, load_trials
 from analysis.settings import comparable_settings, pick
+from analysis.stats.confirmation import CONFIRMED, UNDECIDED
 from command_line import acl_study
 from empty_store import with_store
-from study import record_names as names
-from study.best import print_best
-from study.confirm import confirmation_lines, confirmation_study, confirmations, confirming
-from study.home import Home
-from study.launched import keep_study, load_launched
-from study.results import StudyResults
-from study.spec import Study, StudyError
+from study import names
+from study.errors import StudyError
+from study.results.best import print_best
+from study.results.confirm import confirmation_lines, confirmation_study, confirmations, confirming
+from study.results.study_results import StudyResults
+from study.spec.study import Study
+from study.state.home import Home
+from study.state.study_folder import keep_study, load_study
 from toy_study import end_study, study_of
 
 ALPHAS = {"space": {"loss.alpha": {"grid": [1.0, 0.5, 0.3]}}}
@@ -37,11 +38,11 @@ def by_alpha(settings: Mapping[str, Any]) -> tuple[int, int]:
 
 
 def again(home: Home, name: str, seeds: int | None, resources: dict[str, float]) -> Study:
-    return confirmation_study(load_launched(home, name), home, home.store_uri, seeds, resources)
+    return confirmation_study(load_study(home, name), home, home.store_uri, seeds, resources)
 
 
 def printed(home: Home, name: str, capsys: pytest.CaptureFixture[str]) -> str:
-    print_best(load_launched(home, name), home, home.store_uri)
+    print_best(load_study(home, name), home, home.store_uri)
     return capsys.readouterr().out
 
 

@@ -8,11 +8,11 @@ from types import SimpleNamespace
 import pytest
 
 from small_disk import fill, small_disk
-from study import record_names as names
-from study.callbacks import JournalKeeper
-from study.journal import Journal
-from study.searcher import Search
-from study.sweep import Sweep
+from study import names
+from study.execution.callbacks import JournalKeeper
+from study.search.optuna import Search
+from study.spec.sweep import Sweep
+from study.state.journal import Journal
 
 SWEEP = Sweep.model_validate(
     {

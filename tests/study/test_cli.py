@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from command_line import call
-from study.commands import parse_settings
-from study.record_names import PREDICTIONS_FILE, PROVENANCE_FILE
+from study.cli.resolve import parse_settings
+from study.names import PREDICTIONS_FILE, PROVENANCE_FILE
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -114,7 +114,7 @@ def test_training_prints_an_epoch_a_line_and_continues_from_its_checkpoint(
 
 def test_help_comes_without_loading_torch_or_ray() -> None:
     code = (
-        "import sys; from study.cli import app; app(['--help'], standalone_mode=False);"
+        "import sys; from study.cli.app import app; app(['--help'], standalone_mode=False);"
         "print(sorted({'torch', 'ray', 'mlflow'} & set(sys.modules)))"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout

@@ -12,10 +12,10 @@ import yaml
 from command_line import epochs_logged, runs
 from empty_store import with_store
 from machines import machines, wait_until
-from study import journal as events
-from study import record_names as names
-from study.home import Home
-from study.journal import JOURNAL_FILE, Journal
+from study import names
+from study.state import journal as events
+from study.state.home import Home
+from study.state.journal import JOURNAL_FILE, Journal
 from whole import assert_whole
 
 pytestmark = [

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from study.spaces import MOST_COMBINATIONS, Dimension, conditional_point, edge_points, grid_points, random_points
-from study.spec import StudyError
-from study.study_files import resolve_study
+from study.errors import StudyError
+from study.spec.resolve import resolve_study
+from study.spec.space import MOST_COMBINATIONS, Dimension, conditional_point, edge_points, grid_points, random_points
 
 
 def space(**dimensions: dict[str, Any]) -> dict[str, Dimension]:

@@ -15,9 +15,9 @@ from command_line import acl_study, call
 from empty_store import with_store
 from kills import STUDY, strike, wait_until_gone
 from small_disk import fill, small_disk
-from study.journal import JOURNAL_FILE
-from study.searcher import STORAGE_FILE
-from study.whereabouts import MIRRORED_FILE
+from study.search.optuna import STORAGE_FILE
+from study.state.journal import JOURNAL_FILE
+from study.state.study_folder import MIRRORED_FILE
 from whole import Results, assert_whole, results
 
 pytestmark = pytest.mark.slow

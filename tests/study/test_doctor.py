@@ -13,7 +13,7 @@ import torch
 
 from command_line import call, fresh_acl_study
 from empty_store import with_store
-from study import tool_checks
+from study.doctor import tool_checks
 from tracking_server import free_port
 
 

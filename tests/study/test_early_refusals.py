@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from empty_store import with_store
-from study.home import Home
 from study.machine import has_gpu
+from study.state.home import Home
 from toy_study import end_study, study_of
 
 # Calls the commands of its argument one after the other; prints each one's status and output, and which of the three it imported.
 CALLS = """
 import contextlib, io, json, sys
-from study.cli import main
+from study.cli.app import main
 for words in json.loads(sys.argv[1]):
     sys.argv = ["acl-study", *words]
     errors, status = io.StringIO(), 0

@@ -19,19 +19,19 @@ from mlflow.entities import Metric, Param
 from acl.config import flatten
 from acl.exported import load_exported
 from acl.exported_files import CONFIG_FILE, ENCODER_FILE, LABELS_FILE
-from acl.store import FeatureStore
+from acl.store.feature_store import FeatureStore
 from acl.training import fit
-from analysis.runs import AnalysisError
-from analysis.statistics import wilson_interval
+from analysis.errors import AnalysisError
+from analysis.stats.intervals import wilson_interval
 from command_line import call
 from empty_store import with_store
-from study import export
-from study import record_names as names
-from study.export import export_trial
-from study.home import Home
-from study.model_card import CARD_FILE
-from study.model_records import log_winner, name_winners
-from study.spec import StudyError
+from study import names
+from study.errors import StudyError
+from study.models import export
+from study.models.card import CARD_FILE
+from study.models.export import export_trial
+from study.state.home import Home
+from study.tracking.models import log_winner, name_winners
 from toy_runs import config
 
 STUDY, SWEEP = "toy", "a sweep"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import typer.main
 
-from study.cli import app
+from study.cli.app import app
 
 ROOT = typer.main.get_command(app)
 
@@ -50,7 +50,7 @@ def _completed(typed, tmp_path, shell="bash"):
     code = (
         "import sys; sys.argv = ['acl-study']\n"
         "import atexit; atexit.register(lambda: print(sorted({'torch', 'ray', 'mlflow', 'pandas'} & set(sys.modules))))\n"
-        "from study.cli import main; main()"
+        "from study.cli.app import main; main()"
     )
     environment = os.environ | state | {"_ACL_STUDY_COMPLETE": f"complete_{shell}", "PYTHONPATH": str(Path(__file__).parents[2])}
     ended = subprocess.run(
@@ -80,7 +80,7 @@ def test_launched_studies_are_completed_from_the_home_folder(tmp_path):
 
 
 def test_the_completion_script_is_shown_for_a_shell_and_works_in_it(tmp_path):
-    code = "import sys; sys.argv = ['acl-study', '--show-completion', 'bash']; from study.cli import main; main()"
+    code = "import sys; sys.argv = ['acl-study', '--show-completion', 'bash']; from study.cli.app import main; main()"
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2]), "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
     script = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True).stdout
     assert "complete" in script

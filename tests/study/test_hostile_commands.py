@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hostile import examples, readable
-from study import cli
-from study.cli import app
-from study.home import Home
-from study.launched import keep_study
-from study.study_files import resolve_study
+from study.cli import app as cli
+from study.cli.app import app
+from study.spec.resolve import resolve_study
+from study.state.home import Home
+from study.state.study_folder import keep_study
 
 ODD = (
     *(

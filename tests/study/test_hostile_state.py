@@ -11,17 +11,26 @@ from hypothesis import strategies as st
 
 from acl.config import ConfigError
 from hostile import changed, damaged, examples, readable, replaced
-from study import journal as events
-from study import record_names as names
-from study.cli import printable
-from study.home import Home
-from study.journal import JOURNAL_FILE, Journal
-from study.launched import STUDY_FILE, launch_of, load_launched, study_text
-from study.searcher import STORAGE_FILE
-from study.spec import StudyError
-from study.status import study_status
-from study.study_files import resolve_study
-from study.whereabouts import MIRRORED_FILE, RECORD_FILE, mirrored, records_of, storage_of
+from study import names
+from study.cli.app import printable
+from study.errors import StudyError
+from study.results.status import study_status
+from study.search.optuna import STORAGE_FILE
+from study.spec.resolve import resolve_study
+from study.state import journal as events
+from study.state.home import Home
+from study.state.journal import JOURNAL_FILE, Journal
+from study.state.study_folder import (
+    MIRRORED_FILE,
+    RECORD_FILE,
+    STUDY_FILE,
+    load_storage,
+    load_study,
+    load_tracking_ref,
+    mirrored,
+    running_process,
+    study_text,
+)
 from toy_search import Launch
 
 STUDY = {
@@ -66,11 +75,11 @@ def looked_at(home: Home) -> None:
     """What status, resume and report read first."""
     try:
         study_status(home, "toy")
-        records_of(home, "toy")
-        storage_of(home, "toy")
-        launch_of(home, "toy")
+        load_tracking_ref(home, "toy")
+        load_storage(home, "toy")
+        running_process(home, "toy")
         mirrored(home.study("toy") / MIRRORED_FILE, "r")
-        assert load_launched(home, "toy").sweeps
+        assert load_study(home, "toy").sweeps
     except (StudyError, ConfigError) as error:
         readable(printable(str(error)), most_lines=1)
 
@@ -145,7 +154,7 @@ def test_yaml_that_is_nested_or_tagged_is_no_launched_study(home: Home, tmp_path
     for text in ("[" * 5000, "a: 2020-99-01", "a: !!bool x", f"a: !!python/object/apply:os.system ['touch {trap}']"):
         replaced(home.study("toy") / STUDY_FILE, text.encode())
         with pytest.raises(StudyError, match="damaged or no study of this version"):
-            load_launched(home, "toy")
+            load_study(home, "toy")
     assert not trap.exists()
 
 

@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 
 from acl.config import ConfigError, setting_names
 from hostile import VALUES, changed, damaged, examples, readable, replaced
-from study.cli import printable
-from study.commands import parse_settings
-from study.home import Home
-from study.includes import shipped_studies
-from study.launched import STUDY_FILE, check_unchanged, load_launched, study_text
-from study.spec import Study, StudyError
-from study.study_files import read_study, replaced_searches, resolve_study
+from study.cli.app import printable
+from study.cli.resolve import parse_settings
+from study.errors import StudyError
+from study.spec.files import shipped_studies
+from study.spec.resolve import read_study, replaced_searches, resolve_study
+from study.spec.study import Study
+from study.state.home import Home
+from study.state.study_folder import STUDY_FILE, check_unchanged, load_study, study_text
 
 RICH = """\
 name: my
@@ -64,7 +65,7 @@ def resolved(text: bytes, folder: Path, **options: Any) -> Study | None:
         readable(printable(str(error)))
         return None
     replaced(Home(folder).study(study.name) / STUDY_FILE, study_text(study).encode())
-    assert load_launched(Home(folder), study.name) == study
+    assert load_study(Home(folder), study.name) == study
     check_unchanged(Home(folder), study)
     assert all(len(sweep.points) == sweep.runs for sweep in study.sweeps if not sweep.uses_optuna)
     return study

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from study.spec import StudyError
-from study.study_files import read_study, resolve_study
+from study.errors import StudyError
+from study.spec.resolve import read_study, resolve_study
 
 BASE = """\
 name: common

@@ -6,18 +6,18 @@ from pathlib import Path
 import pytest
 
 from empty_store import with_store
-from study.home import Home
-from study.interruption import Interruption
-from study.launched import only_launch
-from study.spec import StudyError
+from study.errors import StudyError
+from study.execution.interruption import Interruption
+from study.state.home import Home
+from study.state.study_folder import study_lock
 
 
 def test_a_study_that_is_running_is_not_launched_a_second_time(tmp_path: Path) -> None:
     home = Home(with_store(tmp_path))
     running = pytest.raises(StudyError, match="'one' is running already")
-    with only_launch(home, "one"), only_launch(home, "other"), running, only_launch(home, "one"):
+    with study_lock(home, "one"), study_lock(home, "other"), running, study_lock(home, "one"):
         pass
-    with only_launch(home, "one"):
+    with study_lock(home, "one"):
         pass
 
 

@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 
 from small_disk import small_disk
-from study import journal as events
-from study import record_names as names
-from study.journal import JOURNAL_FILE, Journal
-from study.spec import StudyError
+from study import names
+from study.errors import StudyError
+from study.state import journal as events
+from study.state.journal import JOURNAL_FILE, Journal
 
 _FILLS_UP = """
 import resource, signal, sys
 from pathlib import Path
-from study.journal import Journal
+from study.state.journal import Journal
 journal = Journal(Path(sys.argv[1]))
 journal.append("trial", trial="a", number=0, point={})
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

@@ -8,12 +8,13 @@ import ray
 
 from command_line import runs
 from empty_store import with_store
-from study import record_names as names
-from study.home import Home
-from study.launch import Outcome, launch
-from study.launch_checks import checked_launch
-from study.spec import Study, StudyError
-from study.whereabouts import MIRRORED_FILE
+from study import names
+from study.errors import StudyError
+from study.execution.launch import Outcome, launch
+from study.execution.preflight import preflight
+from study.spec.study import Study
+from study.state.home import Home
+from study.state.study_folder import MIRRORED_FILE
 from toy_study import end_study, study_of
 
 
@@ -34,7 +35,7 @@ def ended(home: Home, name: str, corpus: Path) -> Study:
 def test_what_the_store_did_not_take_is_written_without_ray(home: Home, tiny_corpus: Path) -> None:
     study = ended(home, "late", tiny_corpus)
     (home.study("late") / MIRRORED_FILE).unlink()
-    assert launch(checked_launch(study, home)) == Outcome([])
+    assert launch(preflight(study, home)) == Outcome([])
     assert not ray.is_initialized()
     assert (home.study("late") / MIRRORED_FILE).exists()
 
@@ -48,7 +49,7 @@ def test_the_run_of_a_complete_study_is_ended_by_the_next_launch(home: Home, tin
     study = ended(home, "killed", tiny_corpus)
     (run,) = [run for run in runs(home.root, names.KIND_STUDY) if run.data.tags[names.STUDY] == "killed"]
     mlflow.MlflowClient(home.store_uri).update_run(run.info.run_id, status="RUNNING")  # killed before its end
-    assert launch(checked_launch(study, home)).recorded
+    assert launch(preflight(study, home)).recorded
     assert status(home, "killed") == "FINISHED"
 
 
@@ -58,7 +59,7 @@ def test_a_first_launch_is_refused_where_the_store_does_not_answer(home: Home, t
         "no database at all, and longer than the header that SQLite looks for in the first place" * 9
     )
     with pytest.raises(StudyError, match=r"takes no records .*; mend it, or name another with --store") as caught:
-        launch(checked_launch(study_of("first", sweep), home, store_uri=f"sqlite:///{tmp_path / 'mlflow.db'}"))
+        launch(preflight(study_of("first", sweep), home, store_uri=f"sqlite:///{tmp_path / 'mlflow.db'}"))
     assert "\n" not in str(caught.value)
     assert not ray.is_initialized()
     assert not home.study("first").exists()

@@ -14,12 +14,12 @@ import pytest
 import ray
 import yaml
 
-from acl.data.parallel import available_cores
-from acl.store import FeatureStore
-from analysis.runs import load_trials
+from acl.store.feature_store import FeatureStore
+from acl.system.processes import available_cores
+from analysis.records.runs import load_trials
 from command_line import SMOKE, acl_study, call, epochs_logged, runs, store
 from empty_store import with_store
-from study import record_names as names
+from study import names
 from whole import journals
 
 pytestmark = pytest.mark.slow

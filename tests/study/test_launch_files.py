@@ -16,8 +16,8 @@ from ray.autoscaler._private.util import prepare_config, validate_config
 
 from command_line import SMOKE, call
 from kuberay_schema import RAY_JOB
-from study.commands import choose_study
-from study.home import Home
+from study.cli.resolve import choose_study
+from study.state.home import Home
 
 CRD = "ACL_STUDY_KUBERAY_CRD"  # KubeRay's own definition of a RayJob, a file
 EVIL = """it's "$(touch pwned)" `touch pwned`; touch pwned # {{ 1 }} é"""

@@ -7,11 +7,11 @@ import pytest
 import ray
 import yaml
 
-from acl.data.parallel import available_cores
+from acl.system.processes import available_cores
 from command_line import SMOKE, call, runs
 from empty_store import with_store
-from study import record_names as names
-from study.home import Home
+from study import names
+from study.state.home import Home
 from toy_study import end_study, study_of
 from whole import journals
 

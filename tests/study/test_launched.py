@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from study.home import Home
-from study.launched import check_unchanged, keep_study, load_launched, study_digest
-from study.spec import Study, StudyError
-from study.study_files import resolve_study
-from study.whereabouts import keep_records, records_of
+from study.errors import StudyError
+from study.spec.resolve import resolve_study
+from study.spec.study import Study
+from study.state.home import Home
+from study.state.study_folder import check_unchanged, keep_records, keep_study, load_study, load_tracking_ref, study_digest
 
 CONTENT: dict[str, Any] = {
     "name": "mine",
@@ -47,7 +47,7 @@ def test_a_launched_study_continues_with_other_resources_and_keeps_the_new_ones(
     changed = study(resources={"cpus": 4}, budget={"trials": 4, "hours": 1})
     check_unchanged(home, changed)
     keep_study(home, changed)
-    assert load_launched(home, "mine") == changed
+    assert load_study(home, "mine") == changed
 
 
 def test_a_changed_study_is_refused_with_all_that_differs(tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_a_folder_of_another_version_is_refused_in_one_line(tmp_path: Path) -> N
     path = home.study("mine") / "study.yaml"
     path.write_text(path.read_text().replace("seeds:", "sedes:"))
     with pytest.raises(StudyError, match="no study of this version \\(") as caught:
-        load_launched(home, "mine")
+        load_study(home, "mine")
     assert "\n" not in str(caught.value)
 
 
@@ -88,11 +88,11 @@ def test_files_that_are_cut_off_are_refused_in_one_line_with_a_remedy(left: floa
     home = Home(tmp_path)
     keep_study(home, study())
     keep_records(home, "mine", None, "key")
-    assert records_of(home, "mine") == (home.store_uri, "key")
+    assert load_tracking_ref(home, "mine") == (home.store_uri, "key")
     for name, read in (
         ("study.yaml", lambda: check_unchanged(home, study())),
-        ("study.yaml", lambda: load_launched(home, "mine")),
-        ("record.json", lambda: records_of(home, "mine")),
+        ("study.yaml", lambda: load_study(home, "mine")),
+        ("record.json", lambda: load_tracking_ref(home, "mine")),
     ):
         path = home.study("mine") / name
         whole = path.read_text()

@@ -12,17 +12,17 @@ import pytest
 from ray.tune.experiment import Trial
 from ray.tune.trainable.metadata import _TrainingRunMetadata
 
-import study.sweep
-from study import journal as events
-from study import record_names as names
-from study.callbacks import JournalKeeper
-from study.journal import JOURNAL_FILE, Journal, TrialState
-from study.progress import ProgressLine
-from study.schedulers import build_scheduler
-from study.searcher import Search
-from study.spec import StudyError
-from study.sweep import Sweep
-from study.trials import _Trial, listed_points
+from study import names
+from study.errors import StudyError
+from study.execution.callbacks import JournalKeeper
+from study.execution.progress import ProgressLine
+from study.execution.trial_queue import _Trial, listed_points
+from study.search.optuna import Search
+from study.search.schedulers import build_scheduler
+from study.spec import sweep as sweep_module
+from study.spec.sweep import Sweep
+from study.state import journal as events
+from study.state.journal import JOURNAL_FILE, Journal, TrialState
 from toy_search import Launch, told
 
 GRID = Sweep.model_validate(
@@ -129,7 +129,7 @@ def test_a_line_that_takes_long_to_draw_is_drawn_rarely_and_points_of_a_grid_are
     with closing(Journal(tmp_path)) as journal:
         line = ProgressLine(GRID, journal, epochs=1)
         monkeypatch.setattr(time, "monotonic", lambda: clock[0])
-        monkeypatch.setattr(study.sweep, "grid_points", lambda space: pytest.fail("made all points"))
+        monkeypatch.setattr(sweep_module, "grid_points", lambda space: pytest.fail("made all points"))
         monkeypatch.setattr(line, "say", lambda text: None)
         outcomes = journal.outcomes
 

@@ -10,9 +10,9 @@ import yaml
 from command_line import acl_study, epochs_logged, runs
 from empty_store import with_store
 from kills import processes_of
-from study import journal as events
-from study import record_names as names
-from study.journal import Journal
+from study import names
+from study.state import journal as events
+from study.state.journal import Journal
 from whole import assert_whole
 
 STUDY = {

@@ -10,11 +10,11 @@ import mlflow
 import pytest
 
 from acl.provenance import PROVENANCE_FILE
-from study import journal as events
-from study import record_names as names
-from study.records import StudyRecord
-from study.trial import state_folder
-from study.whereabouts import MIRRORED_FILE, mirrored
+from study import names
+from study.state import journal as events
+from study.state.home import state_folder
+from study.state.study_folder import MIRRORED_FILE, mirrored
+from study.tracking.writer import StudyRecord
 from toy_mirror import Sides
 
 

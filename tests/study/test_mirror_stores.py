@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from study.mirror import Mirror
+from study.tracking.mirror import Mirror
 from toy_mirror import SWEEP, Sides
 from tracking_server import free_port, server
 

@@ -13,20 +13,21 @@ import numpy as np
 import pytest
 
 from acl.config import SUPERVISED
-from acl.store import FeatureStore, StoreError
+from acl.store.feature_store import FeatureStore
+from acl.store.problems import StoreError
 from small_disk import small_disk
-from study.node import (
+from study.execution.staging import (
     CHUNK_BYTES,
     STAGING_VARIABLE,
     Features,
     NodeError,
     copied_root,
-    look,
+    inspect_node,
     scratch_folder,
     seen_root,
     staging_folder,
 )
-from study.storage import Storage
+from study.state.storage import Storage
 
 
 @pytest.fixture
@@ -135,10 +136,10 @@ def test_a_corpus_that_was_prepared_anew_on_one_machine_is_another_one(
     state = other / "features" / SUPERVISED / "store.json"
     state.write_text(json.dumps({**json.loads(state.read_text()), "content_sha256": "0" * 64}))
     assert seen_root(features) is None
-    assert look(tmp_path / "mark", None, [features]).unseen == (features,)
-    assert "does not see" in look(tmp_path / "mark", None, []).wrong
-    assert look(tmp_path, None, []).wrong == look(None, None, []).wrong == ""
-    assert "cannot be used" in look(None, Storage("nosuchscheme://there"), []).wrong
+    assert inspect_node(tmp_path / "mark", None, [features]).unseen == (features,)
+    assert "does not see" in inspect_node(tmp_path / "mark", None, []).wrong
+    assert inspect_node(tmp_path, None, []).wrong == inspect_node(None, None, []).wrong == ""
+    assert "cannot be used" in inspect_node(None, Storage("nosuchscheme://there"), []).wrong
     with pytest.raises(StoreError):
         Features.of(str(tmp_path / "nothing"), SUPERVISED)
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from acl.store import FeatureStore
+from acl.store.feature_store import FeatureStore
 from command_line import call
 from small_corpus import write_small_corpus
-from study import record_names as names
+from study import names
 
 ODD = (
     "a b.wav",

@@ -5,16 +5,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from acl.store import FeatureStore
+from acl.store.feature_store import FeatureStore
 from command_line import acl_study, call
 from data_sets import write_esc50, write_sound, write_table
 from empty_store import with_store
-from study.commands import choose_study
-from study.corpus_parts import fit_to_corpus
-from study.home import Home
-from study.runnable import check_runnable
-from study.spec import Study, StudyError
-from study.study_files import read_study, resolve_study
+from study.cli.resolve import choose_study
+from study.errors import StudyError
+from study.execution.preflight import check_runnable
+from study.spec.corpus_fit import fit_to_corpus
+from study.spec.resolve import read_study, resolve_study
+from study.spec.study import Study
+from study.state.home import Home
 
 MINI = ("--profile", "mini", "--set", "optim.epochs=1")
 

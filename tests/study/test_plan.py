@@ -11,15 +11,16 @@ from typing import Any
 import pytest
 
 from acl.training.cost import RunCost, StageCost
-from study import cli, kinds
-from study.kinds import kinds_of
+from study.cli import app as cli
+from study.errors import StudyError
+from study.execution.preflight import check_runnable
 from study.machine import Machine
-from study.plan import LAUNCH_STARTS, TRIAL_SECONDS, WORKER_STARTS, Kind, StudyPlan, SweepPlan
-from study.plan_lines import plan_lines, refusal
-from study.resources import Resources
-from study.runnable import check_runnable
-from study.spec import Study, StudyError
-from study.study_files import read_study, resolve_study
+from study.planning import estimate as kinds
+from study.planning.estimate import LAUNCH_STARTS, TRIAL_SECONDS, WORKER_STARTS, Kind, StudyPlan, SweepPlan, kinds_of
+from study.planning.text import plan_lines, refusal
+from study.spec.resolve import read_study, resolve_study
+from study.spec.study import Study
+from study.spec.sweep import Resources
 
 GIB = 2**30
 MACHINE = Machine(cores=16, memory_bytes=128 * GIB, gpus=2, gpu_memory_bytes=80 * GIB)
@@ -158,7 +159,7 @@ def test_a_runnable_study_passes(tiny_corpus: Path) -> None:
 def test_a_gpu_that_this_machine_lacks_is_refused_unless_the_study_runs_on_others(
     tiny_corpus: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("study.runnable.has_gpu", lambda: False)
+    monkeypatch.setattr("study.execution.preflight.has_gpu", lambda: False)
     sweeps = resolve_study(read_study("table1-supervised"), overrides={"data.root": str(tiny_corpus)}).sweeps
     with pytest.raises(StudyError, match="a trial takes 2 CPUs and 1 GPU, but torch sees no GPU on this machine; pass --gpus 0"):
         check_runnable(sweeps)

@@ -8,10 +8,10 @@ import pytest
 
 from acl.config import build_config, flatten
 from acl.deviations import deviations
-from study import cli
-from study.doctor import profile_lines
-from study.profile_settings import profile_settings
-from study.study_files import resolve_study
+from study.cli import app as cli
+from study.doctor.report import profile_lines
+from study.spec.profiles import profile_settings
+from study.spec.resolve import resolve_study
 
 PLACE: dict[str, Any] = {"compute.device": "auto", "compute.channels_last": True, "compute.threads": 0}
 CORPUS: dict[str, Any] = {"data.root": "x", "data.test_fold": 0, "noise.rate": 0.0, "noise.kind": "symmetric"}  # as it is published

@@ -6,11 +6,11 @@ from pathlib import Path
 import mlflow
 import pytest
 
-from study import record_names as names
-from study.home import Home
-from study.mlflow_store import RecordError, StoreUnavailableError
-from study.records import StudyRecord
-from study.winners import log_winners
+from study import names
+from study.results.publish import log_winners
+from study.state.home import Home
+from study.tracking.store import RecordError, StoreUnavailableError
+from study.tracking.writer import StudyRecord
 from toy_records import artifact, losses, start, trial_runs
 from toy_study import new_record, reopened, study_of
 

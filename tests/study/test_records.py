@@ -12,10 +12,10 @@ from mlflow.entities import Metric
 
 from acl.config import build_config
 from acl.provenance import describe_run
-from acl.store import FeatureStore
-from study import record_names as names
-from study.mlflow_store import StoreUnavailableError
-from study.records import StudyRecord
+from acl.store.feature_store import FeatureStore
+from study import names
+from study.tracking.store import StoreUnavailableError
+from study.tracking.writer import StudyRecord
 from toy_records import PREDICTIONS, SETTINGS, artifact, losses, start, trial_runs
 from toy_study import new_record, reopened
 

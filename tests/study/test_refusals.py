@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from study.commands import parse_settings
-from study.spec import StudyError
-from study.study_files import read_study, replaced_searches, resolve_study
+from study.cli.resolve import parse_settings
+from study.errors import StudyError
+from study.spec.resolve import read_study, replaced_searches, resolve_study
 
 FILE = """\
 name: my

@@ -16,15 +16,14 @@ from ray.tune.schedulers import HyperBandScheduler, TrialScheduler
 from acl.training.checkpoint_files import CHECKPOINT_FILE, copy_file
 from command_line import call, epochs_logged, runs
 from empty_store import with_store
-from study import journal as events
-from study import record_names as names
-from study.home import state_folder
-from study.journal import Journal
-from study.lengths import brackets
-from study.schedulers import _Controller, _StandIn, build_scheduler, replay
-from study.scheduling import Hyperband
-from study.sweep import Sweep
-from study.trial import POINT, RUNG_EPOCH
+from study import names
+from study.search.keys import POINT, RUNG_EPOCH
+from study.search.schedulers import _Controller, _StandIn, build_scheduler, replay
+from study.spec.schedulers import Hyperband
+from study.spec.sweep import Sweep, brackets
+from study.state import journal as events
+from study.state.home import state_folder
+from study.state.journal import Journal
 
 EPOCHS = 9
 

@@ -9,10 +9,11 @@ import pytest
 import yaml
 
 from acl.config import setting_names
-from study import cli
-from study.schema import study_schema
-from study.spec import StudyError
-from study.study_files import resolve_study, shipped_studies
+from study.cli import app as cli
+from study.errors import StudyError
+from study.spec.files import shipped_studies
+from study.spec.json_schema import study_schema
+from study.spec.resolve import resolve_study
 
 jsonschema = pytest.importorskip("jsonschema")
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from optuna.trial import TrialState
 
-from study import journal as events
-from study import record_names as names
-from study.searcher import STORAGE_FILE
-from study.spec import StudyError
+from study import names
+from study.errors import StudyError
+from study.search.optuna import STORAGE_FILE
+from study.state import journal as events
 from toy_search import OBJECTIVE, SPACE, TRIALS, Launch, Point, told
 
 METHODS = ["tpe", "gp", "cmaes", "qmc"]

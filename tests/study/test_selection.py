@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from study import record_names as names
-from study.selection import Row, choices
-from study.spec import Sweep
+from study import names
+from study.results.selection import Row, choices
+from study.spec.sweep import Sweep
 
 
 def sweep(**fields: Any) -> Sweep:

@@ -7,11 +7,11 @@ import pytest
 
 from command_line import call
 from empty_store import with_store
-from study.home import Home
-from study.mlflow_store import begin_store
-from study.server import PASSWORD_VARIABLE, ServerOptions, authentication, known_names
-from study.spec import StudyError
-from study.stores import check_no_password
+from study.errors import StudyError
+from study.state.home import Home
+from study.tracking.server import PASSWORD_VARIABLE, ServerOptions, authentication, known_names
+from study.tracking.store import begin_store
+from study.tracking.uri import check_no_password
 
 
 def options(host: str, *names: str) -> ServerOptions:

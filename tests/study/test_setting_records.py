@@ -10,11 +10,11 @@ from mlflow.entities import Run
 
 from acl.config import build_config, flatten
 from empty_store import with_store
-from study import record_names as names
-from study.home import Home
-from study.journal import Journal
-from study.records import StudyRecord
-from study.whereabouts import MIRRORED_FILE
+from study import names
+from study.state.home import Home
+from study.state.journal import Journal
+from study.state.study_folder import MIRRORED_FILE
+from study.tracking.writer import StudyRecord
 from toy_study import end_study, mirror, new_record, reopened, study_of
 
 SWEEP = {"space": {"loss.alpha": {"grid": [1.0, 0.5]}, "loss.margin": {"grid": [0.25]}}, "seeds": [0, 1, 2]}

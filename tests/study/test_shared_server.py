@@ -20,11 +20,11 @@ from copied_records import without_ids
 from postgres import PASSWORD as DATABASE_PASSWORD
 from postgres import Postgres, postgres
 from shared_server import BUCKET, NAME, PASSWORD, SharedServer, seen_in_process_list
-from study import journal as events
-from study import record_names as names
-from study.home import Home
-from study.mirror import Mirror
-from study.whereabouts import MIRRORED_FILE, mirrored
+from study import names
+from study.state import journal as events
+from study.state.home import Home
+from study.state.study_folder import MIRRORED_FILE, mirrored
+from study.tracking.mirror import Mirror
 from toy_mirror import SWEEP, Sides
 from toy_study import end_study, go_on, study_of
 from whole import assert_whole

@@ -3,8 +3,9 @@
 import pytest
 
 from acl.config import build_config, flatten
-from study.spaces import edge_points
-from study.study_files import read_study, resolve_study, shipped_studies
+from study.spec.files import shipped_studies
+from study.spec.resolve import read_study, resolve_study
+from study.spec.space import edge_points
 
 
 def test_the_shipped_studies_are_there() -> None:

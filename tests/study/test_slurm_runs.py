@@ -14,7 +14,7 @@ from command_line import acl_study, call
 from empty_store import with_store
 from nodes import Node, nodes
 from slurm_stand_in import Job, SlurmStandIn, slurm
-from study.journal import JOURNAL_FILE
+from study.state.journal import JOURNAL_FILE
 from whole import assert_whole
 
 pytestmark = [pytest.mark.slow, pytest.mark.cluster, pytest.mark.timeout(600)]

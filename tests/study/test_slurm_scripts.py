@@ -9,13 +9,13 @@ import pytest
 import yaml
 
 from command_line import SMOKE, call
-from study.commands import choose_study
-from study.home import Home
-from study.launch_hours import planned_on
-from study.launch_nodes import Nodes
-from study.launched import keep_study, study_digest, study_text
-from study.plan import StudyPlan, plan_study
-from study.study_files import read_study, resolve_study, shipped_studies
+from study.cli.resolve import choose_study
+from study.jobs.nodes import Nodes, planned_on
+from study.planning.estimate import StudyPlan, plan_study
+from study.spec.files import shipped_studies
+from study.spec.resolve import read_study, resolve_study
+from study.state.home import Home
+from study.state.study_folder import keep_study, study_digest, study_text
 
 EVIL = """it's "$(touch pwned)" `touch pwned`; touch pwned # {{ 1 }} é"""
 
@@ -98,7 +98,7 @@ def test_hours_come_from_a_plan_on_the_nodes(
         plans.extend([] if plans else [plan_study(*arguments, **options)])
         return plans[0]
 
-    monkeypatch.setattr("study.launch_hours.plan_study", measured_once)
+    monkeypatch.setattr("study.jobs.nodes.plan_study", measured_once)
     hours = []
     for nodes in ("1", "4"):
         given = ("--data", str(tiny_corpus), "--cpus-per-node", "1", "--nodes", nodes, "--out", f"on {nodes}")

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from scipy.stats import kstest
 
-from study.spaces import Dimension, edge_points, grid_points, random_points
+from study.spec.space import Dimension, edge_points, grid_points, random_points
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,10 @@ import pytest
 import yaml
 
 from acl.config import build_config, flatten, setting_names
-from study.spec import Study, StudyError
-from study.study_files import read_study, resolve_study, shipped_studies
+from study.errors import StudyError
+from study.spec.files import shipped_studies
+from study.spec.resolve import read_study, resolve_study
+from study.spec.study import Study
 
 
 def study(**fields: Any) -> dict[str, Any]:

@@ -12,13 +12,13 @@ import pytest
 
 from command_line import acl_study, fresh_acl_study
 from empty_store import with_store
-from study import record_names as names
-from study.home import Home
-from study.journal import JOURNAL_FILE
-from study.launched import keep_study, launch_of, only_launch
-from study.spec import Study, StudyError
-from study.status import LOST, RUNNING, WAITING, StudyStatus, study_status
-from study.whereabouts import MIRRORED_FILE, keep_mirrored
+from study import names
+from study.errors import StudyError
+from study.results.status import LOST, RUNNING, WAITING, StudyStatus, study_status
+from study.spec.study import Study
+from study.state.home import Home
+from study.state.journal import JOURNAL_FILE
+from study.state.study_folder import MIRRORED_FILE, keep_mirrored, keep_study, running_process, study_lock
 
 NOW = 1_000_000.0
 BASE = {"mode": "supervised", "data.root": "/corpus", "optim.epochs": 4}
@@ -70,7 +70,7 @@ def status_at(home: Home, since: float | None) -> StudyStatus:
     """The status at `NOW`, of a launch that began so many seconds before; None is a study that nobody runs."""
     if since is None:
         return study_status(home, "toy", now=NOW)
-    with only_launch(home, "toy"):
+    with study_lock(home, "toy"):
         lock = home.root / "locks" / "toy"
         lock.write_text(json.dumps({"host": "here", "pid": 1, "since": NOW - since}))
         return study_status(home, "toy", now=NOW)
@@ -187,22 +187,22 @@ def test_sizes_are_those_of_the_files(home: Home) -> None:
 
 
 def test_looking_neither_blocks_nor_takes_the_lock(home: Home) -> None:
-    assert launch_of(home, "toy") is None
-    with only_launch(home, "toy"):
-        process = launch_of(home, "toy")
+    assert running_process(home, "toy") is None
+    with study_lock(home, "toy"):
+        process = running_process(home, "toy")
         assert process is not None
         assert process.pid is not None
-        with pytest.raises(StudyError, match="running already"), only_launch(home, "toy"):
+        with pytest.raises(StudyError, match="running already"), study_lock(home, "toy"):
             pass
-        assert launch_of(home, "toy") == process  # the refused launch has not wiped who runs it
-    assert launch_of(home, "toy") is None
+        assert running_process(home, "toy") == process  # the refused launch has not wiped who runs it
+    assert running_process(home, "toy") is None
     looking = (
         f"import fcntl, time; f = open({str(home.root / 'locks' / 'toy')!r}); fcntl.flock(f, {fcntl.LOCK_SH}); print(flush=True)"
     )
     other = subprocess.Popen([sys.executable, "-c", f"{looking}; time.sleep(0.15)"], stdout=subprocess.PIPE)
     assert other.stdout is not None
     other.stdout.readline()  # it has the shared lock, far longer than `launch_of` has it
-    with only_launch(home, "toy"):
+    with study_lock(home, "toy"):
         pass
     other.communicate()
 
@@ -211,7 +211,7 @@ def test_the_command_answers_without_torch_ray_or_mlflow(home: Home) -> None:
     launched(home)
     write(home, launch(100), trial(99, 0, **{"loss.alpha": 1.0, "seed": 0}), end(50, 0, names.FAILED, "OSError: gone [0]"))
     code = (
-        "import sys; from pathlib import Path; from study.home import Home; from study.status_view import show_status; "
+        "import sys; from pathlib import Path; from study.state.home import Home; from study.cli.status import show_status; "
         f"show_status(Home(Path({str(home.root)!r})), 'toy', watch=False); "
         "sys.exit(bool({'torch', 'ray', 'mlflow', 'pandas', 'optuna'} & set(sys.modules)))"
     )

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from study import storage as module
-from study.spec import StudyError
-from study.storage import Storage
+from study.errors import StudyError
+from study.state import storage as module
+from study.state.storage import Storage
 
 
 @pytest.fixture(params=["file", "local", "memory"])

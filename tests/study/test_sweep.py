@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from study.objectives import pareto_front
-from study.spec import Sweep
-from study.study_files import read_study, resolve_study
+from study.spec.objectives import pareto_front
+from study.spec.resolve import read_study, resolve_study
+from study.spec.sweep import Sweep
 
 ALPHA = {"loss.alpha": {"uniform": [0.0, 1.0]}}
 SSL = {"mode": "self-supervised"}

@@ -9,10 +9,9 @@ import pytest
 from command_line import call, runs
 from copied_records import without_ids
 from empty_store import with_store
-from study import record_names as names
-from study.home import Home
-from study.launched import only_launch
-from study.whereabouts import MIRRORED_FILE
+from study import names
+from study.state.home import Home
+from study.state.study_folder import MIRRORED_FILE, study_lock
 from toy_study import end_study, study_of
 from whole import journals
 
@@ -94,6 +93,6 @@ def test_what_cannot_be_pushed_is_refused_with_the_reason(
         assert "secret" not in line
     assert sync(target, "unknown") == 1
     assert capfd.readouterr().err.startswith("error: no study 'unknown' in")
-    with only_launch(offline, "offline"):
+    with study_lock(offline, "offline"):
         assert sync(f"sqlite:///{tmp_path / 'new.db'}") == 1
     assert capfd.readouterr().err.startswith("error: study 'offline' is running already")

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from acl.config import flatten
-from study import record_names as names
-from study import trial
-from study.trial import POINT, RECEIVED, run_trial, state_folder
+from study import names
+from study.execution import trial as trial_module
+from study.execution.trial import run_trial
+from study.search.keys import POINT, RECEIVED
+from study.state.home import state_folder
 from toy_runs import config
 
 
@@ -19,7 +21,7 @@ def test_predictions_are_whole_or_absent(tiny_corpus: Path, tmp_path: Path, monk
     """A trial that has predictions counts as finished when its driver was killed."""
     reported: list[dict[str, Any]] = []
     context = SimpleNamespace(get_trial_id=lambda: "sweep-0000")
-    monkeypatch.setattr(trial, "tune", SimpleNamespace(get_context=lambda: context, report=reported.append))
+    monkeypatch.setattr(trial_module, "tune", SimpleNamespace(get_context=lambda: context, report=reported.append))
     settings = {key: value for key, value in flatten(config("supervised", tiny_corpus)).items() if value is not None}
     arguments = ({POINT: {}, RECEIVED: 0}, settings, str(tmp_path), 0.0, 0)
     predictions = state_folder(tmp_path, "sweep-0000") / names.PREDICTIONS_FILE

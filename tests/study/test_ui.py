@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from command_line import acl_study, call, fresh_acl_study
-from study import record_names as names
-from study.records import StudyRecord
+from study import names
+from study.tracking.writer import StudyRecord
 from tracking_server import free_port
 
 

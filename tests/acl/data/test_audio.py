@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from acl.data.audio import AudioError, read_audio, read_mono
-from acl.data.pieces import log_mel
+from acl.store.pieces import log_mel
 
 WAVE = np.random.default_rng(0).uniform(-0.9, 0.9, (9_600, 2))
 FORMATS = [

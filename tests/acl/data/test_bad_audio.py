@@ -11,18 +11,17 @@ import pytest
 import soundfile
 import torch
 
-from acl.assembly import content_digest
 from acl.config import SUPERVISED, Mode
 from acl.data.clips import CorpusError
-from acl.data.problems import BadAudioError
-from acl.preparing import prepare
 from acl.provenance import describe_run
-from acl.store import FeatureStore, StoreError
+from acl.store.feature_store import FeatureStore
+from acl.store.prepare import content_digest, prepare
+from acl.store.problems import BadAudioError, StoreError
 from command_line import call
 from forked import forked, prepare_and_note
 from small_corpus import train_file, write_small_corpus
-from study import record_names as names
-from study.provenance_tags import provenance_tags
+from study import names
+from study.tracking.writer import provenance_tags
 from toy_runs import config
 
 FRONT_END: list[Mode] = [SUPERVISED]

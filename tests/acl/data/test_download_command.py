@@ -20,7 +20,7 @@ from archive_server import Answer, ArchiveServer
 from command_line import call
 from small_archives import TRAIN, assert_complete, begin, download
 from small_disk import fill, small_disk
-from study.downloads import WORK_FOLDER, download_corpus
+from study.corpora import WORK_FOLDER, download_corpus
 
 COMMAND = Path(small_archives.__file__)
 # A script in tests/ would find tests/acl under the name of the package.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from acl.data.parallel import WorkerError, each_result
+from acl.system.processes import WorkerError, each_result
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -32,7 +32,7 @@ def test_a_worker_that_dies_is_told_in_a_line() -> None:
 
 @pytest.mark.skipif(not Path("/proc").exists(), reason="looks for processes in /proc")
 def test_workers_end_with_a_killed_parent() -> None:
-    code = "import time; from acl.data.parallel import each_result; list(each_result(time.sleep, [60.0, 60.0], 2))"
+    code = "import time; from acl.system.processes import each_result; list(each_result(time.sleep, [60.0, 60.0], 2))"
     parent = subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parents[3])
     try:
         deadline = time.monotonic() + 20

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 import soundfile
 
-from acl.assembly import content_digest
 from acl.config import SUPERVISED, Mode
 from acl.data.clips import CorpusError
 from acl.data.fsdnoisy18k import read_corpus
 from acl.features import LogMel
-from acl.preparing import prepare
-from acl.store import FeatureStore, StoreError
+from acl.store.feature_store import FeatureStore
+from acl.store.prepare import content_digest, prepare
+from acl.store.problems import StoreError
 
 FRONT_END: list[Mode] = [SUPERVISED]
 
@@ -48,7 +48,7 @@ def pieces(root: Path) -> dict[str, int]:
     return {path.name: path.stat().st_mtime_ns for path in (root / "features" / ".partial-supervised").glob("*.npz")}
 
 
-PREPARE = "import sys; from acl.preparing import prepare; prepare(sys.argv[1], ['supervised'], workers=1)"
+PREPARE = "import sys; from acl.store.prepare import prepare; prepare(sys.argv[1], ['supervised'], workers=1)"
 
 
 def test_a_killed_preparation_is_taken_up_where_it_stopped(corpus: Path) -> None:

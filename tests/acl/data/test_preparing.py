@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import soundfile
 
-from acl.assembly import content_digest
 from acl.config import SUPERVISED, Mode
-from acl.preparing import prepare
-from acl.store import FeatureStore, StoreError
+from acl.store.feature_store import FeatureStore
+from acl.store.prepare import content_digest, prepare
+from acl.store.problems import StoreError
 from forked import forked, prepare_and_note
 from small_corpus import train_file, write_small_corpus
 from small_disk import fill, read_only, small_disk

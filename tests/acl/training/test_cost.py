@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from acl.config import flatten
-from acl.store import StoreError
+from acl.store.problems import StoreError
 from acl.training import fit
 from acl.training.checkpoint_files import CHECKPOINT_FILE, stage_file
-from acl.training.cost import measure_run, settings_that_cost
+from acl.training.cost import settings_that_cost
 from acl.training.course import Course
+from acl.training.timing import measure_run
 from toy_runs import MODES, config
 
 PROTOCOLS = {"probe__protocol": "published", "probe__epochs": 1, "finetune__on": ["noisy", "clean"], "finetune__epochs": 1}

@@ -11,12 +11,13 @@ import pytest
 import torch
 
 from acl.provenance import PROVENANCE_FILE
-from acl.store import FeatureStore, StoreError
+from acl.store.feature_store import FeatureStore
+from acl.store.problems import StoreError
 from acl.training import DivergedError, fit
 from acl.training.checkpoint_files import CHECKPOINT_FILE, CheckpointError, stage_file
 from acl.training.device import DeviceError
 from acl.training.splits import split_clips
-from study import record_names as names
+from study import names
 from toy_runs import MODES, config, without_times
 
 MEASURED = {names.CLIPS_PER_SECOND, names.EPOCH_SECONDS, names.MEMORY_GB}

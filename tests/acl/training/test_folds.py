@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from acl.config import SelfSupervisedData, SupervisedData
-from acl.store import FeatureStore
+from acl.store.feature_store import FeatureStore
 from acl.training import fit
 from acl.training.splits import SplitError, folds_of, hold_out, split_clips, with_test_fold
 from toy_runs import config

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from acl.config import NoiseConfig
 from acl.provenance import describe_run
-from acl.store import FeatureStore
+from acl.store.feature_store import FeatureStore
 from acl.training import fit
 from acl.training.checkpoint_files import CHECKPOINT_FILE
 from acl.training.course import Course

@@ -18,7 +18,7 @@ from acl.training.course import Course
 from acl.training.pretraining import PretrainingStage
 from acl.training.self_supervised import SelfSupervisedSetup
 from acl.training.stage import Weights
-from study import record_names as names
+from study import names
 from toy_runs import config, without_times
 
 ALL_PROTOCOLS: dict[str, Any] = {

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from acl.training import fit
-from study import record_names as names
+from study import names
 from toy_runs import config
 
 

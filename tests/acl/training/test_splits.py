@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from acl.store import FeatureStore
+from acl.store.feature_store import FeatureStore
 from acl.training import fit
 from acl.training.splits import finetuning_splits, hold_out, pretraining_clips, split_clips
 from toy_runs import MODES, config

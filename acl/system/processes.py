@@ -1,0 +1,72 @@
+"""One function over many tasks in worker processes."""
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from typing import TypeVar
+
+from acl.system.memory import keep_freed_memory
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+
+class WorkerError(RuntimeError):
+    """A worker process ended in the middle of a task; the message is one line with the remedy."""
+
+
+def available_cores() -> int:
+    """CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def each_result(function: Callable[[Task], Result], tasks: Sequence[Task], workers: int | None) -> Iterator[Result]:
+    """Results of `function(task)` in the order in which they finish; one worker computes in this process.
+
+    The first task that raises ends it: tasks that have started finish, the others are dropped.
+
+    Args:
+        function: importable by name, because workers are spawned.
+        tasks: picklable arguments.
+        workers: processes; None takes all available cores.
+
+    Raises:
+        WorkerError: a worker was killed.
+    """
+    workers = min(workers or available_cores(), len(tasks))
+    if workers <= 1:
+        yield from map(function, tasks)
+        return
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin)
+    try:
+        for future in as_completed([pool.submit(function, task) for task in tasks]):
+            yield future.result()
+    except BrokenProcessPool:
+        raise WorkerError(
+            "a worker process was killed, perhaps for lack of memory; run it again, with fewer workers where memory is short"
+        ) from None
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _begin() -> None:
+    follow_parent()
+    keep_freed_memory()
+
+
+def follow_parent() -> None:
+    """Leave Ctrl-C to the parent, which then shuts the pool down, and end with it: a killed parent cannot stop its workers."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_exit_after, args=(parent,), daemon=True).start()
+
+
+def _exit_after(parent: multiprocessing.process.BaseProcess) -> None:
+    parent.join()
+    os._exit(1)

@@ -1,0 +1,51 @@
+"""Rules for text: cells that no spreadsheet takes for formulas, JSON that may be anything, names that are nearly right."""
+
+import difflib
+import json
+import re
+from collections.abc import Iterable
+from typing import Any
+
+FORMULA = r"^('*[=+\-@\t\r])"
+WRITTEN = r"^'('*[=+\-@\t\r])"  # and what `no_formula` makes of it; its group is what it was
+
+
+def no_formula(text: str) -> str:
+    """The text as a cell.
+
+    >>> no_formula("=1+1"), no_formula("Rain")
+    ("'=1+1", 'Rain')
+    """
+    return re.sub(FORMULA, r"'\1", text)
+
+
+def read_back(cell: str) -> str:
+    """Inverse of `no_formula`.
+
+    >>> read_back("'=1+1"), read_back("'tis")
+    ('=1+1', "'tis")
+    """
+    return re.sub(WRITTEN, r"\1", cell)
+
+
+def parse_json(text: str | bytes) -> Any:
+    """What a text says.
+
+    Raises:
+        ValueError: it is no JSON in UTF-8, or nested more deeply than any of ours.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def close_to(name: object, known: Iterable[str], before: str = "") -> str:
+    """The remedy for a misspelt name, with `before` in front of it; empty where nothing is close to it.
+
+    >>> close_to("Tabel2-ssl", ["table1-supervised", "table2-ssl"]), close_to("x", ["mini"])
+    ('did you mean table2-ssl?', '')
+    """
+    by_lower = {each.lower(): each for each in known}
+    close = difflib.get_close_matches(str(name).lower(), by_lower, n=1)
+    return f"{before}did you mean {by_lower[close[0]]}?" if close else ""

@@ -1,0 +1,217 @@
+"""The answer to a study's question in at most three sentences, and the lines below it."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from analysis.formats import capitalised, percent, place, plain, points
+from analysis.published import SUPERVISED
+from analysis.records.runs import UNFINISHED
+from analysis.stats.intervals import BETTER, NOT_DISTINGUISHABLE, WORSE
+from study import names
+
+_KILLED = "KILLED"  # MLflow's status of a study that was interrupted
+
+
+class _Comparison(NamedTuple):
+    """A setting with margin and its baseline."""
+
+    label: str
+    is_of_settings: bool  # else about trained models, of one seed each
+    finding: str
+    difference: float
+    resolvable: float
+
+
+def answer(table1: pd.DataFrame, table2: pd.DataFrame, margin: pd.DataFrame, trials: pd.DataFrame, statuses: Sequence[str]) -> str:
+    """What helps, what cannot be told from the baseline, and which differences the study could resolve.
+
+    Args:
+        table1: of `analysis.sections.paper_tables.table1`.
+        table2: of `analysis.sections.paper_tables.table2`.
+        margin: of `analysis.sections.margin_and_control.margin_table`; empty where no margin was varied.
+        trials: of `analysis.records.runs.load_trials`.
+        statuses: MLflow's, of the studies' runs.
+    """
+    found = [*_of_table2(table2), *_of_table1(table1), *_of_margins(margin)]
+    if not found:
+        sentences = [_nothing_to_compare(trials)]
+    elif any(each.is_of_settings for each in found):
+        sentences = [*_about_settings(found), _resolved(found)]
+    else:
+        sentences = [*_about_models(found), _resolved(found)]
+    reservation = _provisional(trials, statuses)
+    if reservation:
+        sentences[0] = f"{reservation}: {sentences[0][0].lower()}{sentences[0][1:]}"
+    return " ".join(sentences)
+
+
+def _of_table2(table: pd.DataFrame) -> Iterator[_Comparison]:
+    for row in table.to_dict("records"):
+        if row["method"] == "SSL with ACL" and row["verdict"]:
+            yield _comparison("self-supervised", row)
+
+
+def _of_table1(table: pd.DataFrame) -> Iterator[_Comparison]:
+    for row in table.to_dict("records"):
+        if row["verdict"]:
+            yield _comparison(f"supervised on {row['subset'].replace('_', ' ')}", row)
+
+
+def _of_margins(table: pd.DataFrame) -> Iterator[_Comparison]:
+    for row in [] if table.empty else table[table["picked"] & table["verdict"].ne("")].to_dict("records"):
+        yield _comparison(
+            f"{place(row).replace(', ', ' on ' if row['mode'] == SUPERVISED else ' at ')} with the margin picked", row
+        )
+
+
+def _comparison(label: str, row: dict[Any, Any]) -> _Comparison:
+    is_of_settings = row["claim"] == "settings"
+    finding = row["finding"] if is_of_settings else row["models_finding"]
+    return _Comparison(label, is_of_settings, finding, row["difference"], row["resolvable"])
+
+
+def _about_settings(found: list[_Comparison]) -> list[str]:
+    settings = [each for each in found if each.is_of_settings]
+    told = _told(settings)
+    first = (
+        f"Over several seeds, the setting with margin is {told}."
+        if told
+        else ("Over several seeds, no setting with margin can be told from its baseline.")
+    )
+    rest = []
+    equal = _labels(settings, NOT_DISTINGUISHABLE)
+    if told and equal:
+        rest.append(f"not distinguishable from the baseline: {equal}")
+    models = [each for each in found if not each.is_of_settings]
+    if models:
+        words = [_told(models), f"not distinguishable for {_labels(models, NOT_DISTINGUISHABLE)}"]
+        parts = [words[0]] * bool(words[0]) + [words[1]] * any(each.finding == NOT_DISTINGUISHABLE for each in models)
+        rest.append(f"with one seed, so about the trained models only: {'; '.join(parts)}")
+    return [first] + ([f"{rest[0][0].upper()}{'; '.join(rest)[1:]}."] if rest else [])
+
+
+def _about_models(found: list[_Comparison]) -> list[str]:
+    told, equal = _told(found), _labels(found, NOT_DISTINGUISHABLE)
+    if not told:
+        return ["No model trained with margin can be told from its baseline, and with one seed on a side settings remain unknown."]
+    first = f"The model trained with margin is {told}; with one seed on a side, this says nothing yet about the settings."
+    return [first] + ([f"Not distinguishable from the baseline: {equal}."] if equal else [])
+
+
+def _told(found: list[_Comparison]) -> str:
+    """Where there is a difference, as "better than the baseline for ..., worse for ..."."""
+    parts: list[str] = []
+    for word in (BETTER, WORSE):
+        own = [f"{each.label} ({points(each.difference)} points)" for each in found if each.finding == word]
+        if own:
+            than = "" if parts else " than the baseline"
+            parts.append(f"{word}{than} for {_listed(own)}")
+    return ", and ".join(parts)
+
+
+def _labels(found: list[_Comparison], finding: str) -> str:
+    return _listed([each.label for each in found if each.finding == finding])
+
+
+def _listed(parts: list[str]) -> str:
+    return " and ".join(part for part in (", ".join(parts[:-1]), *parts[-1:]) if part)
+
+
+def _resolved(found: list[_Comparison]) -> str:
+    sizes = sorted({percent(each.resolvable) for each in found if pd.notna(each.resolvable)}, key=float)
+    if not sizes:
+        return "Which differences the study could resolve is not known."
+    size = sizes[0] if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
+    return f"The study could resolve differences of {size} points (power 80 %); smaller ones may have gone unnoticed."
+
+
+def _nothing_to_compare(trials: pd.DataFrame) -> str:
+    finished = trials[trials["outcome"] == names.FINISHED]
+    if finished.empty:
+        return "No trial has finished, so there is nothing to compare and the question has no answer yet."
+    if "loss.alpha" in finished and finished["loss.alpha"].eq(1).all():
+        return (
+            "Only baselines (α = 1) have finished; they show how far runs of one setting differ by chance, not what a margin does."
+        )
+    return "No baseline (α = 1) and setting with margin have both finished yet, so there is nothing to compare."
+
+
+def _provisional(trials: pd.DataFrame, statuses: Sequence[str]) -> str:
+    """Why the answer may change; empty for studies that are over."""
+    left = int((trials["outcome"] == UNFINISHED).sum())
+    if left:
+        return f"{left} of the {len(trials)} trials that have begun {'has' if left == 1 else 'have'} not ended, this is provisional"
+    return "The study was interrupted, this is provisional" if _KILLED in statuses else ""
+
+
+class SummaryLine(NamedTuple):
+    """One comparison in words.
+
+    Attributes:
+        label: what was compared, e.g. "Supervised, all".
+        finding: the verdict.
+        reservation: how the setting was picked, and what the verdict leaves out.
+        numbers: the setting, and both accuracies with their intervals.
+    """
+
+    label: str
+    finding: str
+    reservation: str
+    numbers: str
+
+
+def summary_lines(table1: pd.DataFrame, table2: pd.DataFrame) -> list[SummaryLine]:
+    """A line for each complete comparison: self-supervised (Table 2), then supervised by subset (Table 1)."""
+    lines = []
+    if not table2.empty:
+        own = table2.set_index("method")
+        baseline, winner = own.loc["SSL baseline"].to_dict(), own.loc["SSL with ACL"].to_dict()
+        if winner["verdict"]:
+            setting = f"{_setting(winner)}, temperature {plain(winner['temperature'])}"
+            lines.append(_line("Self-supervised", winner["verdict"], setting, _accuracy(winner, ""), _accuracy(baseline, "")))
+    for row in table1.to_dict("records"):
+        if row["verdict"]:
+            label = f"Supervised, {row['subset'].replace('_', ' ')}"
+            lines.append(_line(label, row["verdict"], _setting(row), _accuracy(row, "acl_"), _accuracy(row, "baseline_")))
+    return lines
+
+
+def margin_lines(table: pd.DataFrame) -> list[SummaryLine]:
+    """A line for each complete comparison of a sweep of the margin."""
+    lines = []
+    for _, group in table.groupby(["mode", "subset"], sort=False) if len(table) else ():
+        for winner in group[group["picked"] & group["verdict"].ne("")].to_dict("records"):  # one, or none
+            baseline = group[group["baseline"]].iloc[0].to_dict()
+            label = capitalised(f"{place(winner)}, by margin")
+            lines.append(_line(label, winner["verdict"], _setting(winner), _accuracy(winner, ""), _accuracy(baseline, "")))
+    return lines
+
+
+def control_lines(table: pd.DataFrame) -> list[SummaryLine]:
+    """A line for each negative control."""
+    lines = []
+    for row in table[table["picked"]].to_dict("records") if len(table) else ():
+        finding = (
+            f"{points(row['gain_val_of_others'])} points from nothing but the seed when picked on validation, "
+            f"{points(row['gain_test_of_others'])} when picked on test"
+        )
+        reservation = f"expected gain of the best of {row['runs'] - 1} runs over one more, all of the same setting"
+        numbers = f"Picked run: test accuracy {_accuracy(row, '')}; mean of {row['runs']} seeds {percent(row['mean'])} %."
+        lines.append(SummaryLine(f"Negative control, {place(row)}", finding, reservation, numbers))
+    return lines
+
+
+def _line(label: str, verdict: str, setting: str, winner: str, baseline: str) -> SummaryLine:
+    finding, _, reservation = verdict.partition("; ")
+    numbers = f"{setting}: test accuracy {winner}; baseline {baseline}."
+    return SummaryLine(label, capitalised(finding), reservation, numbers)
+
+
+def _setting(row: dict[Any, Any]) -> str:
+    return f"α {plain(row['alpha'])}, margin {plain(row['margin'])} rad"
+
+
+def _accuracy(row: dict[Any, Any], side: str) -> str:
+    return f"{percent(row[f'{side}accuracy'])} % [{percent(row[f'{side}low'])}, {percent(row[f'{side}high'])}]"

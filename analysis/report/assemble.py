@@ -1,0 +1,208 @@
+"""From the records of studies to the sections of their report, without those that no trial can fill."""
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from analysis import published
+from analysis.published import SELF_SUPERVISED, SUPERVISED
+from analysis.records.provenance import load_launched, load_provenance
+from analysis.records.runs import SUBSETS, load_history, load_predictions, load_studies, load_trials
+from analysis.report.answer import answer
+from analysis.section import DIFFERENCES_TO_PUBLISHED, Section
+from analysis.sections.alpha import alpha_section
+from analysis.sections.claims import claim_sections
+from analysis.sections.curves import CURVE_METRICS, curves_section
+from analysis.sections.early_stopping import metrics_by_epoch, training_sections
+from analysis.sections.evaluations import FINE_TUNINGS, evaluation_sections, fine_tuned_trials
+from analysis.sections.margin_and_control import margin_and_control_sections
+from analysis.sections.noise import noise_sections
+from analysis.sections.paper_figures import paper_figure_sections
+from analysis.sections.paper_tables import paper_table_sections
+from analysis.sections.records import checklist, record_sections
+from analysis.sections.search import search_sections
+from analysis.sections.trials import counts_section, landscape_section
+from analysis.sections.winner_details import winner_sections
+from analysis.settings import comparable_settings, pooled_folds, without_margin_sweeps
+from study import names
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What the records of some studies hold.
+
+    Attributes:
+        launches: of `analysis.records.runs.load_studies`.
+        launched: of `analysis.records.provenance.load_launched`.
+        trials: of `analysis.records.runs.load_trials`.
+        answer: to the question, in at most three sentences.
+        sections: of the report, in its order.
+        notes: one on each group of trials that was left out of comparisons.
+    """
+
+    launches: pd.DataFrame
+    launched: pd.DataFrame
+    trials: pd.DataFrame
+    answer: str
+    sections: list[Section]
+    notes: list[str]
+
+
+def read_sections(store_uri: str, studies: Sequence[str]) -> Reading:
+    """Read the records of the studies and make the sections of their report.
+
+    Args:
+        store_uri: MLflow tracking store, e.g. `sqlite:////home/me/acl/mlflow.db`.
+        studies: names under which the studies were launched.
+
+    Raises:
+        AnalysisError: there is no store, no study of that name, or it has no trials.
+    """
+    launches = load_studies(store_uri, studies)
+    launched = load_launched(store_uri, launches["run_id"])
+    trials = load_trials(store_uri, studies)
+    provenance = load_provenance(store_uri, launches["run_id"])
+    finished = trials.loc[trials["outcome"] == names.FINISHED, "run_id"]
+    predictions = load_predictions(store_uri, finished, may_lack=True)
+    lost = trials["run_id"].isin(set(finished) - set(predictions["run_id"]))
+    shown = {metric for metrics in CURVE_METRICS.values() for metric in metrics}
+    history = load_history(store_uri, trials["run_id"], sorted({*shown, *metrics_by_epoch(trials), names.EPOCH_SECONDS}))
+    results, tested, notes = pooled_folds(trials[~lost], predictions)
+    settings, more = comparable_settings(results, tested)
+    notes += more
+    with_lost, _ = comparable_settings(*pooled_folds(trials, predictions)[:2]) if lost.any() else (settings, notes)
+    if lost.any():
+        where = ", ".join(sorted(trials.loc[lost, "study"].unique()))
+        notes.append(
+            f"{lost.sum()} finished trials ({where}) have lost {names.PREDICTIONS_FILE}: they are left out of comparisons "
+            "over clips, and only “Any setting against the baseline” has them, by their accuracies."
+        )
+    fine_tuned = fine_tuned_trials(trials[~lost])["run_id"]
+    of_fine_tuning = {
+        evaluation: pooled_folds(trials[~lost], load_predictions(store_uri, fine_tuned, evaluation))[1]
+        for evaluation in FINE_TUNINGS
+    }
+    seconds = history.loc[history["metric"] == names.EPOCH_SECONDS, "value"]
+    accuracies = trials.set_index("run_id").reindex(columns=[names.TEST_ACCURACY])[names.TEST_ACCURACY]
+    facts = checklist(launches, launched, trials, provenance, predictions, seconds)
+    # The margins of a sweep of the margin are no candidates in the paper's tables, but for the published one; they have a section.
+    own = without_margin_sweeps(settings)
+    sections = [
+        *paper_table_sections(own, tested, len(settings) - len(own)),
+        *paper_figure_sections(own, tested),
+        alpha_section(settings),
+        *winner_sections(settings, trials, history, tested),
+        *evaluation_sections(settings, results, tested, of_fine_tuning),
+        *claim_sections(with_lost, tested, accuracies),
+        *margin_and_control_sections(settings, results, tested),
+        *noise_sections(results, tested),
+        *search_sections(settings, trials),
+        landscape_section(trials, predictions),
+        curves_section(trials, history),
+        counts_section(trials),
+        *training_sections(history, trials),
+        *record_sections(store_uri, launched, trials, provenance, facts),
+    ]
+    sections = _shown(sections, launches, unfillable_sections(launched, trials))
+    tables = tables_of(sections)
+    short = answer(tables["table1"], tables["table2"], tables["margin"], trials, list(launched["status"]))
+    return Reading(launches, launched, trials, short, sections, notes)
+
+
+def tables_of(sections: Iterable[Section]) -> Mapping[str, pd.DataFrame]:
+    """The sections' tables by their anchors; a section that is not there has an empty one."""
+    return defaultdict(pd.DataFrame, {section.anchor: section.frame for section in sections})
+
+
+def is_of_paper(launches: pd.DataFrame) -> bool:
+    """Whether all launches were on the paper's corpus, so that its numbers are those to compare with."""
+    return bool(launches["corpus"].eq(published.CORPUS).all() and not launches["corpus_is_synthetic"].any())
+
+
+def _shown(sections: list[Section], launches: pd.DataFrame, never: Collection[str]) -> list[Section]:
+    """The sections that are on the page, as the corpora of the launches let them be; empty ones that `never` fill are not."""
+    shown = [section for section in sections if not (section.frame.empty and section.anchor in never)]
+    subsets = {subset for listed in launches["corpus_subsets"] for subset in listed.split(", ")}
+    shown = [_of_subsets(section, subsets) if section.anchor == "table1" else section for section in shown]
+    return shown if is_of_paper(launches) else [_without_comparison(section) for section in shown]
+
+
+def _of_subsets(table1: Section, subsets: Collection[str]) -> Section:
+    """Table 1 with rows for the training subsets that the corpus has, which its text names where some are missing."""
+    missing = [subset for subset in SUBSETS if subset not in subsets]
+    if not missing:
+        return table1
+    text = (
+        "This corpus has no clean and noisy parts, so there is one row, of all training clips."
+        if len(missing) == len(SUBSETS) - 1
+        else f"This corpus has no {' and '.join(missing)} clips, so there are no such rows."
+    )
+    frame = table1.frame if table1.frame.empty else table1.frame[~table1.frame["subset"].isin(missing)]
+    return replace(table1, frame=frame, text=f"{text} {table1.text}")
+
+
+def _without_comparison(section: Section) -> Section:
+    """The section without columns that compare with published numbers, which mean nothing on another corpus."""
+    compared = DIFFERENCES_TO_PUBLISHED
+    return replace(section, columns=[column for column in section.columns if column not in compared])
+
+
+class _Kind(NamedTuple):
+    """What a trial is, as far as tables ask."""
+
+    mode: str
+    subset: str
+    is_baseline: bool  # α = 1
+
+
+def _has(kinds: Iterable[_Kind], mode: str) -> bool:
+    return any(kind.mode == mode for kind in kinds)
+
+
+def _compares(kinds: Iterable[_Kind], *modes: str) -> bool:
+    """Whether a baseline and a setting with margin of one of the modes can be compared."""
+    return any(kind.mode in modes and kind._replace(is_baseline=not kind.is_baseline) in kinds for kind in kinds)
+
+
+_FILLED_BY: Mapping[str, Callable[[set[_Kind]], bool]] = {
+    "table1": lambda kinds: _has(kinds, SUPERVISED),
+    "table2": lambda kinds: _has(kinds, SELF_SUPERVISED) or any(kind.subset == "all" for kind in kinds),
+    "fig2": lambda kinds: _compares(kinds, SUPERVISED, SELF_SUPERVISED),
+    "fig3": lambda kinds: _compares(kinds, SELF_SUPERVISED),
+    "on-test": lambda kinds: _compares(kinds, SUPERVISED, SELF_SUPERVISED),
+}
+
+
+def unfillable_sections(launched: pd.DataFrame, trials: pd.DataFrame) -> set[str]:
+    """Anchors of the sections that stay empty however the trials end, since the studies have none of the kind that they show.
+
+    Args:
+        launched: of `analysis.records.provenance.load_launched`; says which trials are to come.
+        trials: of `analysis.records.runs.load_trials`; say what has begun, also where a study's file is gone.
+    """
+    begun = trials.reindex(columns=["mode", "data.subset", "loss.alpha"]).itertuples(index=False)
+    kinds = {_Kind(str(mode), str(subset), alpha == 1) for mode, subset, alpha in begun}
+    kinds |= {kind for sweeps in launched["sweeps"] for sweep in sweeps for kind in _kinds(sweep)}
+    return {anchor for anchor, is_filled_by in _FILLED_BY.items() if not is_filled_by(kinds)}
+
+
+def _kinds(sweep: Mapping[str, Any]) -> Iterator[_Kind]:
+    """The trials that a sweep, as its file holds it, can have. What it leaves to the recipe can be any."""
+    mode = str(sweep.get("base", {}).get("mode"))
+    subsets = _values(sweep, "data.subset") or ["all"]
+    alphas = _values(sweep, "loss.alpha") or [1, None]
+    return (_Kind(mode, str(subset), alpha == 1) for subset, alpha in product(subsets, alphas))
+
+
+def _values(sweep: Mapping[str, Any], name: str) -> list[Any]:
+    """Values that a setting can have in a sweep, None for those drawn from a range; empty where the sweep does not name it."""
+    base, dimension = sweep.get("base", {}), sweep.get("space", {}).get(name, {})
+    known = [point[name] for point in sweep.get("enqueue", []) if name in point]
+    for kind, given in dimension.items():
+        if kind != "when":
+            known += [None] if "uniform" in str(kind) else given
+    return known if dimension or name not in base else [*known, base[name]]

@@ -1,0 +1,247 @@
+"""Claims about gains: every setting against its baseline on the test clips, and the paper's own gains re-analysed.
+
+Per-clip results of the paper are not published, so its comparisons are unpaired. Its tables show the best setting on test, which
+Holm's method corrects for. Nothing can be said about its seeds: each setting was run once.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import cache
+from typing import Any
+
+import pandas as pd
+from statsmodels.stats.proportion import confint_proportions_2indep, proportions_ztest
+
+from analysis import published
+from analysis.formats import capitalised, count, p_value, percent, place, plain, points
+from analysis.published import SELF_SUPERVISED, SUPERVISED
+from analysis.records.runs import SUBSETS
+from analysis.section import Column, Section, difference
+from analysis.sections.paper_tables import NAN
+from analysis.settings import correct_of_settings, pick
+from analysis.stats.comparisons import SettingsComparison, UnpairedComparison, compare_settings, compare_unpaired, largest_gain
+from analysis.stats.intervals import PairedComparison, compare_paired, finding, holm
+from analysis.stats.power import DISCORDANCE, smallest_difference
+
+_GROUP = ["mode", "subset", "temperature"]
+_Comparison = SettingsComparison | PairedComparison | UnpairedComparison
+
+
+def on_test_table(settings: pd.DataFrame, predictions: pd.DataFrame, accuracies: pd.Series) -> pd.DataFrame:
+    """A row for each setting with alpha < 1 that has a baseline of its mode, subset and temperature; the best on test first.
+
+    Looking at all of them on test and naming the best is a selection on test: `p_corrected` accounts for the number of settings of
+    the group. Where all of them and the baseline have several seeds it is about settings (`compare_settings`,
+    with `low` and `high` that hold for all at once), else about these trained models (`largest_gain`; `low` and `high` are those of
+    each pair alone). Column `claim` says which, `finding` is that of the corrected p-value. Where runs of a group have lost their
+    predictions (`paired` is False), accuracies are compared (`compare_unpaired`) and Holm's method corrects the p-values.
+
+    Args:
+        settings: of `analysis.settings.comparable_settings`, with the trials whose predictions are lost.
+        predictions: of `analysis.records.runs.load_predictions`.
+        accuracies: on test, by run_id.
+    """
+    parts = []
+    known = set(predictions["run_id"].unique())
+    for mode in (SUPERVISED, SELF_SUPERVISED):
+        for subset in SUBSETS:
+            own = settings[(settings["mode"] == mode) & (settings["subset"] == subset)] if len(settings) else settings
+            for _, group in own.groupby("temperature", dropna=False):
+                baseline, others = pick(group).baseline, group[group["alpha"] < 1]
+                if baseline is None or others.empty:
+                    continue
+                run_ids = [baseline["run_ids"], *others["run_ids"]]
+                of_settings = min(len(own) for own in run_ids) > 1
+                paired = known.issuperset(run_id for own in run_ids for run_id in own)
+                compared = (
+                    _paired(run_ids, predictions, of_settings=of_settings)
+                    if paired
+                    else _unpaired(run_ids, accuracies, int(baseline["test_clips"]))
+                )
+                about: dict[str, Any] = {"claim": "settings" if of_settings else "models", "paired": paired}
+                parts += _rows(baseline, others, compared, about)
+    return pd.DataFrame(parts)
+
+
+def _paired(
+    run_ids: list[tuple[str, ...]], predictions: pd.DataFrame, *, of_settings: bool
+) -> list[tuple[SettingsComparison | PairedComparison, float]]:
+    """Each setting against the baseline, the first, and the corrected p-value."""
+    first, *sides = correct_of_settings(predictions, run_ids)
+    if of_settings:
+        return [(each, each.p_value) for each in compare_settings(first, sides)]
+    return list(zip((compare_paired(first, side) for side in sides), largest_gain(first, sides), strict=True))
+
+
+def _unpaired(run_ids: list[tuple[str, ...]], accuracies: pd.Series, clips: int) -> list[tuple[UnpairedComparison, float]]:
+    """The same without predictions."""
+    first, *sides = (accuracies.loc[list(own)].to_list() for own in run_ids)
+    compared = [compare_unpaired(first, side, clips) for side in sides]
+    return list(zip(compared, holm(each.p_value for each in compared), strict=True))
+
+
+def _rows(
+    baseline: pd.Series, others: pd.DataFrame, compared: Sequence[tuple[_Comparison, float]], about: dict[str, Any]
+) -> list[dict[str, Any]]:
+    rows = [
+        {
+            **{name: setting[name] for name in (*_GROUP, "alpha", "margin", "seeds", "accuracy")},
+            "baseline_accuracy": baseline["accuracy"],
+            "difference": each.difference,
+            "difference_low": each.low,
+            "difference_high": each.high,
+            "settings_tried": len(others),
+            "p_corrected": p_value,
+            **about,
+            "finding": finding(each.difference, p_value),
+            "val_accuracy": setting.get("val_accuracy", NAN),
+        }
+        for setting, (each, p_value) in zip(others.to_dict("records"), compared, strict=True)
+    ]
+    return sorted(rows, key=lambda row: -row["difference"])
+
+
+@cache
+def published_table() -> pd.DataFrame:
+    """A row for each published gain: Table 1 by subset, then the self-supervised results by temperature.
+
+    Columns: comparison, alpha (the published best), settings_tried, baseline, acl, difference with low and high (95 %, Newcombe's
+    hybrid score interval for independent shares), p_value (score test), p_corrected (Holm over the settings tried), finding (of the
+    corrected one). Self-supervised accuracies weigh clips by patches; they are taken as shares of as many clips, which is generous:
+    unequal weights make them less certain.
+    """
+    return pd.DataFrame([_row(*gain) for gain in _gains()])
+
+
+def published_sentences() -> list[str]:
+    """What the table says, in words."""
+    table, clips = published_table(), published.test_clips()
+    low, high = (smallest_difference(clips, share) * 100 for share in DISCORDANCE)
+    alone, corrected = int((table["p_value"] < 0.05).sum()), int((table["finding"] != "not distinguishable").sum())
+    return [
+        f"Of {len(table)} published gains {alone} are distinguishable from chance on {clips} clips when each is looked at alone "
+        f"(unpaired), and {corrected} when it is taken into account that the best of nine or ten settings is shown.",
+        f"Paired over clips, which would need the published predictions, {clips} clips resolve {low:.1f} to {high:.1f} points "
+        "between two trained models; what another seed would have given is not known for any of them.",
+    ]
+
+
+def _gains() -> Iterator[tuple[str, float, float, dict[float, float]]]:
+    """Comparison, published alpha, baseline's accuracy, and accuracies of the settings tried as far as they are published."""
+    by_alpha = published.by_alpha()
+    for row in published.table1():
+        own = by_alpha[(by_alpha["mode"] == SUPERVISED) & (by_alpha["subset"] == row["subset"])].set_index("alpha")
+        tried = own["published_accuracy"].drop(1.0).to_dict()
+        yield f"supervised, {row['subset'].replace('_', ' ')}", row["published_alpha"], row["published_baseline"], tried
+    own = by_alpha[by_alpha["mode"] == SELF_SUPERVISED].set_index("alpha")["published_accuracy"].drop(1.0)
+    for temperature, alpha, best, baseline in published.fig3()[
+        ["temperature", "published_alpha", "published_acl_accuracy", "published_baseline_accuracy"]
+    ].itertuples(index=False):
+        # Of the other temperatures only the best alpha is published: the others were no better.
+        tried = own.to_dict() if temperature == published.temperature() else dict.fromkeys(own.index, best)
+        yield f"self-supervised, τ {temperature:g}", alpha, baseline, tried | {alpha: best}
+
+
+def _row(comparison: str, alpha: float, baseline: float, tried: dict[float, float]) -> dict[str, object]:
+    clips = published.test_clips()
+    counts = {each: (round(share * clips), round(baseline * clips)) for each, share in tried.items()}
+    p_values = {each: float(proportions_ztest(count, [clips, clips])[1]) for each, count in counts.items()}
+    corrected = dict(zip(p_values, holm(p_values.values()), strict=True))
+    low, high = confint_proportions_2indep(counts[alpha][0], clips, counts[alpha][1], clips, method="newcomb")
+    best = tried[alpha]
+    return {
+        "comparison": comparison,
+        "alpha": alpha,
+        "settings_tried": len(tried),
+        "baseline": baseline,
+        "acl": best,
+        "difference": best - baseline,
+        "low": float(low),
+        "high": float(high),
+        "p_value": p_values[alpha],
+        "p_corrected": corrected[alpha],
+        "finding": finding(best - baseline, corrected[alpha]),
+    }
+
+
+ON_TEST_COLUMNS = [
+    Column("Mode", lambda row: row["mode"], "text"),
+    Column("Subset", lambda row: row["subset"].replace("_", " "), "text"),
+    Column("α", lambda row: plain(row["alpha"])),
+    Column("Margin, rad", lambda row: plain(row["margin"])),
+    Column("τ", lambda row: plain(row["temperature"])),
+    Column("Seeds", lambda row: count(row["seeds"])),
+    Column("Test, %", lambda row: percent(row["accuracy"])),
+    Column("Difference to baseline, points", difference),
+    Column("p, corrected", lambda row: p_value(row["p_corrected"])),
+    Column("Settings tried", lambda row: count(row["settings_tried"])),
+    Column("Claim about", lambda row: row["claim"], "text"),
+    Column("Finding", lambda row: row["finding"], "text"),
+]
+PUBLISHED_COLUMNS = [
+    Column("Comparison", lambda row: row["comparison"], "text"),
+    Column("α", lambda row: plain(row["alpha"])),
+    Column("Settings tried", lambda row: count(row["settings_tried"])),
+    Column("Baseline, %", lambda row: percent(row["baseline"]), "published"),
+    Column("Best, %", lambda row: percent(row["acl"]), "published"),
+    Column("Difference, points", lambda row: f"{points(row['difference'])} [{points(row['low'])}, {points(row['high'])}]"),
+    Column("p alone", lambda row: p_value(row["p_value"])),
+    Column("p, corrected", lambda row: p_value(row["p_corrected"])),
+    Column("Finding", lambda row: row["finding"], "text"),
+]
+_PUBLISHED = (
+    "Differences with 95 % intervals of independent shares, p-values of the score test, alone and corrected by Holm for the "
+    "settings tried at the same subset or temperature. Self-supervised accuracies weigh clips by patches and are taken as shares "
+    "of as many clips, which makes them look more certain than they are."
+)
+
+
+def claim_sections(settings: pd.DataFrame, predictions: pd.DataFrame, accuracies: pd.Series) -> list[Section]:
+    """Every setting against its baseline, and the published gains; the arguments are those of `on_test_table`."""
+    on_test = on_test_table(settings, predictions, accuracies)
+    return [
+        Section(
+            "on-test",
+            "Any setting against the baseline, read off the test results",
+            _on_test_text(on_test),
+            on_test,
+            ON_TEST_COLUMNS,
+            "No baseline (α = 1) has finished beside a setting with margin.",
+            folded=True,
+        ),
+        Section(
+            "published",
+            "The published gains, looked at anew",
+            "\n".join([*published_sentences(), _PUBLISHED]),
+            published_table(),
+            PUBLISHED_COLUMNS,
+            "",
+        ),
+    ]
+
+
+def _on_test_text(table: pd.DataFrame) -> str:
+    paragraphs = [
+        "The tables above name the setting that validation picked. Whoever looks at all settings on test and names the best has "
+        "selected on test: here the p-values account for the number of settings that were looked at."
+    ]
+    if len(table) and (table["claim"] == "models").any():
+        paragraphs[0] += " Where a side has one seed, it is about trained models: that says nothing about settings."
+    if len(table) and not table["paired"].all():
+        paragraphs[0] += (
+            " Where some runs have lost their predictions, accuracies are compared, unpaired, and the p-values corrected by Holm."
+        )
+    for _, group in table.groupby(["mode", "subset", "temperature"], sort=False, dropna=False) if len(table) else ():
+        best = group.iloc[0].to_dict()
+        tried = f"best of {best['settings_tried']}" if best["settings_tried"] > 1 else "the only one"
+        about = "" if best["claim"] == "settings" else ", as trained models"
+        unpaired = "" if best["paired"] else ", unpaired"
+        paragraphs.append(
+            f"{capitalised(place(best))}: α {best['alpha']:.3g}, {tried}, has {points(best['difference'])} points against the "
+            f"baseline: {best['finding']}{about} ({_corrected(best['p_corrected'])}{unpaired})."
+        )
+    return "\n".join(paragraphs)
+
+
+def _corrected(value: float) -> str:
+    shown = p_value(value)
+    return f"corrected p {shown}" if shown.startswith("<") else f"corrected p = {shown}"

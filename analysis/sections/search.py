@@ -1,0 +1,375 @@
+"""What a search says about its settings: maps of validation accuracy, importance of each setting."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from analysis import published
+from analysis.formats import count, percent, percent_interval, plain
+from analysis.published import SUPERVISED
+from analysis.records.runs import parameter_names
+from analysis.section import ACL, Column, Section, styled
+from analysis.sections.parallel import parallel_figure, parallel_table
+from analysis.settings import pick
+from analysis.stats.importance import TRIALS_PER_TERM, drop_one_importances, terms
+from study import names
+
+MIN_CELLS = 4  # settings with margin that make a map
+_NOT_SEARCHED = ("mode", "seed", "data.root")
+_PUBLISHED = {"margin": published.margin, "temperature": published.temperature}
+
+
+class Search(NamedTuple):
+    """The trials of a sweep and mode that can be compared for one objective, and the settings that vary among them."""
+
+    study: str
+    sweep: str
+    mode: str
+    objective: str
+    settings: list[str]
+    trials: pd.DataFrame  # finished, with the objective
+
+
+def searches(trials: pd.DataFrame) -> Iterator[Search]:
+    """The sweeps that vary at least two settings besides the seed, once for each objective.
+
+    Trials that were stopped are left out: their objective is that of an earlier epoch. So are those that changed their settings,
+    and those that repeat winners of another study.
+
+    Args:
+        trials: of `analysis.records.runs.load_trials`.
+    """
+    fixed = ~trials["changed_settings"].astype(bool) & (trials["confirms"] == "")
+    finished = trials[fixed & (trials["outcome"] == names.FINISHED)]
+    for (study, sweep, mode), own in finished.groupby(["study", "sweep", "mode"], sort=False):
+        varied = [name for name in parameter_names(own) if name not in _NOT_SEARCHED and not name.startswith("compute.")]
+        varied = [name for name in varied if own[name].nunique() > 1]
+        for objective in own["objective"].iloc[0].split(", "):
+            if len(varied) > 1 and objective in own and own[objective].notna().any():
+                yield Search(str(study), str(sweep), str(mode), objective, varied, own.dropna(subset=[objective]))
+
+
+def map_table(settings: pd.DataFrame) -> pd.DataFrame:
+    """Validation accuracy over alpha and temperature, and over alpha and margin; a row for each setting of a map.
+
+    `axis` names the second axis, `y` is the value on it. `kind` is "grid" where at least half of all pairs of values are there at
+    one value of the third setting (that with most pairs; ties: the published one), which are then the rows of the map; else it is
+    "drawn", and all settings with alpha < 1 are rows, but those that share their place. A baseline has no margin: in a grid over
+    the margin it is at every margin.
+    `picked` is the setting with alpha < 1 of the map that validation picks.
+
+    Args:
+        settings: of `analysis.settings.comparable_settings`.
+    """
+    maps = []
+    for _, own in settings.groupby(["mode", "subset"], sort=False):
+        for axis, third in (("temperature", "margin"), ("margin", "temperature")):
+            rows = _grid(own, axis, third)
+            rows = _drawn(own, axis) if rows is None else rows
+            if rows is not None:
+                maps.append(rows)
+    columns = ["mode", "subset", "axis", "kind", "alpha", "margin", "temperature", "y", "seeds"]
+    columns += ["val_accuracy", "val_low", "val_high", "picked"]
+    return pd.concat(maps, ignore_index=True)[columns] if maps else pd.DataFrame(columns=columns)
+
+
+def importance_table(trials: pd.DataFrame) -> pd.DataFrame:
+    """How much each searched setting matters for the objective: a row for each search and setting, most important first.
+
+    `importance` with `low` and `high` (95 %) and `fit` are those of `analysis.stats.importance.drop_one_importances`, over means of
+    the seeds; empty where there are fewer than `TRIALS_PER_TERM` different settings for each term (`enough` is False).
+
+    Args:
+        trials: of `analysis.records.runs.load_trials`.
+    """
+    rows: list[dict[str, Any]] = []
+    for search in searches(trials):
+        means = search.trials.groupby(search.settings, dropna=False)[search.objective].mean().reset_index()
+        blocks = {name: terms(means[name]) for name in search.settings}
+        number = sum(block.shape[1] for block in blocks.values())
+        enough = len(means) >= TRIALS_PER_TERM * number
+        found = drop_one_importances(blocks, means[search.objective].to_numpy(float)) if enough else None
+        shared: dict[str, Any] = {"study": search.study, "sweep": search.sweep, "mode": search.mode, "objective": search.objective}
+        shared |= {"settings": len(means), "terms": number, "enough": enough, "fit": found.fit if found else np.nan}
+        own: list[dict[str, Any]] = []
+        for place, name in enumerate(search.settings):
+            values = found.of[place] if found else (np.nan, np.nan, np.nan)
+            own.append({**shared, "setting": name, **dict(zip(("importance", "low", "high"), values, strict=True))})
+        rows += sorted(own, key=lambda row: -row["importance"]) if enough else own
+    return pd.DataFrame(rows)
+
+
+def _grid(own: pd.DataFrame, axis: str, third: str) -> pd.DataFrame | None:
+    """The settings at the value of `third` that fills most cells; None where they are no grid."""
+    slices: list[tuple[Any, pd.DataFrame]] = []
+    numbers = own.loc[own["alpha"] < 1, third].value_counts()
+    values = sorted(numbers.index[numbers >= MIN_CELLS]) if len(numbers) else [np.nan]
+    for value in values:
+        rows = own[own[third].eq(value) | own[third].isna()]
+        acl = rows[rows["alpha"] < 1].dropna(subset=[axis])
+        cells, possible = len(acl), acl["alpha"].nunique() * acl[axis].nunique()
+        if min(acl["alpha"].nunique(), acl[axis].nunique()) > 1 and cells >= max(MIN_CELLS, possible / 2):
+            slices.append(((cells, value == _PUBLISHED[third]()), rows))
+    if not slices:
+        return None
+    rows = max(slices, key=lambda entry: entry[0])[1]
+    if axis == "margin":
+        baseline, acl = rows[rows["alpha"] == 1], rows[rows["alpha"] < 1]
+        margins = np.sort(acl["margin"].unique())
+        repeated = baseline.loc[baseline.index.repeat(len(margins))].assign(y=np.tile(margins, len(baseline)))
+        return _marked(pd.concat([acl.assign(y=acl["margin"]), repeated]), pick(rows).acl, axis, "grid")
+    return _marked(rows.assign(y=rows[axis]), pick(rows).acl, axis, "grid")
+
+
+def _drawn(own: pd.DataFrame, axis: str) -> pd.DataFrame | None:
+    acl = own[own["alpha"] < 1].dropna(subset=[axis])
+    acl = acl.drop_duplicates(["alpha", axis], keep=False)  # those of a grid over the third setting would lie on each other
+    if len(acl) < MIN_CELLS or min(acl["alpha"].nunique(), acl[axis].nunique()) < MIN_CELLS:
+        return None
+    return _marked(acl.assign(y=acl[axis]), pick(acl).acl, axis, "drawn")
+
+
+def _marked(rows: pd.DataFrame, picked: pd.Series | None, axis: str, kind: str) -> pd.DataFrame:
+    name = None if picked is None else picked.name
+    return rows.assign(axis=axis, kind=kind, picked=rows.index == name)
+
+
+LABELS = {"loss.alpha": "α", "loss.margin": "margin, rad", "loss.temperature": "τ", "data.subset": "subset"}
+_AXES = {"temperature": "temperature τ", "margin": "margin (rad)"}
+_SCALE = "Cividis"
+_CELLS = [[0, "#f7fbff"], [0.5, "#b3d1e8"], [1, "#4292c6"]]  # light enough for dark numbers, also in print
+_PICKED = {"color": ACL, "width": 3}
+_MOST_TEXTS = 12  # values of alpha with which the accuracies fit into the cells
+
+
+def map_figure(table: pd.DataFrame) -> go.Figure:
+    """Validation accuracy over alpha and temperature or margin, a panel each, from `search_tables.map_table`."""
+    panels = [panel for _, panel in table.groupby(["mode", "subset", "axis"], sort=False)]
+    columns = min(2, len(panels))
+    rows = -(-len(panels) // columns)
+    titles = [_map_title(panel) for panel in panels]
+    figure = make_subplots(rows, columns, subplot_titles=titles, horizontal_spacing=0.17, vertical_spacing=0.26 / rows)
+    for index, panel in enumerate(panels):
+        place = {"row": index // columns + 1, "col": index % columns + 1}
+        axis = f"coloraxis{index + 1 if index else ''}"
+        is_grid = panel["kind"].iloc[0] == "grid"
+        figure.add_trace(_cells(panel, axis) if is_grid else _points(panel, axis), **place)
+        figure.update_xaxes(title="α", **place)
+        figure.update_yaxes(title=_AXES[panel["axis"].iloc[0]], **place)
+        if is_grid:
+            figure.update_xaxes(type="category", showgrid=False, **place)
+            figure.update_yaxes(type="category", showgrid=False, **place)
+            _frame_picked(figure, panel, place)
+        elif panel["axis"].iloc[0] == "temperature":
+            figure.update_yaxes(type="log", tickvals=[0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5], **place)
+        across, up = (getattr(figure.get_subplot(**place), name).domain for name in ("xaxis", "yaxis"))
+        bar = {"x": across[1] + 0.005, "y": sum(up) / 2, "len": up[1] - up[0], "tickformat": ".0%", "thickness": 12, "xpad": 2}
+        figure.update_layout({axis: {"colorscale": _CELLS if is_grid else _SCALE, "colorbar": bar}})
+    figure.update_layout(height=110 + 390 * rows)
+    return styled(figure)
+
+
+def importance_figure(table: pd.DataFrame) -> go.Figure:
+    """Importance of each setting with its interval, a panel for each search, from `search_tables.importance_table`."""
+    shown = table[table["enough"] & (table["fit"] > 0)]
+    panels = [panel for _, panel in shown.groupby(["study", "sweep", "mode", "objective"], sort=False)]
+    titles = [search_title(panel.iloc[0]) for panel in panels]
+    heights = [len(panel) + 0.6 for panel in panels]
+    gap = 75 / (75 * len(titles) + 36 * sum(heights))
+    figure = make_subplots(len(titles), 1, subplot_titles=titles, row_heights=heights, vertical_spacing=gap, shared_xaxes=True)
+    for row, panel in enumerate(panels, start=1):
+        bars = go.Scatter(
+            x=panel["importance"],
+            y=[LABELS.get(name, name) for name in panel["setting"]],
+            mode="markers",
+            marker={"symbol": "circle", "size": 11, "color": "#0072B2"},
+            error_x={
+                "type": "data",
+                "array": panel["high"] - panel["importance"],
+                "arrayminus": panel["importance"] - panel["low"],
+                "thickness": 2,
+                "width": 6,
+            },
+            showlegend=False,
+            hovertemplate="%{y}: %{x:.0%} of the variance<extra></extra>",
+        )
+        figure.add_trace(bars, row=row, col=1)
+        figure.add_vline(x=0, line={"color": "#222", "width": 1, "dash": "dot"}, row=row, col=1)
+        figure.update_yaxes(autorange="reversed", automargin=True, type="category", row=row, col=1)
+    figure.update_xaxes(tickformat=".0%", showticklabels=True)
+    figure.update_xaxes(title="share of the variance of the objective that is lost without the setting", row=len(titles), col=1)
+    figure.update_layout(height=int(130 + 75 * len(titles) + 36 * sum(heights)))
+    return styled(figure).update_layout(margin_b=60)
+
+
+def _cells(panel: pd.DataFrame, axis: str) -> go.Heatmap:
+    cells = panel.pivot(index="y", columns="alpha", values="val_accuracy").sort_index().sort_index(axis=1)
+    seeds = panel.pivot(index="y", columns="alpha", values="seeds").reindex_like(cells)
+    return go.Heatmap(
+        x=[plain(float(value)) for value in cells.columns],
+        y=[plain(float(value)) for value in cells.index],
+        z=cells.to_numpy(),
+        coloraxis=axis,
+        text=[[percent(value).replace("–", "") for value in row] for row in cells.to_numpy()],
+        texttemplate="%{text}" if len(cells.columns) <= _MOST_TEXTS else None,
+        textfont={"size": 14, "color": "#111"},
+        customdata=seeds.to_numpy(),
+        xgap=1,
+        ygap=1,
+        hoverongaps=False,
+        hovertemplate="α %{x}, " + panel["axis"].iloc[0] + " %{y}: %{text} % on validation<br>seeds: %{customdata}<extra></extra>",
+    )
+
+
+def _frame_picked(figure: go.Figure, panel: pd.DataFrame, place: dict[str, int]) -> None:
+    """A frame around the cell that validation picks; categories stand at 0, 1, …"""
+    alphas, ys = (sorted(panel[name].unique()) for name in ("alpha", "y"))
+    for alpha, y in zip(*(panel.loc[panel["picked"], name] for name in ("alpha", "y")), strict=True):
+        column, row = alphas.index(alpha), ys.index(y)
+        corners = {"x0": column - 0.48, "x1": column + 0.48, "y0": row - 0.48, "y1": row + 0.48}
+        figure.add_shape(
+            type="rect",
+            **corners,
+            line=_PICKED,
+            name="picked on validation",
+            legendgroup="picked",
+            showlegend=not any(shape.showlegend for shape in figure.layout.shapes),
+            **place,
+        )
+
+
+def _points(panel: pd.DataFrame, axis: str) -> go.Scatter:
+    intervals = [percent_interval(row, "val_accuracy", "val_low", "val_high") for row in panel.to_dict("records")]
+    return go.Scatter(
+        x=panel["alpha"],
+        y=panel["y"],
+        mode="markers",
+        showlegend=False,
+        marker={
+            "symbol": "diamond",
+            "opacity": 1,
+            "size": [18 if picked else 12 for picked in panel["picked"]],
+            "color": panel["val_accuracy"],
+            "coloraxis": axis,
+            "line": {"color": ACL, "width": [3 if picked else 0 for picked in panel["picked"]]},
+        },
+        customdata=panel[["margin", "temperature", "seeds"]].assign(accuracy=intervals),
+        hovertemplate="α %{x:.3f}, margin %{customdata[0]:.3f}, τ %{customdata[1]:.3f}<br>%{customdata[3]} % on validation, "
+        "seeds: %{customdata[2]}<extra></extra>",
+    )
+
+
+def _map_title(panel: pd.DataFrame) -> str:
+    first = panel.iloc[0]
+    title = f"{first['mode']}, {first['subset'].replace('_', ' ')}"
+    if first["kind"] == "drawn":
+        return title
+    if first["axis"] == "temperature":
+        return f"{title}, margin {panel['margin'].dropna().iloc[0]:g}"
+    return title if first["mode"] == SUPERVISED else f"{title}, τ {first['temperature']:g}"
+
+
+def search_title(first: pd.Series) -> str:
+    return f"{first['study']}, {first['sweep']} ({first['mode']}), {first['objective']}"
+
+
+ANCHORS = ("maps", "importance", "parallel")
+_WHERE = [
+    Column("Study", lambda row: row["study"], "text"),
+    Column("Sweep", lambda row: row["sweep"], "text"),
+    Column("Mode", lambda row: row["mode"], "text"),
+    Column("Objective", lambda row: row["objective"], "text"),
+]
+_MAPS = [
+    Column("Mode", lambda row: row["mode"], "text"),
+    Column("Subset", lambda row: row["subset"].replace("_", " "), "text"),
+    Column("Map", lambda row: f"α × {row['axis']}", "text"),
+    Column("α", lambda row: plain(row["alpha"])),
+    Column("Margin, rad", lambda row: plain(row["margin"])),
+    Column("τ", lambda row: plain(row["temperature"])),
+    Column("Seeds", lambda row: count(row["seeds"])),
+    Column("Validation, %", lambda row: percent_interval(row, "val_accuracy", "val_low", "val_high")),
+    Column("Remark", lambda row: "picked on validation" if row["picked"] else "", "text"),
+]
+_IMPORTANCE = [
+    *_WHERE,
+    Column("Setting", lambda row: str(LABELS.get(row["setting"], row["setting"])), "text"),
+    Column("Importance, % of the variance", lambda row: percent_interval(row, "importance", "low", "high")),
+    Column("All settings together, %", lambda row: percent(row["fit"])),
+    Column("Different settings", lambda row: count(row["settings"])),
+    Column("Terms", lambda row: count(row["terms"])),
+]
+
+
+def search_sections(settings: pd.DataFrame, trials: pd.DataFrame) -> list[Section]:
+    """Those of the sections, each an anchor of `ANCHORS`, that have a table."""
+    importance, parallel = importance_table(trials), parallel_table(trials)
+    numbers = not importance.empty and bool((importance["fit"] > 0).any())
+    sections = [
+        Section(
+            "maps",
+            "Validation accuracy over α and temperature, α and margin",
+            "Mean validation accuracy of each setting over its seeds, in %: a cell each where the values are a grid, a mark each "
+            "where they were drawn (a baseline, which has no margin, is at every margin of a grid). The orange frame is the "
+            "setting with margin that validation picks. Neighbouring settings that score alike are worth more than a single "
+            "high one.",
+            map_table(settings),
+            _MAPS,
+            "",
+            map_figure,
+            folded=True,
+        ),
+        Section(
+            "importance",
+            "Which settings matter for the objective",
+            _importance_text(importance),
+            importance,
+            _IMPORTANCE,
+            "",
+            importance_figure if numbers else None,
+            folded=numbers,
+        ),
+        Section(
+            "parallel",
+            "Parallel coordinates of the search",
+            "A line for each finished trial through its settings to the objective on validation, which also gives its colour; the "
+            "pointer on a line names its trial.",
+            parallel,
+            [],
+            "",
+            parallel_figure,
+        ),
+    ]
+    return [section for section in sections if not section.frame.empty]
+
+
+def _importance_text(table: pd.DataFrame) -> str:
+    paragraphs = [
+        "How much worse the objective of a setting that a regression has not seen is predicted when one of the searched settings "
+        "is left out of it, as a share of the variance (mean of the seeds; numbers enter linearly and squared, on a logarithmic "
+        "scale where they span a decade and lie more evenly on it, names as one term each; slightly penalised; no interactions). "
+        "95 % intervals resample the settings. Around 0 a setting is of no use to the prediction; that an interval holds 0 does "
+        "not prove it. It is about the values that this search tried, more of which lie where it expected good ones."
+    ]
+    for _, own in table.groupby(["study", "sweep", "mode", "objective"], sort=False) if len(table) else ():
+        first = own.iloc[0]
+        where = f"{first['study']}, {first['sweep']} ({first['mode']}), {first['objective']}"
+        if not first["enough"]:
+            paragraphs.append(
+                f"{where}: {first['settings']} different settings have finished, too few for {first['terms']} terms; numbers need "
+                f"{TRIALS_PER_TERM} for each."
+            )
+        elif not first["fit"] > 0:
+            paragraphs.append(
+                f"{where}: all settings together predict no better than the mean ({first['settings']} settings), so the "
+                "importances say nothing here."
+            )
+        else:
+            paragraphs.append(
+                f"{where}: all settings together predict {percent(first['fit'])} % of the variance ({first['settings']} settings)."
+            )
+    return "\n".join(paragraphs)

@@ -1,0 +1,387 @@
+"""Winner and baseline in detail: embeddings' uniformity and tolerance, confusions, cost."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from analysis import published
+from analysis.formats import capitalised, count, percent, percent_interval, plain, points
+from analysis.published import SELF_SUPERVISED, SUPERVISED
+from analysis.section import ACL, BASELINE, Column, Section, interval, styled
+from analysis.sections.paper_figures import class_pair
+from analysis.sections.paper_tables import difference_columns
+from analysis.settings import TEST, pick, without_margin_sweeps
+from study import names
+
+OURS, PUBLISHED = "ours", "published"
+HOURS, GPU_HOURS = "hours", "GPU-hours"
+
+
+def plane_table(settings: pd.DataFrame) -> pd.DataFrame:
+    """Uniformity and tolerance of the self-supervised settings and of the published Fig. 3.
+
+    Columns: source (`OURS` or `PUBLISHED`), side ("baseline" or "acl"), temperature, alpha, margin, seeds, minus_uniformity,
+    tolerance, accuracy (patch-weighted, as published). Empty without a setting of ours.
+
+    Args:
+        settings: of `analysis.settings.comparable_settings`.
+    """
+    own = settings[settings["mode"] == SELF_SUPERVISED]
+    own = own.dropna(subset=["uniformity", "tolerance"]) if len(own) else own
+    if own.empty:
+        return pd.DataFrame()
+    ours = own.assign(
+        source=OURS,
+        side=np.where(own["alpha"] == 1, "baseline", "acl"),
+        minus_uniformity=-own["uniformity"],
+        accuracy=own["patch_weighted"],
+    )
+    paper = published.fig3()
+    measures = ["minus_uniformity", "tolerance", "accuracy"]
+    parts = [ours]
+    for side in ("baseline", "acl"):
+        part = paper[[f"published_{side}_{name}" for name in measures]].set_axis(measures, axis=1)
+        alpha = 1.0 if side == "baseline" else paper["published_alpha"]
+        parts.append(part.assign(source=PUBLISHED, side=side, temperature=paper["temperature"], alpha=alpha))
+    columns = ["source", "side", "temperature", "alpha", "margin", "seeds", *measures]
+    return pd.concat([part.reindex(columns=columns).astype({"seeds": float}) for part in parts], ignore_index=True)
+
+
+def confusion_table(settings: pd.DataFrame, predictions: pd.DataFrame) -> pd.DataFrame:
+    """How often test clips of a class are taken for another, by baseline and winner of Fig. 2: a row for each pair of classes.
+
+    Columns: mode, true, predicted, clips (of the true class), baseline and acl (mean number over seeds), difference (acl −
+    baseline; the differences of a class add up to 0).
+
+    Args:
+        settings: of `analysis.settings.comparable_settings`.
+        predictions: of `analysis.records.runs.load_predictions`.
+    """
+    pair, mode = class_pair(settings)
+    if pair.baseline is None or pair.acl is None:
+        return pd.DataFrame()
+    test = predictions[predictions["split"] == TEST]
+    sides = {name: _confusions(test, side["run_ids"]) for name, side in (("baseline", pair.baseline), ("acl", pair.acl))}
+    classes = sorted({label for matrix in sides.values() for axis in (matrix.index, matrix.columns) for label in axis})
+    matrices = {name: matrix.reindex(index=classes, columns=classes, fill_value=0.0) for name, matrix in sides.items()}
+    table = (
+        pd.DataFrame({name: matrix.stack() for name, matrix in matrices.items()}).rename_axis(["true", "predicted"]).reset_index()
+    )
+    clips = table.groupby("true")["baseline"].transform("sum").round().astype(int)
+    table.insert(2, "clips", clips)
+    table.insert(0, "mode", mode)
+    return table.assign(difference=table["acl"] - table["baseline"])
+
+
+def cost_table(settings: pd.DataFrame, trials: pd.DataFrame, history: pd.DataFrame, predictions: pd.DataFrame) -> pd.DataFrame:
+    """What a run of each setting takes, and what a point over the baseline costs.
+
+    `hours` is the mean over the setting's runs of Σ train.epoch_seconds / 3600. Where every trial had a share of a GPU, all hours
+    are GPU-hours, those on the clock times the share; `unit` says which. `baseline` marks the baseline that validation picks
+    in that mode and subset, `gain` is the accuracy over it, `hours_per_point` are the hours of a run for each of its percentage
+    points where it is positive. `all_trials` and `all_hours` are all trials of that mode and subset, whatever their outcome. The
+    row that validation picked (`picked`) has the columns of `analysis.sections.paper_tables.difference_columns`, too.
+
+    Args:
+        settings: of `analysis.settings.comparable_settings`.
+        trials: of `analysis.records.runs.load_trials`.
+        history: of `analysis.records.runs.load_history`, with `train.epoch_seconds`.
+        predictions: of `analysis.records.runs.load_predictions`.
+    """
+    seconds = history[history["metric"] == names.EPOCH_SECONDS].groupby("run_id")["value"].sum()
+    hours = trials["run_id"].map(seconds) / 3600
+    of_gpus = bool((trials.loc[hours.notna(), "gpu_share"] > 0).all())
+    hours = hours * trials["gpu_share"] if of_gpus else hours
+    by_run = dict(zip(trials["run_id"], hours, strict=True))
+    rows: list[dict[str, Any]] = []
+    for (mode, subset), own in settings.groupby(["mode", "subset"], sort=False):
+        pair = pick(own)
+        everything = hours[(trials["mode"] == mode) & (trials["data.subset"] == subset)].dropna()
+        for name, setting in own.iterrows():
+            of_runs = [by_run[run_id] for run_id in setting["run_ids"]]
+            gain = np.nan if pair.baseline is None else setting["accuracy"] - pair.baseline["accuracy"]
+            picked = pair.acl is not None and name == pair.acl.name
+            rows.append(
+                {
+                    **{column: setting[column] for column in ("mode", "subset", "alpha", "margin", "temperature", "seeds")},
+                    "unit": GPU_HOURS if of_gpus else HOURS,
+                    "hours": float(np.mean(of_runs)),
+                    **{column: setting[column] for column in ("val_accuracy", "accuracy", "low", "high")},
+                    "gain": gain,
+                    "hours_per_point": np.mean(of_runs) / (100 * gain) if gain > 0 else np.nan,
+                    "baseline": pair.baseline is not None and name == pair.baseline.name,
+                    "picked": picked,
+                    "all_trials": len(everything),
+                    "all_hours": float(everything.sum()),
+                    **(difference_columns(pair, predictions) if picked else {}),
+                }
+            )
+    table = pd.DataFrame(rows)
+    return table.dropna(subset=["hours"]).reset_index(drop=True) if len(table) else table
+
+
+def _confusions(test: pd.DataFrame, run_ids: tuple[str, ...]) -> pd.DataFrame:
+    own = test[test["run_id"].isin(run_ids)]
+    return pd.crosstab(own["label"], own["predicted"]) / len(run_ids)
+
+
+_MARKS = {"baseline": "circle", "acl": "diamond"}
+_NAMES = {"baseline": "contrastive (α = 1)", "acl": "ACL (α < 1)"}
+_DIVERGING = [[0, BASELINE], [0.5, "#ffffff"], [1, ACL]]
+_MOST_INTERVALS = 12  # with more settings only the picked one has its interval drawn; the pointer shows the others
+_MOST_LABELS = 8  # settings whose temperatures are written beside their marks
+
+
+def plane_figure(table: pd.DataFrame) -> go.Figure:
+    """Tolerance over −uniformity, coloured by patch-weighted accuracy, from `detail_tables.plane_table`."""
+    figure = go.Figure()
+    for source in (PUBLISHED, OURS):  # ours on top
+        for side, mark in _MARKS.items():
+            own = table[(table["source"] == source) & (table["side"] == side)].sort_values("temperature")
+            hollow = source == PUBLISHED
+            labelled = (table["source"] == OURS).sum() <= _MOST_LABELS and not hollow
+            figure.add_scatter(
+                x=own["minus_uniformity"],
+                y=own["tolerance"],
+                mode="lines+markers" if hollow else "markers+text" if labelled else "markers",
+                name=f"published {_NAMES[side].split(' ')[0]}" if hollow else _NAMES[side],
+                text=[f"τ {value:g}" for value in own["temperature"]],
+                textposition="top center",
+                textfont={"size": 14},
+                line={"color": "#b5b5b5", "width": 1, "dash": "dot"},
+                marker={
+                    "symbol": f"{mark}-open" if hollow else mark,
+                    "size": 11 if hollow else 14,
+                    "color": own["accuracy"],
+                    "coloraxis": "coloraxis",
+                    "line": {"width": 2.5} if hollow else {"width": 1, "color": "#222"},
+                },
+                customdata=own[["temperature", "alpha", "margin", "accuracy"]],
+                hovertemplate="τ %{customdata[0]}, α %{customdata[1]:.3g}, margin %{customdata[2]}<br>−uniformity %{x:.3f}, "
+                "tolerance %{y:.3f}<br>accuracy (patch-weighted) %{customdata[3]:.1%}<extra>%{fullData.name}</extra>",
+            )
+    bar = {"title": "accuracy", "tickformat": ".0%", "thickness": 14}
+    figure.update_layout(height=540, coloraxis={"colorscale": "Cividis", "colorbar": bar})
+    figure.update_xaxes(title="−uniformity (farther right: more uniform)")
+    figure.update_yaxes(title="tolerance (higher: more tolerant)")
+    return styled(figure)
+
+
+def confusion_figure(table: pd.DataFrame) -> go.Figure:
+    """Difference in counts, with margin − baseline, by true and predicted class, from `detail_tables.confusion_table`."""
+    counts = {name: table.pivot(index="true", columns="predicted", values=name) for name in ("difference", "baseline", "acl")}
+    changed = counts["difference"]
+    classes = [str(label).replace("_", " ") for label in changed.index]
+    most = max(1.0, float(changed.abs().to_numpy().max()))
+    figure = go.Figure(
+        go.Heatmap(
+            x=classes,
+            y=classes,
+            z=changed,
+            zmin=-most,
+            zmax=most,
+            colorscale=_DIVERGING,
+            text=[[_whole(value) for value in row] for row in changed.to_numpy()],
+            texttemplate="%{text}",
+            textfont={"size": 14, "color": "#111"},
+            customdata=pd.concat([counts["baseline"], counts["acl"]]).to_numpy().reshape(2, *changed.shape).transpose(1, 2, 0),
+            xgap=1,
+            ygap=1,
+            colorbar={"title": {"text": "clips", "side": "right"}, "thickness": 14},
+            hovertemplate="%{y} taken for %{x}<br>baseline %{customdata[0]:.3g}, "
+            "with margin %{customdata[1]:.3g} clips<extra></extra>",
+        )
+    )
+    for place in range(len(classes)):
+        corners = {"x0": place - 0.5, "x1": place + 0.5, "y0": place - 0.5, "y1": place + 0.5}
+        figure.add_shape(type="rect", **corners, line={"color": "#222", "width": 1.2})
+    figure.update_xaxes(title="predicted", tickangle=-60, automargin=True, showgrid=False, dtick=1)
+    figure.update_yaxes(title="true", autorange="reversed", automargin=True, showgrid=False, dtick=1)
+    figure.update_layout(height=260 + 34 * max(6, len(classes)))
+    return styled(figure).update_layout(margin={"t": 30, "b": 60})
+
+
+def _whole(clips: float) -> str:
+    """Signed whole number for a cell, which has no room for parts of a clip.
+
+    >>> _whole(-1.5), _whole(0.5)
+    ('−2', '')
+    """
+    rounded = int(abs(clips) + 0.5)
+    return "" if abs(clips) < 1 else f"{'−' if clips < 0 else '+'}{rounded}"
+
+
+def cost_figure(table: pd.DataFrame) -> go.Figure:
+    """Test accuracy over hours of a run, a panel for each mode and subset, from `detail_tables.cost_table`."""
+    panels = [panel for _, panel in table.groupby(["mode", "subset"], sort=False)]
+    columns = min(2, len(panels))
+    rows = -(-len(panels) // columns)
+    titles = [f"{panel['mode'].iloc[0]}, {panel['subset'].iloc[0].replace('_', ' ')}" for panel in panels]
+    figure = make_subplots(rows, columns, subplot_titles=titles, horizontal_spacing=0.1, vertical_spacing=0.25 / rows)
+    for index, panel in enumerate(panels):
+        place = {"row": index // columns + 1, "col": index % columns + 1}
+        baseline = panel["alpha"] == 1
+        for side, own, colour in (("acl", panel[~baseline], ACL), ("baseline", panel[baseline], BASELINE)):
+            intervals = [percent_interval(row, "accuracy", "low", "high") for row in own.to_dict("records")]
+            points = go.Scatter(
+                x=own["hours"],
+                y=own["accuracy"],
+                mode="markers",
+                name="baseline (α = 1)" if side == "baseline" else "with margin (α < 1)",
+                legendgroup=side,
+                showlegend=index == 0,
+                marker={"symbol": _MARKS[side], "size": 10, "color": colour},
+                error_y=interval(own, "accuracy", "low", "high") | {"visible": len(panel) <= _MOST_INTERVALS, "width": 3},
+                customdata=own[["alpha", "margin", "temperature", "seeds"]].assign(accuracy=intervals),
+                hovertemplate="α %{customdata[0]:.3g}, margin %{customdata[1]}"
+                + ("" if panel["mode"].iloc[0] == SUPERVISED else ", τ %{customdata[2]}")
+                + "<br>%{x:.3g} "
+                + table["unit"].iloc[0]
+                + " a run, seeds: %{customdata[3]}<br>%{customdata[4]} % on test<extra></extra>",
+            )
+            figure.add_trace(points, **place)
+        picked = panel[panel["picked"]]
+        ring = go.Scatter(
+            x=picked["hours"],
+            y=picked["accuracy"],
+            error_y=interval(picked, "accuracy", "low", "high") | {"color": "#222"},
+            mode="markers",
+            name="picked on validation",
+            legendgroup="picked",
+            showlegend=index == 0,
+            marker={"symbol": "circle-open", "size": 20, "color": "#222", "line_width": 2},
+            hoverinfo="skip",
+        )
+        figure.add_trace(ring, **place)
+    figure.update_xaxes(title=f"{table['unit'].iloc[0]} of one run")
+    figure.update_yaxes(title="test accuracy", tickformat=".0%", col=1)
+    figure.update_yaxes(tickformat=".0%")
+    figure.update_layout(height=120 + 320 * rows)
+    return styled(figure)
+
+
+ANCHORS = ("plane", "confusion", "cost")
+_SETTING = [
+    Column("α", lambda row: plain(row["alpha"])),
+    Column("Margin, rad", lambda row: plain(row["margin"])),
+    Column("τ", lambda row: plain(row["temperature"])),
+    Column("Seeds", lambda row: count(row["seeds"])),
+]
+_PLANE = [
+    Column("Source", lambda row: row["source"], "text"),
+    *_SETTING,
+    Column("−uniformity", lambda row: plain(row["minus_uniformity"], 4)),
+    Column("Tolerance", lambda row: plain(row["tolerance"], 4)),
+    Column("Patch-weighted, %", lambda row: percent(row["accuracy"])),
+]
+
+
+def winner_sections(
+    settings: pd.DataFrame, trials: pd.DataFrame, history: pd.DataFrame, predictions: pd.DataFrame
+) -> list[Section]:
+    """Those of the sections, each an anchor of `ANCHORS`, that have a table; arguments as `detail_tables` takes them."""
+    confusion = confusion_table(without_margin_sweeps(settings), predictions)
+    cost = cost_table(settings, trials, history, predictions)
+    sections = [
+        Section(
+            "plane",
+            "Uniformity and tolerance of the embeddings",
+            "Each self-supervised setting where its projected test embeddings lie, coloured by patch-weighted test accuracy; "
+            "hollow: the published Fig. 3, joined by temperature (tolerance at the erratum corrected). Good features are both "
+            "uniform and tolerant (top right); the temperature trades one for the other. All of this is on test: it "
+            "explains, it does not pick.",
+            plane_table(settings),
+            _PLANE,
+            "",
+            plane_figure,
+            folded=True,
+        ),
+        Section(
+            "confusion",
+            "Confusions of the winner against the baseline",
+            _confusion_text(confusion),
+            confusion,
+            [],
+            "",
+            confusion_figure,
+        ),
+        Section(
+            "cost",
+            "Hours and accuracy",
+            _cost_text(cost),
+            cost,
+            _cost_columns(cost),
+            "",
+            cost_figure,
+            folded=True,
+        ),
+    ]
+    return [section for section in sections if not section.frame.empty]
+
+
+def _confusion_text(table: pd.DataFrame) -> str:
+    if table.empty:
+        return ""
+    mode = table["mode"].iloc[0]
+    same = table["true"] == table["predicted"]
+    right = float(table.loc[same, "difference"].sum())
+    moved = table[~same].sort_values("difference", key=abs, ascending=False, kind="stable").iloc[0]
+    text = (
+        f"Test clips of each class (row) by what they are taken for (column): {mode} winner by validation minus baseline, mean "
+        "over seeds; the pair is that of Fig. 2. On the framed diagonal more (orange) is better, beside it fewer (blue). Numbers "
+        f"are rounded, those below one clip left out. In all {_signed(right)} clips are right with margin."
+    )
+    if moved["difference"] != 0:
+        true, predicted = (str(moved[name]).replace("_", " ") for name in ("true", "predicted"))
+        text += f" The largest change beside the diagonal: {true} taken for {predicted}, {_signed(moved['difference'])} clips."
+    return text
+
+
+def _cost_columns(table: pd.DataFrame) -> list[Column]:
+    unit = capitalised(_unit(table))
+    return [
+        Column("Mode", lambda row: row["mode"], "text"),
+        Column("Subset", lambda row: row["subset"].replace("_", " "), "text"),
+        *_SETTING,
+        Column(f"{unit} of a run", lambda row: plain(row["hours"])),
+        Column("Test, %", lambda row: percent_interval(row, "accuracy", "low", "high")),
+        Column("Over the baseline, points", lambda row: "baseline" if row["baseline"] else points(row["gain"])),
+        Column(f"{unit} of a run per point", lambda row: plain(row["hours_per_point"])),
+    ]
+
+
+def _unit(table: pd.DataFrame) -> str:
+    return str(table["unit"].iloc[0]) if len(table) else HOURS
+
+
+def _cost_text(table: pd.DataFrame) -> str:
+    unit = _unit(table)
+    shared = ", times the share of a GPU that was its own" if unit == GPU_HOURS else ""
+    paragraphs = [
+        f"{capitalised(unit)} are the sum over the epochs of each run, its evaluation included{shared}; runs on different or "
+        "shared machines do not compare. Those per point are of one run, for each point of test accuracy over the baseline that "
+        "validation picks."
+    ]
+    for (mode, subset), own in table.groupby(["mode", "subset"], sort=False) if len(table) else ():
+        first = own.iloc[0]
+        spent = f"{mode}, {str(subset).replace('_', ' ')}: {first['all_trials']} trials took {plain(first['all_hours'])} {unit}"
+        winner: dict[Any, Any] = next(iter(own[own["picked"]].to_dict("records")), {})
+        if not winner or pd.isna(winner["difference"]):
+            paragraphs.append(f"{spent}; there is no winner and baseline to compare.")
+            continue
+        gain = f"{points(winner['difference'])} points [{points(winner['difference_low'])}, {points(winner['difference_high'])}]"
+        if winner["difference_low"] > 0:
+            price = f", {plain(winner['all_hours'] / (100 * winner['difference']))} {unit} of search for each"
+        elif winner["difference_high"] < 0:
+            price = ", a loss"
+        else:
+            price = ", which can be chance: a price for each would say nothing"
+        paragraphs.append(f"{spent}; with the winner by validation test accuracy changes by {gain}{price}.")
+    return "\n".join(paragraphs)
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.3g}".replace("-", "−")

@@ -1,0 +1,131 @@
+"""Two kinds of claim about a setting and its baseline, which are never mixed.
+
+*These trained models differ*: the test clips are a sample, the models are fixed. One seed is enough; `compare_paired` makes it.
+*These settings differ*: runs of one setting differ among themselves as well, so it takes several seeds of each side.
+
+A setting that validation has picked among several and that is tested once needs no correction for the first claim: its test clips
+took no part. For the second it does. The luck of a setting's seeds raises its validation accuracy and its test accuracy alike, so
+the best of many on validation is lucky on test too (LOG.md: without a correction such claims err in up to 13 % of studies). The
+claims about settings here are corrected for the number of candidates as if they had been picked on test, which covers both.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from analysis.stats.comparisons import SettingsComparison, compare_settings
+from analysis.stats.intervals import NOT_DISTINGUISHABLE, PairedComparison, compare_paired
+from analysis.stats.power import SEED_SD, smallest_difference
+
+MOST_SEEDS = 30  # that a report proposes
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What may be said about a setting that validation picked, and its baseline.
+
+    Attributes:
+        models: the trained models on the test clips.
+        settings: the settings; None where the baseline or a candidate has one seed.
+        candidates: settings among which validation picked this one.
+    """
+
+    models: PairedComparison
+    settings: SettingsComparison | None
+    candidates: int
+
+    @property
+    def finding(self) -> str:
+        """About the settings, in a word or two; with one seed nothing can be told about them."""
+        return NOT_DISTINGUISHABLE if self.settings is None else self.settings.finding
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95 % interval of the difference: of the settings', and where nothing is known about them of the models'."""
+        source = self.models if self.settings is None else self.settings
+        return source.low, source.high
+
+    @property
+    def p_value(self) -> float:
+        """Of the claim that can be made."""
+        return self.models.p_value if self.settings is None else self.settings.p_value
+
+    @property
+    def resolvable(self) -> float:
+        """True difference that the study would have found with a power of 80 %: of settings, with one seed of models."""
+        return self.models.resolvable if self.settings is None else self.settings.resolvable
+
+    @property
+    def verdict(self) -> str:
+        """One plain line: the finding, then what it rests on and how the setting was picked."""
+        picked = "the only candidate" if self.candidates == 1 else f"best of {self.candidates} on validation"
+        if self.settings is not None:
+            corrected = "" if self.candidates == 1 else ", corrected for that"
+            basis = f"{self.settings.seeds} seeds and {self.settings.clips} test clips"
+            return f"{_words(self.settings.finding, self.difference)} over {basis}; {picked}{corrected}; {self._resolves}"
+        return f"{_of_models(self.models)} on {self.models.clips} test clips; {picked}; {self._needs}"
+
+    @property
+    def difference(self) -> float:
+        """Accuracy minus the baseline's, share."""
+        return self.models.difference
+
+    @property
+    def _resolves(self) -> str:
+        return f"it could resolve {self.resolvable * 100:.1f} points"
+
+    @property
+    def _needs(self) -> str:
+        """What a claim about the settings would take."""
+        low, high = seeds_needed(abs(self.difference), self.models.clips, self.models.discordance)
+        if low is None:
+            return (
+                "one seed, so nothing is known about the settings, and no number of seeds would resolve such a difference on "
+                f"{self.models.clips} clips"
+            )
+        number = f"{low}" if low == high else f"{low} to {high}" if high is not None else f"at least {low}"
+        return f"one seed, so nothing is known about the settings: that would take about {number} seeds of each"
+
+
+def claim(baseline: pd.DataFrame, candidates: Sequence[pd.DataFrame], picked: int) -> Claim:
+    """What may be said about the candidate that validation picked.
+
+    Args:
+        baseline: correct (bool) by test clip (index) and run (columns).
+        candidates: the same of all settings among which validation picked.
+        picked: place of the one that it picked.
+
+    Raises:
+        ValueError: the picked one and the baseline were tested on different clips.
+    """
+    winner = candidates[picked]
+    settings = None
+    if min(side.shape[1] for side in (baseline, *candidates)) > 1:
+        settings = compare_settings(baseline, candidates)[picked]
+    return Claim(compare_paired(baseline, winner), settings, len(candidates))
+
+
+def seeds_needed(difference: float, clips: int, discordance: float) -> tuple[int | None, int | None]:
+    """Seeds of each side with which a difference would be found with a power of 80 %, for the spreads over seeds of `SEED_SD`.
+
+    None stands for more than `MOST_SEEDS`.
+    """
+    found: list[int | None] = []
+    for seed_sd in SEED_SD:
+        tried = range(2, MOST_SEEDS + 1)
+        enough = (seeds for seeds in tried if smallest_difference(clips, max(discordance, 1 / clips), seeds, seed_sd) <= difference)
+        found.append(next(enough, None))
+    return found[0], found[1]
+
+
+def _words(finding: str, difference: float) -> str:
+    if finding == NOT_DISTINGUISHABLE:
+        return f"{finding} from the baseline"
+    return f"{finding} than the baseline by {abs(difference) * 100:.1f} points"
+
+
+def _of_models(models: PairedComparison) -> str:
+    if models.finding == NOT_DISTINGUISHABLE:
+        return f"trained model {models.finding} from the baseline's"
+    return f"trained model {models.finding} than the baseline's by {abs(models.difference) * 100:.1f} points"

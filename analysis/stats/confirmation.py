@@ -1,0 +1,109 @@
+"""Whether a winner holds on fresh seeds, which took no part in picking it."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from analysis.formats import percent
+from analysis.stats.comparisons import SettingsComparison, compare_settings
+
+CONFIRMED, NOT_CONFIRMED, UNDECIDED = "confirmed", "not confirmed", "can't be told"
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """A winner against its baseline, both run again with the same fresh seeds; positive differences mean better.
+
+    Attributes:
+        seeds: on which both have been run.
+        clips: test clips.
+        winner: mean accuracy over the seeds, share.
+        baseline: the same of the baseline.
+        comparison: of the two settings; None with one seed, which tells nothing about seeds.
+        planned: how many seeds there were to be.
+        missing: why there are fewer, in words.
+    """
+
+    seeds: int
+    clips: int
+    winner: float
+    baseline: float
+    comparison: SettingsComparison | None
+    planned: int
+    missing: Sequence[str] = ()
+
+    @property
+    def difference(self) -> float:
+        """Of the two accuracies."""
+        return self.winner - self.baseline
+
+    @property
+    def low(self) -> float:
+        """Lower bound of the difference's 95 % interval over other seeds and other clips."""
+        return -math.inf if self.comparison is None else self.comparison.low
+
+    @property
+    def high(self) -> float:
+        """Upper bound."""
+        return math.inf if self.comparison is None else self.comparison.high
+
+    @property
+    def finding(self) -> str:
+        """Confirmed: the whole interval is above 0. Not confirmed: the winner is no better on average. Else nobody can tell.
+
+        One seed tells nothing about seeds, and neither do those that are left where others failed: the seeds on which a winner
+        diverges may be just those that speak against it.
+        """
+        if self.seeds < max(2, self.planned):
+            return UNDECIDED
+        if self.low > 0:
+            return CONFIRMED
+        return NOT_CONFIRMED if self.difference <= 0 else UNDECIDED
+
+    @property
+    def verdict(self) -> str:
+        """One plain line."""
+        seeds = seeds_text(self.seeds)
+        interval = f" [{self.low * 100:+.1f}, {self.high * 100:+.1f}]" if self.seeds > 1 else ""
+        numbers = f"{self.difference * 100:+.1f} points{interval} over {seeds} and {self.clips} test clips".replace("-", "−")
+        numbers += f"; test accuracy {percent(self.winner)} %, baseline {percent(self.baseline)} %"
+        if self.finding == UNDECIDED:
+            share = seeds if self.seeds == self.planned else f"{self.seeds} of {seeds_text(self.planned)}"
+            why = f" ({', '.join(self.missing)})" if self.missing else ""
+            return f"{UNDECIDED} with {share}{why}: {numbers}"
+        return f"{self.finding}: {numbers}"
+
+
+def seeds_text(number: int) -> str:
+    """A number of seeds in words."""
+    return "1 seed" if number == 1 else f"{number} seeds"
+
+
+def confirm(baseline: pd.DataFrame, winner: pd.DataFrame, planned: int | None = None, missing: Sequence[str] = ()) -> Confirmation:
+    """Compare a winner with its baseline on fresh seeds, see `analysis.stats.comparisons.compare_settings`.
+
+    Seeds and setting were fixed before these runs, so that no selection is left to correct for.
+
+    Args:
+        baseline: correct (bool) by test clip (index) and seed (columns).
+        winner: the same of the winner.
+        planned: how many seeds there were to be; None: as many as there are.
+        missing: why there are fewer, in words.
+
+    Raises:
+        ValueError: the two sides have different seeds or clips.
+    """
+    if set(baseline.columns) != set(winner.columns):
+        raise ValueError("the two sides were run with different seeds; compare the seeds that both have")
+    seeds = len(baseline.columns)
+    return Confirmation(
+        seeds=seeds,
+        clips=len(baseline),
+        winner=float(winner.to_numpy(float).mean()),
+        baseline=float(baseline.to_numpy(float).mean()),
+        comparison=compare_settings(baseline, [winner])[0] if seeds > 1 else None,
+        planned=seeds if planned is None else planned,
+        missing=tuple(missing),
+    )

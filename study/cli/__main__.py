@@ -1,0 +1,5 @@
+"""`python -m study.cli` is `acl-study`."""
+
+from study.cli.app import main
+
+main()

@@ -1,0 +1,112 @@
+"""What the commands of the command line do, beyond reading their options."""
+
+from collections.abc import Callable
+from typing import Any
+
+import typer
+
+from study.cli.resolve import choose_study
+from study.execution.interruption import EXIT_STATUS, last_words
+from study.execution.preflight import check_runnable, preflight
+from study.spec.study import Study
+from study.state.home import Home, invocation
+from study.state.journal import pending_sweeps
+from study.tracking.uri import existing_store
+
+
+def run_study(
+    study_name: str,
+    home: Home,
+    *,
+    address: str | None = None,
+    store: str | None = None,
+    storage: str | None = None,
+    max_hours: float | None = None,
+    **options: Any,
+) -> None:
+    """Resolve a study, with the `options` of `choose_study`, and launch it.
+
+    Args:
+        max_hours: a study that this machine cannot run in so many hours is refused.
+
+    Raises:
+        StudyError: the study is wrong, there is no corpus for it, or it takes too long.
+    """
+    study = choose_study(study_name, home, **options)
+    if max_hours is not None:
+        check_runnable(pending_sweeps(study, home), knows_machine=address is None)
+        from study.planning.check import keep_within
+
+        keep_within(study, home, max_hours, address, storage)
+    launch_study(study, home, address, store, storage)
+
+
+def show_plan(study_name: str, home: Home, address: str | None, storage: str | None, **options: Any) -> None:
+    """Resolve a study, with the `options` of `choose_study`, and print what it would cost.
+
+    Raises:
+        StudyError: the study is wrong, there is no corpus for it, or as `study.planning.check.print_plan`.
+    """
+    study = choose_study(study_name, home, **options)
+    check_runnable(pending_sweeps(study, home), knows_machine=address is None)
+    from study.planning.check import print_plan
+
+    print_plan(study, home, address, storage)
+
+
+def launch_study(study: Study, home: Home, address: str | None, store: str | None, storage: str | None = None) -> None:
+    """Run what is left of a study, and say how it ended and what to do next.
+
+    Raises:
+        typer.Exit: trials are left or failed.
+        StudyError, StoreError: as `checked_launch` and `study.execution.launch.launch`.
+    """
+    checked = preflight(study, home, store_uri=store, address=address, storage_uri=storage)
+    from study.execution.launch import launch  # with Ray and MLflow
+
+    resume = checked.resumption
+    with last_words(f"the launch was killed, or ended by Ray without a word; continue with: {resume}"):
+        outcome = launch(checked)
+    # Statistics take a second to import, which trials need not wait for.
+    from study.results.best import print_summary
+    from study.results.confirm import confirmation_lines
+    from study.results.publish import log_winners
+
+    if not outcome.sweeps:
+        print(f"{study.name} is complete: nothing was left to run")
+    shown = False
+    if not outcome.recorded:
+        print(f"the MLflow store did not take all records; they are kept in {home.study(study.name)}, write them with: {resume}")
+    else:
+        kept = existing_store(home, store, [study.name])
+        shown = _show("summary", lambda: print_summary(study, kept))
+    if outcome.left:
+        why = f"{outcome.interrupted}: " if outcome.interrupted else ""
+        print(f"{why}incomplete, {outcome.left} trials are left; continue with: {resume}")
+        raise typer.Exit(EXIT_STATUS)
+    if outcome.recorded:
+        for line in log_winners(study, home, kept):
+            print(line)
+        browse = invocation("ui", home) + ("" if kept == home.store_uri else f" --store {kept}")
+        if study.confirms is not None:
+            shown &= _show("confirmation", lambda: print("\n".join(confirmation_lines(study, kept))))
+        again = "winners with:       " if study.confirms is None else "this again with:    "
+        print(f"{again}{invocation(f'best {study.name}', home)}")
+        print(f"report with:        {invocation(f'report {study.name}', home)}\nbrowse MLflow with: {browse}")
+    if outcome.failed:
+        print(f"{outcome.failed} trials failed, for the reasons above; retry with: {resume}")
+    if outcome.failed or not shown:
+        raise typer.Exit(1)
+
+
+def _show(what: str, show: Callable[[], None]) -> bool:
+    """Show figures of a study; where its records cannot be read, the reason, and what comes next is printed all the same."""
+    from analysis.errors import AnalysisError
+    from study.tracking.store import RecordError, StoreUnavailableError, translate_mlflow_errors
+
+    try:
+        translate_mlflow_errors(show)()
+    except (AnalysisError, RecordError, StoreUnavailableError) as error:
+        print(f"no {what}: {error}")
+        return False
+    return True

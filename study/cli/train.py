@@ -1,0 +1,82 @@
+"""One run without Ray: its settings from the command line, its epochs on the screen."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from acl.config import Config, build_config, flatten
+from acl.store.feature_store import FeatureStore
+from acl.system.files import write_durably
+from acl.system.memory import keep_freed_memory
+from acl.training import EpochResult, fit
+from study import names
+from study.cli.resolve import parse_settings
+from study.execution.predictions import predictions_csv
+from study.spec.profiles import check_profile, modes_of_profile, profile_settings
+
+_CLASS_WISE = "class_accuracy."
+
+
+def train_one(config: Config, checkpoints: Path | None) -> None:
+    """Train and print a line for each epoch, then the final figures; errors as `acl.training.fit`."""
+    keep_freed_memory()
+    epoch = 0
+    try:
+        for result in fit(config, checkpoints):
+            epoch = result.epoch
+            figures = {name: value for name, value in result.metrics.items() if not _is_final(name)}
+            shown = "  ".join(f"{name} {value:.4g}" for name, value in figures.items())
+            print(f"epoch {result.epoch}/{result.epochs} {result.stage}  {shown}", flush=True)
+            if result.is_last:
+                _print_final(result, checkpoints)
+    except KeyboardInterrupt:
+        remedy = "the same command continues" if checkpoints is not None else "nothing is kept without --checkpoints"
+        print(f"interrupted after epoch {epoch}; {remedy}", flush=True)
+        raise
+
+
+def _is_final(name: str) -> bool:
+    """Figures that come with the last epoch only."""
+    return name.startswith(("test.", names.BEST_EPOCH)) or _CLASS_WISE in name
+
+
+def _print_final(result: EpochResult, checkpoints: Path | None) -> None:
+    print("final figures, of the epochs that validation selected:")
+    for name, value in result.metrics.items():
+        if _is_final(name) and _CLASS_WISE not in name:
+            print(f"  {name} {value:.4g}")
+    if checkpoints is not None:
+        path = checkpoints / names.PREDICTIONS_FILE
+        write_durably(path, predictions_csv(result))
+        print(f"predictions of every clip: {path}")
+
+
+def run_settings(mode: str | None, profile: str | None, settings: list[str], data: Path | None) -> dict[str, Any]:
+    """Settings of a run by dotted name: those of the profile, and above them those of the command line.
+
+    Raises:
+        ConfigError: there is no such profile, it is one of the other mode, or an option without "=".
+    """
+    of_profile = profile_settings(profile or "recipe")
+    modes = modes_of_profile(profile or "recipe")
+    chosen = mode or modes[0]
+    check_profile(profile or "recipe", [chosen])
+    return {"mode": chosen, **of_profile.get(chosen, {}), **parse_settings(settings, data)}
+
+
+def list_lines(settings: Mapping[str, Any]) -> list[str]:
+    """A line for each setting."""
+    config = build_config({"data.root": "(none: name one with --data)", **settings})
+    return [f"{name} = {value}" for name, value in flatten(config).items()]
+
+
+def run_config(settings: Mapping[str, Any]) -> Config:
+    """The configuration of a run whose corpus is prepared.
+
+    Raises:
+        ConfigError: a setting is wrong.
+        StoreError: the corpus has no features.
+    """
+    config = build_config(settings)
+    FeatureStore.open(config.data.root, config.mode)
+    return config

@@ -1,0 +1,125 @@
+"""Runs a study's sweeps with Ray Tune, from the beginning or from where they stopped."""
+
+import errno
+import sys
+from collections.abc import Mapping
+from contextlib import ExitStack, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+from study.execution.cluster import Cluster, check_room, cluster_of
+from study.execution.interruption import Interruption
+from study.execution.preflight import LaunchRequest
+from study.execution.progress import ProgressLine
+from study.execution.ray_session import ray_session
+from study.execution.sweep import SweepContext, run_sweep
+from study.spec.study import Study
+from study.spec.sweep import Sweep
+from study.state.journal import Event, Journal, SweepOutcome, is_complete, outcome_of
+from study.state.study_folder import keep_records, keep_study, study_lock, study_text
+from study.tracking.mirror import PATIENCE_SECONDS, Mirror
+from study.tracking.uri import begin_records
+from study.tracking.writer import StudyRecord
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a launch ended.
+
+    Attributes:
+        sweeps: how far each sweep is that there was something to do for.
+        interrupted: why the launch ended early; None if it did not.
+        recorded: whether MLflow has everything.
+    """
+
+    sweeps: list[SweepOutcome]
+    interrupted: str | None = None
+    recorded: bool = True
+
+    @property
+    def left(self) -> int:
+        """Trials that are not over."""
+        return sum(sweep.left for sweep in self.sweeps)
+
+    @property
+    def failed(self) -> int:
+        """Trials that failed."""
+        return sum(sweep.failed for sweep in self.sweeps)
+
+
+def launch(what: LaunchRequest) -> Outcome:
+    """Run what is left of a study, whose launch has been checked.
+
+    Raises:
+        StudyError: it is running already, the store of a first launch takes no records, the storage cannot be used, no machine fits
+            its trials, or one of the machines cannot run them.
+    """
+    study, home = what.study, what.home
+    interruption = Interruption(what.resumption)
+    with study_lock(home, study.name), interruption.on_signals():
+        folder = home.study(study.name)
+        journals = {sweep.name: Journal(folder / sweep.name) for sweep in study.sweeps}
+        pending = [sweep for sweep in study.sweeps if not is_complete(sweep, journals[sweep.name])]
+        if what.is_first:
+            begin_records(study.name, home, what.store_uri)
+        if pending and what.storage is not None:
+            what.storage.check()
+        with ray_session(what.address, interruption) if pending else nullcontext(), ExitStack() as machines:
+            cluster = Cluster()
+            if pending:
+                check_room(pending)
+                if what.address is not None:
+                    cluster = machines.enter_context(cluster_of(folder, pending, what.storage, interruption))
+            keep_study(home, study)
+            if what.is_first:  # noted before there is a run in the store, which is found by its key whenever this process dies
+                store = None if what.store_uri == home.store_uri else what.store_uri
+                storage = None if what.storage is None else what.storage.uri
+                keep_records(home, study.name, store, what.key, storage)
+            record = StudyRecord(what.store_uri, study.name, what.key, what.tags, study_text(study))
+            places = {
+                sweep.name: SweepContext(folder / sweep.name, cluster, what.storage and what.storage.below(sweep.name))
+                for sweep in pending
+            }
+            return _run(study, pending, places, folder, journals, record, interruption)
+
+
+def _run(
+    study: Study,
+    pending: list[Sweep],
+    places: Mapping[str, SweepContext],
+    folder: Path,
+    journals: dict[str, Journal],
+    record: StudyRecord,
+    interruption: Interruption,
+) -> Outcome:
+    shown: list[ProgressLine] = []
+
+    def say(line: str) -> None:
+        if shown:
+            shown[-1].say(line)
+        else:
+            print(line, file=sys.stderr, flush=True)
+
+    patience = PATIENCE_SECONDS
+    mirror = Mirror(record, folder, {sweep.name: (sweep, journals[sweep.name]) for sweep in study.sweeps}, say)
+    try:
+        for sweep in pending:
+
+            def announce(progress: ProgressLine, event: Event, name: str = sweep.name) -> None:
+                shown[:] = [progress]
+                mirror.add(name, event)
+
+            run_sweep(sweep, places[sweep.name], journals[sweep.name], interruption, announce)
+            if interruption.reason is not None:
+                break
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        interruption.request(f"the disk is full ({error.strerror or error}); make room first")
+        patience = 0.0  # the store may lie on it
+    finally:
+        outcomes = [outcome_of(sweep, journals[sweep.name]) for sweep in pending]
+        recorded = mirror.close(complete=not any(outcome.left for outcome in outcomes), patience=patience)
+        for journal in journals.values():
+            journal.close()
+    return Outcome(outcomes, interruption.reason, recorded)

@@ -1,0 +1,191 @@
+"""A Ray session: started, watched and ended."""
+
+import atexit
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+# Ray reads these when it is imported.
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "1")  # a trial that asks for no GPU sees none
+os.environ.setdefault("RAY_CHDIR_TO_TRIAL_DIR", "0")
+os.environ.setdefault("RAY_prestart_worker_first_driver", "0")  # one idle process a core: trials get processes of their own
+# The banner of Ray's newer output cannot be turned off; progress is shown by our own callback.
+os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
+# Records go to MLflow; Ray's CSV and JSON copies of them cost a second a trial.
+os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
+os.environ.setdefault("TUNE_DISABLE_STRICT_METRIC_CHECKING", "1")  # probe accuracies come with the last epoch only
+os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "86400")  # the journal is what a sweep is resumed from
+# As many workers as there is room for start together; by itself Ray starts them one by one. `trial_queue` says how many wait.
+os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", "10000")
+os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")  # study.execution.interruption has its own
+os.environ.setdefault("TUNE_FORCE_TRIAL_CLEANUP_S", "10")  # a worker that does not end its epoch soon is ended
+# For workers, in which a trial is a thread: so it can use memory again that it has freed (see acl.system.memory).
+os.environ.setdefault("MALLOC_ARENA_MAX", "1")
+
+import ray
+from ray._private import utils as ray_utils
+from ray._private import worker as ray_worker
+from ray._private.node import Node
+
+from study.errors import StudyError
+from study.execution.interruption import EXIT_STATUS, Interruption, not_needed
+
+_ESSENTIAL = ("gcs_server", "raylet")  # processes of Ray without which no trial can run
+# What Ray starts besides for every session: an autoscaler, a reader of workers' logs, which are not shown, and the dashboard's
+# server, with or without dashboard: three processes of Python, which take 5 s of the processor to start.
+_NOT_NEEDED = ("start_monitor", "start_log_monitor", "start_api_server")
+_LOOK_SECONDS = 1.0
+_CONNECT_SECONDS = 3.0
+_SILENCE_SECONDS = 40.0  # of a cluster's head, which may be restarted; after a minute Ray ends the process
+_GRACE_SECONDS = 8.0  # for the launch to end by itself, of which Ray may be in the way
+
+
+def ray_is_gone(interruption: Interruption) -> bool:
+    """Whether Ray itself is gone, so that workers are with it: one of its processes, if this process started them, which interrupts
+    the launch, or at this moment the head of the cluster.
+    """
+    return _process_has_ended(interruption) or not _head_answers()
+
+
+def _process_has_ended(interruption: Interruption) -> bool:
+    """Without its head, Ray itself waits a minute and then ends the process in its own words."""
+    node = ray_worker._global_node
+    ended = [name for name, _ in node.dead_processes() if name in _ESSENTIAL] if node is not None else []
+    if ended:
+        interruption.request(f"Ray's process {ended[0]} was killed or crashed")
+    return bool(ended)
+
+
+def _head_answers() -> bool:
+    """Whether something listens where the head of the session's cluster does; True where there is no session."""
+    node = ray_worker._global_node
+    return node is None or _listens(node.gcs_address)
+
+
+def _listens(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_SECONDS).close()
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+@contextmanager
+def ray_session(address: str | None, interruption: Interruption) -> Iterator[None]:
+    """A Ray session: of this process alone, or on the cluster at `address`.
+
+    When Ray is gone, the launch is interrupted; should it hang in Ray, the process ends.
+
+    Raises:
+        StudyError: Ray does not start, or there is no cluster.
+    """
+    ray_utils.set_sigterm_handler = lambda handler: None  # SIGTERM is study.execution.interruption's, also while Ray starts
+    # What Ray pushes to its driver, e.g. twenty lines of log when its raylet dies, it prints past logging.
+    ray_worker.print_to_stdstream = lambda data, ignore_prefix: None
+    try:
+        _start(address)
+    except Exception as error:  # of many kinds, and long
+        raise StudyError(_why_not(error, address)) from error
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))  # Ray's C++ part has put its own handler, which aborts, over it
+    # Failures of trials are shown in one line each; Ray's own loggers have their levels set by init.
+    for name in ("ray", *(name for name in logging.root.manager.loggerDict if name.startswith("ray."))):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    over, left, silent = threading.Event(), threading.Event(), threading.Event()
+
+    def watch() -> None:
+        answered = time.monotonic()
+        while not over.wait(_LOOK_SECONDS):
+            answered = time.monotonic() if _head_answers() else answered
+            if time.monotonic() - answered > _SILENCE_SECONDS:
+                interruption.request(f"the head of the Ray cluster has not answered for {_SILENCE_SECONDS:g} s")
+                silent.set()
+            if silent.is_set() or _process_has_ended(interruption):
+                if not left.wait(_GRACE_SECONDS):
+                    print(
+                        f"\n{interruption.reason}: ended at once; continue with: {interruption.resume}", file=sys.stderr, flush=True
+                    )
+                    not_needed()
+                    os._exit(EXIT_STATUS)
+                return
+
+    threading.Thread(target=watch, name="ray-watch", daemon=True).start()
+    try:
+        yield
+    finally:
+        left.set()
+        if silent.is_set() or _process_has_ended(
+            interruption
+        ):  # nobody would answer a shutdown, of which the interpreter's end is one, too
+            ray_worker._global_node.kill_all_processes(check_alive=False, allow_graceful=False)
+            atexit.register(_end_at_once)
+        else:
+            over.set()
+            ray.shutdown()
+
+
+def try_ray() -> None:
+    """Start Ray on this machine, run a task, end it; exit status 1 with a line on standard error where that fails."""
+    try:
+        with ray_session(None, Interruption("")):
+            ray.get(ray.remote(_process).remote())
+    except Exception as error:  # of many kinds, e.g. a worker that cannot start
+        sys.exit(str(error) if isinstance(error, StudyError) else f"Ray runs no task: {(str(error).splitlines() or [''])[0]}")
+
+
+def _process() -> int:
+    return os.getpid()
+
+
+def _start(address: str | None) -> None:
+    if address is not None:
+        if "://" in address:
+            raise ValueError("Ray's client cannot run studies: log in to a machine of the cluster, and pass HOST:PORT or auto")
+        if ":" in address and not _listens(address):  # Ray itself would try for minutes
+            raise ConnectionError("nothing listens there")
+        for_workers = {"env_vars": {"MALLOC_ARENA_MAX": os.environ["MALLOC_ARENA_MAX"]}}  # those of a session of our own inherit it
+        ray.init(address=address, runtime_env=for_workers, log_to_driver=False, logging_level=logging.ERROR)
+        return
+    _keep_token_to_its_user()
+    for start in _NOT_NEEDED:
+        setattr(Node, start, lambda node, **options: None)
+    ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+
+
+def _why_not(error: Exception, address: str | None) -> str:
+    first_line = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+    if address is None:
+        return (
+            f"Ray does not start: {first_line}; try again when the machine is less busy, or look into /tmp/ray/session_latest/logs"
+        )
+    if "token" in str(error).lower():
+        return (
+            f"the Ray cluster at {address} wants its token; have RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN_PATH name a file with the "
+            "token that the cluster was started with"
+        )
+    return f"no Ray cluster at {address} ({first_line}); start it, or correct --address"
+
+
+def _keep_token_to_its_user() -> None:
+    """Ray guards its sessions by a token in a file that it makes readable for everybody."""
+    token = Path.home() / ".ray" / "auth_token"
+    with contextlib.suppress(OSError):  # no home folder: Ray says what it misses
+        token.parent.mkdir(mode=0o700, exist_ok=True)
+        token.touch(mode=0o600)
+        token.chmod(0o600)
+
+
+def _end_at_once() -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    not_needed()
+    os._exit(EXIT_STATUS)

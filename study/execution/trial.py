@@ -1,0 +1,83 @@
+"""One trial: what a Ray worker runs."""
+
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from ray import tune
+
+from acl.config import Config, build_config
+from acl.system.files import write_durably
+from acl.system.memory import give_back_freed_memory, keep_freed_memory
+from acl.training import EpochResult, Population, fit
+from acl.training.device import limit_gpu_memory
+from study import names
+from study.execution.predictions import predictions_csv
+from study.execution.staging import scratch_folder
+from study.search.keys import EPOCH, IS_LAST, POINT, RECEIVED, SOURCE, rung_epoch
+from study.spec.schedulers import CHANGEABLE
+from study.state.home import state_folder
+from study.state.storage import Storage
+
+
+def run_trial(
+    ray_config: Mapping[str, Any],
+    common: Mapping[str, Any],
+    sweep_folder: str,
+    gpu_share: float,
+    copy_each: int,
+    make_ready: Callable[[], None] = lambda: None,
+    storage: Storage | None = None,
+) -> None:
+    """Train one trial and report each epoch; continues behind the last epoch that its state folder holds.
+
+    The state is the trial's own, not Ray's: Ray deletes checkpoints before its snapshot of the experiment stops naming them, so a
+    driver killed in between could never restore the trial.
+
+    Args:
+        ray_config: the trial's point, and what has been received of it.
+        common: settings of all trials of the sweep.
+        sweep_folder: where the sweep's trials keep their state.
+        gpu_share: share of a GPU that is the trial's, 0..1; it cannot take more memory than that from others.
+        copy_each: epochs between two chances of other trials to go on from this one's weights; 0 is never.
+        make_ready: sees to it that this machine has what the trial needs.
+        storage: of the sweep; the trial's state is kept there, and in a folder of this machine only while it runs.
+    """
+    give_back_freed_memory()
+    keep_freed_memory()
+    make_ready()
+    config = build_config({**common, **ray_config[POINT]})
+    trial = tune.get_context().get_trial_id()
+    limit_gpu_memory(gpu_share)
+    source = Path(ray_config[SOURCE]) if ray_config.get(SOURCE) else None
+    population = Population(copy_each, CHANGEABLE, source) if copy_each else None
+    with _state(Path(sweep_folder), trial, storage) as (folder, kept):
+        # Ray ends a trial by an exception inside report: closing() lets go of the state folder then.
+        _report(fit(config, folder, population, kept), config, folder, kept, ray_config[RECEIVED])
+
+
+def _report(
+    results: Generator[EpochResult, None, None], config: Config, folder: Path, kept: Callable[[Path], None], received: int
+) -> None:
+    with closing(results):
+        for result in results:
+            if result.predictions:  # also where the epoch was received: the file may be lost
+                write_durably(folder / names.PREDICTIONS_FILE, predictions_csv(result))
+                kept(folder / names.PREDICTIONS_FILE)
+            if result.epoch <= received:
+                continue
+            tune.report({**result.metrics, EPOCH: result.epoch, IS_LAST: result.is_last, **rung_epoch(config, result.epoch)})
+
+
+@contextmanager
+def _state(sweep_folder: Path, trial: str, storage: Storage | None) -> Iterator[tuple[Path, Callable[[Path], None]]]:
+    """The trial's folder, and what is to be called with each file in it that is whole."""
+    if storage is None:
+        yield state_folder(sweep_folder, trial), lambda file: None
+        return
+    own = storage.below(trial)
+    with scratch_folder() as scratch:
+        folder = state_folder(scratch, trial)
+        own.fetch(folder)
+        yield folder, own.put

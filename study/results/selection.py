@@ -1,0 +1,135 @@
+"""Which settings of a sweep its validation figures pick. The one place where they are picked: the summary of a launch, `status`,
+`best` and `confirm` all ask here.
+"""
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from study.spec.objectives import pareto_front
+from study.spec.space import conditional_point
+from study.spec.sweep import Sweep
+from study.state.seeds import SEED
+
+SUBSET = "data.subset"
+# Settings that decide which clips validate, and by which labels: figures compare only where these are the same.
+CLIPS = (SUBSET, "data.test_fold", "noise.rate", "noise.kind")
+_WORDS = {"data.test_fold": "fold", "noise.rate": "noise"}
+ALPHA = "loss.alpha"
+
+Row = dict[Any, Any]  # a trial: settings and last metrics by dotted name
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A setting, with the trials that repeat it.
+
+    Attributes:
+        setting: the values of what the sweep varies, without the seed.
+        rows: its trials, one per seed.
+        objectives: means over them, in the order of the sweep's.
+    """
+
+    setting: dict[str, Any]
+    rows: list[Row]
+    objectives: tuple[float, ...]
+
+    @property
+    def is_baseline(self) -> bool:
+        """Whether it trains without the margin term."""
+        return bool(self.rows[0][ALPHA] == 1)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What validation picks among settings that compare.
+
+    Attributes:
+        subset: of the training clips, where the sweep compares subsets; so too fold and injected noise. Their validation clips or
+            labels differ, so their figures do not compare.
+        candidates: all of them.
+        winners: the best; for several objectives the Pareto front, from the best by the first objective on.
+        lacking: settings that are no candidates, since others have finished with more seeds.
+    """
+
+    subset: str | None
+    candidates: list[Candidate]
+    winners: list[Candidate]
+    lacking: list[Candidate]
+
+    @property
+    def seeds(self) -> int:
+        """With how many each candidate has finished."""
+        return len(self.candidates[0].rows)
+
+
+def choices(sweep: Sweep, rows: Sequence[Row]) -> list[Choice]:
+    """The winners among trials of a sweep that have its objectives, one choice for each subset (fold, injected noise) that it
+    compares.
+
+    Settings with several seeds are compared by their means over seeds; one that has finished with fewer seeds than another of its
+    subset is no candidate: the mean over fewer is the more likely to be extreme. This rule and the ties are those of the report
+    (`analysis.settings.pick`): ties go to the larger alpha, then to the smaller margin and temperature.
+    """
+    settings: dict[tuple[Any, ...], dict[Any, Row]] = {}
+    for row in rows:
+        if all(math.isfinite(row.get(objective, math.nan)) for objective in sweep.objectives):
+            settings.setdefault(tuple(setting_of_row(sweep, row).items()), {})[row.get(SEED)] = row
+    groups: dict[str | None, list[Candidate]] = {}
+    for trials in settings.values():
+        candidate = as_candidate(sweep, list(trials.values()))
+        groups.setdefault(_clips_of(candidate.setting), []).append(candidate)
+    return [_choice(sweep, subset, group) for subset, group in groups.items()]
+
+
+def _clips_of(setting: Mapping[str, Any]) -> str | None:
+    """What decides on the validation clips of a setting, as far as its sweep varies it.
+
+    >>> _clips_of({"data.subset": "clean", "noise.rate": 0.4, "loss.alpha": 1.0})
+    'clean-noise-0.4'
+    """
+    words = [
+        str(setting[name]) if isinstance(setting[name], str) else f"{_WORDS[name]}-{setting[name]:g}"
+        for name in CLIPS
+        if name in setting
+    ]
+    return "-".join(words) or None
+
+
+def as_candidate(sweep: Sweep, rows: list[Row]) -> Candidate:
+    """The setting that `rows`, its finished trials, repeat, seen with the sweep's objectives."""
+    means = tuple(statistics.fmean(row[objective] for row in rows) for objective in sweep.objectives)
+    return Candidate(setting_of_row(sweep, rows[0]), rows, means)
+
+
+def setting_of_row(sweep: Sweep, row: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a trial's active dimensions."""
+    return conditional_point(sweep.space, lambda name, _: row[name])
+
+
+def rank(sweep: Sweep, candidate: Candidate) -> tuple[float, ...]:
+    """A candidate's place by the first objective; the largest is best."""
+    row, value = candidate.rows[0], candidate.objectives[0]
+    gain = value if sweep.directions[0] == "max" else -value
+    return gain, row[ALPHA], -_number(row, "loss.margin"), -_number(row, "loss.temperature")
+
+
+def _choice(sweep: Sweep, subset: str | None, settings: list[Candidate]) -> Choice:
+    most = max(len(setting.rows) for setting in settings)
+    candidates = [setting for setting in settings if len(setting.rows) == most]
+    return Choice(subset, candidates, _winners(sweep, candidates), [setting for setting in settings if len(setting.rows) < most])
+
+
+def _winners(sweep: Sweep, candidates: list[Candidate]) -> list[Candidate]:
+    ordered = sorted(candidates, key=lambda candidate: rank(sweep, candidate), reverse=True)
+    if len(sweep.objectives) == 1:
+        return ordered[:1]
+    return [ordered[place] for place in pareto_front([candidate.objectives for candidate in ordered], sweep.directions)]
+
+
+def _number(row: Row, name: str) -> float:
+    """A setting, 0 in runs of the mode that does not have it."""
+    value = row.get(name, 0.0)
+    return 0.0 if math.isnan(value) else float(value)

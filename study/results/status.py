@@ -1,0 +1,238 @@
+"""How far a study is, from the files that it keeps: reads them without a lock, also while another process writes them."""
+
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from acl.config import build_config, flatten
+from study import names
+from study.results.selection import Choice, Row, choices
+from study.spec.sweep import Sweep, longest_epochs
+from study.state import journal as events
+from study.state.home import Home
+from study.state.journal import Journal, TrialState
+from study.state.study_folder import MIRRORED_FILE, STUDY_FILE, LaunchProcess, load_study, mirrored, running_process
+
+RATE_WINDOW = 1800.0  # seconds whose epochs give the rate
+RUNNING, WAITING, LOST = "running", "waiting", "lost"
+STATES = (RUNNING, WAITING, names.FINISHED, names.STOPPED, names.FAILED, LOST)
+_RUN_TO_THE_END = ("none", "pbt")  # schedulers that stop no trial early
+_CHECKPOINT_SUFFIX = ".pt"
+
+
+@dataclass(frozen=True)
+class SweepStatus:
+    """How far a sweep is.
+
+    Attributes:
+        sweep: the sweep.
+        states: number of trials in each of `STATES`. Running are those that this launch has begun or taken up (Ray takes up one
+            more than it has room for); lost are those whose worker died, until they run once more.
+        choices: best so far by validation; of a search with one seed, trials count that are not over.
+        epochs_per_hour: of all trials together; None before the first epoch of the last launch.
+        window: seconds over which that was counted, the last of the last launch.
+        epochs_left: until all trials are over; an upper bound where the scheduler stops trials.
+        is_bound: whether it does.
+        failures: reason -> trials that failed or are lost for it.
+    """
+
+    sweep: Sweep
+    states: dict[str, int]
+    choices: list[Choice]
+    epochs_per_hour: float | None
+    window: float
+    epochs_left: int
+    is_bound: bool
+    failures: dict[str, list[str]]
+
+    @property
+    def over(self) -> int:
+        """Trials that are over."""
+        return self.states[names.FINISHED] + self.states[names.STOPPED] + self.states[names.FAILED]
+
+    @property
+    def hours_left(self) -> float | None:
+        """Hours that the epochs left take at this rate."""
+        return self.epochs_left / self.epochs_per_hour if self.epochs_per_hour else None
+
+
+@dataclass(frozen=True)
+class StudyStatus:
+    """How far a study is.
+
+    Attributes:
+        name: under which it was launched.
+        process: that runs it; None where none does.
+        sweeps: in their order.
+        last_activity: when a journal was last written, Unix seconds; None where none has begun.
+        events_behind: entries of the journals that MLflow does not have yet.
+        size: bytes of the study's folder, of which `checkpoints`.
+        checkpoints: bytes.
+        free: bytes on that disk.
+    """
+
+    name: str
+    process: LaunchProcess | None
+    sweeps: list[SweepStatus]
+    last_activity: float | None
+    events_behind: int
+    size: int
+    checkpoints: int
+    free: int
+
+    @property
+    def over(self) -> int:
+        """Trials that are over."""
+        return sum(sweep.over for sweep in self.sweeps)
+
+    @property
+    def total(self) -> int:
+        """Trials that there are at most."""
+        return sum(sweep.sweep.runs for sweep in self.sweeps)
+
+    @property
+    def state(self) -> Literal["running", "interrupted", "complete"]:
+        """A launch that was killed leaves an interrupted study."""
+        if self.process is not None:
+            return "running"
+        return "complete" if self.over >= self.total else "interrupted"
+
+
+def launched_studies(home: Home) -> list[str]:
+    """Names of the studies in `home`, sorted."""
+    return sorted(path.parent.name for path in home.root.glob(f"studies/*/{STUDY_FILE}"))
+
+
+def study_status(home: Home, name: str, *, now: float | None = None) -> StudyStatus:
+    """How far the study is.
+
+    Args:
+        home: folder of results.
+        name: of a launched study.
+        now: Unix seconds; None is this moment.
+
+    Raises:
+        StudyError: there is no such study, or a journal is damaged before its last line.
+    """
+    study, folder, process = load_study(home, name), home.study(name), running_process(home, name)
+    journals = [Journal(folder / sweep.name) for sweep in study.sweeps]
+    at_work = _at_work(journals, process)
+    written = mirrored(folder / MIRRORED_FILE)
+    size, checkpoints = _sizes(folder)
+    times = [journal.events[-1]["time"] for journal in journals if journal.events]
+    return StudyStatus(
+        name,
+        process,
+        [
+            sweep_status(sweep, journal, is_running=journal is at_work, now=now or time.time())
+            for sweep, journal in zip(study.sweeps, journals, strict=True)
+        ],
+        max(times, default=None),
+        sum(len(journal.events) - written.get(sweep.name, 0) for sweep, journal in zip(study.sweeps, journals, strict=True)),
+        size,
+        checkpoints,
+        shutil.disk_usage(folder).free,
+    )
+
+
+def sweep_status(sweep: Sweep, journal: Journal, *, is_running: bool, now: float) -> SweepStatus:
+    """How far the sweep is.
+
+    Args:
+        sweep: to look at.
+        journal: of the sweep.
+        is_running: whether a launch is at it.
+        now: Unix seconds.
+    """
+    longest, trials = longest_epochs(sweep), list(journal.trials.values())
+    active = _since_launch(journal) if is_running else set()
+    kinds = {trial.trial: _state(trial, active) for trial in trials}
+    states = {state: list(kinds.values()).count(state) for state in STATES}
+    states[WAITING] += max(0, sweep.runs - len(trials))
+    begun = sum(max(0, longest - trial.epochs) for trial in trials if trial.outcome is None)
+    left = begun + longest * max(0, sweep.runs - len(trials))
+    rate, window = _rate(journal, now if is_running else None)
+    failures: dict[str, list[str]] = {}
+    for trial in trials:
+        if kinds[trial.trial] in (names.FAILED, LOST):
+            failures.setdefault(trial.reason or "", []).append(trial.trial)
+    return SweepStatus(
+        sweep,
+        states,
+        choices(sweep, [_row(sweep, trial) for trial in trials if _counts(sweep, trial)]),
+        rate,
+        window,
+        left,
+        sweep.scheduler.name not in _RUN_TO_THE_END,
+        failures,
+    )
+
+
+def _at_work(journals: Sequence[Journal], process: LaunchProcess | None) -> Journal | None:
+    """The journal that the launch writes: sweeps run one after the other, so it is the one that was begun last."""
+    if process is None:
+        return None
+    begun = [(journal.events[place]["time"], journal) for journal in journals if (place := _launched_at(journal)) is not None]
+    when, last = max(begun, key=lambda pair: pair[0], default=(0.0, None))
+    return last if when >= process.since - 1 else None  # journals round their times
+
+
+def _launched_at(journal: Journal) -> int | None:
+    """Place of the last launch among the events."""
+    places = range(len(journal.events) - 1, -1, -1)
+    return next((place for place in places if journal.events[place]["event"] == events.LAUNCH), None)
+
+
+def _since_launch(journal: Journal) -> set[str]:
+    """Trials that the last launch has begun or taken up, but for those lost since."""
+    active: set[str] = set()
+    for event in journal.events[_launched_at(journal) or 0 :]:
+        if event["event"] == events.LOST:
+            active.discard(event["trial"])
+        elif "trial" in event:
+            active.add(event["trial"])
+    return active
+
+
+def _state(trial: TrialState, active: set[str]) -> str:
+    if trial.outcome is not None:
+        return trial.outcome
+    if trial.trial in active:
+        return RUNNING
+    return LOST if trial.losses else WAITING
+
+
+def _rate(journal: Journal, now: float | None) -> tuple[float | None, float]:
+    """Epochs per hour in the last part of the last launch, and how many seconds that part has; `now` None is its last event."""
+    place = _launched_at(journal)
+    if place is None:
+        return None, 0.0
+    end = journal.events[-1]["time"] if now is None else now
+    start = max(journal.events[place]["time"], end - RATE_WINDOW)
+    epochs = sum(event["event"] == events.EPOCH and event["time"] >= start for event in journal.events[place:])
+    return (epochs / (end - start) * 3600 if epochs and end > start else None), end - start
+
+
+def _counts(sweep: Sweep, trial: TrialState) -> bool:
+    """A mean over seeds is one of finished trials; else every trial says how good its setting is so far."""
+    return trial.outcome == names.FINISHED if len(sweep.seeds) > 1 else trial.outcome != names.FAILED
+
+
+def _row(sweep: Sweep, trial: TrialState) -> Row:
+    return {**flatten(build_config({**sweep.common, **trial.point})), **trial.metrics}
+
+
+def _sizes(folder: Path) -> tuple[int, int]:
+    """Bytes of all files and of the checkpoints among them; files come and go meanwhile."""
+    size = checkpoints = 0
+    for path in folder.rglob("*"):
+        try:
+            own = path.stat().st_size if path.is_file() else 0
+        except OSError:
+            continue
+        size += own
+        checkpoints += own if path.suffix == _CHECKPOINT_SUFFIX else 0
+    return size, checkpoints

@@ -1,0 +1,64 @@
+"""A study: a question, and the sweeps that answer it."""
+
+import re
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from acl.config import ConfigError, build_config
+from study.errors import FieldError
+from study.spec.recipe import UNKNOWN_CORPUS, departures
+from study.spec.space import edge_points
+from study.spec.sweep import Sweep
+
+MOST_SHOWN = 600  # characters of a message
+Profile = Literal["recipe", "mini", "paper-ssl", "paper-supervised"]
+
+
+class Study(BaseModel):
+    """A question and the sweeps that answer it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)
+    question: str = Field(min_length=1)
+    paper_found: str = ""
+    profile: Profile = "recipe"
+    confirms: str | None = Field(None, description="name of the study whose winners these runs repeat, see `acl-study confirm`")
+    sweeps: list[Sweep] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _check_every_edge(self) -> "Study":
+        sweep_names = [sweep.name for sweep in self.sweeps]
+        if len(set(sweep_names)) < len(sweep_names):
+            raise ValueError(f"sweeps need different names, got {', '.join(sweep_names)}")
+        for number, sweep in enumerate(self.sweeps):
+            seeds = [{"seed": seed} for seed in (min(sweep.seeds), max(sweep.seeds))]
+            for point in (*edge_points(sweep.space), *seeds):
+                try:
+                    build_config({"data.root": UNKNOWN_CORPUS, **sweep.base, **point})
+                except ConfigError as error:
+                    raise FieldError(str(error), "sweeps", number, *_place_of(str(error), sweep)) from None
+        return self
+
+    @property
+    def departures(self) -> str:
+        """Settings of any sweep that are not the published recipe's, by mode; empty where all are."""
+        by_mode: dict[str, dict[str, None]] = {}
+        for sweep in self.sweeps:
+            by_mode.setdefault(sweep.base["mode"], {}).update(dict.fromkeys(departures(sweep)))
+        return "; ".join(f"{mode}: {', '.join(lines)}" for mode, lines in by_mode.items() if lines)
+
+    @property
+    def runs(self) -> int:
+        """Trials of all sweeps."""
+        return sum(sweep.runs for sweep in self.sweeps)
+
+
+def _place_of(message: str, sweep: Sweep) -> tuple[str, ...]:
+    """Where in a sweep the setting is with whose name a message about a configuration begins; the sweep itself for none."""
+    setting = re.match(r"[\w.]*\w", message)
+    if setting and setting[0] == "seed":
+        return ("seeds",)
+    parts = {"space": sweep.space, "base": sweep.base}
+    return next(((part, setting[0]) for part, settings in parts.items() if setting and setting[0] in settings), ())

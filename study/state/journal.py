@@ -1,0 +1,236 @@
+"""A sweep's journal: what happened to its trials, appended line by line and flushed to the disk; and how far it is."""
+
+import json
+import os
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import NoneType
+from typing import IO, Any
+
+from acl.system.text import parse_json
+from study import names
+from study.errors import StudyError
+from study.spec.space import Point
+from study.spec.study import Study
+from study.spec.sweep import Sweep
+from study.state.home import Home
+
+JOURNAL_FILE = "journal.jsonl"
+_READ_TOGETHER = 1000  # lines
+LAUNCH, TRIAL, RESUME, EPOCH, SETTINGS, LOST, END = "launch", "trial", "resume", "epoch", "settings", "lost", "end"
+Event = dict[str, Any]
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_NUMBER, _TEXT = (int, float), (str,)
+_LARGEST = 2**53  # of whole numbers, all of which are numbers to others, too
+_FIELDS: dict[str, dict[str, tuple[type, ...]]] = {
+    LAUNCH: {"resources": (dict,)},
+    TRIAL: {"trial": _TEXT, "number": (int,), "point": (dict,)},
+    RESUME: {"trial": _TEXT},
+    EPOCH: {"trial": _TEXT, "epoch": (int,), "is_last": (bool,), "rung": (bool,), "metrics": (dict,)},
+    SETTINGS: {"trial": _TEXT, "epoch": (int,), "point": (dict,), "source": _TEXT},
+    LOST: {"trial": _TEXT, "reason": _TEXT},
+    END: {"trial": _TEXT, "outcome": _TEXT, "reason": (str, NoneType)},
+}
+
+
+@dataclass
+class TrialState:
+    """A trial as its journal tells it.
+
+    Attributes:
+        trial: its name, e.g. "supervised-0003".
+        number: its place in the sweep, from 0.
+        point: the values of what the sweep varies, seed included.
+        source: copy of the checkpoint that it has last taken over, if any.
+        epochs: last epoch that it has reported.
+        is_trained: whether that was its run's last epoch.
+        metrics: last value of every metric.
+        losses: how often it was lost, perhaps by its own fault.
+        outcome: finished, stopped or failed; None while it is not over.
+        reason: of its failure or loss.
+    """
+
+    trial: str
+    number: int
+    point: Point
+    source: str | None = None
+    epochs: int = 0
+    is_trained: bool = False
+    metrics: dict[str, float] = field(default_factory=dict)
+    losses: int = 0
+    outcome: str | None = None
+    reason: str | None = None
+    _next: Event | None = None
+    _epochs_with_node: int = -1  # those that it had when it last lost its machine
+
+    def apply(self, event: Event) -> None:
+        """Take an event in."""
+        if event["event"] == EPOCH:
+            self.epochs, self.is_trained = event["epoch"], event["is_last"]
+            self.metrics |= event["metrics"]
+            self._change()
+        elif event["event"] == SETTINGS:
+            self._next = event
+            self._change()
+        elif event["event"] == LOST:
+            self.reason = event["reason"]
+            # A trial that takes machines down with it does not get far between two of them; of those that are unfit none did harm.
+            if event.get("unfit"):
+                return
+            if not event.get("with_node") or self.epochs == self._epochs_with_node:
+                self.losses += 1
+            if event.get("with_node"):
+                self._epochs_with_node = self.epochs
+        elif event["event"] == END:
+            self.outcome, self.reason = event["outcome"], event["reason"]
+        elif event["event"] == TRIAL:  # taken up again after a failure
+            self.outcome = self.reason = None
+            self.losses, self._epochs_with_node = 0, -1
+
+    def _change(self) -> None:
+        """Take over settings once the epoch is noted after which they hold: that of the trial that decides comes after them."""
+        if self._next is not None and self.epochs >= self._next["epoch"]:
+            self.point, self.source, self._next = self._next["point"], self._next["source"], None
+
+
+class Journal:
+    """The journal of one sweep.
+
+    Attributes:
+        events: everything in it, oldest first.
+        trials: what it amounts to, by name and in the order of their numbers.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Read the journal in `folder`; an absent one is empty.
+
+        Raises:
+            StudyError: it is damaged before its last line.
+        """
+        self.path = folder / JOURNAL_FILE
+        self.events: list[Event] = []
+        self.trials: dict[str, TrialState] = {}
+        self._file: IO[bytes] | None = None
+        content, self._whole = read_whole_lines(self.path)
+        try:
+            for event in _events(content):
+                _check(event)
+                self._apply(event)
+        except (ValueError, KeyError, TypeError):
+            raise StudyError(
+                f"{self.path} is damaged in line {len(self.events) + 1}; restore it from a backup, or delete that line and the "
+                "study's mirrored.json, which counts lines, and resume"
+            ) from None
+        self.trials = dict(sorted(self.trials.items(), key=lambda item: item[1].number))
+
+    def append(self, event: str, **content: Any) -> Event:
+        """Write an event; it is on the disk when this returns."""
+        entry: Event = {"time": round(time.time(), 3), "event": event, **content}
+        if self._file is None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self.path.open("ab", buffering=0)
+            self._file.truncate(self._whole)
+        line = json.dumps(entry, allow_nan=True).encode() + b"\n"
+        try:
+            if self._file.write(line) != len(line):  # a disk that fills up takes half a line without an error
+                raise OSError(28, os.strerror(28), str(self.path))
+            os.fsync(self._file.fileno())
+        except OSError:
+            self._file.truncate(self._whole)
+            raise
+        self._whole += len(line)
+        self._apply(entry)
+        return entry
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def unfinished(self) -> list[TrialState]:
+        """Trials that are not over, in the order of their numbers."""
+        return [state for state in self.trials.values() if state.outcome is None]
+
+    def outcomes(self) -> list[str]:
+        """How the trials ended that are over."""
+        return [state.outcome for state in self.trials.values() if state.outcome is not None]
+
+    def _apply(self, event: Event) -> None:
+        if event["event"] == TRIAL and event["trial"] not in self.trials:
+            self.trials[event["trial"]] = TrialState(event["trial"], event["number"], event["point"])
+        elif "trial" in event:
+            self.trials[event["trial"]].apply(event)
+        self.events.append(event)
+
+
+def _events(lines: list[bytes]) -> Iterator[Event]:
+    """What the lines say. Read together, they share the names in them, which else take half of the memory.
+
+    Raises:
+        ValueError: at the first line that is damaged, after those before it.
+    """
+    for first in range(0, len(lines), _READ_TOGETHER):
+        some = lines[first : first + _READ_TOGETHER]
+        try:
+            read = parse_json(b"[" + b",".join(some) + b"]")
+        except ValueError:
+            read = []
+        yield from read if len(read) == len(some) else map(parse_json, some)
+
+
+def _check(event: Any) -> None:
+    """Raise ValueError, KeyError or TypeError for an entry that no launch wrote."""
+    fields = {"time": _NUMBER, **_FIELDS.get(event["event"], {})}
+    if wrong := [name for name, kinds in fields.items() if type(event[name]) not in kinds]:
+        raise TypeError(wrong[0])
+    numbers = [event["time"], *(event[name] for name in ("number", "epoch") if name in fields)]
+    if "trial" in event and not _NAME.fullmatch(event["trial"]):  # names a folder
+        raise ValueError(event["trial"])
+    if "point" in fields and not all(type(value) in (*_NUMBER, bool, str) for value in event["point"].values()):
+        raise TypeError("point")
+    if "metrics" in fields:
+        numbers += event["metrics"].values()
+    if not all(type(value) is float or (type(value) is int and abs(value) < _LARGEST) for value in numbers):
+        raise TypeError("a number")
+    if event["event"] == END and event["outcome"] not in (names.FINISHED, names.STOPPED, names.FAILED):
+        raise ValueError(event["outcome"])
+
+
+def read_whole_lines(path: Path) -> tuple[list[bytes], int]:
+    """Lines of a file that end in a newline, and how many bytes they take: a crash can leave half a line behind them."""
+    content = path.read_bytes() if path.exists() else b""
+    whole = content.rfind(b"\n") + 1
+    return content[:whole].splitlines(), whole
+
+
+@dataclass(frozen=True)
+class SweepOutcome:
+    """How many trials of a sweep ended in which way; `left` were not finished when it was interrupted."""
+
+    name: str
+    finished: int
+    stopped: int
+    failed: int
+    left: int
+
+
+def outcome_of(sweep: Sweep, journal: Journal) -> SweepOutcome:
+    """How far a sweep is."""
+    ended = journal.outcomes()
+    finished, stopped, failed = (ended.count(outcome) for outcome in (names.FINISHED, names.STOPPED, names.FAILED))
+    return SweepOutcome(sweep.name, finished, stopped, failed, left=max(0, sweep.runs - len(ended)))
+
+
+def is_complete(sweep: Sweep, journal: Journal) -> bool:
+    """Whether nothing is left to run or to try again."""
+    outcome = outcome_of(sweep, journal)
+    return outcome.left == outcome.failed == 0
+
+
+def pending_sweeps(study: Study, home: Home) -> list[Sweep]:
+    """Those of which something is left to run or to try again."""
+    return [sweep for sweep in study.sweeps if not is_complete(sweep, Journal(home.study(study.name) / sweep.name))]
