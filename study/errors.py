@@ -1,6 +1,6 @@
 """The errors of studies, each of one line with rule, value and remedy."""
 
-from study.spec.study import MOST_SHOWN
+MOST_SHOWN = 600  # characters of a message
 
 
 class StudyError(ValueError):

@@ -1,4 +1,4 @@
-"""Names in the MLflow records: written by `study.tracking`, read by `analysis.records`. Imports nothing but the names of metrics."""
+"""Names in the MLflow records: written by `study.tracking`, read by `analysis.records`. Metrics are named in `acl`."""
 
 from acl.metric_names import (  # noqa: F401 (records have metrics under the names that training gives them)
     BEST_EPOCH,

@@ -23,6 +23,7 @@ from analysis.sections.margin_and_control import margin_and_control_sections
 from analysis.sections.noise import noise_sections
 from analysis.sections.paper_figures import paper_figure_sections
 from analysis.sections.paper_tables import paper_table_sections
+from analysis.sections.parallel import parallel_section
 from analysis.sections.records import checklist, record_sections
 from analysis.sections.search import search_sections
 from analysis.sections.trials import counts_section, landscape_section
@@ -101,6 +102,7 @@ def read_sections(store_uri: str, studies: Sequence[str]) -> Reading:
         *margin_and_control_sections(settings, results, tested),
         *noise_sections(results, tested),
         *search_sections(settings, trials),
+        *parallel_section(trials),
         landscape_section(trials, predictions),
         curves_section(trials, history),
         counts_section(trials),

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from plotly.colors import sample_colorscale
 from plotly.subplots import make_subplots
 
-from analysis.section import styled
+from analysis.section import Section, styled
 from analysis.sections.search import LABELS, search_title, searches
 from analysis.stats.importance import is_logarithmic
 
@@ -129,3 +129,18 @@ def _axis(values: pd.Series, share: bool = False) -> _Axis:
 
 def _text(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def parallel_section(trials: pd.DataFrame) -> list[Section]:
+    """The section, where there is a search."""
+    section = Section(
+        "parallel",
+        "Parallel coordinates of the search",
+        "A line for each finished trial through its settings to the objective on validation, which also gives its colour; the "
+        "pointer on a line names its trial.",
+        parallel_table(trials),
+        [],
+        "",
+        parallel_figure,
+    )
+    return [] if section.frame.empty else [section]

@@ -13,7 +13,6 @@ from analysis.formats import count, percent, percent_interval, plain
 from analysis.published import SUPERVISED
 from analysis.records.runs import parameter_names
 from analysis.section import ACL, Column, Section, styled
-from analysis.sections.parallel import parallel_figure, parallel_table
 from analysis.settings import pick
 from analysis.stats.importance import TRIALS_PER_TERM, drop_one_importances, terms
 from study import names
@@ -277,7 +276,7 @@ def search_title(first: pd.Series) -> str:
     return f"{first['study']}, {first['sweep']} ({first['mode']}), {first['objective']}"
 
 
-ANCHORS = ("maps", "importance", "parallel")
+ANCHORS = ("maps", "importance")
 _WHERE = [
     Column("Study", lambda row: row["study"], "text"),
     Column("Sweep", lambda row: row["sweep"], "text"),
@@ -307,7 +306,7 @@ _IMPORTANCE = [
 
 def search_sections(settings: pd.DataFrame, trials: pd.DataFrame) -> list[Section]:
     """Those of the sections, each an anchor of `ANCHORS`, that have a table."""
-    importance, parallel = importance_table(trials), parallel_table(trials)
+    importance = importance_table(trials)
     numbers = not importance.empty and bool((importance["fit"] > 0).any())
     sections = [
         Section(
@@ -332,16 +331,6 @@ def search_sections(settings: pd.DataFrame, trials: pd.DataFrame) -> list[Sectio
             "",
             importance_figure if numbers else None,
             folded=numbers,
-        ),
-        Section(
-            "parallel",
-            "Parallel coordinates of the search",
-            "A line for each finished trial through its settings to the objective on validation, which also gives its colour; the "
-            "pointer on a line names its trial.",
-            parallel,
-            [],
-            "",
-            parallel_figure,
         ),
     ]
     return [section for section in sections if not section.frame.empty]

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from study.spec.objectives import pareto_front
-from study.spec.space import conditional_point
 from study.spec.sweep import Sweep
-from study.state.seeds import SEED
+from study.state.seeds import SEED, setting_of_row
 
 SUBSET = "data.subset"
 # Settings that decide which clips validate, and by which labels: figures compare only where these are the same.
@@ -102,11 +101,6 @@ def as_candidate(sweep: Sweep, rows: list[Row]) -> Candidate:
     """The setting that `rows`, its finished trials, repeat, seen with the sweep's objectives."""
     means = tuple(statistics.fmean(row[objective] for row in rows) for objective in sweep.objectives)
     return Candidate(setting_of_row(sweep, rows[0]), rows, means)
-
-
-def setting_of_row(sweep: Sweep, row: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of a trial's active dimensions."""
-    return conditional_point(sweep.space, lambda name, _: row[name])
 
 
 def rank(sweep: Sweep, candidate: Candidate) -> tuple[float, ...]:

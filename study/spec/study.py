@@ -11,7 +11,6 @@ from study.spec.recipe import UNKNOWN_CORPUS, departures
 from study.spec.space import edge_points
 from study.spec.sweep import Sweep
 
-MOST_SHOWN = 600  # characters of a message
 Profile = Literal["recipe", "mini", "paper-ssl", "paper-supervised"]
 
 

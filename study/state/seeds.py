@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from study import names
-from study.spec.space import Point
+from study.spec.space import Point, conditional_point
+from study.spec.sweep import Sweep
 from study.state.journal import TrialState
 
 SEED = "seed"
@@ -56,6 +57,11 @@ def setting_of(point: Point, trials: Iterable[TrialState]) -> Setting:
     """The setting of a point, with those of `trials` that repeat it."""
     own = without_seed(point)
     return Setting(own, {trial.point[SEED]: trial for trial in trials if without_seed(trial.point) == own})
+
+
+def setting_of_row(sweep: Sweep, row: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a trial's active dimensions."""
+    return conditional_point(sweep.space, lambda name, _: row[name])
 
 
 def without_seed(point: Point) -> Point:
