@@ -21,12 +21,13 @@ from torch import Tensor, nn
 
 from acl.config import Config, SupervisedConfig, build_config, flatten
 from acl.evaluation.accuracy import clip_probabilities
-from acl.exported_files import CLASSIFIER_FILE, CONFIG_FILE, ENCODER_FILE, LABELS_FILE, ExportedError, check_there
+from acl.exported_files import CLASSIFIER_FILE, CONFIG_FILE, ENCODER_FILE, LABELS_FILE, check_there
 from acl.features import PATCH_FRAMES, testing_patch_starts
 from acl.front_ends import BANDS
 from acl.models import BaselineCnn, encoder_of
 from acl.patches.standardise import Standardisation
 from acl.store.pieces import log_mel
+from acl.system.errors import ExportedError
 from acl.system.text import parse_json
 
 _FORMAT = 1

@@ -2,14 +2,12 @@
 
 from pathlib import Path
 
+from acl.system.errors import ExportedError
+
 ENCODER_FILE = "encoder.safetensors"
 CLASSIFIER_FILE = "classifier.safetensors"
 CONFIG_FILE = "config.json"
 LABELS_FILE = "labels.json"
-
-
-class ExportedError(ValueError):
-    """A folder is no usable exported model; the message is one line with file and remedy."""
 
 
 def check_there(folder: Path, *names: str) -> None:

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from acl.data.audio import AudioError, read_mono
+from acl.data.audio import read_mono
 from acl.exported import Exported, load_exported
+from acl.system.errors import AudioError
 
 
 class Embedder:

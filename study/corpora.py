@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from acl.data.archives import PUBLISHED, Archive, ArchiveError, unpack
+from acl.data.archives import PUBLISHED, Archive, unpack
 from acl.data.clip_rows import split_groups
-from acl.data.clips import Corpus, CorpusError
+from acl.data.clips import Corpus
 from acl.data.corpus import import_corpus
 from acl.data.downloading import WAITS, ResumingDownloader, fetch
 from acl.data.fsdnoisy18k import DESCRIPTION_FILE
@@ -21,6 +21,7 @@ from acl.data.manifest import read_manifest
 from acl.data.synthetic.corpus import write_synthetic_corpus
 from acl.data.verification import FSDNOISY18K, Verification, verify
 from acl.store.prepare import prepare
+from acl.system.errors import ArchiveError, CorpusError
 from study.console import progress_bar
 from study.state.home import Home
 

@@ -6,7 +6,7 @@ configuration class, so a setting that a mode does not use does not exist there.
 The dotted name of a setting (`loss.alpha`) is its name everywhere: command line, search space, study file, MLflow parameter.
 """
 
-from acl.config.build import Config, ConfigError, build_config, flatten, setting_names
+from acl.config.build import Config, build_config, flatten, setting_names
 from acl.config.sections import SELF_SUPERVISED, SUPERVISED, ComputeConfig, Mode, NoiseConfig
 from acl.config.self_supervised import (
     BLUR_SIGMA_MIN,
@@ -18,6 +18,7 @@ from acl.config.self_supervised import (
     ViewsConfig,
 )
 from acl.config.supervised import SupervisedConfig, SupervisedData
+from acl.system.errors import ConfigError
 
 __all__ = [
     "BLUR_SIGMA_MIN",

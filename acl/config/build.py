@@ -8,12 +8,8 @@ from pydantic import ValidationError
 from acl.config.sections import SELF_SUPERVISED, SUPERVISED, Mode, Section
 from acl.config.self_supervised import SelfSupervisedConfig
 from acl.config.supervised import SupervisedConfig
+from acl.system.errors import ConfigError
 from acl.system.text import close_to
-
-
-class ConfigError(ValueError):
-    """A setting is unknown, of the wrong type or out of its legal range; the message is one line with rule, value and remedy."""
-
 
 Config = SupervisedConfig | SelfSupervisedConfig
 ConfigClass = type[SupervisedConfig] | type[SelfSupervisedConfig]

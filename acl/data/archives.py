@@ -10,13 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from zipfile import BadZipFile, ZipFile, ZipInfo
 
+from acl.system.errors import ArchiveError
+
 MOST_EXPANSION = 200
 """An archive that declares more bytes than this times its own is none of audio: the tables of a corpus shrink to a tenth."""
 RESOURCE_FORKS = "__MACOSX"  # what macOS adds to archives beside their content
-
-
-class ArchiveError(RuntimeError):
-    """An archive cannot be had or unpacked; the message is one line with rule, value and remedy."""
 
 
 @dataclass(frozen=True)

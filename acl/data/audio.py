@@ -36,15 +36,13 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from acl.system.errors import AudioError
+
 _BLOCK_SAMPLES = 1 << 20
 # What libsndfile notes about a file while it opens it. RIFF's own size is often wrong in files that are whole.
 _CUT_SIZE = re.compile(r"^\s*(?:data|SSND|Data Size|riff|Riff size)\s*: (\d+) \(should be (\d+)\)", re.MULTILINE)
 _CUT_OGG = ("End-Of-Stream flag", "lacks an end-of-stream bit", "Junk after the last page")
 _STREAMED = 0x7FFF0000  # sizes from here on stand for "unknown", which recorders write that cannot go back
-
-
-class AudioError(ValueError):
-    """An audio file is unusable; the message is a sentence without its subject, the file."""
 
 
 def read_audio(path: Path) -> tuple[np.ndarray, int]:

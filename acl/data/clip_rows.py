@@ -16,7 +16,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, cast
 
-from acl.data.clips import Clip, CorpusError, Split
+from acl.data.clips import Clip, Split
+from acl.system.errors import CorpusError
 from acl.system.text import close_to
 
 FIELDS = ("path", "label", "split", "fold", "group", "manually_verified", "noisy_small")

@@ -29,12 +29,6 @@ CLASSES = (
     "Writing",
 )
 """Class names of FSDnoisy18k; a class id is a position in this alphabetical order."""
-
-
-class CorpusError(ValueError):
-    """A corpus cannot be read or written as asked; the message is one line with rule, value and remedy."""
-
-
 Split = Literal["train", "test", "fold", "foreign"]
 
 

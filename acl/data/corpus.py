@@ -15,9 +15,10 @@ from pathlib import Path
 
 from acl.data import fsdnoisy18k
 from acl.data.clip_rows import FIELDS, classes_of, clips_of
-from acl.data.clips import Clip, Corpus, CorpusError
+from acl.data.clips import Clip, Corpus
 from acl.data.fsdnoisy18k import DESCRIPTION_FILE
 from acl.data.manifest import Manifest, read_rows
+from acl.system.errors import CorpusError
 from acl.system.files import write_durably
 
 TABLE_FILE = "clips.csv"

@@ -20,7 +20,8 @@ from typing import Any
 import pooch
 import requests
 
-from acl.data.archives import Archive, ArchiveError, check_room
+from acl.data.archives import Archive, check_room
+from acl.system.errors import ArchiveError
 
 WAITS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0)
 """Seconds before each further attempt; the count begins again whenever something has arrived."""

@@ -12,8 +12,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
-from acl.data.clips import CLASSES, Clip, Corpus, CorpusError
+from acl.data.clips import CLASSES, Clip, Corpus
 from acl.data.tables import table_rows
+from acl.system.errors import CorpusError
 from acl.system.text import parse_json
 
 Split = Literal["train", "test"]

@@ -27,8 +27,9 @@ from typing import Any
 import yaml
 
 from acl.data.clip_rows import FIELDS, REQUIRED, Row, clips_of
-from acl.data.clips import Clip, CorpusError
+from acl.data.clips import Clip
 from acl.data.tables import table_rows
+from acl.system.errors import CorpusError
 from acl.system.text import close_to
 
 _KEYS = ("name", "audio", "table", "columns", "foreign", "clips")

@@ -4,7 +4,7 @@ import csv
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from acl.data.clips import CorpusError
+from acl.system.errors import CorpusError
 
 
 def table_rows(path: Path, check_header: Callable[[Sequence[str]], None]) -> Iterator[tuple[str, dict[str, str]]]:

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from acl.data.audio import AudioError, read_audio
+from acl.data.audio import read_audio
 from acl.data.clips import CLASSES, Clip, Corpus, in_subset
 from acl.data.corpus import read_corpus
 from acl.data.fsdnoisy18k import DESCRIPTION_FILE, SPLITS, audio_folder
+from acl.system.errors import AudioError
 from acl.system.processes import each_result
 
 SUBSETS = ("clean", "noisy", "noisy_small", "test")

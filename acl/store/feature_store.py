@@ -18,7 +18,7 @@ from acl.config import Mode
 from acl.data.clips import in_subset
 from acl.front_ends import FORMAT_VERSION, FRONT_ENDS
 from acl.store.clip_table import checked_classes, read_frames, read_table
-from acl.store.problems import StoreError
+from acl.system.errors import StoreError
 from acl.system.text import parse_json
 
 _copies: dict[tuple[str, Mode], str] = {}  # of this process: corpus folder that settings name, front end -> where it is here

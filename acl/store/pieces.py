@@ -15,9 +15,10 @@ import torch
 
 from acl.config import SELF_SUPERVISED, Mode
 from acl.data.audio import read_mono
-from acl.data.clips import Clip, CorpusError
+from acl.data.clips import Clip
 from acl.features import LogMel
 from acl.front_ends import BANDS, FORMAT_VERSION
+from acl.system.errors import CorpusError
 
 CLIPS_PER_PIECE = 32  # on average
 UNFINISHED = ".unfinished"

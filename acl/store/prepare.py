@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from acl.config import Mode
-from acl.data.clips import Clip, Corpus, CorpusError
+from acl.data.clips import Clip, Corpus
 from acl.data.corpus import read_corpus
 from acl.front_ends import FORMAT_VERSION, FRONT_ENDS
 from acl.store.clip_table import write_table
@@ -33,7 +33,8 @@ from acl.store.pieces import (
     problems_of,
     unusable,
 )
-from acl.store.problems import BadAudioError, StoreError, lines, shown_lines
+from acl.store.problems import BadAudioError, lines, shown_lines
+from acl.system.errors import CorpusError, StoreError
 from acl.system.files import only_process
 from acl.system.processes import each_result
 

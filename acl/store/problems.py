@@ -3,13 +3,10 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from acl.data.clips import Clip, CorpusError
+from acl.data.clips import Clip
+from acl.system.errors import CorpusError
 
 SHOWN = 20
-
-
-class StoreError(ValueError):
-    """A feature store is missing, damaged or cannot be made; the message is one line with the remedy."""
 
 
 class BadAudioError(CorpusError):

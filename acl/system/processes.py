@@ -9,14 +9,11 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
+from acl.system.errors import WorkerError
 from acl.system.memory import keep_freed_memory
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
-
-
-class WorkerError(RuntimeError):
-    """A worker process ended in the middle of a task; the message is one line with the remedy."""
 
 
 def available_cores() -> int:

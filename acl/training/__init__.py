@@ -4,8 +4,8 @@
 the stages; `checkpoint` keeps their state; `cost` and `timing` measure them. Trials and `acl-study train` call it.
 """
 
+from acl.system.errors import DivergedError
 from acl.training.course import Population, fit
 from acl.training.epoch_result import ClipPrediction, EpochResult
-from acl.training.stage import DivergedError
 
 __all__ = ["ClipPrediction", "DivergedError", "EpochResult", "Population", "fit"]

@@ -23,7 +23,8 @@ from torch.utils._pytree import tree_map
 
 from acl.config import Config, flatten
 from acl.provenance import PROVENANCE_FILE, append_provenance
-from acl.training.checkpoint_files import CHECKPOINT_FILE, FORMAT, CheckpointError, copy_file, differing_settings, read_file
+from acl.system.errors import CheckpointError
+from acl.training.checkpoint_files import CHECKPOINT_FILE, FORMAT, copy_file, differing_settings, read_file
 
 _LOCK_FILE = "lock"
 

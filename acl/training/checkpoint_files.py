@@ -8,13 +8,10 @@ from typing import Any
 import torch
 
 from acl.config import ConfigError, build_config, flatten
+from acl.system.errors import CheckpointError
 
 CHECKPOINT_FILE = "checkpoint.pt"
 FORMAT = 2
-
-
-class CheckpointError(ValueError):
-    """A checkpoint cannot be used; the message is one line with file and remedy."""
 
 
 def stage_file(name: str) -> str:

@@ -13,10 +13,6 @@ _COSTLESS = {
 }
 
 
-class CostError(RuntimeError):
-    """A run cannot be measured here; the message is one line with the remedy."""
-
-
 @dataclass(frozen=True)
 class StageCost:
     """A stage of a run; the cached linear evaluation, which is no stage to `fit`, is one here, "probe".

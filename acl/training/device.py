@@ -7,10 +7,7 @@ import torch
 from torch import nn
 
 from acl.config import ComputeConfig
-
-
-class DeviceError(RuntimeError):
-    """The requested device is not there."""
+from acl.system.errors import DeviceError
 
 
 def choose_device(config: ComputeConfig) -> torch.device:

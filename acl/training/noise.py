@@ -6,8 +6,9 @@ import numpy as np
 
 from acl.config import NoiseConfig
 from acl.store.feature_store import FeatureStore
+from acl.system.errors import SplitError
 from acl.training.randomness import stream_seed
-from acl.training.splits import SPLIT_SEED, SplitError
+from acl.training.splits import SPLIT_SEED
 
 
 def inject_noise(store: FeatureStore, clips: np.ndarray, noise: NoiseConfig) -> FeatureStore:

@@ -6,7 +6,8 @@ from typing import Any
 
 from acl import metric_names as names
 from acl.config import Config, SupervisedConfig, build_config
-from acl.training.checkpoint_files import CHECKPOINT_FILE, CheckpointError, fitting, read_file, stage_file
+from acl.system.errors import CheckpointError
+from acl.training.checkpoint_files import CHECKPOINT_FILE, fitting, read_file, stage_file
 from acl.training.pretraining import ENCODER_PREFIX, PROBE_PREFIX
 from acl.training.self_supervised import SelfSupervisedSetup
 from acl.training.stage import Weights, weights_of

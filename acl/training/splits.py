@@ -8,14 +8,11 @@ import numpy as np
 
 from acl.config import SelfSupervisedData, SupervisedData
 from acl.store.feature_store import FeatureStore
+from acl.system.errors import SplitError
 from acl.training.randomness import stream_seed
 
 # The split is a property of the corpus, not of the run: all seeds and settings of a study are compared on the same clips.
 SPLIT_SEED = 42
-
-
-class SplitError(ValueError):
-    """The corpus has not the clips for the requested split."""
 
 
 @dataclass(frozen=True)

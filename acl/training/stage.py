@@ -14,6 +14,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from acl import metric_names as names
 from acl.optim import TrainingStep, load_optimiser
 from acl.store.feature_store import FeatureStore
+from acl.system.errors import DivergedError
 from acl.training.scores import Evaluation
 from acl.training.splits import Splits
 
@@ -23,10 +24,6 @@ Weights = dict[str, Tensor]
 def weights_of(weights: Weights, prefix: str) -> Weights:
     """Weights of one part of a model, under the names that they have within the part."""
     return {name.removeprefix(prefix): weight for name, weight in weights.items() if name.startswith(prefix)}
-
-
-class DivergedError(RuntimeError):
-    """The training loss is no longer finite."""
 
 
 @dataclass(frozen=True)

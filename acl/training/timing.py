@@ -25,12 +25,13 @@ from acl.config import Config, build_config
 from acl.features import testing_patch_starts
 from acl.metric_names import EVALUATION_CLASSIFIER, EVALUATION_KNN
 from acl.patches.table import PatchTable, tabulate_patches
+from acl.system.errors import CostError
 from acl.system.memory import keep_freed_memory
 from acl.system.processes import follow_parent
 from acl.training.checkpoint import Checkpoints, copied
 from acl.training.checkpoint_files import stage_file
 from acl.training.classifier import ClassifierStage
-from acl.training.cost import CostError, RunCost, StageCost
+from acl.training.cost import RunCost, StageCost
 from acl.training.course import Course, FinishedStage
 from acl.training.memory import PeakMemory, gpu_bytes
 from acl.training.pretraining import PretrainingStage

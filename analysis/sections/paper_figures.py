@@ -26,15 +26,7 @@ from analysis.section import (
     text_column,
 )
 from analysis.sections.paper_tables import side_values
-from analysis.settings import (
-    NO_PAIR,
-    TEST,
-    Pair,
-    correct_clips,
-    pick,
-    pick_self_supervised,
-    temperatures_of_both,
-)
+from analysis.settings import NO_PAIR, TEST, Pair, correct_clips, pick, pick_self_supervised, temperatures_of_both
 from analysis.stats.intervals import interval_over_seeds
 
 _FIG3 = {

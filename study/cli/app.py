@@ -11,6 +11,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from acl.system.errors import AclError
+from analysis.errors import AnalysisError
 from study.cli.about import about_app
 from study.cli.data import data_app
 from study.cli.launch import launch_app
@@ -33,10 +35,11 @@ from study.cli.options import (
 )
 from study.cli.results import report, results_app
 from study.cli.server import server_app
+from study.errors import StudyError
 from study.execution.interruption import EXIT_STATUS
 from study.state.home import DEFAULT_HOME, Home
 
-PROJECT_PACKAGES = ("acl", "study", "analysis")
+EXPECTED = (AclError, StudyError, AnalysisError, OSError)  # failures with a message for who runs the program
 
 app = typer.Typer(
     help="Studies of angular contrastive loss: train, sweep, record and report.",
@@ -71,7 +74,7 @@ def _explain(error: Exception) -> int:
         if message := error.format_message():
             console.print(f"error: {printable(message.rstrip('.'))}; see --help", markup=False, soft_wrap=True)
         return 2
-    if type(error).__module__.partition(".")[0] in PROJECT_PACKAGES or isinstance(error, OSError):
+    if isinstance(error, EXPECTED):
         console.print(f"error: {printable(str(error))}", markup=False, soft_wrap=True)
         return 1
     log = Path("acl-study-error.log").absolute()

@@ -148,8 +148,8 @@ def report(
     from analysis.gate import gate_lines, gate_table
     from analysis.report.index import write_index
     from analysis.report.report import write_report
+    from study.errors import RecordError, StoreUnavailableError
     from study.tracking.reports import log_report
-    from study.tracking.store import RecordError, StoreUnavailableError
 
     page = write_report(kept, names, out or places.report(names))
     print(f"report: {page}")
@@ -191,8 +191,8 @@ def figures(
     check_recorded(kept, names)
 
     from analysis.report.files import write_figures
+    from study.errors import RecordError, StoreUnavailableError
     from study.tracking.reports import log_figures
-    from study.tracking.store import RecordError, StoreUnavailableError
 
     folder = out or places.report(names) / "figures"
     kinds = list(dict.fromkeys(kind.strip() for kind in formats.split(",")))

@@ -102,7 +102,8 @@ def launch_study(study: Study, home: Home, address: str | None, store: str | Non
 def _show(what: str, show: Callable[[], None]) -> bool:
     """Show figures of a study; where its records cannot be read, the reason, and what comes next is printed all the same."""
     from analysis.errors import AnalysisError
-    from study.tracking.store import RecordError, StoreUnavailableError, translate_mlflow_errors
+    from study.errors import RecordError, StoreUnavailableError
+    from study.tracking.store import translate_mlflow_errors
 
     try:
         translate_mlflow_errors(show)()

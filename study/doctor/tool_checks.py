@@ -92,11 +92,10 @@ def _sqlite(file: Path) -> Finding:
 
 
 def _corpus(root: Path) -> Iterator[Finding]:
-    from acl.data.clips import CorpusError
     from acl.data.corpus import read_corpus
     from acl.front_ends import FRONT_ENDS
     from acl.store.feature_store import FeatureStore
-    from acl.store.problems import StoreError
+    from acl.system.errors import CorpusError, StoreError
 
     if not root.is_dir():
         yield Finding("problem", "corpus", f"{root} is no folder", "correct --data, or write a corpus: acl-study data synth DIR")

@@ -16,9 +16,9 @@ from ray.util.placement_group import placement_group
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from study.console import format_bytes, progress_bar
-from study.errors import StudyError
+from study.errors import NodeError, StudyError
 from study.execution.interruption import Interruption
-from study.execution.staging import FeatureFeed, Features, NodeError, NodeRequirements, NodeState, inspect_node
+from study.execution.staging import FeatureFeed, Features, NodeRequirements, NodeState, inspect_node
 from study.machine import Machine
 from study.spec.sweep import Resources, Sweep
 from study.state.storage import Storage

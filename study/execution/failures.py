@@ -9,7 +9,7 @@ from typing import Any
 import ray.cloudpickle
 from ray.exceptions import ActorUnavailableError, OutOfMemoryError, RayActorError, RayTaskError
 
-from study.execution.staging import NodeError
+from study.errors import NodeError
 
 _NODE_IS_DEAD = re.compile(r"node (has|was|is) (died|dead|terminated)|node died", re.IGNORECASE)  # in Ray's words
 _ALLOCATION = ("out of memory", "can't allocate memory", "unable to allocate")  # of torch's CUDA and CPU allocators, and of numpy

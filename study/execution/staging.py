@@ -20,8 +20,8 @@ from ray.exceptions import RayError
 from acl.config import Mode
 from acl.store.feature_store import FeatureStore
 from acl.store.prepare import content_digest
-from acl.store.problems import StoreError
-from study.errors import StudyError
+from acl.system.errors import StoreError
+from study.errors import NodeError, StudyError
 from study.state.storage import Storage
 
 STAGING_VARIABLE = "ACL_STUDY_STAGING"
@@ -29,22 +29,6 @@ CHUNK_BYTES = 8 << 20
 _FILES = ("logmel.npy", "clips.csv", "store.json")  # the last one makes it a store
 # Name of a file of a feature store, first byte and number of bytes -> the bytes
 Read = Callable[[str, int, int], bytes]
-
-
-class NodeError(RuntimeError):
-    """No trial can run on this machine; the message is one line with the remedy.
-
-    Attributes:
-        node: Ray's id of the machine.
-    """
-
-    def __init__(self, node: str, reason: str) -> None:
-        super().__init__(node, reason)  # both, for pickle
-        self.node = node
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return self.reason
 
 
 @dataclass(frozen=True)

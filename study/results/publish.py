@@ -5,11 +5,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from acl.store.problems import StoreError
-from acl.training.checkpoint_files import CheckpointError
+from acl.system.errors import CheckpointError, StoreError
 from analysis.errors import AnalysisError
 from analysis.records.runs import load_studies
-from study.errors import StudyError
+from study.errors import RecordError, StoreUnavailableError, StudyError
 from study.models.export import export_trial
 from study.results.study_results import StudyResults
 from study.spec.study import Study
@@ -17,7 +16,7 @@ from study.state.home import Home, invocation
 from study.state.journal import Journal
 from study.state.study_folder import load_study, load_tracking_ref, study_lock, study_text
 from study.tracking.models import log_winner, name_winners
-from study.tracking.store import RecordError, StoreUnavailableError, translate_mlflow_errors
+from study.tracking.store import translate_mlflow_errors
 from study.tracking.uri import begin_records, check_store
 
 _REFUSALS = (AnalysisError, CheckpointError, StoreError, StudyError, RecordError, StoreUnavailableError)
@@ -109,7 +108,8 @@ def sync_study(name: str, store_uri: str, home: Home) -> None:
 
 def _tags(store_uri: str, key: str) -> dict[str, str]:
     """What heads the study's own record: the corpus that it says this of may be gone."""
-    from study.tracking.store import RecordError, StoreUnavailableError, tags_of_record
+    from study.errors import RecordError, StoreUnavailableError
+    from study.tracking.store import tags_of_record
 
     try:
         return tags_of_record(store_uri, key)

@@ -5,7 +5,7 @@ from typing import Any
 
 from acl.config import SELF_SUPERVISED
 from acl.store.feature_store import FeatureStore
-from acl.store.problems import StoreError
+from acl.system.errors import StoreError
 from study.spec.recipe import recipe_settings
 from study.spec.study import Study
 from study.spec.sweep import Sweep

@@ -12,6 +12,7 @@ from typing import Any
 from acl.config import build_config, flatten
 from acl.provenance import PROVENANCE_FILE
 from study import names
+from study.errors import RecordError, StoreUnavailableError
 from study.spec.space import Point
 from study.spec.sweep import Sweep
 from study.state import journal as events
@@ -19,7 +20,6 @@ from study.state.home import state_folder
 from study.state.journal import Event, Journal
 from study.state.seeds import setting_of
 from study.state.study_folder import MIRRORED_FILE, keep_mirrored, mirrored
-from study.tracking.store import RecordError, StoreUnavailableError
 from study.tracking.writer import StudyRecord
 
 PATIENCE_SECONDS = 60.0  # how long the end of a launch waits for a store that does not answer

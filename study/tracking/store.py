@@ -27,6 +27,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from study import names
+from study.errors import NoAccessError, RecordError, StoreUnavailableError
 
 for _noisy in ("alembic", "mlflow.store.db.utils", "mlflow.tracking.fluent"):
     logging.getLogger(_noisy).setLevel(logging.CRITICAL)  # what fails is said in a line of ours
@@ -53,18 +54,6 @@ _SQLALCHEMY = "(Background on this error at: https://sqlalche.me/"  # in its tex
 
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
-
-
-class RecordError(RuntimeError):
-    """MLflow refuses a record, and always will; the message is one line."""
-
-
-class StoreUnavailableError(RuntimeError):
-    """The store does not answer, or is locked; the same call may succeed later."""
-
-
-class NoAccessError(StoreUnavailableError):
-    """The store answers, but not to this user, or its certificate is not trusted; the message names the remedy."""
 
 
 def translate_mlflow_errors(call: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Result]:

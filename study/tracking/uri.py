@@ -46,7 +46,8 @@ def check_store(store_uri: str) -> None:
         return
     if scheme in ("http", "https"):
         _check_listener(store_uri)
-    from study.tracking.store import NoAccessError, RecordError, StoreUnavailableError, artifacts_of
+    from study.errors import NoAccessError, RecordError, StoreUnavailableError
+    from study.tracking.store import artifacts_of
 
     try:
         artifacts_of(store_uri)
@@ -66,7 +67,8 @@ def begin_records(study: str, home: Home, store_uri: str, key: str = "") -> None
     Raises:
         StudyError: the store does not answer, or others share it and one of them has a study of this name.
     """
-    from study.tracking.store import NoAccessError, RecordError, StoreUnavailableError, begin_store, study_of_others
+    from study.errors import NoAccessError, RecordError, StoreUnavailableError
+    from study.tracking.store import begin_store, study_of_others
 
     try:
         begin_store(store_uri, home.artifacts)

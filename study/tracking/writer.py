@@ -14,11 +14,12 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFL
 
 from acl.system.text import parse_json
 from study import names
-from study.results.selection import setting_of_row
+from study.errors import RecordError
+from study.state.seeds import setting_of_row
 from study.spec.space import Point
 from study.spec.sweep import Sweep
 from study.state.seeds import SEED, setting_text
-from study.tracking.store import RecordError, experiment_of, milliseconds, runs_of_study, translate_mlflow_errors, user
+from study.tracking.store import experiment_of, milliseconds, runs_of_study, translate_mlflow_errors, user
 
 
 class SettingRecords:

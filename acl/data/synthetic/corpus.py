@@ -14,11 +14,12 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from acl.data.clips import CLASSES, CorpusError
+from acl.data.clips import CLASSES
 from acl.data.fsdnoisy18k import DESCRIPTION_FILE, SPLITS, Split, audio_folder, table_path
 from acl.data.synthetic.acoustics import record
 from acl.data.synthetic.sounds import FOREIGN_SOUNDS, SOUNDS
 from acl.data.synthetic.waveforms import SAMPLE_RATE, Generator, log_uniform, samples
+from acl.system.errors import CorpusError
 from acl.system.processes import each_result
 from acl.system.text import close_to
 
