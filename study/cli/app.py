@@ -132,7 +132,7 @@ def plan(
     from study.cli.resolve import study_options
     from study.cli.run import show_plan
 
-    show_plan(study, Home(home), address, storage, **study_options(name, profile, settings, data, cpus, gpus))
+    show_plan(study, Home(home), study_options(name, profile, settings, data, cpus, gpus), address, storage)
 
 
 @app.command()
@@ -161,7 +161,7 @@ def run(
     from study.cli.run import run_study
 
     options = study_options(name, profile, settings, data, cpus, gpus)
-    run_study(study, Home(home), address=address, store=store, storage=storage, max_hours=max_hours, **options)
+    run_study(study, Home(home), options, address=address, store=store, storage=storage, max_hours=max_hours)
 
 
 @app.command()

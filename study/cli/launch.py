@@ -70,15 +70,21 @@ def slurm(
 
     Example: acl-study launch slurm table2-ssl --data /shared/FSDnoisy18k --home /shared/runs --nodes 4 --hours 12 --out jobs
     """
-    from study.cli.resolve import study_options
+    from study.cli.resolve import choose_study, study_options
+    from study.jobs.nodes import ClusterShape
     from study.jobs.render import Addresses
-    from study.jobs.write import write_slurm
+    from study.jobs.slurm import SlurmJob, parse_ports
+    from study.jobs.write import check_slurm, write_slurm
 
     options = study_options(name, profile, settings, data, cpus, gpus)
     site = {"partition": partition, "account": account}
     given = [f"{key}={value}" for key, value in site.items() if value is not None]
-    shape, addresses = (nodes, cpus_per_node, gpus_per_node), Addresses(store, storage)
-    write_slurm(study, Home(home), out.absolute(), options, addresses, shape, hours, given + sbatch, ports)
+    port_range = None if ports is None else parse_ports(ports)
+    shape = ClusterShape(nodes, cpus_per_node, gpus_per_node)
+    job = SlurmJob(shape, hours, Addresses(store, storage), [*given, *sbatch], port_range)
+    results, folder = Home(home), out.absolute()
+    check_slurm(job, results, folder)
+    write_slurm(choose_study(study, results, options), results, folder, job)
 
 
 @launch_app.command()
@@ -111,26 +117,18 @@ def kuberay(
 
     Example: acl-study launch kuberay table2-ssl --image me/acl-study:1 --data /mnt/acl-study/FSDnoisy18k --nodes 4 --out jobs
     """
-    from study.cli.resolve import study_options
+    from study.cli.resolve import choose_study, study_options
+    from study.jobs.kuberay import KubeRayJob
+    from study.jobs.nodes import ClusterShape
     from study.jobs.render import Addresses
-    from study.jobs.write import write_kuberay
+    from study.jobs.write import check_kuberay, write_kuberay
 
-    options = study_options(name, profile, settings, None, cpus, gpus)
-    options["overrides"] = {**options["overrides"], "data.root": data}
-    shape = (nodes, cpus_per_node, gpus_per_node)
-    write_kuberay(
-        study,
-        home,
-        out.absolute(),
-        options,
-        shape,
-        image=image,
-        claim=claim,
-        mount=mount,
-        memory=memory_per_node,
-        hours=hours,
-        addresses=Addresses(store, storage),
-    )
+    options = study_options(name, profile, settings, None, cpus, gpus).on_corpus(data)
+    shape, addresses = ClusterShape(nodes, cpus_per_node, gpus_per_node), Addresses(store, storage)
+    job = KubeRayJob(image, data, home, claim, mount, shape, memory_per_node, hours, addresses)
+    folder = out.absolute()
+    check_kuberay(job, folder)
+    write_kuberay(choose_study(study, Home(Path(job.results)), options), folder, job)
 
 
 @launch_app.command("ray-up")
@@ -157,12 +155,14 @@ def ray_up(
     """
     import getpass
 
-    from study.cli.resolve import study_options
+    from study.cli.resolve import choose_study, study_options
+    from study.jobs.ray_up import RayUpCluster
     from study.jobs.render import Addresses
-    from study.jobs.write import write_ray_up
+    from study.jobs.write import check_ray_up, write_ray_up
 
-    options = study_options(name, profile, settings, None, cpus, gpus)
-    options["overrides"] = {**options["overrides"], "data.root": data}
+    options = study_options(name, profile, settings, None, cpus, gpus).on_corpus(data)
     user = ssh_user or getpass.getuser()
     key = None if ssh_key is None else str(ssh_key.expanduser().absolute())
-    write_ray_up(study, home, out.absolute(), options, host, user=user, key=key, image=image, addresses=Addresses(store, storage))
+    cluster, folder = RayUpCluster(host, data, home, user, key, image, Addresses(store, storage)), out.absolute()
+    check_ray_up(cluster, folder)
+    write_ray_up(choose_study(study, Home(Path(home)), options), folder, cluster)

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,23 +16,37 @@ from study.spec.yaml_lines import read_value
 from study.state.home import Home
 
 
-def choose_study(
-    study_name: str,
-    home: Home,
-    *,
-    name: str | None = None,
-    profile: str | None = None,
-    overrides: Mapping[str, Any] | None = None,
-    resources: Mapping[str, float] | None = None,
-) -> Study:
+@dataclass(frozen=True)
+class StudyOptions:
+    """What the command line says of a study beside its file.
+
+    Attributes:
+        name: under which it is launched; None for the file's.
+        profile: None for the file's.
+        overrides: settings and fields by dotted name.
+        resources: `cpus` and `gpus` of each trial, where they replace the study's.
+    """
+
+    name: str | None = None
+    profile: str | None = None
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    resources: Mapping[str, float] = field(default_factory=dict)
+
+    def on_corpus(self, root: str) -> "StudyOptions":
+        """The same on the corpus in a folder, which need not be one of this machine."""
+        return replace(self, overrides={**self.overrides, "data.root": root})
+
+
+def choose_study(study_name: str, home: Home, options: StudyOptions = StudyOptions()) -> Study:
     """Resolve a study, on the synthetic corpus where the mini profile names no other, with the subsets that its corpus has.
 
     Raises:
         StudyError: the study is wrong, or there is no corpus for it.
     """
     content = read_study(study_name)
-    if name is not None:
-        content["name"] = name
+    if options.name is not None:
+        content["name"] = options.name
+    profile, overrides, resources = options.profile, options.overrides, options.resources
     study = resolve_study(content, profile, overrides, resources)  # a wrong study is refused before a corpus is written
     if any("data.root" not in sweep.base for sweep in study.sweeps):
         if study.profile != "mini":
@@ -40,19 +55,18 @@ def choose_study(
 
         print("note: no --data: the trials run on the synthetic corpus of the mini profile", file=sys.stderr, flush=True)
         corpus = {"data.root": str(ensure_mini_corpus(home))}
-        study = resolve_study(content, profile, {**corpus, **(overrides or {})}, resources)
-    study, changes = fit_to_corpus(study, overrides or {})
-    for line in [*replaced_searches(content, overrides or {}), *changes]:
+        study = resolve_study(content, profile, {**corpus, **overrides}, resources)
+    study, changes = fit_to_corpus(study, overrides)
+    for line in [*replaced_searches(content, overrides), *changes]:
         print(f"note: {line}", file=sys.stderr)
     return study
 
 
 def study_options(
     name: str | None, profile: str | None, settings: list[str], data: Path | None, cpus: float | None, gpus: float | None
-) -> dict[str, Any]:
-    """The options of `run` and `plan` as `choose_study` takes them; errors as `parse_settings`."""
-    resources = given_resources(cpus, gpus)
-    return {"name": name, "profile": profile, "overrides": parse_settings(settings, data), "resources": resources}
+) -> StudyOptions:
+    """The options that commands share, as `choose_study` takes them; errors as `parse_settings`."""
+    return StudyOptions(name, profile, parse_settings(settings, data), given_resources(cpus, gpus))
 
 
 def parse_settings(settings: list[str], data: Path | None) -> dict[str, Any]:

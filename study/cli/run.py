@@ -1,11 +1,10 @@
 """What the commands of the command line do, beyond reading their options."""
 
 from collections.abc import Callable
-from typing import Any
 
 import typer
 
-from study.cli.resolve import choose_study
+from study.cli.resolve import StudyOptions, choose_study
 from study.execution.interruption import EXIT_STATUS, last_words
 from study.execution.preflight import check_runnable, preflight
 from study.spec.study import Study
@@ -17,14 +16,14 @@ from study.tracking.uri import existing_store
 def run_study(
     study_name: str,
     home: Home,
+    options: StudyOptions | None = None,
     *,
     address: str | None = None,
     store: str | None = None,
     storage: str | None = None,
     max_hours: float | None = None,
-    **options: Any,
 ) -> None:
-    """Resolve a study, with the `options` of `choose_study`, and launch it.
+    """Resolve a study and launch it.
 
     Args:
         max_hours: a study that this machine cannot run in so many hours is refused.
@@ -32,7 +31,7 @@ def run_study(
     Raises:
         StudyError: the study is wrong, there is no corpus for it, or it takes too long.
     """
-    study = choose_study(study_name, home, **options)
+    study = choose_study(study_name, home, options or StudyOptions())
     if max_hours is not None:
         check_runnable(pending_sweeps(study, home), knows_machine=address is None)
         from study.planning.check import keep_within
@@ -41,13 +40,13 @@ def run_study(
     launch_study(study, home, address, store, storage)
 
 
-def show_plan(study_name: str, home: Home, address: str | None, storage: str | None, **options: Any) -> None:
-    """Resolve a study, with the `options` of `choose_study`, and print what it would cost.
+def show_plan(study_name: str, home: Home, options: StudyOptions, address: str | None, storage: str | None) -> None:
+    """Resolve a study and print what it would cost.
 
     Raises:
         StudyError: the study is wrong, there is no corpus for it, or as `study.planning.check.print_plan`.
     """
-    study = choose_study(study_name, home, **options)
+    study = choose_study(study_name, home, options)
     check_runnable(pending_sweeps(study, home), knows_machine=address is None)
     from study.planning.check import print_plan
 
@@ -59,7 +58,7 @@ def launch_study(study: Study, home: Home, address: str | None, store: str | Non
 
     Raises:
         typer.Exit: trials are left or failed.
-        StudyError, StoreError: as `checked_launch` and `study.execution.launch.launch`.
+        StudyError, StoreError: as `preflight` and `study.execution.launch.launch`.
     """
     checked = preflight(study, home, store_uri=store, address=address, storage_uri=storage)
     from study.execution.launch import launch  # with Ray and MLflow

@@ -3,66 +3,81 @@
 import hashlib
 import re
 import sys
+from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import PurePosixPath
 
 from study.errors import StudyError
-from study.jobs.nodes import Nodes
+from study.jobs.nodes import ClusterShape, Nodes
 from study.jobs.render import OBJECT_STORE_BYTES, Addresses, render
 from study.spec.study import Study
 from study.state.study_folder import study_text
 
-MOUNT = PurePosixPath("/mnt/acl-study")
+MOUNT = "/mnt/acl-study"
+CLAIM = "acl-study"
 RETRIES = 3  # each on a new cluster; what a study had failed trials for is tried again, too
 MEMORY_OF_A_CPU = 4  # GiB, where nobody says how much
 _LONGEST_NAME = 40  # KubeRay appends to it, and a label has 63 characters
 
 
-def kuberay_files(
-    study: Study,
-    home: PurePosixPath,
-    nodes: Nodes,
-    *,
-    image: str,
-    claim: str,
-    mount: PurePosixPath = MOUNT,
-    memory: int | None = None,
-    hours: float | None = None,
-    addresses: Addresses,
-) -> dict[str, str]:
-    """The RayJob that runs the study, and a Dockerfile for its image.
+@dataclass(frozen=True)
+class KubeRayJob:
+    """A RayJob as it is asked for.
 
-    Args:
-        home: folder of the results in the pods.
+    Attributes:
         image: of all pods; has acl-study and Ray in this environment's version.
+        data: folder of the corpus in the pods, below `mount`.
+        home: folder of the results in the pods; None for `runs` below `mount`.
         claim: name of the volume claim that is mounted at `mount`.
+        mount: folder of the volume in the pods.
+        shape: of the workers.
         memory: of each worker, in GiB.
         hours: after which everything is deleted; None for never.
         addresses: of records and of the state of trials.
+    """
+
+    image: str
+    data: str
+    home: str | None = None
+    claim: str = CLAIM
+    mount: str = MOUNT
+    shape: ClusterShape = field(default_factory=ClusterShape)
+    memory: int | None = None
+    hours: float | None = None
+    addresses: Addresses = field(default_factory=Addresses)
+
+    @property
+    def results(self) -> PurePosixPath:
+        """Folder of the results in the pods."""
+        return PurePosixPath(self.mount) / "runs" if self.home is None else PurePosixPath(self.home)
+
+
+def kuberay_files(study: Study, nodes: Nodes, job: KubeRayJob) -> dict[str, str]:
+    """The RayJob that runs the study, and a Dockerfile for its image.
 
     Raises:
         StudyError: the image's or the claim's name is none.
     """
-    _check_names(image, claim)
-    common = {"name": study.name, "image": image, "ray": metadata.version("ray"), "object": object_name(study.name)}
+    _check_names(job.image, job.claim)
+    common = {"name": study.name, "image": job.image, "ray": metadata.version("ray"), "object": object_name(study.name)}
 
     def pod(container: str, cpus: int, gpus: int, gibibytes: int) -> str:
         sizes = {"cpus": cpus, "gpus": gpus, "memory": gibibytes}
-        return render("pod.yaml.jinja", container=container, claim=claim, mount=str(mount), **sizes, **common)
+        return render("pod.yaml.jinja", container=container, claim=job.claim, mount=job.mount, **sizes, **common)
 
     manifest = render(
         "rayjob.yaml.jinja",
         trials=study.runs,
         at_once=nodes.at_once(study),
         study_text=study_text(study),
-        home=home,
-        addresses=addresses,
+        home=job.results,
+        addresses=job.addresses,
         retries=RETRIES,
-        deadline=None if hours is None else round(hours * 3600),
+        deadline=None if job.hours is None else round(job.hours * 3600),
         nodes=nodes.count,
         cpus=nodes.cpus,
         gpus=nodes.gpus,
-        memory=memory or MEMORY_OF_A_CPU * nodes.cpus,
+        memory=job.memory or MEMORY_OF_A_CPU * nodes.cpus,
         store_bytes=OBJECT_STORE_BYTES,
         pod=pod,
         **common,

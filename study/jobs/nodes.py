@@ -15,6 +15,28 @@ from study.state.journal import Journal
 
 
 @dataclass(frozen=True)
+class ClusterShape:
+    """Nodes as they are asked for; what is None follows from the study's trials.
+
+    Attributes:
+        nodes: how many.
+        cpus, gpus: of each node.
+    """
+
+    nodes: int = 1
+    cpus: int | None = None
+    gpus: int | None = None
+
+
+@dataclass(frozen=True)
+class TimeLimit:
+    """Hours that a job asks for, and in words where they come from."""
+
+    hours: float
+    because: str
+
+
+@dataclass(frozen=True)
 class Nodes:
     """Equal nodes: how many, and what the study has of each."""
 
@@ -43,12 +65,13 @@ class Nodes:
         return max(min(sweep.runs, self.count * self.machine.trials_at_once(sweep.resources)) for sweep in study.sweeps)
 
 
-def nodes_for(study: Study, count: int, cpus: int | None, gpus: int | None) -> Nodes:
+def nodes_for(study: Study, shape: ClusterShape) -> Nodes:
     """The nodes asked for; what is left open follows from the study's trials: one on each GPU, and CPUs for them.
 
     Raises:
         StudyError: a trial does not fit a node, or nothing says how many CPUs a node has.
     """
+    cpus, gpus = shape.cpus, shape.gpus
     largest = max(sweep.resources.gpus for sweep in study.sweeps)
     if gpus is None:
         gpus = math.ceil(largest)
@@ -59,7 +82,7 @@ def nodes_for(study: Study, count: int, cpus: int | None, gpus: int | None) -> N
                 "the CPUs of each node that the study may use"
             )
         cpus = max(math.ceil(_on_gpus(gpus, sweep.resources.gpus) * sweep.resources.cpus) for sweep in study.sweeps)
-    nodes = Nodes(count, cpus, gpus)
+    nodes = Nodes(shape.nodes, cpus, gpus)
     for sweep in study.sweeps:
         if not nodes.machine.trials_at_once(sweep.resources):
             raise StudyError(
@@ -92,8 +115,8 @@ MARGIN = 1.5
 START_HOURS = 0.25
 
 
-def hours_needed(study: Study, home: Home, nodes: Nodes) -> tuple[float, str]:
-    """Hours to ask for, and why so many, from a few steps of each kind of trial that are measured on this machine.
+def hours_needed(study: Study, home: Home, nodes: Nodes) -> TimeLimit:
+    """Hours to ask for, from a few steps of each kind of trial that are measured on this machine.
 
     Raises:
         StudyError: trials need a GPU, and this machine has none.
@@ -118,7 +141,7 @@ def hours_needed(study: Study, home: Home, nodes: Nodes) -> tuple[float, str]:
     because = (
         f"{MARGIN:g} times the {format_hours(planned)} that trials as measured on the machine that wrote this take on {nodes.words}"
     )
-    return asked, f"{because}, and {START_HOURS * 60:g} min"
+    return TimeLimit(asked, f"{because}, and {START_HOURS * 60:g} min")
 
 
 def planned_on(plan: StudyPlan, nodes: Nodes) -> float:

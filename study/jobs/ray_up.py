@@ -3,6 +3,8 @@
 import re
 import secrets
 import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from study.errors import StudyError
@@ -15,60 +17,66 @@ TOKEN_BYTES = 32
 _HOST = r"[A-Za-z0-9]([A-Za-z0-9.:-]*[A-Za-z0-9])?"
 
 
-def ray_up_files(
-    study: Study,
-    home: PurePosixPath,
-    folder: Path,
-    hosts: list[str],
-    *,
-    user: str,
-    key: str | None = None,
-    image: str | None = None,
-    addresses: Addresses,
-    folders: list[str] | None = None,
-) -> dict[str, str]:
+@dataclass(frozen=True)
+class RayUpCluster:
+    """Machines that `ray up` starts Ray on.
+
+    Attributes:
+        hosts: names or addresses; the first is the head.
+        data: folder of the corpus on the machines.
+        home: folder of the results on the machines.
+        user, key: for ssh.
+        image: container image that Ray runs in, which sees `data` and `home`; None for none.
+        addresses: of records and of the state of trials.
+    """
+
+    hosts: Sequence[str]
+    data: str
+    home: str
+    user: str
+    key: str | None = None
+    image: str | None = None
+    addresses: Addresses = field(default_factory=Addresses)
+
+
+def ray_up_files(study: Study, folder: Path, cluster: RayUpCluster) -> dict[str, str]:
     """The cluster's YAML, the study, the command that runs it, and the cluster's token, which an earlier call may have made.
 
-    Args:
-        home: folder of the results on the machines.
-        folder: where the files will lie; copied to the machines.
-        hosts: names or addresses; the first is the head.
-        user, key: for ssh.
-        image: container image that Ray runs in; None for none.
-        addresses: of records and of the state of trials.
-        folders: of the machines, that a container sees.
+    The files will lie in `folder`, which is copied to the machines.
 
     Raises:
         StudyError: there is no host, or one that is none.
     """
-    _check_machines(hosts, user)
+    _check_machines(cluster.hosts, cluster.user)
     remote = f"~/acl-study-{study.name}"
     common = {
         "name": study.name,
-        "home": home,
+        "home": PurePosixPath(cluster.home),
         "remote": remote,
-        "addresses": addresses,
+        "addresses": cluster.addresses,
         "prefix": f"export PATH=~/acl-study-env/bin:$PATH RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH={remote}/{TOKEN_FILE}; ",
     }
-    cluster = render(
+    content = render(
         "cluster.yaml.jinja",
         trials=study.runs,
         out=str(folder),
-        hosts=hosts,
-        user=user,
-        key=key,
-        image=image,
+        hosts=list(cluster.hosts),
+        user=cluster.user,
+        key=cluster.key,
+        image=cluster.image,
         # Ray pastes them into a command line
-        run_options=[f"--volume {shlex.quote(f'{each}:{each}')}" for each in folders or []],
+        run_options=[
+            f"--volume {shlex.quote(f'{each}:{each}')}" for each in (PurePosixPath(cluster.home), PurePosixPath(cluster.data))
+        ],
         store_bytes=OBJECT_STORE_BYTES,
         **common,
     )
     token = folder / TOKEN_FILE
     kept = token.read_text(encoding="utf-8") if token.exists() else secrets.token_hex(TOKEN_BYTES)
-    return {"cluster.yaml": cluster, "run.sh": render("run.sh.jinja", **common), STUDY_FILE: study_text(study), TOKEN_FILE: kept}
+    return {"cluster.yaml": content, "run.sh": render("run.sh.jinja", **common), STUDY_FILE: study_text(study), TOKEN_FILE: kept}
 
 
-def _check_machines(hosts: list[str], user: str) -> None:
+def _check_machines(hosts: Sequence[str], user: str) -> None:
     if not hosts:
         raise StudyError("no machine to run on: pass --host ADDRESS for each, the head first")
     for value, option in [*((host, "--host") for host in hosts), (user, "--ssh-user")]:

@@ -2,10 +2,12 @@
 
 import math
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from study.errors import StudyError
-from study.jobs.nodes import Nodes
+from study.jobs.nodes import ClusterShape, Nodes, TimeLimit
 from study.jobs.render import OBJECT_STORE_BYTES, STUDY_FILE, Addresses, own_bin, render
 from study.spec.study import Study
 from study.state.home import Home
@@ -16,31 +18,41 @@ MAX_RESTARTS = 20
 _OPTION = re.compile(r"[a-z][a-z-]*(=[^\s'\"\\`$#;]+)?")  # as in "qos=normal", "constraint=a100|h100"
 
 
-def slurm_files(
-    study: Study,
-    home: Home,
-    folder: Path,
-    nodes: Nodes,
-    *,
-    hours: float,
-    because: str,
-    addresses: Addresses,
-    options: list[str] | None = None,
-    ports: tuple[int, int] | None = None,
-) -> dict[str, str]:
-    """The study as it is to be run, and the script that runs it.
+@dataclass(frozen=True)
+class PortRange:
+    """First and last port that nodes may use between them."""
 
-    Args:
-        folder: where they will lie.
-        hours: time limit; `because` says in words where it comes from.
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
+class SlurmJob:
+    """A batch job as it is asked for.
+
+    Attributes:
+        shape: of its nodes.
+        hours: time limit; None plans it.
         addresses: of records and of the state of trials.
         options: further options of sbatch, as NAME=VALUE or NAME.
-        ports: first and last port that nodes may use between them; None lets `ray symmetric-run` choose.
+        ports: between the nodes; None lets `ray symmetric-run` choose.
+    """
+
+    shape: ClusterShape = field(default_factory=ClusterShape)
+    hours: float | None = None
+    addresses: Addresses = field(default_factory=Addresses)
+    options: Sequence[str] = ()
+    ports: PortRange | None = None
+
+
+def slurm_files(study: Study, home: Home, folder: Path, nodes: Nodes, limit: TimeLimit, job: SlurmJob) -> dict[str, str]:
+    """The study as it is to be run, and the script that runs it; both will lie in `folder`.
 
     Raises:
         StudyError: an option of sbatch that a script cannot hold.
     """
-    _check_options(options or [])
+    _check_options(job.options)
+    ports = job.ports
     script = render(
         "slurm.sh.jinja",
         name=study.name,
@@ -49,27 +61,27 @@ def slurm_files(
         nodes=nodes.count,
         cpus=nodes.cpus,
         gpus=nodes.gpus,
-        time=in_slurm_time(hours),
-        time_because=because,
-        sbatch=options or [],
+        time=in_slurm_time(limit.hours),
+        time_because=limit.because,
+        sbatch=list(job.options),
         bin=own_bin(),
         study_file=folder / STUDY_FILE,
         home=home.root.resolve(),
-        addresses=addresses,
+        addresses=job.addresses,
         ports=ports if nodes.count > 1 else None,
         block=PORTS_OF_A_JOB,
-        blocks=0 if ports is None else (ports[1] + 1 - ports[0]) // PORTS_OF_A_JOB,
+        blocks=0 if ports is None else (ports.last + 1 - ports.first) // PORTS_OF_A_JOB,
         max_restarts=MAX_RESTARTS,
         store_bytes=OBJECT_STORE_BYTES,
     )
     return {STUDY_FILE: study_text(study), f"{study.name}.sbatch": script}
 
 
-def parse_ports(text: str) -> tuple[int, int]:
-    """First and last port of a range.
+def parse_ports(text: str) -> PortRange:
+    """Read a range of ports.
 
     >>> parse_ports("20000-29999")
-    (20000, 29999)
+    PortRange(first=20000, last=29999)
 
     Raises:
         StudyError: it is no range, or too small for one job.
@@ -81,10 +93,10 @@ def parse_ports(text: str) -> tuple[int, int]:
             f"--ports {text!r}: it takes FIRST-LAST between 1024 and 65535, at least {PORTS_OF_A_JOB} ports (those of one job); "
             "e.g. --ports 20000-29999"
         )
-    return first, last
+    return PortRange(first, last)
 
 
-def _check_options(options: list[str]) -> None:
+def _check_options(options: Sequence[str]) -> None:
     for option in options:
         if not _OPTION.fullmatch(option):
             raise StudyError(

@@ -15,10 +15,9 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFL
 from acl.system.text import parse_json
 from study import names
 from study.errors import RecordError
-from study.state.seeds import setting_of_row
 from study.spec.space import Point
 from study.spec.sweep import Sweep
-from study.state.seeds import SEED, setting_text
+from study.state.seeds import SEED, setting_of_row, setting_text
 from study.tracking.store import experiment_of, milliseconds, runs_of_study, translate_mlflow_errors, user
 
 

@@ -9,7 +9,7 @@ from acl.store.feature_store import FeatureStore
 from command_line import acl_study, call
 from data_sets import write_esc50, write_sound, write_table
 from empty_store import with_store
-from study.cli.resolve import choose_study
+from study.cli.resolve import StudyOptions, choose_study
 from study.errors import StudyError
 from study.execution.preflight import check_runnable
 from study.spec.corpus_fit import fit_to_corpus
@@ -84,7 +84,7 @@ def test_a_study_keeps_the_subsets_that_the_corpus_has(folds_corpus: Path, tiny_
 
 def test_what_was_asked_for_by_name_is_refused_and_not_replaced(folds_corpus: Path, tmp_path: Path) -> None:
     overrides = {"data.root": str(folds_corpus), "data.test_fold": 1, "data.subset": "clean"}
-    study = choose_study("null-alpha", Home(tmp_path), profile="mini", overrides=overrides)
+    study = choose_study("null-alpha", Home(tmp_path), StudyOptions(profile="mini", overrides=overrides))
     with pytest.raises(StudyError, match=r"sweep sweep: subset 'clean': \S+ has no clean and noisy parts"):
         check_runnable(study.sweeps)
     with pytest.raises(StudyError, match=r"sweep sweep: \S+ has the folds 1, 2, 3, 4, 5, none is named to test"):
