@@ -3,9 +3,7 @@
 A setting is (mode, subset, alpha, margin, temperature). Everything else but the seed is the protocol (epochs, width, corpus, …),
 and settings of different protocols are never pooled: the protocol with the most trials is used, the others are named in a note.
 
-Where validation picks, a setting that has finished with fewer seeds than another of its sweep and subset is no candidate: the mean
-over fewer is the more likely to be extreme. `study.selection` has the same rule. It asks what a sweep has lost, and not how many
-seeds another study on the page has added.
+Where validation selects, `analysis.selection` says which settings are candidates and which one wins.
 """
 
 from collections.abc import Sequence
@@ -16,6 +14,7 @@ import pandas as pd
 
 from analysis.published import SELF_SUPERVISED, SUPERVISED, margin, temperature
 from analysis.records.runs import parameter_names
+from analysis.selection import has_all_seeds, rank
 from analysis.stats.claims import Claim, claim
 from analysis.stats.intervals import effective_clips, intervals_of_means, intervals_over_seeds
 from study import names
@@ -112,8 +111,8 @@ def _has_all_seeds(trials: pd.DataFrame) -> pd.Series:
     """Whether the setting of each trial has finished with as many seeds as any other, in each sweep (and subset) that it is in."""
     setting, sweep = ["mode", *_SETTING.values()], ["mode", "study", "sweep", "subset"]
     own = trials.groupby([*setting, "study", "sweep"], dropna=False)["seed"].transform("nunique")
-    most = own.groupby([trials[name] for name in sweep], dropna=False).transform("max")
-    return (own == most).groupby([trials[name] for name in setting], dropna=False).transform("all")
+    complete = own.groupby([trials[name] for name in sweep], dropna=False).transform(lambda seeds: has_all_seeds(list(seeds)))
+    return complete.groupby([trials[name] for name in setting], dropna=False).transform("all")
 
 
 def _means_over_seeds(trials: pd.DataFrame, predictions: pd.DataFrame) -> pd.DataFrame:
@@ -176,7 +175,7 @@ NO_PAIR = Pair(None, None, pd.DataFrame())
 def pick(settings: pd.DataFrame) -> Pair:
     """Best baseline and best setting with alpha < 1 among the candidates of `settings`, both by validation accuracy, never by test.
 
-    Ties go to the larger alpha, then to the smaller margin and temperature.
+    `analysis.selection.rank` decides.
     """
     order = settings[settings["candidate"].astype(bool)].sort_values(
         ["alpha", "margin", "temperature"], ascending=[False, True, True]
@@ -242,7 +241,8 @@ def correct_of_settings(predictions: pd.DataFrame, settings: Sequence[tuple[str,
 def _best(settings: pd.DataFrame) -> pd.Series | None:
     if settings.empty:
         return None
-    return settings.sort_values("val_accuracy", ascending=False, kind="stable").iloc[0]
+    ranks = [rank(*row) for row in settings[["val_accuracy", "alpha", "margin", "temperature"]].itertuples(index=False)]
+    return settings.iloc[ranks.index(max(ranks))]
 
 
 FOLD = "data.test_fold"

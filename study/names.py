@@ -91,6 +91,7 @@ MLFLOW_COMMIT = "mlflow.source.git.commit"  # MLflow's own page shows it
 FINISHED = "finished"
 STOPPED = "stopped"
 FAILED = "failed"
+OUTCOMES = (FINISHED, STOPPED, FAILED)  # of trials that have ended, in the order in which they are listed
 
 # Artifacts
 STUDY_FILE = "study.yaml"  # of a study run: the study as launched, all overrides applied

@@ -245,7 +245,7 @@ def _splits(trials: pd.DataFrame, predictions: pd.DataFrame) -> list[str]:
 
 def _counts(outcomes: pd.Series) -> str:
     counts = outcomes.value_counts()
-    known = [names.FINISHED, names.STOPPED, names.FAILED, UNFINISHED]
+    known = [*names.OUTCOMES, UNFINISHED]
     return ", ".join(f"{counts.get(name, 0)} {name}" for name in known) + f"; {len(outcomes)} in all"
 
 

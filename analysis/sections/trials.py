@@ -76,8 +76,9 @@ def search_table(trials: pd.DataFrame, predictions: pd.DataFrame) -> pd.DataFram
 def counts_table(trials: pd.DataFrame) -> pd.DataFrame:
     """Number of trials by study and sweep: finished, stopped, failed, any other outcome, total."""
     counts = trials.groupby(["study", "sweep", "outcome"]).size().unstack(fill_value=0)
-    first = [names.FINISHED, names.STOPPED, names.FAILED]
-    counts = counts.reindex(columns=[*first, *(name for name in counts.columns if name not in first)], fill_value=0)
+    counts = counts.reindex(
+        columns=[*names.OUTCOMES, *(name for name in counts.columns if name not in names.OUTCOMES)], fill_value=0
+    )
     return counts.assign(total=counts.sum(axis=1)).reset_index().rename_axis(columns=None)
 
 

@@ -17,7 +17,6 @@ from study.state.journal import Event, Journal
 
 _SHOWN_EACH_SECONDS = 0.2
 _MOST_OF_THE_TIME = 0.02  # that drawing may take: it looks at all trials
-_OUTCOMES = (names.FINISHED, names.STOPPED, names.FAILED)
 
 
 class ProgressLine:
@@ -79,7 +78,7 @@ class ProgressLine:
     def _show(self) -> None:
         began = time.monotonic()
         ended = self._journal.outcomes()
-        counts = [f"{ended.count(outcome)} {outcome}" for outcome in _OUTCOMES if outcome in ended]
+        counts = [f"{ended.count(outcome)} {outcome}" for outcome in names.OUTCOMES if outcome in ended]
         objective = self._sweep.objectives[0]
         found = [state.metrics[objective] for state in self._journal.trials.values() if objective in state.metrics]
         state = ", ".join(counts) or "starting"

@@ -87,9 +87,6 @@ def _next_lines(results: StudyResults, home: Home) -> Iterator[str]:
         yield f"run winners on fresh seeds:  {invocation(f'confirm {study.name}', home)}"
 
 
-OUTCOMES = (names.FINISHED, names.STOPPED, names.FAILED)
-
-
 def print_summary(study: Study, store_uri: str) -> None:
     """Trials by outcome and the best finished setting by validation, one line per sweep.
 
@@ -99,14 +96,14 @@ def print_summary(study: Study, store_uri: str) -> None:
     results = StudyResults(study, store_uri)
     title = "best by validation" if study.confirms is None else f"winners and baselines of {study.confirms} again, on fresh seeds"
     table = Table(title=f"{study.name}: {title}", title_justify="left")
-    for heading in ("sweep", "trials", *OUTCOMES, "objective", "best", "setting"):
+    for heading in ("sweep", "trials", *names.OUTCOMES, "objective", "best", "setting"):
         table.add_column(heading, overflow="fold")
     for sweep in study.sweeps:
         outcomes = list(results.trials.loc[results.trials["sweep"] == sweep.name, "outcome"])
-        counts = [str(outcomes.count(outcome)) for outcome in OUTCOMES]
+        counts = [str(outcomes.count(outcome)) for outcome in names.OUTCOMES]
         head = [
             sweep.name,
-            f"{sum(outcomes.count(outcome) for outcome in OUTCOMES)}/{sweep.runs}",
+            f"{sum(outcomes.count(outcome) for outcome in names.OUTCOMES)}/{sweep.runs}",
             *counts,
             ", ".join(sweep.objectives),
         ]

@@ -1,13 +1,16 @@
-"""Which settings of a sweep its validation figures pick. The one place where they are picked: the summary of a launch, `status`,
-`best` and `confirm` all ask here.
+"""Settings of a sweep that validation selects, for the end of a launch, `status`, `best`, `confirm` and the models of winners.
+
+The rule itself is in `analysis.selection`, which the report asks, too.
 """
 
+import itertools
 import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from analysis.selection import Rank, has_all_seeds, rank
 from study.spec.objectives import pareto_front
 from study.spec.sweep import Sweep
 from study.state.seeds import SEED, setting_of_row
@@ -69,8 +72,7 @@ def choices(sweep: Sweep, rows: Sequence[Row]) -> list[Choice]:
     compares.
 
     Settings with several seeds are compared by their means over seeds; one that has finished with fewer seeds than another of its
-    subset is no candidate: the mean over fewer is the more likely to be extreme. This rule and the ties are those of the report
-    (`analysis.settings.pick`): ties go to the larger alpha, then to the smaller margin and temperature.
+    subset is no candidate.
     """
     settings: dict[tuple[Any, ...], dict[Any, Row]] = {}
     for row in rows:
@@ -103,27 +105,22 @@ def as_candidate(sweep: Sweep, rows: list[Row]) -> Candidate:
     return Candidate(setting_of_row(sweep, rows[0]), rows, means)
 
 
-def rank(sweep: Sweep, candidate: Candidate) -> tuple[float, ...]:
+def place(sweep: Sweep, candidate: Candidate) -> Rank:
     """A candidate's place by the first objective; the largest is best."""
     row, value = candidate.rows[0], candidate.objectives[0]
     gain = value if sweep.directions[0] == "max" else -value
-    return gain, row[ALPHA], -_number(row, "loss.margin"), -_number(row, "loss.temperature")
+    return rank(gain, row[ALPHA], row.get("loss.margin"), row.get("loss.temperature"))
 
 
 def _choice(sweep: Sweep, subset: str | None, settings: list[Candidate]) -> Choice:
-    most = max(len(setting.rows) for setting in settings)
-    candidates = [setting for setting in settings if len(setting.rows) == most]
-    return Choice(subset, candidates, _winners(sweep, candidates), [setting for setting in settings if len(setting.rows) < most])
+    complete = has_all_seeds([len(setting.rows) for setting in settings])
+    candidates = list(itertools.compress(settings, complete))
+    lacking = [setting for setting, is_candidate in zip(settings, complete, strict=True) if not is_candidate]
+    return Choice(subset, candidates, _winners(sweep, candidates), lacking)
 
 
 def _winners(sweep: Sweep, candidates: list[Candidate]) -> list[Candidate]:
-    ordered = sorted(candidates, key=lambda candidate: rank(sweep, candidate), reverse=True)
+    ordered = sorted(candidates, key=lambda candidate: place(sweep, candidate), reverse=True)
     if len(sweep.objectives) == 1:
         return ordered[:1]
     return [ordered[place] for place in pareto_front([candidate.objectives for candidate in ordered], sweep.directions)]
-
-
-def _number(row: Row, name: str) -> float:
-    """A setting, 0 in runs of the mode that does not have it."""
-    value = row.get(name, 0.0)
-    return 0.0 if math.isnan(value) else float(value)

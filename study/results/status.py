@@ -18,7 +18,7 @@ from study.state.study_folder import MIRRORED_FILE, STUDY_FILE, LaunchProcess, l
 
 RATE_WINDOW = 1800.0  # seconds whose epochs give the rate
 RUNNING, WAITING, LOST = "running", "waiting", "lost"
-STATES = (RUNNING, WAITING, names.FINISHED, names.STOPPED, names.FAILED, LOST)
+STATES = (RUNNING, WAITING, *names.OUTCOMES, LOST)
 _RUN_TO_THE_END = ("none", "pbt")  # schedulers that stop no trial early
 _CHECKPOINT_SUFFIX = ".pt"
 

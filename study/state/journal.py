@@ -196,7 +196,7 @@ def _check(event: Any) -> None:
         numbers += event["metrics"].values()
     if not all(type(value) is float or (type(value) is int and abs(value) < _LARGEST) for value in numbers):
         raise TypeError("a number")
-    if event["event"] == END and event["outcome"] not in (names.FINISHED, names.STOPPED, names.FAILED):
+    if event["event"] == END and event["outcome"] not in names.OUTCOMES:
         raise ValueError(event["outcome"])
 
 
@@ -221,7 +221,7 @@ class SweepOutcome:
 def outcome_of(sweep: Sweep, journal: Journal) -> SweepOutcome:
     """How far a sweep is."""
     ended = journal.outcomes()
-    finished, stopped, failed = (ended.count(outcome) for outcome in (names.FINISHED, names.STOPPED, names.FAILED))
+    finished, stopped, failed = (ended.count(outcome) for outcome in names.OUTCOMES)
     return SweepOutcome(sweep.name, finished, stopped, failed, left=max(0, sweep.runs - len(ended)))
 
 

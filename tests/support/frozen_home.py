@@ -38,7 +38,7 @@ KEPT_TABLES = ("counts", "curves", "fig3", "runs", "search", "table2")
 _HOME, _CORPUS = "acl-runs", "corpus"
 _PLACEHOLDER = "/FROZEN"  # stands for the folder in which home and corpus lie, in texts and in checkpoints
 _TEXTS = (".csv", ".journal", ".json", ".jsonl", ".md", ".sql", ".yaml")
-_NOT_READ_AGAIN = ("lock", "locks", "ray", "supervised", "mlflow.db.lock", ".lock")  # names of files and folders
+_NOT_READ_AGAIN = ("lock", "locks", "ray", "supervised", "mlflow.db.lock", ".lock", "*.partial")  # names of files and folders
 _NOT_NEEDED = ("acl-runs/studies/frozen/grid/grid-0000/state/*.pt",)  # weights that nobody asks for, a sixth of the whole
 # Numbers of four bytes, whose signs and exponents are alike
 _FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "lc": 2, "lp": 2, "pb": 2}]
