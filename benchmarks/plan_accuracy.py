@@ -112,7 +112,7 @@ def compare(plan: "StudyPlan", home: "Home", wall_seconds: float) -> None:
         (kind,) = sweep.kinds
         predicted = kind.cost.seconds - kind.cost.setup_seconds  # epochs are what trials report
         row(f"{sweep.sweep.name}, a trial", predicted, mean_trial_seconds(home, sweep.sweep.name))
-    row("study, wall clock", plan.hours[1] * 3600, wall_seconds)
+    row("study, wall clock", plan.hours.expected * 3600, wall_seconds)
     print(f"a process that imports what a run needs starts in {max(sweep.start_seconds for sweep in plan.sweeps):.1f} s")
 
 

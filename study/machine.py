@@ -14,6 +14,14 @@ MEMORY_MARGIN = 1.2
 
 
 @dataclass(frozen=True)
+class Span:
+    """From the least to the most of something."""
+
+    least: float
+    most: float
+
+
+@dataclass(frozen=True)
 class Machine:
     """This machine as Ray sees it; `gpu_memory_bytes` is that of its smallest GPU."""
 
@@ -38,18 +46,18 @@ class Machine:
         )
         return min(by_cpu, by_gpu)
 
-    def crowding(self, resources: Resources, at_once: int) -> tuple[float, float]:
+    def crowding(self, resources: Resources, at_once: int) -> Span:
         """Factor by which trials on GPUs slow each other: least (they share cores only), and most (they share a GPU at no gain).
 
         Trials on CPUs are measured beside each other, and have none. On a GPU the most is to be expected: on an H200 two trials
         of the recipe's size together got as many epochs done as one alone (benchmarks/trial_speed.py packing, see LOG.md).
         """
         if not resources.gpus:
-            return 1.0, 1.0
+            return Span(1.0, 1.0)
         threads = at_once * max(1, math.floor(resources.cpus))
         cores = max(1.0, threads / self.cores)
         on_one_gpu = math.ceil(at_once / self.gpus) if self.gpus else 1
-        return cores, max(cores, float(on_one_gpu))
+        return Span(cores, max(cores, float(on_one_gpu)))
 
     def proposed_gpus(self, reserved_bytes: int, cpus: float) -> float:
         """Share of a GPU for each trial: as many as its memory and the cores allow."""

@@ -19,7 +19,7 @@ from study.state.journal import Event, Journal
 
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
-MOST_LOSSES = 1  # a trial whose worker died runs once more, alone
+MOST_CRASHES = 1  # a trial whose worker died runs once more, alone
 
 
 class JournalKeeper(Callback):
@@ -107,7 +107,7 @@ class JournalKeeper(Callback):
         if failure.disk_is_full:
             self.error = OSError(errno.ENOSPC, failure.reason)
             raise self.error
-        if (failure.worker_is_lost or failure.node_is_lost) and self.journal.trials[trial.trial_id].losses < MOST_LOSSES:
+        if (failure.worker_is_lost or failure.node_is_lost) and self.journal.trials[trial.trial_id].worker_crashes < MOST_CRASHES:
             elsewhere = {"with_node": failure.node_is_lost, "unfit": failure.unfit_node is not None}
             self._note(events.LOST, trial=trial.trial_id, reason=failure.reason, **elsewhere)
         else:

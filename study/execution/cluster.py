@@ -26,7 +26,7 @@ from study.state.storage import Storage
 _ANSWER_SECONDS = 120.0  # a machine starts a process and imports torch before it answers
 _POLL_SECONDS = 0.5
 _NODE_LABEL = "ray.io/node-id"  # that Ray gives each machine
-_MARK = ".launch-"  # in the study's folder, while its machines are looked at and used
+_MARKER = ".launch-"  # in the study's folder, while its machines are looked at and used
 
 
 @dataclass(frozen=True)
@@ -87,10 +87,10 @@ class Cluster:
     """The machines that a launch runs its trials on.
 
     Attributes:
-        supply: what workers need to see whether their machine is fit; None where it is this one alone.
+        requirements: what workers need to see whether their machine is fit; None where it is this one alone.
     """
 
-    supply: NodeRequirements | None = None
+    requirements: NodeRequirements | None = None
     _left_out: dict[str, list[Any]] = field(default_factory=dict)  # by the id of a machine, what is reserved there
 
     @property
@@ -127,19 +127,19 @@ def cluster_of(folder: Path, sweeps: Sequence[Sweep], storage: Storage | None, i
         StudyError: machines that have room for trials cannot run them; names them all, with what to do.
         KeyboardInterrupt: the launch was interrupted before anything ran.
     """
-    for old in folder.glob(f"{_MARK}*"):  # of launches that were killed: this one holds the study
+    for old in folder.glob(f"{_MARKER}*"):  # of launches that were killed: this one holds the study
         old.unlink(missing_ok=True)
-    with _supply(folder, sweeps, storage) as supply:
+    with _requirements(folder, sweeps, storage) as requirements:
         used = _used(sweeps)
-        _make_ready(used, supply, _look_at(used, supply), interruption)
-        yield Cluster(supply)
+        _make_ready(used, requirements, _look_at(used, requirements), interruption)
+        yield Cluster(requirements)
 
 
 def cluster_lines(folder: Path, sweeps: Sequence[Sweep], storage: Storage | None) -> list[str]:
     """Each machine that has room for trials, and what will be copied to it; arguments and errors as `cluster_of`."""
-    with _supply(folder, sweeps, storage) as supply:
+    with _requirements(folder, sweeps, storage) as requirements:
         used = _used(sweeps)
-        states = _look_at(used, supply)
+        states = _look_at(used, requirements)
     lines = []
     for node in used:
         missing = sum(features.size for features in states[node.id].unseen)
@@ -154,26 +154,29 @@ def _used(sweeps: Sequence[Sweep]) -> list[Node]:
 
 
 @contextmanager
-def _supply(folder: Path, sweeps: Sequence[Sweep], storage: Storage | None) -> Iterator[NodeRequirements]:
-    mark = folder / f"{_MARK}{uuid4().hex}" if storage is None else None
-    if mark is not None:
+def _requirements(folder: Path, sweeps: Sequence[Sweep], storage: Storage | None) -> Iterator[NodeRequirements]:
+    marker_file = folder / f"{_MARKER}{uuid4().hex}" if storage is None else None
+    if marker_file is not None:
         folder.mkdir(parents=True, exist_ok=True)
-        mark.touch()
+        marker_file.touch()
     try:
         own = ray.get_runtime_context().get_node_id()
         features = {sweep.name: Features.of(str(sweep.base["data.root"]), sweep.base["mode"]) for sweep in sweeps}
-        yield NodeRequirements(features, _on(own, FeatureFeed, num_cpus=0).remote(), mark, storage)
+        yield NodeRequirements(features, _on(own, FeatureFeed, num_cpus=0).remote(), marker_file, storage)
     finally:
-        if mark is not None:
-            mark.unlink(missing_ok=True)
+        if marker_file is not None:
+            marker_file.unlink(missing_ok=True)
             with contextlib.suppress(OSError):  # there is a study in it
                 folder.rmdir()
 
 
-def _look_at(used: Sequence[Node], supply: NodeRequirements) -> dict[str, NodeState]:
+def _look_at(used: Sequence[Node], requirements: NodeRequirements) -> dict[str, NodeState]:
     """What machines have, by their ids; errors as `cluster_of`."""
-    needed = list(dict.fromkeys(supply.features.values()))
-    answers = {node.id: _on(node.id, inspect_node, num_cpus=0).remote(supply.mark, supply.storage, needed) for node in used}
+    needed = list(dict.fromkeys(requirements.features.values()))
+    answers = {
+        node.id: _on(node.id, inspect_node, num_cpus=0).remote(requirements.marker_file, requirements.storage, needed)
+        for node in used
+    }
     deadline = time.monotonic() + _ANSWER_SECONDS
     states: dict[str, NodeState] = {}
     wrong: list[str] = []
@@ -200,10 +203,10 @@ def _look_at(used: Sequence[Node], supply: NodeRequirements) -> dict[str, NodeSt
 
 
 def _make_ready(
-    used: Sequence[Node], supply: NodeRequirements, states: Mapping[str, NodeState], interruption: Interruption
+    used: Sequence[Node], requirements: NodeRequirements, states: Mapping[str, NodeState], interruption: Interruption
 ) -> None:
     waiting = [
-        _on(node.id, copy_features, num_cpus=0).remote(supply, features, node.id)
+        _on(node.id, copy_features, num_cpus=0).remote(requirements, features, node.id)
         for node in used
         for features in states[node.id].unseen
     ]
@@ -215,7 +218,7 @@ def _make_ready(
                 raise KeyboardInterrupt
             try:
                 ended, waiting = ray.wait(waiting, timeout=_POLL_SECONDS)
-                show(ray.get(supply.feed.sent.remote()) // 1_000_000, total // 1_000_000)
+                show(ray.get(requirements.feed.sent.remote()) // 1_000_000, total // 1_000_000)
                 ray.get(ended)
             except RayError as error:
                 if isinstance(error, RayTaskError) and isinstance(error.cause, NodeError):
@@ -224,9 +227,9 @@ def _make_ready(
                 raise StudyError(f"features are not copied to all machines ({reason}); `run` the study again") from None
 
 
-def copy_features(supply: NodeRequirements, features: Features, node: str) -> None:
+def copy_features(requirements: NodeRequirements, features: Features, node: str) -> None:
     """What a machine runs that does not see the features; errors as `copied_root`."""
-    supply.copied(features, node)
+    requirements.copied(features, node)
 
 
 def _on(node: str, what: Callable[..., Any], **resources: float) -> Any:

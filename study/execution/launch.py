@@ -47,46 +47,46 @@ class Outcome:
         return sum(sweep.failed for sweep in self.sweeps)
 
 
-def launch(what: LaunchRequest) -> Outcome:
+def launch(request: LaunchRequest) -> Outcome:
     """Run what is left of a study, whose launch has been checked.
 
     Raises:
         StudyError: it is running already, the store of a first launch takes no records, the storage cannot be used, no machine fits
             its trials, or one of the machines cannot run them.
     """
-    study, home = what.study, what.home
-    interruption = Interruption(what.resumption)
+    study, home, tracking = request.study, request.home, request.tracking
+    interruption = Interruption(request.resumption)
     with study_lock(home, study.name), interruption.on_signals():
         folder = home.study(study.name)
         journals = {sweep.name: Journal(folder / sweep.name) for sweep in study.sweeps}
         pending = [sweep for sweep in study.sweeps if not is_complete(sweep, journals[sweep.name])]
-        if what.is_first:
-            begin_records(study.name, home, what.store_uri)
-        if pending and what.storage is not None:
-            what.storage.check()
-        with ray_session(what.address, interruption) if pending else nullcontext(), ExitStack() as machines:
+        if request.is_first:
+            begin_records(study.name, home, tracking.store_uri)
+        if pending and request.storage is not None:
+            request.storage.check()
+        with ray_session(request.address, interruption) if pending else nullcontext(), ExitStack() as machines:
             cluster = Cluster()
             if pending:
                 check_room(pending)
-                if what.address is not None:
-                    cluster = machines.enter_context(cluster_of(folder, pending, what.storage, interruption))
+                if request.address is not None:
+                    cluster = machines.enter_context(cluster_of(folder, pending, request.storage, interruption))
             keep_study(home, study)
-            if what.is_first:  # noted before there is a run in the store, which is found by its key whenever this process dies
-                store = None if what.store_uri == home.store_uri else what.store_uri
-                storage = None if what.storage is None else what.storage.uri
-                keep_records(home, study.name, store, what.key, storage)
-            record = StudyRecord(what.store_uri, study.name, what.key, what.tags, study_text(study))
-            places = {
-                sweep.name: SweepContext(folder / sweep.name, cluster, what.storage and what.storage.below(sweep.name))
+            if request.is_first:  # noted before there is a run in the store, which is found by its key whenever this process dies
+                store = None if tracking.store_uri == home.store_uri else tracking.store_uri
+                storage = None if request.storage is None else request.storage.uri
+                keep_records(home, study.name, store, tracking.key, storage)
+            record = StudyRecord(tracking.store_uri, study.name, tracking.key, request.tags, study_text(study))
+            contexts = {
+                sweep.name: SweepContext(folder / sweep.name, cluster, request.storage and request.storage.below(sweep.name))
                 for sweep in pending
             }
-            return _run(study, pending, places, folder, journals, record, interruption)
+            return _run(study, pending, contexts, folder, journals, record, interruption)
 
 
 def _run(
     study: Study,
     pending: list[Sweep],
-    places: Mapping[str, SweepContext],
+    contexts: Mapping[str, SweepContext],
     folder: Path,
     journals: dict[str, Journal],
     record: StudyRecord,
@@ -109,7 +109,7 @@ def _run(
                 shown[:] = [progress]
                 mirror.add(name, event)
 
-            run_sweep(sweep, places[sweep.name], journals[sweep.name], interruption, announce)
+            run_sweep(sweep, contexts[sweep.name], journals[sweep.name], interruption, announce)
             if interruption.reason is not None:
                 break
     except OSError as error:

@@ -18,7 +18,7 @@ from study.spec.sweep import Sweep
 from study.state.home import Home, invocation
 from study.state.journal import pending_sweeps
 from study.state.storage import Storage
-from study.state.study_folder import check_unchanged, load_storage, load_tracking_ref, study_digest, study_storage
+from study.state.study_folder import TrackingRef, check_unchanged, load_storage, load_tracking_ref, study_digest, study_storage
 from study.tracking.uri import check_store
 
 
@@ -30,9 +30,8 @@ class LaunchRequest:
         study: what is left of it is run.
         home: folder of results.
         tags: of the study's record.
-        store_uri: MLflow store of its records.
-        key: of its record there.
-        is_first: whether it was never launched here, so that the last two are not noted yet.
+        tracking: where its records are.
+        is_first: whether it was never launched here, so that this is not noted yet.
         storage: where its trials keep their state; None is the home.
         address: of a Ray cluster; None starts Ray on this machine.
     """
@@ -40,8 +39,7 @@ class LaunchRequest:
     study: Study
     home: Home
     tags: Mapping[str, str]
-    store_uri: str
-    key: str
+    tracking: TrackingRef
     is_first: bool
     storage: Storage | None
     address: str | None
@@ -71,14 +69,16 @@ def preflight(
     tags = _study_tags(study)
     check_unchanged(home, study)
     kept = load_tracking_ref(home, study.name)
-    if kept is not None and store_uri not in (None, kept[0]):
-        raise StudyError(f"study {study.name!r} keeps its records in {kept[0]}, not {store_uri}; leave --store out, or `sync` it")
+    if kept is not None and store_uri not in (None, kept.store_uri):
+        raise StudyError(
+            f"study {study.name!r} keeps its records in {kept.store_uri}, not {store_uri}; leave --store out, or `sync` it"
+        )
     if store_uri is not None:
         check_store(store_uri)
-    store, key = kept or (store_uri or home.store_uri, uuid4().hex)
-    storage = _storage(study, home, storage_uri, key, first=kept is None)
+    tracking = kept or TrackingRef(store_uri or home.store_uri, uuid4().hex)
+    storage = _storage(study, home, storage_uri, tracking.key, first=kept is None)
     check_runnable(pending_sweeps(study, home), knows_machine=address is None)
-    return LaunchRequest(study, home, tags, store, key, kept is None, storage, address)
+    return LaunchRequest(study, home, tags, tracking, kept is None, storage, address)
 
 
 def _storage(study: Study, home: Home, uri: str | None, key: str, *, first: bool) -> Storage | None:

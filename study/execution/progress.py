@@ -57,7 +57,7 @@ class ProgressLine:
         elif event["event"] == events.EPOCH:
             self._count(trial, event["epoch"])
         elif event["event"] == events.LOST:
-            goes_on = "once more, alone," if self._journal.trials[trial].losses else "on, on another one,"
+            goes_on = "once more, alone," if self._journal.trials[trial].worker_crashes else "on, on another one,"
             self.say(f"{trial}: {event['reason']}; it goes {goes_on} when the others are through")
         elif event["event"] == events.END:
             self._count(trial, self._epochs)  # one that was stopped early counts as done

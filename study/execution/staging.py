@@ -89,22 +89,22 @@ class NodeState:
     unseen: tuple[Features, ...]
 
 
-def inspect_node(mark: Path | None, storage: Storage | None, needed: Sequence[Features]) -> NodeState:
+def inspect_node(marker_file: Path | None, storage: Storage | None, needed: Sequence[Features]) -> NodeState:
     """What this machine has; arguments as `why_not`, and features that are needed."""
     unseen = tuple(features for features in needed if seen_root(features) is None)
-    return NodeState(here(), metadata.version("acl-study"), node_problem(mark, storage), unseen)
+    return NodeState(here(), metadata.version("acl-study"), node_problem(marker_file, storage), unseen)
 
 
-def node_problem(mark: Path | None, storage: Storage | None) -> str:
+def node_problem(marker_file: Path | None, storage: Storage | None) -> str:
     """Why trials cannot keep their state from this machine, with the remedy; empty where they can.
 
     Args:
-        mark: file that a launch has left in the study's folder; None where that folder need not be seen.
+        marker_file: file that a launch has left in the study's folder; None where that folder need not be seen.
         storage: that must be reached instead.
     """
-    if mark is not None and not mark.exists():
+    if marker_file is not None and not marker_file.exists():
         return (
-            f"{here()} does not see {mark.parent}; put --home on a folder that all machines share, or pass --storage (e.g. "
+            f"{here()} does not see {marker_file.parent}; put --home on a folder that all machines share, or pass --storage (e.g. "
             "s3://bucket/folder)"
         )
     try:
@@ -251,13 +251,13 @@ class NodeRequirements:
     Attributes:
         features: by sweep.
         feed: a `FeatureFeed`.
-        mark: file in the study's folder, by which a machine knows that it sees that folder; None where it need not.
+        marker_file: file in the study's folder, by which a machine knows that it sees that folder; None where it need not.
         storage: that it must reach instead.
     """
 
     features: Mapping[str, Features]
     feed: Any
-    mark: Path | None
+    marker_file: Path | None
     storage: Storage | None
 
     def make_ready(self, sweep: str) -> None:
@@ -267,7 +267,7 @@ class NodeRequirements:
             NodeError: no trial can run here.
         """
         node = ray.get_runtime_context().get_node_id()
-        if wrong := node_problem(self.mark, self.storage):
+        if wrong := node_problem(self.marker_file, self.storage):
             raise NodeError(node, wrong)
         features = self.features[sweep]
         FeatureStore.use_copy(features.root, features.front_end, self.copied(features, node))

@@ -52,19 +52,23 @@ class SweepContext:
 
 
 def run_sweep(
-    sweep: Sweep, place: SweepContext, journal: Journal, interruption: Interruption, announce: Callable[[ProgressLine, Event], None]
+    sweep: Sweep,
+    context: SweepContext,
+    journal: Journal,
+    interruption: Interruption,
+    announce: Callable[[ProgressLine, Event], None],
 ) -> SweepOutcome:
     """Run what is left of a sweep: first all trials that can go on or are new, then those whose machine went down, and in the end
     once more, each alone, those that lost their worker.
 
     Args:
         sweep: to run.
-        place: where.
+        context: where.
         journal: of the sweep.
         interruption: ends it early.
         announce: is called with each new event.
     """
-    folder = place.folder
+    folder = context.folder
     begun = journal.append(events.LAUNCH, resources=sweep.resources.model_dump())
     progress = ProgressLine(sweep, journal, longest_epochs(sweep))
     announce(progress, begun)
@@ -79,22 +83,24 @@ def run_sweep(
         search,
         show,
         ray_is_gone=partial(ray_is_gone, interruption),
-        leave_out=place.cluster.leave_out,
-        fetch_results=place.fetch_results,
+        leave_out=context.cluster.leave_out,
+        fetch_results=context.fetch_results,
     )
     next_point = search.next_point if search is not None else listed_points(sweep, journal)
     before = len(journal.events)
     with progress.shown(), interruption.after(sweep.budget.hours, lambda: _has_epochs(journal.events[before:])):
         keeper.end_trained(folder)
         failed = [state for state in journal.trials.values() if state.outcome == names.FAILED]
-        left = sorted([*failed, *(state for state in journal.unfinished() if not state.losses)], key=lambda state: state.number)
-        _run_trials(sweep, place, sweep.resources, keeper, interruption, left, next_point)
+        left = sorted(
+            [*failed, *(state for state in journal.unfinished() if not state.worker_crashes)], key=lambda state: state.number
+        )
+        _run_trials(sweep, context, sweep.resources, keeper, interruption, left, next_point)
         # Each of these has a loss by the second time it gets no epoch further, so this ends.
-        while interruption.reason is None and (left := [state for state in journal.unfinished() if not state.losses]):
-            _run_trials(sweep, place, sweep.resources, keeper, interruption, left, next_point)
-        for lost in [state for state in journal.unfinished() if state.losses]:
+        while interruption.reason is None and (left := [state for state in journal.unfinished() if not state.worker_crashes]):
+            _run_trials(sweep, context, sweep.resources, keeper, interruption, left, next_point)
+        for lost in [state for state in journal.unfinished() if state.worker_crashes]:
             if interruption.reason is None:
-                _run_trials(sweep, place, _alone(sweep.resources, place.cluster), keeper, interruption, [lost], None)
+                _run_trials(sweep, context, _alone(sweep.resources, context.cluster), keeper, interruption, [lost], None)
     if is_complete(sweep, journal):
         for name in journal.trials:
             drop_copies(state_folder(folder, name))
@@ -107,7 +113,7 @@ def _has_epochs(added: Sequence[Event]) -> bool:
 
 def _run_trials(
     sweep: Sweep,
-    place: SweepContext,
+    context: SweepContext,
     resources: Resources,
     keeper: JournalKeeper,
     interruption: Interruption,
@@ -117,27 +123,27 @@ def _run_trials(
     if interruption.reason is not None:
         return
     threads = {"compute.threads": sweep.common.get("compute.threads") or max(1, math.floor(sweep.resources.cpus))}
-    folder, supply = place.folder, place.cluster.supply
+    folder, requirements = context.folder, context.cluster.requirements
     trainable = tune.with_parameters(
         run_trial,
         common={**sweep.common, **threads},
         sweep_folder=str(folder),
         gpu_share=resources.gpus,
         copy_each=copy_each(sweep),
-        **({} if supply is None else {"make_ready": partial(supply.make_ready, sweep.name)}),
-        storage=place.storage,
+        **({} if requirements is None else {"make_ready": partial(requirements.make_ready, sweep.name)}),
+        storage=context.storage,
     )
     scheduler = build_scheduler(sweep, folder, keeper.change)
-    at_once = sweep.runs if takes_all_trials(sweep) else place.cluster.room_for(resources)
-    if place.storage is None:
+    at_once = sweep.runs if takes_all_trials(sweep) else context.cluster.room_for(resources)
+    if context.storage is None:
         shutil.rmtree(ray_folder(folder), ignore_errors=True)
     else:
-        place.storage.below(ray_folder(folder).name).clear()
+        context.storage.below(ray_folder(folder).name).clear()
     try:
         tune.run(
             trainable,
             name=ray_folder(folder).name,
-            **_for_ray(place),
+            **_for_ray(context),
             search_alg=TrialQueue(sweep, keeper, resources, left, next_point, scheduler, at_once),
             scheduler=scheduler,
             stop=_UntilInterrupted(interruption),
@@ -152,11 +158,11 @@ def _run_trials(
         raise keeper.error from None
 
 
-def _for_ray(place: SweepContext) -> dict[str, Any]:
+def _for_ray(context: SweepContext) -> dict[str, Any]:
     """Where Ray keeps files of its own, of which nothing is needed again; all machines must see it."""
-    if place.storage is None:
-        return {"storage_path": str(place.folder)}
-    filesystem, path = place.storage.opened
+    if context.storage is None:
+        return {"storage_path": str(context.folder)}
+    filesystem, path = context.storage.opened
     return {"storage_path": path, "storage_filesystem": filesystem}
 
 

@@ -153,4 +153,4 @@ def planned_on(plan: StudyPlan, nodes: Nodes) -> float:
         at_once = max(1, min(nodes.count * on_a_node, part.trials))
         crowding = nodes.machine.crowding(resources, min(on_a_node, at_once))
         sweeps.append(dataclasses.replace(part, at_once=at_once, crowding=crowding))
-    return dataclasses.replace(plan, sweeps=tuple(sweeps)).hours[2]
+    return dataclasses.replace(plan, sweeps=tuple(sweeps)).hours.longest

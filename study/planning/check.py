@@ -36,9 +36,11 @@ def keep_within(study: Study, home: Home, max_hours: float, address: str | None,
         raise StudyError(refused)
     if not fits_disk(plan):
         raise StudyError(f"{study.name} takes {disk_line(plan)}")
-    shortest, expected, longest = plan.hours
-    if longest > max_hours:
-        span = f"{format_hours(shortest)} to {format_hours(longest)} {plan.place}, {format_hours(expected)} expected"
+    hours = plan.hours
+    if hours.longest > max_hours:
+        span = (
+            f"{format_hours(hours.shortest)} to {format_hours(hours.longest)} {plan.place}, {format_hours(hours.expected)} expected"
+        )
         print(f"{study.name} starts, but it takes {span}: it may not end within --max-hours {max_hours:g}", flush=True)
 
 

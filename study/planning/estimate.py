@@ -15,7 +15,7 @@ from acl.training.cost import RunCost, settings_that_cost
 from acl.training.timing import measure_run
 from analysis.stats.power import Power
 from study.errors import StudyError
-from study.machine import Machine
+from study.machine import Machine, Span
 from study.results.selection import CLIPS
 from study.spec.space import edge_points
 from study.spec.study import Study
@@ -46,6 +46,21 @@ class Kind:
 
 
 @dataclass(frozen=True)
+class Hours:
+    """Hours that something takes.
+
+    Attributes:
+        shortest: all trials stopped as early as can be, at full gain of shared GPUs.
+        expected: trials stopped as the scheduler is expected to, without such a gain.
+        longest: no trial stopped, without such a gain.
+    """
+
+    shortest: float
+    expected: float
+    longest: float
+
+
+@dataclass(frozen=True)
 class SweepPlan:
     """Cost of what is left of a sweep.
 
@@ -53,13 +68,13 @@ class SweepPlan:
         sweep: the sweep.
         kinds: of its trials.
         at_once: trials that run together.
-        crowding: least and greatest factor by which they slow each other.
+        crowding: factor by which they slow each other.
     """
 
     sweep: Sweep
     kinds: tuple[Kind, ...]
     at_once: int
-    crowding: tuple[float, float]
+    crowding: Span
 
     @property
     def start_seconds(self) -> float:
@@ -79,17 +94,16 @@ class SweepPlan:
         return min(rungs, default=None)
 
     @property
-    def hours(self) -> tuple[float, float, float]:
-        """Shortest (all stopped as early as can be, at full gain of shared GPUs), expected, and longest (none stopped), at none."""
-        least, most = self.crowding
+    def hours(self) -> Hours:
+        """Until its last trial has ended."""
         shortest, expected, longest = (self._makespan(seconds) for seconds in (_stopped, _expected, _full))
-        return shortest * least, expected * most, longest * most
+        return Hours(shortest * self.crowding.least, expected * self.crowding.most, longest * self.crowding.most)
 
     @property
-    def trial_hours(self) -> tuple[float, float]:
-        """Hours of all trials, added up: fewest and most."""
+    def trial_hours(self) -> Span:
+        """Hours of all trials, added up."""
         fewest, most = (sum(kind.trials * seconds(self, kind) for kind in self.kinds) / 3600 for seconds in (_stopped, _full))
-        return fewest, most
+        return Span(fewest, most)
 
     @property
     def kept_bytes(self) -> int:
@@ -142,11 +156,15 @@ class StudyPlan:
         return "on the cluster" if self.is_cluster else "on this machine"
 
     @property
-    def hours(self) -> tuple[float, float, float]:
-        """Shortest, expected and longest, as of a sweep."""
+    def hours(self) -> Hours:
+        """Of the launch and all sweeps."""
         launch = LAUNCH_STARTS * max((sweep.start_seconds for sweep in self.sweeps), default=0.0) / 3600
-        first, second, third = (launch + sum(sweep.hours[course] for sweep in self.sweeps) for course in range(3))
-        return first, second, third
+        own = [sweep.hours for sweep in self.sweeps]
+        return Hours(
+            launch + sum(hours.shortest for hours in own),
+            launch + sum(hours.expected for hours in own),
+            launch + sum(hours.longest for hours in own),
+        )
 
     @property
     def disk_bytes(self) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from acl.training.cost import RunCost, StageCost
 from study.console import format_bytes, format_hours
-from study.planning.estimate import Kind, StudyPlan, SweepPlan
+from study.planning.estimate import Hours, Kind, StudyPlan, SweepPlan
 
 BUSY_SHARE = 0.3  # of the cores, from which on measured times are doubtful
 
@@ -33,7 +33,7 @@ def fits_disk(plan: StudyPlan) -> bool:
 
 def refusal(plan: StudyPlan, max_hours: float) -> str | None:
     """Why a launch within `max_hours` is refused, with what would fit; None where it may fit."""
-    shortest, _, _ = plan.hours
+    shortest = plan.hours.shortest
     if shortest <= max_hours:
         return None
     trials, at_once = sum(sweep.trials for sweep in plan.sweeps), max(sweep.at_once for sweep in plan.sweeps)
@@ -60,9 +60,9 @@ def _sweep_lines(plan: StudyPlan, sweep: SweepPlan) -> Iterator[str]:
     yield f"sweep {sweep.sweep.name}: {_count(sweep.trials, 'trial')}, {sweep.at_once} at once ({resources.words} each)"
     for kind in sweep.kinds:
         yield from _kind_lines(kind, several=len(sweep.kinds) > 1)
-    fewest, most = sweep.trial_hours
+    spent_hours = sweep.trial_hours
     unit, share = ("GPU", resources.gpus) if resources.gpus else ("core", resources.cpus)
-    spent = _spent(fewest * share, most * share, unit)
+    spent = _spent(spent_hours.least * share, spent_hours.most * share, unit)
     yield f"  time: {_range(sweep.hours)}{_expected(sweep.hours)}; {spent}{_why_a_range(sweep)}"
     yield f"  disk: {format_bytes(sweep.kept_bytes)} kept, {format_bytes(sweep.working_bytes)} more while it runs"
     yield from (f"  {line}" for line in _memory_lines(plan, sweep))
@@ -113,7 +113,7 @@ def _why_a_range(sweep: SweepPlan) -> str:
     reasons = []
     if sweep.grace_epochs is not None:
         reasons.append(f"trials can stop from epoch {sweep.grace_epochs} on")
-    if sweep.crowding[1] > sweep.crowding[0]:
+    if sweep.crowding.most > sweep.crowding.least:
         reasons.append("trials share a GPU, which gains little for models that fill it, such as the paper's")
     return f" ({'; '.join(reasons)})" if reasons else ""
 
@@ -122,8 +122,8 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}{'s' * (number != 1)}"
 
 
-def _range(ends: tuple[float, ...]) -> str:
-    low, high = format_hours(ends[0]), format_hours(ends[-1])
+def _range(hours: Hours) -> str:
+    low, high = format_hours(hours.shortest), format_hours(hours.longest)
     return low if low == high else f"{low} to {high}"
 
 
@@ -139,9 +139,9 @@ def _spent(fewest: float, most: float, unit: str) -> str:
     return f"{high if low == high else f'{low} to {high}'} {unit}-hours"
 
 
-def _expected(ends: tuple[float, float, float]) -> str:
-    shortest, expected, longest = map(format_hours, ends)
-    return f", about {expected} expected" if expected not in (shortest, longest) else ""
+def _expected(hours: Hours) -> str:
+    expected = format_hours(hours.expected)
+    return f", about {expected} expected" if expected not in (format_hours(hours.shortest), format_hours(hours.longest)) else ""
 
 
 def _duration(seconds: float) -> str:

@@ -14,7 +14,7 @@ from study.results.study_results import StudyResults
 from study.spec.study import Study
 from study.state.home import Home, invocation
 from study.state.journal import Journal
-from study.state.study_folder import load_study, load_tracking_ref, study_lock, study_text
+from study.state.study_folder import TrackingRef, load_study, load_tracking_ref, study_lock, study_text
 from study.tracking.models import log_winner, name_winners
 from study.tracking.store import translate_mlflow_errors
 from study.tracking.uri import begin_records, check_store
@@ -79,7 +79,7 @@ def sync_study(name: str, store_uri: str, home: Home) -> None:
     kept = load_tracking_ref(home, name)
     if kept is None:
         raise StudyError(f"study {name!r} has no records yet; continue it with: {invocation(f'resume {name}', home)}")
-    if store_uri == kept[0]:
+    if store_uri == kept.store_uri:
         raise StudyError(f"study {name!r} keeps its records in {store_uri}; `resume {name}` writes what is missing there")
     check_store(store_uri)
     # Heavy imports after what is refused at once.
@@ -87,10 +87,10 @@ def sync_study(name: str, store_uri: str, home: Home) -> None:
     from study.tracking.writer import StudyRecord
 
     with study_lock(home, name):
-        begin_records(name, home, store_uri, kept[1])
+        begin_records(name, home, store_uri, kept.key)
         folder = home.study(name)
         journals = {sweep.name: (sweep, Journal(folder / sweep.name)) for sweep in study.sweeps}
-        record = StudyRecord(store_uri, name, kept[1], _tags(*kept), study_text(study))
+        record = StudyRecord(store_uri, name, kept.key, _tags(kept), study_text(study))
         notes = f"synced-{hashlib.sha256(store_uri.encode()).hexdigest()[:12]}.json"
         left = sum(max(0, sweep.runs - len(journal.outcomes())) for sweep, journal in journals.values())
         taken = Mirror(record, folder, journals, _say, notes).close(complete=not left)
@@ -106,15 +106,17 @@ def sync_study(name: str, store_uri: str, home: Home) -> None:
     print(f"report with:    {invocation(f'report {name}', home)} --store {store_uri}")
 
 
-def _tags(store_uri: str, key: str) -> dict[str, str]:
+def _tags(tracking: TrackingRef) -> dict[str, str]:
     """What heads the study's own record: the corpus that it says this of may be gone."""
     from study.errors import RecordError, StoreUnavailableError
     from study.tracking.store import tags_of_record
 
     try:
-        return tags_of_record(store_uri, key)
+        return tags_of_record(tracking.store_uri, tracking.key)
     except (StoreUnavailableError, RecordError) as error:
-        raise StudyError(f"the study's own records in {store_uri} cannot be read ({error}); mend that store first") from None
+        raise StudyError(
+            f"the study's own records in {tracking.store_uri} cannot be read ({error}); mend that store first"
+        ) from None
 
 
 def _say(line: str) -> None:

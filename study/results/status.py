@@ -202,7 +202,7 @@ def _state(trial: TrialState, active: set[str]) -> str:
         return trial.outcome
     if trial.trial in active:
         return RUNNING
-    return LOST if trial.losses else WAITING
+    return LOST if trial.worker_crashes else WAITING
 
 
 def _rate(journal: Journal, now: float | None) -> tuple[float | None, float]:

@@ -50,7 +50,7 @@ class ErrorFormatter:
         self.places = content.places if isinstance(content, PlacedContent) else {}
         self.overrides = overrides
 
-    def of(self, error: ValidationError, resolved: Mapping[str, Any]) -> StudyError:
+    def from_pydantic(self, error: ValidationError, resolved: Mapping[str, Any]) -> StudyError:
         """What is wrong with a resolved study, a line for each part; of a part that may be several things, the first."""
         found: dict[Any, StudyError] = {}  # what sweeps share is refused once
         for each in error.errors():
@@ -62,10 +62,10 @@ class ErrorFormatter:
                 path, message = (*path, each["loc"][-1]), f"is missing; every study has a {each['loc'][-1]}"
             else:
                 message = _in_words(each["type"], each["msg"], path, value, resolved)
-            found.setdefault((self._place(path), _in_any_sweep(path)), self.at(path, message))
+            found.setdefault((self._place(path), _in_any_sweep(path)), self.at_field(path, message))
         return together(list(found.values()))
 
-    def at(self, path: Path, message: str) -> StudyError:
+    def at_field(self, path: Path, message: str) -> StudyError:
         """A refusal of the part that `path`, in the resolved study, leads to."""
         message = one_line(message)
         if message.startswith(f"{path[-1] if path else None}: "):

@@ -48,28 +48,28 @@ def resolve_study(
         StudyError: a field is wrong.
     """
     overrides = {**(overrides or {}), **{f"resources.{name}": value for name, value in (resources or {}).items()}}
-    refusals = ErrorFormatter(content, overrides, profile)
+    formatter = ErrorFormatter(content, overrides, profile)
     fields = {key: value for key, value in content.items() if value is not None}  # "base:" with nothing behind it
     profile = profile or fields.get("profile", "recipe")
     entries = fields.pop("sweeps", None) or [{}]
     shared = {key: fields.pop(key) for key in list(fields) if key in Sweep.model_fields and key != "name"}
-    _check_shapes(content, entries, refusals)
+    _check_shapes(content, entries, formatter)
     sweeps = []
     try:
         for number, entry in enumerate(entries):
             try:
                 sweeps.append(merge_sweep(shared, entry, profile, overrides))
             except FieldError as error:
-                raise refusals.at(("sweeps", number, *error.path), str(error)) from None
+                raise formatter.at_field(("sweeps", number, *error.path), str(error)) from None
         check_profile(profile, dict.fromkeys(sweep["base"]["mode"] for sweep in sweeps))
     except ConfigError as error:
-        raise refusals.at(("profile",), str(error)) from None
+        raise formatter.at_field(("profile",), str(error)) from None
     resolved = {**fields, "profile": profile, "sweeps": sweeps}
     _check_overrides(overrides, sweeps)
     try:
         return Study.model_validate(resolved)
     except ValidationError as error:
-        raise refusals.of(error, resolved) from None
+        raise formatter.from_pydantic(error, resolved) from None
 
 
 def replaced_searches(content: Mapping[str, Any], overrides: Mapping[str, Any]) -> list[str]:
@@ -82,10 +82,10 @@ def replaced_searches(content: Mapping[str, Any], overrides: Mapping[str, Any]) 
     return lines
 
 
-def _check_shapes(content: Mapping[str, Any], entries: Any, refusals: ErrorFormatter) -> None:
+def _check_shapes(content: Mapping[str, Any], entries: Any, formatter: ErrorFormatter) -> None:
     """Refuse what cannot be merged, before it is, and fields that do not exist."""
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise refusals.at(("sweeps",), "sweeps is a list of mappings, each with a name and a space")
+        raise formatter.at_field(("sweeps",), "sweeps is a list of mappings, each with a name and a space")
     found = []
     parts: list[tuple[tuple[str | int, ...], Mapping[str, Any]]] = [((), content)]
     parts += [(("sweeps", number), entry) for number, entry in enumerate(entries)]
@@ -95,9 +95,9 @@ def _check_shapes(content: Mapping[str, Any], entries: Any, refusals: ErrorForma
         for name, value in part.items():
             if name not in known:
                 remedy = close_to(str(name), known) or f"known: {', '.join(known)}"
-                found.append(refusals.at((*path, name), f"{name} is not a field of a {kind}; {remedy}"))
+                found.append(formatter.at_field((*path, name), f"{name} is not a field of a {kind}; {remedy}"))
             elif name in MERGED and name != "scheduler" and not isinstance(value, dict | None):
-                found.append(refusals.at((*path, name), f"{name} is a mapping of names to values, got {value!r}"))
+                found.append(formatter.at_field((*path, name), f"{name} is a mapping of names to values, got {value!r}"))
     if found:
         raise together(found)
 

@@ -48,7 +48,7 @@ class TrialState:
         epochs: last epoch that it has reported.
         is_trained: whether that was its run's last epoch.
         metrics: last value of every metric.
-        losses: how often it was lost, perhaps by its own fault.
+        worker_crashes: how often it lost its worker, perhaps by its own fault.
         outcome: finished, stopped or failed; None while it is not over.
         reason: of its failure or loss.
     """
@@ -60,7 +60,7 @@ class TrialState:
     epochs: int = 0
     is_trained: bool = False
     metrics: dict[str, float] = field(default_factory=dict)
-    losses: int = 0
+    worker_crashes: int = 0
     outcome: str | None = None
     reason: str | None = None
     _next: Event | None = None
@@ -81,14 +81,14 @@ class TrialState:
             if event.get("unfit"):
                 return
             if not event.get("with_node") or self.epochs == self._epochs_with_node:
-                self.losses += 1
+                self.worker_crashes += 1
             if event.get("with_node"):
                 self._epochs_with_node = self.epochs
         elif event["event"] == END:
             self.outcome, self.reason = event["outcome"], event["reason"]
         elif event["event"] == TRIAL:  # taken up again after a failure
             self.outcome = self.reason = None
-            self.losses, self._epochs_with_node = 0, -1
+            self.worker_crashes, self._epochs_with_node = 0, -1
 
     def _change(self) -> None:
         """Take over settings once the epoch is noted after which they hold: that of the trial that decides comes after them."""

@@ -201,18 +201,31 @@ RECORD_FILE = "record.json"
 MIRRORED_FILE = "mirrored.json"  # how many events of each journal the MLflow store has
 
 
-def load_tracking_ref(home: Home, name: str) -> tuple[str, str] | None:
-    """MLflow store of a launched study, and the key of its record there; None if it was not launched in this home.
+@dataclass(frozen=True)
+class TrackingRef:
+    """Where the records of a study are.
+
+    Attributes:
+        store_uri: MLflow tracking store.
+        key: of the study's record there.
+    """
+
+    store_uri: str
+    key: str
+
+
+def load_tracking_ref(home: Home, name: str) -> TrackingRef | None:
+    """Where the records of a launched study are; None if it was not launched in this home.
 
     Raises:
         StudyError: the file that says so is damaged.
     """
     kept = _record(home, name)
-    return None if kept is None else (kept["store"] or home.store_uri, kept["key"])
+    return None if kept is None else TrackingRef(kept["store"] or home.store_uri, kept["key"])
 
 
 def load_storage(home: Home, name: str) -> Storage | None:
-    """Where trials of a launched study keep their state; None where that is the home folder; errors as `records_of`."""
+    """Where trials of a launched study keep their state; None where that is the home folder; errors as `load_tracking_ref`."""
     kept = _record(home, name)
     return None if kept is None or kept.get("storage") is None else study_storage(kept["storage"], name, kept["key"])
 

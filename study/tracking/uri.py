@@ -22,7 +22,7 @@ def existing_store(home: Home, store: str | None, studies: Sequence[str] = ()) -
     """
     if store is None:
         kept = load_tracking_ref(home, studies[0]) if studies else None
-        store = home.store_uri if kept is None else kept[0]
+        store = home.store_uri if kept is None else kept.store_uri
     file = Path(store.removeprefix(_SQLITE))
     if store == home.store_uri and not file.exists():
         raise StudyError(f"no records in {home.root}; run a study first (acl-study quickstart), or name another folder with --home")
