@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 import plotly.graph_objects as go
 from markupsafe import Markup
+from plotly.subplots import make_subplots
 
 from analysis.formats import Row, count, missing, p_value, percent, percent_interval, plain, points
 
@@ -230,3 +231,36 @@ def interval(table: pd.DataFrame, value: str, low: str, high: str) -> dict[str, 
         "thickness": 1.5,
         "width": 4,
     }
+
+
+PANEL_KEYS = ["mode", "subset", "temperature"]
+ACCURACY_VALUES = ["val_accuracy", "val_low", "val_high", "accuracy", "low", "high"]
+SELECTED_RING = {"symbol": "circle-open", "size": 18, "color": "#222", "line_width": 2}
+
+
+def ring(x: pd.Series | list[str], table: pd.DataFrame, flag: str, name: str, marker: dict[str, object]) -> go.Scatter:
+    """A ring around the marks whose flag is set."""
+    own = pd.Series(list(x), index=table.index)[table[flag]]
+    return go.Scatter(
+        x=own, y=table.loc[table[flag], "accuracy"], mode="markers", name=name, legendgroup=flag, marker=marker, hoverinfo="skip"
+    )
+
+
+def accuracy_panels(titles: list[str]) -> go.Figure:
+    columns = min(2, len(titles))
+    rows = -(-len(titles) // columns)
+    return make_subplots(rows, columns, subplot_titles=titles, horizontal_spacing=0.08, vertical_spacing=0.3 / rows)
+
+
+def add_to_panel(figure: go.Figure, traces: list[go.Scatter], index: int) -> None:
+    """Add the traces to a panel; the legend has each group once."""
+    shown = {trace.legendgroup for trace in figure.data}
+    for trace in traces:
+        figure.add_trace(trace.update(showlegend=trace.legendgroup not in shown), row=index // 2 + 1, col=index % 2 + 1)
+
+
+def finished_panels(figure: go.Figure, panels: int) -> go.Figure:
+    figure.update_yaxes(title="test accuracy", tickformat=".0%", col=1)
+    figure.update_yaxes(tickformat=".0%")
+    figure.update_layout(height=110 + 320 * -(-panels // 2))
+    return styled(figure)

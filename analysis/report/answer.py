@@ -30,7 +30,7 @@ def answer(table1: pd.DataFrame, table2: pd.DataFrame, margin: pd.DataFrame, tri
     Args:
         table1: of `analysis.sections.paper_tables.table1`.
         table2: of `analysis.sections.paper_tables.table2`.
-        margin: of `analysis.sections.margin_and_control.margin_table`; empty where no margin was varied.
+        margin: of `analysis.sections.margin.margin_table`; empty where no margin was varied.
         trials: of `analysis.records.runs.load_trials`.
         statuses: MLflow's, of the studies' runs.
     """

@@ -16,10 +16,11 @@ from analysis.report.answer import answer
 from analysis.section import DIFFERENCES_TO_PUBLISHED, Section
 from analysis.sections.alpha import alpha_section
 from analysis.sections.claims import claim_sections
+from analysis.sections.control import control_section
 from analysis.sections.curves import CURVE_METRICS, curves_section
 from analysis.sections.early_stopping import metrics_by_epoch, training_sections
 from analysis.sections.evaluations import FINE_TUNINGS, evaluation_sections, fine_tuned_trials
-from analysis.sections.margin_and_control import margin_and_control_sections
+from analysis.sections.margin import margin_section
 from analysis.sections.noise import noise_sections
 from analysis.sections.paper_figures import paper_figure_sections
 from analysis.sections.paper_tables import paper_table_sections
@@ -99,7 +100,8 @@ def read_sections(store_uri: str, studies: Sequence[str]) -> Reading:
         *winner_sections(settings, trials, history, tested),
         *evaluation_sections(settings, results, tested, of_fine_tuning),
         *claim_sections(with_lost, tested, accuracies),
-        *margin_and_control_sections(settings, results, tested),
+        *margin_section(settings, tested),
+        *control_section(settings, results, tested),
         *noise_sections(results, tested),
         *search_sections(settings, trials),
         *parallel_section(trials),
