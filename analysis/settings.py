@@ -7,6 +7,7 @@ Where validation selects, `analysis.selection` says which settings are candidate
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +20,8 @@ from analysis.stats.claims import Claim, claim
 from analysis.stats.intervals import effective_clips, intervals_of_means, intervals_over_seeds
 from study import names
 
+FOLD = "data.test_fold"
+_PART = ["study", "sweep"]
 VAL, TEST = "val", "test"  # splits of the predictions
 MIN_MARGINS = 3  # margins at one alpha and temperature that make a sweep of the margin
 # Where the corpus lies and where a run computes are no part of what it computes.
@@ -245,12 +248,17 @@ def _best(settings: pd.DataFrame) -> pd.Series | None:
     return settings.iloc[ranks.index(max(ranks))]
 
 
-FOLD = "data.test_fold"
-_PART = ["study", "sweep"]
+@dataclass(frozen=True)
+class PooledResults:
+    """Trials and predictions in which the folds of a cross-validation are one run, and what was done to them, in notes."""
+
+    trials: pd.DataFrame
+    predictions: pd.DataFrame
+    notes: list[str]
 
 
-def pooled_folds(trials: pd.DataFrame, predictions: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
-    """Trials and predictions with one run in place of those that test a setting, with one seed, on each fold; and notes.
+def pooled_folds(trials: pd.DataFrame, predictions: pd.DataFrame) -> PooledResults:
+    """Put one run in place of those that test a setting, with one seed, on each fold.
 
     The run has the id of the first of them and fold 0; each test clip is predicted once, by the model that did not train with its
     fold. Its metrics are means over the folds, weighted by their test clips. Finished trials of a setting that has not finished on
@@ -261,7 +269,7 @@ def pooled_folds(trials: pd.DataFrame, predictions: pd.DataFrame) -> tuple[pd.Da
         predictions: of `analysis.records.runs.load_predictions`, of the finished trials at least.
     """
     if FOLD not in trials or trials.groupby(_PART)[FOLD].nunique().le(1).all():
-        return trials, predictions, []
+        return PooledResults(trials, predictions, [])
     of_sweep = trials.groupby(_PART)[FOLD].transform("nunique")
     crossed = of_sweep.gt(1) & trials["outcome"].eq(names.FINISHED)
     setting = [*_PART, *(name for name in parameter_names(trials) if name != FOLD)]
@@ -288,4 +296,4 @@ def pooled_folds(trials: pd.DataFrame, predictions: pd.DataFrame) -> tuple[pd.Da
     rows = pd.concat([trials[~crossed], pooled.reindex(columns=trials.columns)])
     ids = dict(zip(whole["run_id"], first, strict=True))
     joined = predictions.assign(run_id=predictions["run_id"].map(lambda run_id: ids.get(run_id, run_id)))
-    return rows, joined.drop_duplicates(["run_id", "split", "clip"]), notes
+    return PooledResults(rows, joined.drop_duplicates(["run_id", "split", "clip"]), notes)

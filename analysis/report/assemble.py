@@ -29,7 +29,7 @@ from analysis.sections.records import checklist, record_sections
 from analysis.sections.search import search_sections
 from analysis.sections.trials import counts_section, landscape_section
 from analysis.sections.winner_details import winner_sections
-from analysis.settings import comparable_settings, pooled_folds, without_margin_sweeps
+from analysis.settings import PooledResults, comparable_settings, pooled_folds, without_margin_sweeps
 from study import names
 
 
@@ -64,6 +64,32 @@ def read_sections(store_uri: str, studies: Sequence[str]) -> Reading:
     Raises:
         AnalysisError: there is no store, no study of that name, or it has no trials.
     """
+    records = _load(store_uri, studies)
+    pooled = pooled_folds(records.trials[~records.lost], records.predictions)
+    settings, notes = comparable_settings(pooled.trials, pooled.predictions)
+    notes = [*pooled.notes, *notes, *_lost_note(records)]
+    sections = _sections(store_uri, records, pooled, settings)
+    sections = _shown(sections, records.launches, unfillable_sections(records.launched, records.trials))
+    tables = tables_of(sections)
+    statuses = list(records.launched["status"])
+    short = answer(tables["table1"], tables["table2"], tables["margin"], records.trials, statuses)
+    return Reading(records.launches, records.launched, records.trials, short, sections, notes)
+
+
+@dataclass(frozen=True)
+class _Records:
+    """What is read of the studies; `lost` marks finished trials without predictions."""
+
+    launches: pd.DataFrame
+    launched: pd.DataFrame
+    trials: pd.DataFrame
+    provenance: pd.DataFrame
+    predictions: pd.DataFrame
+    history: pd.DataFrame
+    lost: pd.Series
+
+
+def _load(store_uri: str, studies: Sequence[str]) -> _Records:
     launches = load_studies(store_uri, studies)
     launched = load_launched(store_uri, launches["run_id"])
     trials = load_trials(store_uri, studies)
@@ -73,48 +99,62 @@ def read_sections(store_uri: str, studies: Sequence[str]) -> Reading:
     lost = trials["run_id"].isin(set(finished) - set(predictions["run_id"]))
     shown = {metric for metrics in CURVE_METRICS.values() for metric in metrics}
     history = load_history(store_uri, trials["run_id"], sorted({*shown, *metrics_by_epoch(trials), names.EPOCH_SECONDS}))
-    results, tested, notes = pooled_folds(trials[~lost], predictions)
-    settings, more = comparable_settings(results, tested)
-    notes += more
-    with_lost, _ = comparable_settings(*pooled_folds(trials, predictions)[:2]) if lost.any() else (settings, notes)
-    if lost.any():
-        where = ", ".join(sorted(trials.loc[lost, "study"].unique()))
-        notes.append(
-            f"{lost.sum()} finished trials ({where}) have lost {names.PREDICTIONS_FILE}: they are left out of comparisons "
-            "over clips, and only “Any setting against the baseline” has them, by their accuracies."
-        )
-    fine_tuned = fine_tuned_trials(trials[~lost])["run_id"]
+    return _Records(launches, launched, trials, provenance, predictions, history, lost)
+
+
+def _lost_note(records: _Records) -> list[str]:
+    if not records.lost.any():
+        return []
+    where = ", ".join(sorted(records.trials.loc[records.lost, "study"].unique()))
+    return [
+        f"{records.lost.sum()} finished trials ({where}) have lost {names.PREDICTIONS_FILE}: they are left out of comparisons "
+        "over clips, and only “Any setting against the baseline” has them, by their accuracies."
+    ]
+
+
+def _sections(store_uri: str, records: _Records, pooled: PooledResults, settings: pd.DataFrame) -> list[Section]:
+    """All sections in their order, empty ones too.
+
+    Args:
+        store_uri: of the records.
+        records: of the studies.
+        pooled: their trials that have predictions.
+        settings: of these.
+    """
+    trials, history, tested = records.trials, records.history, pooled.predictions
+    with_lost = settings
+    if records.lost.any():
+        every = pooled_folds(trials, records.predictions)
+        with_lost, _ = comparable_settings(every.trials, every.predictions)
+    here = trials[~records.lost]
+    fine_tuned = fine_tuned_trials(here)["run_id"]
     of_fine_tuning = {
-        evaluation: pooled_folds(trials[~lost], load_predictions(store_uri, fine_tuned, evaluation))[1]
+        evaluation: pooled_folds(here, load_predictions(store_uri, fine_tuned, evaluation)).predictions
         for evaluation in FINE_TUNINGS
     }
     seconds = history.loc[history["metric"] == names.EPOCH_SECONDS, "value"]
     accuracies = trials.set_index("run_id").reindex(columns=[names.TEST_ACCURACY])[names.TEST_ACCURACY]
-    facts = checklist(launches, launched, trials, provenance, predictions, seconds)
+    facts = checklist(records.launches, records.launched, trials, records.provenance, records.predictions, seconds)
     # The margins of a sweep of the margin are no candidates in the paper's tables, but for the published one; they have a section.
     own = without_margin_sweeps(settings)
-    sections = [
+    return [
         *paper_table_sections(own, tested, len(settings) - len(own)),
         *paper_figure_sections(own, tested),
         alpha_section(settings),
         *winner_sections(settings, trials, history, tested),
-        *evaluation_sections(settings, results, tested, of_fine_tuning),
+        *evaluation_sections(settings, pooled.trials, tested, of_fine_tuning),
         *claim_sections(with_lost, tested, accuracies),
         *margin_section(settings, tested),
-        *control_section(settings, results, tested),
-        *noise_sections(results, tested),
+        *control_section(settings, pooled.trials, tested),
+        *noise_sections(pooled.trials, tested),
         *search_sections(settings, trials),
         *parallel_section(trials),
-        landscape_section(trials, predictions),
+        landscape_section(trials, records.predictions),
         curves_section(trials, history),
         counts_section(trials),
         *training_sections(history, trials),
-        *record_sections(store_uri, launched, trials, provenance, facts),
+        *record_sections(store_uri, records.launched, trials, records.provenance, facts),
     ]
-    sections = _shown(sections, launches, unfillable_sections(launched, trials))
-    tables = tables_of(sections)
-    short = answer(tables["table1"], tables["table2"], tables["margin"], trials, list(launched["status"]))
-    return Reading(launches, launched, trials, short, sections, notes)
 
 
 def tables_of(sections: Iterable[Section]) -> Mapping[str, pd.DataFrame]:
