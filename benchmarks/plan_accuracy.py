@@ -102,7 +102,7 @@ def main() -> None:
     else:
         plan = plan_study(study, home.root, this_machine(), progress=print)
         started = time.perf_counter()
-        command = [sys.executable, "-m", "study.cli.app", "run", str(file), "--home", str(home.root)]
+        command = [sys.executable, "-m", "study.cli", "run", str(file), "--home", str(home.root)]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         compare(plan, home, time.perf_counter() - started)
 

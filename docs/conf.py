@@ -40,7 +40,7 @@ napoleon_use_ivar = True
 nitpick_ignore_regex = [
     ("py:.*", r"(?!(acl|study|analysis)\.).*"),
     ("py:.*", r".*\._\w+"),
-    ("py:.*", r"acl\.data\.parallel\.(Task|Result)"),
+    ("py:.*", r"acl\.system\.processes\.(Task|Result)"),
 ]
 
 _BAR_OUTSIDE_CODE = re.compile(r"\|(?=(?:[^`]*`[^`]*`)*[^`]*$)")

@@ -28,9 +28,9 @@ def studies() -> None:
 def schema() -> None:
     """Print the JSON schema of study files, for completion and checks in editors.
 
-    Begin a study file with: # yaml-language-server: $schema=study.spec.json_schema.json
+    Begin a study file with: # yaml-language-server: $schema=study.schema.json
 
-    Example: acl-study schema > study.spec.json_schema.json
+    Example: acl-study schema > study.schema.json
     """
     from study.spec.json_schema import schema_text
 
