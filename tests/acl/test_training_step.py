@@ -12,7 +12,7 @@ from torch import Tensor
 from acl.optim import TrainingStep
 from acl.training.course import Course
 from acl.training.stage import Stage
-from toy_runs import config
+from support.training_runs import config
 
 RUNS = {
     "supervised": ("supervised", {"optim__batch_size": 4}),

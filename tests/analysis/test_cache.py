@@ -13,7 +13,7 @@ import pytest
 
 from analysis.records import cache
 from analysis.records.cache import cached, folder
-from small_disk import fill, small_disk
+from support.file_systems import fill, small_disk
 
 SCHEMA = pa.schema([("run_id", pa.string()), ("value", pa.float64())])
 

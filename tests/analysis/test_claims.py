@@ -8,11 +8,11 @@ from analysis.stats.claims import claim, seeds_needed
 from analysis.stats.comparisons import compare_settings
 from analysis.stats.intervals import compare_paired
 from analysis.stats.power import smallest_difference
-from simulated import simulated
+from support.simulated_results import simulate_results
 
 
 def test_one_seed_allows_the_claim_about_models_only() -> None:
-    baseline, others, picked = simulated(np.random.default_rng(0), 4, 1, gain=0.6)
+    baseline, others, picked = simulate_results(np.random.default_rng(0), 4, 1, gain=0.6)
     found = claim(baseline, others, picked)
     assert found.models == compare_paired(baseline, others[picked])
     assert found.settings is None
@@ -26,7 +26,7 @@ def test_one_seed_allows_the_claim_about_models_only() -> None:
 
 
 def test_several_seeds_allow_the_claim_about_settings_corrected_for_their_number() -> None:
-    baseline, others, picked = simulated(np.random.default_rng(0), 4, 5, gain=0.6)
+    baseline, others, picked = simulate_results(np.random.default_rng(0), 4, 5, gain=0.6)
     found = claim(baseline, others, picked)
     assert found.settings == compare_settings(baseline, others)[picked]
     assert found.finding == found.settings.finding == "better"
@@ -38,7 +38,7 @@ def test_several_seeds_allow_the_claim_about_settings_corrected_for_their_number
 
 
 def test_a_candidate_with_one_seed_leaves_the_claim_about_models() -> None:
-    baseline, others, picked = simulated(np.random.default_rng(0), 3, 3)
+    baseline, others, picked = simulate_results(np.random.default_rng(0), 3, 3)
     others[(picked + 1) % 3] = others[(picked + 1) % 3].iloc[:, :1]
     assert claim(baseline, others, picked).settings is None
 
@@ -46,7 +46,7 @@ def test_a_candidate_with_one_seed_leaves_the_claim_about_models() -> None:
 def test_ten_seeds_of_one_setting_taken_for_settings_are_not_distinguishable() -> None:
     """The negative control: runs that differ in the seed only, one of which is called the baseline."""
     generator = np.random.default_rng(0)
-    runs, _, _ = simulated(generator, 1, 10, clips=300, seed_sd=0.4)
+    runs, _, _ = simulate_results(generator, 1, 10, clips=300, seed_sd=0.4)
     for number, column in enumerate(runs.columns):
         others = [runs[[each]] for each in runs.columns if each != column]
         assert claim(runs[[column]], others, number % 9).finding == "not distinguishable"

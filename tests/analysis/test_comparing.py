@@ -7,7 +7,7 @@ import pytest
 
 from analysis.compare import compare, compared_lines
 from analysis.errors import AnalysisError
-from command_line import call
+from support.command_line import call
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from scipy.stats import dunnett, norm, t, ttest_ind
 
 from analysis.stats.comparisons import compare_settings, largest_gain
 from analysis.stats.intervals import compare_paired
-from simulated import simulated
+from support.simulated_results import simulate_results
 
 CLIPS = 200
 
@@ -73,7 +73,7 @@ def test_several_settings_are_corrected_as_by_dunnett_where_only_seeds_vary() ->
 
 
 def test_the_correction_lies_between_none_and_bonferroni() -> None:
-    baseline, others, _ = simulated(np.random.default_rng(5), 6, 3)
+    baseline, others, _ = simulate_results(np.random.default_rng(5), 6, 3)
     together = compare_settings(baseline, others)
     alone = [compare_settings(baseline, [other])[0] for other in others]
     for joint, single in zip(together, alone, strict=True):
@@ -91,7 +91,7 @@ def test_settings_that_do_not_differ_are_rarely_said_to(settings: int, seeds: in
     studies = 80
     picked_errs = any_errs = 0
     for _ in range(studies):
-        baseline, others, picked = simulated(generator, settings, seeds, clips=300, val_clips=80, seed_sd=0.3)
+        baseline, others, picked = simulate_results(generator, settings, seeds, clips=300, val_clips=80, seed_sd=0.3)
         found = compare_settings(baseline, others)
         picked_errs += found[picked].finding != "not distinguishable"
         any_errs += any(each.finding != "not distinguishable" for each in found)
@@ -106,7 +106,7 @@ def test_true_gains_are_found(settings: int, gain: float, least: float) -> None:
     generator = np.random.default_rng(0)
     found = []
     for _ in range(60):
-        baseline, others, picked = simulated(generator, settings, 3, gain=gain)
+        baseline, others, picked = simulate_results(generator, settings, 3, gain=gain)
         found.append(compare_settings(baseline, others)[picked].finding == "better")
     assert np.mean(found) >= least
 
@@ -116,7 +116,7 @@ def test_the_largest_gain_on_test_is_corrected_for_all_that_were_looked_at() -> 
     generator = np.random.default_rng(2)
     largest, alone = 0, 0
     for _ in range(25):
-        baseline, others, _ = simulated(generator, 8, 1, clips=300, seed_sd=0.0)
+        baseline, others, _ = simulate_results(generator, 8, 1, clips=300, seed_sd=0.0)
         corrected = largest_gain(baseline, others)
         single = [compare_paired(baseline, other).p_value for other in others]
         assert min(1, len(single) * min(single)) >= min(corrected) - 0.02  # the smallest of Holm's, which is more careful
@@ -127,12 +127,12 @@ def test_the_largest_gain_on_test_is_corrected_for_all_that_were_looked_at() -> 
 
 
 def test_one_model_alone_has_mcnemars_p_value() -> None:
-    baseline, (other,), _ = simulated(np.random.default_rng(8), 1, 1, gain=0.2)
+    baseline, (other,), _ = simulate_results(np.random.default_rng(8), 1, 1, gain=0.2)
     assert largest_gain(baseline, [other]) == pytest.approx([compare_paired(baseline, other).p_value], abs=0.015)
 
 
 def test_order_of_clips_and_seeds_is_no_matter() -> None:
-    baseline, others, _ = simulated(np.random.default_rng(1), 3, 3, clips=100)
+    baseline, others, _ = simulate_results(np.random.default_rng(1), 3, 3, clips=100)
     turned = [other.iloc[::-1, ::-1] for other in others]
     for first, second in zip(compare_settings(baseline, others), compare_settings(baseline, turned), strict=True):
         assert first.p_value == pytest.approx(second.p_value, abs=1e-3)

@@ -8,9 +8,8 @@ from analysis.records.runs import load_trials
 from analysis.report.assemble import read_sections
 from analysis.sections.noise import noise_sections, noise_table
 from analysis.settings import FOLD, comparable_settings, pooled_folds
-from fake_records import FakeRecords
-from fake_trials import FakeTrials
 from study import names
+from support.fabricated_trials import FakeRecords, FakeTrials
 
 
 @pytest.fixture

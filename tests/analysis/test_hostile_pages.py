@@ -21,10 +21,10 @@ from analysis.report.files import csv_text, latex_text, markdown_text
 from analysis.report.index import write_index
 from analysis.report.report import write_report
 from analysis.section import Column, Section
-from fake_records import FakeRecords
-from hostile import NASTY, examples
-from offline_browser import needs_chromium, offline_browser
 from study import names
+from support.fabricated_trials import FakeRecords
+from support.hostile_inputs import NASTY, examples
+from support.offline_browser import needs_chromium, offline_browser
 
 ATTACK = '"\'><img src=x onerror="window.ran=1"><script>window.ran=1</script><a href="javascript:window.ran=1">{{7*7}}</a>'
 CLASSES = tuple(f"={number}{ATTACK}" for number in range(4))

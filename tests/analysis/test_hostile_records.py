@@ -16,9 +16,9 @@ from analysis.records.provenance import load_launched
 from analysis.records.store import Store
 from analysis.report.assemble import unfillable_sections
 from analysis.sections.records import _spaces as spaces
-from fake_records import FakeRecords
-from hostile import changed, damaged, examples, readable, replaced
 from study import names
+from support.fabricated_trials import FakeRecords
+from support.hostile_inputs import changed, damaged, examples, readable, replaced
 
 STUDY = {
     "name": "s",

@@ -15,10 +15,10 @@ from analysis.errors import AnalysisError
 from analysis.records import sql as database
 from analysis.records.runs import load_history, load_predictions, load_trials, parameter_names
 from analysis.records.store import Store
-from empty_store import with_store
-from fake_records import FakeRecords
 from study import names
-from tracking_server import free_port, server
+from support.fabricated_trials import FakeRecords
+from support.mlflow_records import with_empty_store
+from support.tracking_server import free_port, server
 
 
 @contextlib.contextmanager
@@ -210,7 +210,7 @@ def test_a_tracking_server_gives_the_same(records, every_state, tmp_path, monkey
 
 @pytest.mark.slow
 def test_predictions_that_only_a_server_keeps_are_fetched(tmp_path):
-    with server(f"sqlite:///{with_store(tmp_path)}/mlflow.db", tmp_path / "kept", free_port()) as uri:
+    with server(f"sqlite:///{with_empty_store(tmp_path)}/mlflow.db", tmp_path / "kept", free_port()) as uri:
         records = FakeRecords(tmp_path, uri)
         run_ids = [records.trial(records.study("mine"), alpha=1.0, correct=right) for right in (60, 70)]
         assert records.client.get_run(run_ids[0]).info.artifact_uri.startswith("mlflow-artifacts:/")

@@ -7,7 +7,7 @@ import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from offline_browser import needs_chromium
+from support.offline_browser import needs_chromium
 
 pytestmark = [pytest.mark.browser, needs_chromium]
 

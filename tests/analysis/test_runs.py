@@ -2,8 +2,8 @@ import pytest
 
 from analysis.errors import AnalysisError
 from analysis.records.runs import load_history, load_predictions, load_studies, load_trials, parameter_names
-from empty_store import with_store
 from study import names
+from support.mlflow_records import with_empty_store
 
 
 def test_parameters_are_typed_and_metrics_have_their_last_value(quickstart):
@@ -71,7 +71,7 @@ def test_absent_store_is_an_error_and_is_not_created(tmp_path):
 
 def test_store_without_the_experiment(tmp_path):
     with pytest.raises(AnalysisError, match="no experiment 'acl-study'"):
-        load_studies(f"sqlite:///{with_store(tmp_path)}/mlflow.db", ["any"])
+        load_studies(f"sqlite:///{with_empty_store(tmp_path)}/mlflow.db", ["any"])
 
 
 def test_history_is_long(records):

@@ -5,8 +5,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 
 from analysis.report.report import write_report
-from offline_browser import needs_chromium
 from study import names
+from support.offline_browser import needs_chromium
 
 pytestmark = [pytest.mark.browser, needs_chromium]
 

@@ -10,8 +10,6 @@ import pytest
 from analysis.records.runs import load_predictions, load_trials
 from analysis.settings import comparable_settings, pick
 from analysis.stats.confirmation import CONFIRMED, UNDECIDED
-from command_line import acl_study
-from empty_store import with_store
 from study import names
 from study.errors import StudyError
 from study.results.best import print_best
@@ -20,7 +18,9 @@ from study.results.study_results import StudyResults
 from study.spec.study import Study
 from study.state.home import Home
 from study.state.study_folder import keep_study, load_study
-from toy_study import end_study, study_of
+from support.command_line import acl_study
+from support.mlflow_records import with_empty_store
+from support.studies_without_training import end_study, study_of
 
 ALPHAS = {"space": {"loss.alpha": {"grid": [1.0, 0.5, 0.3]}}}
 VAL = {1.0: 20, 0.5: 28, 0.3: 24}  # of 40
@@ -30,7 +30,7 @@ TEST = {1.0: 50, 0.5: 70, 0.3: 90}  # of 100: the best on test is not the best o
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     """One store for the file: creating its schema takes seconds."""
-    return Home(with_store(tmp_path_factory.mktemp("home")))
+    return Home(with_empty_store(tmp_path_factory.mktemp("home")))
 
 
 def by_alpha(settings: Mapping[str, Any]) -> tuple[int, int]:

@@ -7,12 +7,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from small_disk import fill, small_disk
 from study import names
 from study.execution.callbacks import JournalKeeper
 from study.search.optuna import Search
 from study.spec.sweep import Sweep
 from study.state.journal import Journal
+from support.file_systems import fill, small_disk
 
 SWEEP = Sweep.model_validate(
     {

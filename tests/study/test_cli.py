@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from command_line import call
 from study.cli.resolve import parse_settings
 from study.names import PREDICTIONS_FILE, PROVENANCE_FILE
+from support.command_line import call
 
 README = Path(__file__).parents[2] / "README.md"
 

@@ -9,14 +9,13 @@ from typing import Any
 import pytest
 import yaml
 
-from command_line import epochs_logged, runs
-from empty_store import with_store
-from machines import machines, wait_until
 from study import names
 from study.state import journal as events
 from study.state.home import Home
 from study.state.journal import JOURNAL_FILE, Journal
-from whole import assert_whole
+from support.cluster_nodes import ray_nodes, wait_until
+from support.mlflow_records import epochs_logged, runs, with_empty_store
+from support.study_integrity import assert_intact
 
 pytestmark = [
     pytest.mark.slow,
@@ -54,7 +53,7 @@ def hosts(home: Path) -> dict[str, list[tuple[str, int]]]:
 
 
 def assert_complete(home: Path, trials: int, epochs: int) -> None:
-    assert_whole(home, "cluster")
+    assert_intact(home, "cluster")
     logged = runs(home, names.KIND_TRIAL)
     assert len(logged) == trials
     for trial in logged:
@@ -66,8 +65,8 @@ def assert_complete(home: Path, trials: int, epochs: int) -> None:
 def test_trials_outlive_their_machine_and_a_late_one_of_another_kind_is_used(
     tiny_corpus: Path, tmp_path: Path, common_folder: Path
 ) -> None:
-    home, study = with_store(tmp_path / "home"), written(tmp_path, PAIR)
-    with machines(3, common_folder) as (head, second, late):
+    home, study = with_empty_store(tmp_path / "home"), written(tmp_path, PAIR)
+    with ray_nodes(3, common_folder) as (head, second, late):
         second.hide(tiny_corpus)
         late.hide(tiny_corpus)
         head.join(cpus=2)
@@ -98,8 +97,8 @@ def test_trials_outlive_their_machine_and_a_late_one_of_another_kind_is_used(
 def test_machines_that_do_not_share_the_home_are_refused_and_one_that_joins_late_is_left_out(
     tiny_corpus: Path, tmp_path: Path, common_folder: Path
 ) -> None:
-    home, study = with_store(tmp_path / "home"), written(tmp_path, STUDY)
-    with machines(2, common_folder) as (head, late):
+    home, study = with_empty_store(tmp_path / "home"), written(tmp_path, STUDY)
+    with ray_nodes(2, common_folder) as (head, late):
         late.hide(home)
         head.join()
         command = (study, "--data", tiny_corpus, "--home", home, "--address", head.head)
@@ -125,9 +124,9 @@ def test_machines_that_do_not_share_the_home_are_refused_and_one_that_joins_late
 def test_trials_keep_their_state_in_a_storage_where_machines_share_no_folder(
     tiny_corpus: Path, tmp_path: Path, common_folder: Path
 ) -> None:
-    home, study = with_store(tmp_path / "home"), written(tmp_path, PAIR)
+    home, study = with_empty_store(tmp_path / "home"), written(tmp_path, PAIR)
     keys = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "word-that-nobody-sees", "AWS_DEFAULT_REGION": "us-east-1"}
-    with machines(2, common_folder, **keys) as (head, second):
+    with ray_nodes(2, common_folder, **keys) as (head, second):
         server = f"{head.node.address}:5555"
         moto = Path(sys.executable).with_name("moto_server")
         head.start("sh", "-c", f"exec {moto} -H {head.node.address} -p 5555 2>/dev/null")  # else it fills the pipe
@@ -162,8 +161,8 @@ def test_trials_keep_their_state_in_a_storage_where_machines_share_no_folder(
 def test_a_launch_whose_cluster_loses_its_head_says_so_and_is_resumed_on_another_one(
     tiny_corpus: Path, tmp_path: Path, common_folder: Path
 ) -> None:
-    home, study = with_store(tmp_path / "home"), written(tmp_path, PAIR)
-    with machines(1, common_folder) as (head,):
+    home, study = with_empty_store(tmp_path / "home"), written(tmp_path, PAIR)
+    with ray_nodes(1, common_folder) as (head,):
         head.join(cpus=2)
         launch = head.acl_study("run", study, "--data", tiny_corpus, "--home", home, "--address", "auto")
         wait_until(lambda: epochs(home) >= 3, launch)

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from command_line import acl_study, call
-from empty_store import with_store
-from kills import STUDY, strike, wait_until_gone
-from small_disk import fill, small_disk
 from study.search.optuna import STORAGE_FILE
 from study.state.journal import JOURNAL_FILE
 from study.state.study_folder import MIRRORED_FILE
-from whole import Results, assert_whole, results
+from support.command_line import acl_study, call
+from support.file_systems import fill, small_disk
+from support.kills import STUDY, strike, wait_until_gone
+from support.mlflow_records import with_empty_store
+from support.study_integrity import Results, assert_intact, results
 
 pytestmark = pytest.mark.slow
 
@@ -34,11 +34,11 @@ def command(tiny_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> tupl
 @pytest.fixture(scope="module")
 def undisturbed(command: tuple[object, ...], tmp_path_factory: pytest.TempPathFactory) -> Results:
     """What comes out of the study if nobody disturbs it."""
-    home = with_store(tmp_path_factory.mktemp("undisturbed"))
+    home = with_empty_store(tmp_path_factory.mktemp("undisturbed"))
     with pytest.MonkeyPatch.context() as patch:
         assert call(patch, *map(str, (*command, home))) == 0
     found = results(home, "crash")
-    assert_whole(home, "crash", found)
+    assert_intact(home, "crash", found)
     return found
 
 
@@ -117,7 +117,7 @@ def home(tmp_path: Path) -> Iterator[Path]:
             folder = stack.enter_context(small_disk(tmp_path / "disk", "64m"))
         except pytest.skip.Exception:
             folder = tmp_path / "home"
-        yield with_store(folder)
+        yield with_empty_store(folder)
 
 
 def launch_on_full_disk(command: tuple[object, ...], home: Path) -> None:
@@ -174,4 +174,4 @@ def test_a_study_survives_one_death_after_the_other(
     launched.write_text(launched.read_text().replace("hours: 0.001", "hours: 1.0"))
     assert call(monkeypatch, "resume", "crash", "--home", str(home)) == 0, capfd.readouterr().err
     assert '"event": "lost"' in (home / "studies" / "crash" / "grid" / JOURNAL_FILE).read_text()
-    assert_whole(home, "crash", undisturbed)
+    assert_intact(home, "crash", undisturbed)

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from command_line import call, fresh_acl_study
-from empty_store import with_store
 from study.doctor import tool_checks
-from tracking_server import free_port
+from support.command_line import call, fresh_acl_study
+from support.mlflow_records import with_empty_store
+from support.tracking_server import free_port
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def test_a_server_that_does_not_answer_is_a_problem(doctor):
 
 def test_records_that_are_whole_locked_or_damaged(doctor, tmp_path, monkeypatch):
     monkeypatch.setattr(tool_checks, "_SQLITE_SECONDS", 0.1)
-    home = with_store(tmp_path / "with")
+    home = with_empty_store(tmp_path / "with")
     file = home / "mlflow.db"
     status, found = doctor(home=home)
     assert (status, found["records"]) == (0, ("ok", f"{file} can be written, 0 runs"))

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from empty_store import with_store
 from study.machine import has_gpu
 from study.state.home import Home
-from toy_study import end_study, study_of
+from support.mlflow_records import with_empty_store
+from support.studies_without_training import end_study, study_of
 
 # Calls the commands of its argument one after the other; prints each one's status and output, and which of the three it imported.
 CALLS = """
@@ -78,7 +78,7 @@ NO_GPU = [
 def folder(tmp_path_factory: pytest.TempPathFactory, tiny_corpus: Path) -> Path:
     """Where a study "done" has been run, and a corpus "bare" has no features."""
     folder = tmp_path_factory.mktemp("mistakes")
-    home = Home(with_store(folder / "acl-runs"))
+    home = Home(with_empty_store(folder / "acl-runs"))
     sweep = {"base": {"data.root": str(tiny_corpus)}, "space": {"loss.alpha": {"grid": [1.0, 0.5]}}}
     end_study(home, study_of("done", sweep), lambda settings: (20, 50))
     (folder / "bare").mkdir()

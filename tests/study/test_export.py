@@ -23,8 +23,6 @@ from acl.store.feature_store import FeatureStore
 from acl.training import fit
 from analysis.errors import AnalysisError
 from analysis.stats.intervals import wilson_interval
-from command_line import call
-from empty_store import with_store
 from study import names
 from study.errors import StudyError
 from study.models import export
@@ -32,7 +30,9 @@ from study.models.card import CARD_FILE
 from study.models.export import export_trial
 from study.state.home import Home
 from study.tracking.models import log_winner, name_winners
-from toy_runs import config
+from support.command_line import call
+from support.mlflow_records import with_empty_store
+from support.training_runs import config
 
 STUDY, SWEEP = "toy", "a sweep"
 
@@ -49,7 +49,7 @@ class Recorded:
 @pytest.fixture(scope="module")
 def recorded(tiny_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Recorded:
     """Trials "done" (self-supervised), "stopped" after its first epoch (supervised), and "lost", which kept no state."""
-    home = Home(with_store(tmp_path_factory.mktemp("home")))
+    home = Home(with_empty_store(tmp_path_factory.mktemp("home")))
     client = mlflow.MlflowClient(home.store_uri)
     experiment = client.create_experiment(names.EXPERIMENT, artifact_location=(home.root / "artifacts").as_uri())
     study_run = client.create_run(experiment, tags={names.KIND: names.KIND_STUDY, names.STUDY: STUDY}).info.run_id

@@ -10,12 +10,12 @@ import typer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hostile import examples, readable
 from study.cli import app as cli
 from study.cli.app import app
 from study.spec.resolve import resolve_study
 from study.state.home import Home
 from study.state.study_folder import keep_study
+from support.hostile_inputs import examples, readable
 
 ODD = (
     *(

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from acl.config import ConfigError
-from hostile import changed, damaged, examples, readable, replaced
 from study import names
 from study.cli.app import printable
 from study.errors import StudyError
@@ -31,7 +30,8 @@ from study.state.study_folder import (
     running_process,
     study_text,
 )
-from toy_search import Launch
+from support.hostile_inputs import changed, damaged, examples, readable, replaced
+from support.search_without_training import Launch
 
 STUDY = {
     "name": "toy",

@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from acl.config import ConfigError, setting_names
-from hostile import VALUES, changed, damaged, examples, readable, replaced
 from study.cli.app import printable
 from study.cli.resolve import parse_settings
 from study.errors import StudyError
@@ -18,6 +17,7 @@ from study.spec.resolve import read_study, replaced_searches, resolve_study
 from study.spec.study import Study
 from study.state.home import Home
 from study.state.study_folder import STUDY_FILE, check_unchanged, load_study, study_text
+from support.hostile_inputs import VALUES, changed, damaged, examples, readable, replaced
 
 RICH = """\
 name: my

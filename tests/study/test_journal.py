@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from small_disk import small_disk
 from study import names
 from study.errors import StudyError
 from study.state import journal as events
 from study.state.journal import JOURNAL_FILE, Journal
+from support.file_systems import small_disk
 
 _FILLS_UP = """
 import resource, signal, sys

@@ -6,8 +6,6 @@ import mlflow
 import pytest
 import ray
 
-from command_line import runs
-from empty_store import with_store
 from study import names
 from study.errors import StudyError
 from study.execution.launch import Outcome, launch
@@ -15,13 +13,14 @@ from study.execution.preflight import preflight
 from study.spec.study import Study
 from study.state.home import Home
 from study.state.study_folder import MIRRORED_FILE
-from toy_study import end_study, study_of
+from support.mlflow_records import runs, with_empty_store
+from support.studies_without_training import end_study, study_of
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     """One store for the file: creating its schema takes seconds."""
-    return Home(with_store(tmp_path_factory.mktemp("home")))
+    return Home(with_empty_store(tmp_path_factory.mktemp("home")))
 
 
 def ended(home: Home, name: str, corpus: Path) -> Study:

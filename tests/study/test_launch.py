@@ -17,10 +17,10 @@ import yaml
 from acl.store.feature_store import FeatureStore
 from acl.system.processes import available_cores
 from analysis.records.runs import load_trials
-from command_line import SMOKE, acl_study, call, epochs_logged, runs, store
-from empty_store import with_store
 from study import names
-from whole import journals
+from support.command_line import SMOKE, acl_study, call
+from support.mlflow_records import epochs_logged, runs, store, with_empty_store
+from support.study_integrity import journals
 
 pytestmark = pytest.mark.slow
 
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def finished_home(tiny_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The smoke study, run to its end, one trial at a time: a second worker loads everything once more."""
-    home: Path = with_store(tmp_path_factory.mktemp("finished") / "home")
+    home: Path = with_empty_store(tmp_path_factory.mktemp("finished") / "home")
     process = acl_study("run", SMOKE, "--data", tiny_corpus, "--cpus", 2, "--home", home)
     assert process.returncode == 0, process.err
     assert "report smoke" in process.out

@@ -14,10 +14,10 @@ import pytest
 import yaml
 from ray.autoscaler._private.util import prepare_config, validate_config
 
-from command_line import SMOKE, call
-from kuberay_schema import RAY_JOB
 from study.cli.resolve import choose_study
 from study.state.home import Home
+from support.command_line import SMOKE, call
+from support.kuberay_schema import RAY_JOB
 
 CRD = "ACL_STUDY_KUBERAY_CRD"  # KubeRay's own definition of a RayJob, a file
 EVIL = """it's "$(touch pwned)" `touch pwned`; touch pwned # {{ 1 }} é"""

@@ -8,12 +8,12 @@ import ray
 import yaml
 
 from acl.system.processes import available_cores
-from command_line import SMOKE, call, runs
-from empty_store import with_store
 from study import names
 from study.state.home import Home
-from toy_study import end_study, study_of
-from whole import journals
+from support.command_line import SMOKE, call
+from support.mlflow_records import runs, with_empty_store
+from support.studies_without_training import end_study, study_of
+from support.study_integrity import journals
 
 pytestmark = pytest.mark.slow
 
@@ -29,7 +29,7 @@ HALF = {
 def test_a_failing_trial_is_reported_and_the_others_finish_in_a_store_of_its_own_with_records_of_a_deleted_folder(
     tiny_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    deleted = Home(with_store(tmp_path / "elsewhere"))
+    deleted = Home(with_empty_store(tmp_path / "elsewhere"))
     end_study(deleted, study_of("half", {"space": {"loss.alpha": {"grid": [0.5]}}}), lambda settings: (20, 50))
     (old,) = runs(deleted.root, names.KIND_STUDY)
     shutil.rmtree(deleted.root / "studies")

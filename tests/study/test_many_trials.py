@@ -23,7 +23,7 @@ from study.spec import sweep as sweep_module
 from study.spec.sweep import Sweep
 from study.state import journal as events
 from study.state.journal import JOURNAL_FILE, Journal, TrialState
-from toy_search import Launch, told
+from support.search_without_training import Launch, told
 
 GRID = Sweep.model_validate(
     {"name": "s", "base": {"mode": "supervised"}, "space": {"loss.alpha": {"grid": [number / 100 for number in range(1, 61)]}}}

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from command_line import acl_study, epochs_logged, runs
-from empty_store import with_store
-from kills import processes_of
 from study import names
 from study.state import journal as events
 from study.state.journal import Journal
-from whole import assert_whole
+from support.command_line import acl_study
+from support.kills import processes_of
+from support.mlflow_records import epochs_logged, runs, with_empty_store
+from support.study_integrity import assert_intact
 
 STUDY = {
     "name": "memory",
@@ -26,7 +26,7 @@ STUDY = {
 
 @pytest.mark.slow
 def test_a_trial_out_of_memory_runs_once_more_alone_and_the_others_go_on(tiny_corpus: Path, tmp_path: Path) -> None:
-    study, home = tmp_path / "study.yaml", with_store(tmp_path / "home")
+    study, home = tmp_path / "study.yaml", with_empty_store(tmp_path / "home")
     study.write_text(yaml.safe_dump(STUDY))
     # Large arrays go back to the system when they are freed, so that each step asks for memory again.
     mapped = {"MALLOC_MMAP_THRESHOLD_": "1000000"}
@@ -40,7 +40,7 @@ def test_a_trial_out_of_memory_runs_once_more_alone_and_the_others_go_on(tiny_co
     assert f"{lost['trial']}: out of memory" in err
     ends = [event["trial"] for event in journal.events if event["event"] == events.END]
     assert ends[-1] == lost["trial"]  # when the other was through
-    assert_whole(home, "memory")
+    assert_intact(home, "memory")
     for trial in runs(home, names.KIND_TRIAL):
         assert trial.data.tags[names.OUTCOME] == names.FINISHED
         assert epochs_logged(home, trial) == list(range(1, 25))

@@ -15,7 +15,7 @@ from study.state import journal as events
 from study.state.home import state_folder
 from study.state.study_folder import MIRRORED_FILE, mirrored
 from study.tracking.writer import StudyRecord
-from toy_mirror import Sides
+from support.mirrored_study import Sides
 
 
 def test_everything_is_there_once_with_its_status(expected: dict[str, Any]) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from study.tracking.mirror import Mirror
-from toy_mirror import SWEEP, Sides
-from tracking_server import free_port, server
+from support.mirrored_study import SWEEP, Sides
+from support.tracking_server import free_port, server
 
 
 @pytest.mark.slow

@@ -15,7 +15,6 @@ import pytest
 from acl.config import SUPERVISED
 from acl.store.feature_store import FeatureStore
 from acl.store.problems import StoreError
-from small_disk import small_disk
 from study.execution.staging import (
     CHUNK_BYTES,
     STAGING_VARIABLE,
@@ -28,6 +27,7 @@ from study.execution.staging import (
     staging_folder,
 )
 from study.state.storage import Storage
+from support.file_systems import small_disk
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from acl.store.feature_store import FeatureStore
-from command_line import call
-from small_corpus import write_small_corpus
 from study import names
+from support.command_line import call
+from support.corpora import write_small_corpus
 
 ODD = (
     "a b.wav",

@@ -6,9 +6,6 @@ import numpy as np
 import pytest
 
 from acl.store.feature_store import FeatureStore
-from command_line import acl_study, call
-from data_sets import write_esc50, write_sound, write_table
-from empty_store import with_store
 from study.cli.resolve import choose_study
 from study.errors import StudyError
 from study.execution.preflight import check_runnable
@@ -16,6 +13,9 @@ from study.spec.corpus_fit import fit_to_corpus
 from study.spec.resolve import read_study, resolve_study
 from study.spec.study import Study
 from study.state.home import Home
+from support.command_line import acl_study, call
+from support.corpora import write_esc50, write_sound, write_table
+from support.mlflow_records import with_empty_store
 
 MINI = ("--profile", "mini", "--set", "optim.epochs=1")
 
@@ -109,7 +109,7 @@ def test_noise_and_folds_are_searched_like_any_setting(folds_corpus: Path) -> No
 
 @pytest.mark.slow
 def test_a_shipped_study_runs_and_table_1_has_one_row(folds_corpus: Path, tmp_path: Path) -> None:
-    home = with_store(tmp_path / "home")
+    home = with_empty_store(tmp_path / "home")
     fixed = ("--set", "data.test_fold=3", "--set", "loss.alpha=1.0", "--set", "noise.rate=0.4")
     process = acl_study("run", "table1-supervised", "--data", folds_corpus, *MINI, *fixed, "--home", home)
     assert process.returncode == 0, process.err

@@ -11,8 +11,8 @@ from study.results.publish import log_winners
 from study.state.home import Home
 from study.tracking.store import RecordError, StoreUnavailableError
 from study.tracking.writer import StudyRecord
-from toy_records import artifact, losses, start, trial_runs
-from toy_study import new_record, reopened, study_of
+from support.mlflow_records import artifact, losses, new_record, reopened, start, trial_runs
+from support.studies_without_training import study_of
 
 
 def test_a_failed_trial_that_is_resumed_is_running_without_outcome(record: StudyRecord) -> None:

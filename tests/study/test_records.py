@@ -16,8 +16,7 @@ from acl.store.feature_store import FeatureStore
 from study import names
 from study.tracking.store import StoreUnavailableError
 from study.tracking.writer import StudyRecord
-from toy_records import PREDICTIONS, SETTINGS, artifact, losses, start, trial_runs
-from toy_study import new_record, reopened
+from support.mlflow_records import PREDICTIONS, SETTINGS, artifact, losses, new_record, reopened, start, trial_runs
 
 
 def test_a_study_run_holds_its_tags_and_its_file(record: StudyRecord, record_home: Path) -> None:

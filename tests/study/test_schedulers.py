@@ -14,8 +14,6 @@ import yaml
 from ray.tune.schedulers import HyperBandScheduler, TrialScheduler
 
 from acl.training.checkpoint_files import CHECKPOINT_FILE, copy_file
-from command_line import call, epochs_logged, runs
-from empty_store import with_store
 from study import names
 from study.search.keys import POINT, RUNG_EPOCH
 from study.search.schedulers import _Controller, _StandIn, build_scheduler, replay
@@ -24,6 +22,8 @@ from study.spec.sweep import Sweep, brackets
 from study.state import journal as events
 from study.state.home import state_folder
 from study.state.journal import Journal
+from support.command_line import call
+from support.mlflow_records import epochs_logged, runs, with_empty_store
 
 EPOCHS = 9
 
@@ -206,7 +206,7 @@ STUDY = {
 
 @pytest.mark.slow
 def test_sweeps_under_each_scheduler(tiny_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    study, home = tmp_path / "study.yaml", with_store(tmp_path / "home")
+    study, home = tmp_path / "study.yaml", with_empty_store(tmp_path / "home")
     study.write_text(yaml.safe_dump(STUDY))
     assert call(monkeypatch, "run", str(study), "--data", str(tiny_corpus), "--home", str(home)) == 0
     journals = {name: Journal(home / "studies" / "schedulers" / name) for name in ("hyperband", "pbt")}

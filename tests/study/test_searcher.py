@@ -12,7 +12,7 @@ from study import names
 from study.errors import StudyError
 from study.search.optuna import STORAGE_FILE
 from study.state import journal as events
-from toy_search import OBJECTIVE, SPACE, TRIALS, Launch, Point, told
+from support.search_without_training import OBJECTIVE, SPACE, TRIALS, Launch, Point, told
 
 METHODS = ["tpe", "gp", "cmaes", "qmc"]
 KNOWN = {"loss.alpha": 0.25, "optim.lr": 0.01, "optim.batch_size": 64}

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from command_line import call
-from empty_store import with_store
 from study.errors import StudyError
 from study.state.home import Home
 from study.tracking.server import PASSWORD_VARIABLE, ServerOptions, authentication, known_names
 from study.tracking.store import begin_store
 from study.tracking.uri import check_no_password
+from support.command_line import call
+from support.mlflow_records import with_empty_store
 
 
 def options(host: str, *names: str) -> ServerOptions:
@@ -45,7 +45,7 @@ def test_wrong_and_unsafe_options_are_refused_in_a_line(
 def test_a_database_whose_files_lie_in_a_folder_is_not_served(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    home = Home(with_store(tmp_path))
+    home = Home(with_empty_store(tmp_path))
     begin_store(home.store_uri, home.artifacts)
     assert call(monkeypatch, "server", "--home", str(tmp_path), "--port", "59999", "--database", home.store_uri) == 1
     assert f"keep their files in {home.artifacts.as_uri()}" in capfd.readouterr().err

@@ -9,13 +9,13 @@ import pytest
 from mlflow.entities import Run
 
 from acl.config import build_config, flatten
-from empty_store import with_store
 from study import names
 from study.state.home import Home
 from study.state.journal import Journal
 from study.state.study_folder import MIRRORED_FILE
 from study.tracking.writer import StudyRecord
-from toy_study import end_study, mirror, new_record, reopened, study_of
+from support.mlflow_records import new_record, reopened, with_empty_store
+from support.studies_without_training import end_study, mirror, study_of
 
 SWEEP = {"space": {"loss.alpha": {"grid": [1.0, 0.5]}, "loss.margin": {"grid": [0.25]}}, "seeds": [0, 1, 2]}
 VAL = {(1.0, 0): 10, (1.0, 1): 20, (1.0, 2): 30, (0.5, 0): 12, (0.5, 1): 24}  # of 40; the last one fails
@@ -24,7 +24,7 @@ VAL = {(1.0, 0): 10, (1.0, 1): 20, (1.0, 2): 30, (0.5, 0): 12, (0.5, 1): 24}  # 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     """One store for the file: creating its schema takes seconds."""
-    return Home(with_store(tmp_path_factory.mktemp("home")))
+    return Home(with_empty_store(tmp_path_factory.mktemp("home")))
 
 
 def right(settings: Mapping[str, Any]) -> tuple[int, int] | None:

@@ -14,24 +14,34 @@ import mlflow
 import pytest
 import yaml
 
-from bucket import KEYS, bucket, files_in
-from command_line import SMOKE, acl_study, call, runs
-from copied_records import without_ids
-from postgres import PASSWORD as DATABASE_PASSWORD
-from postgres import Postgres, postgres
-from shared_server import BUCKET, NAME, PASSWORD, SharedServer, seen_in_process_list
 from study import names
 from study.state import journal as events
 from study.state.home import Home
 from study.state.study_folder import MIRRORED_FILE, mirrored
 from study.tracking.mirror import Mirror
-from toy_mirror import SWEEP, Sides
-from toy_study import end_study, go_on, study_of
-from whole import assert_whole
+from support import mirrored_study
+from support.command_line import SMOKE, acl_study, call
+from support.mirrored_study import SWEEP, Sides
+from support.mlflow_records import records_by_run_name, runs
+from support.shared_server import (
+    BUCKET,
+    DATABASE_PASSWORD,
+    NAME,
+    PASSWORD,
+    S3_KEYS,
+    Postgres,
+    SharedServer,
+    bucket,
+    files_in,
+    postgres,
+    seen_in_process_list,
+)
+from support.studies_without_training import end_study, go_on, study_of
+from support.study_integrity import assert_intact
 
 pytestmark = pytest.mark.slow
 
-SECRETS = (PASSWORD, DATABASE_PASSWORD, KEYS["AWS_SECRET_ACCESS_KEY"])
+SECRETS = (PASSWORD, DATABASE_PASSWORD, S3_KEYS["AWS_SECRET_ACCESS_KEY"])
 
 
 @pytest.fixture(scope="module")
@@ -58,8 +68,8 @@ def test_two_processes_that_begin_an_empty_store_at_once_are_both_complete(
     """A database whose tables both want to make, a server whose experiment both want to make, a SQLite file."""
     stores = [database.database("direct"), server.address, f"sqlite:///{tmp_path / 'both.db'}"]
     folders = [tmp_path / "one", tmp_path / "two"]
-    script = Path(__file__).parents[1] / "record_at_once.py"
-    path = os.pathsep.join([str(script.parents[1]), str(script.parent)])
+    script = Path(mirrored_study.__file__)
+    path = os.pathsep.join([str(script.parents[2]), str(script.parents[1])])
     both = []
     for folder in folders:
         folder.mkdir()
@@ -141,11 +151,11 @@ def test_a_study_that_ran_offline_is_pushed_once_although_the_push_is_killed_and
     assert 2 <= len(runs(home.root, names.KIND_TRIAL, server.address, "offline")) < 5
     assert call(monkeypatch, *arguments) == 0
     assert "1 of its trials are left" in capfd.readouterr().out
-    assert without_ids(server.address, "offline") == without_ids(home.store_uri, "offline")
+    assert records_by_run_name(server.address, "offline") == records_by_run_name(home.store_uri, "offline")
     go_on(home, study, record, lambda settings: None if settings["seed"] else (31, 71), begin=5)
     for _ in range(2):
         assert call(monkeypatch, *arguments) == 0
-    assert without_ids(server.address, "offline") == without_ids(home.store_uri, "offline")
+    assert records_by_run_name(server.address, "offline") == records_by_run_name(home.store_uri, "offline")
 
 
 def test_the_server_answers_to_the_names_that_it_was_given(server: SharedServer) -> None:
@@ -220,14 +230,14 @@ def test_a_study_trains_against_the_server_and_its_passwords_are_nowhere(
     out, err = process.communicate()
     assert process.returncode == 0, err
     assert "Traceback" not in out + err
-    assert_whole(home, "guarded", store_uri=server.address)
+    assert_intact(home, "guarded", store_uri=server.address)
     (run,) = runs(home, names.KIND_STUDY, server.address, "guarded")
     assert run.data.tags[names.WINNERS]
     # The server passes files on, so that clients know neither the bucket nor its keys.
     assert {"MLmodel", "predictions.csv"} <= {key.rpartition("/")[2] for key in files_in(server.s3, BUCKET)}
     copy = f"sqlite:///{tmp_path / 'copy.db'}"
     assert call(monkeypatch, "sync", "guarded", "--home", str(home), "--store", copy) == 0
-    assert without_ids(copy, "guarded") == without_ids(server.address, "guarded")
+    assert records_by_run_name(copy, "guarded") == records_by_run_name(server.address, "guarded")
     assert mlflow.MlflowClient(copy).search_logged_models(["1"])[0].tags[names.STUDY] == "guarded"
     for command in ("best", "report"):  # both know the store without being told
         assert call(monkeypatch, command, "guarded", "--home", str(home)) == 0

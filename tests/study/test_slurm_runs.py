@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from command_line import acl_study, call
-from empty_store import with_store
-from nodes import Node, nodes
-from slurm_stand_in import Job, SlurmStandIn, slurm
 from study.state.journal import JOURNAL_FILE
-from whole import assert_whole
+from support.cluster_nodes import Node, nodes
+from support.command_line import acl_study, call
+from support.mlflow_records import with_empty_store
+from support.slurm_stand_in import Job, SlurmStandIn, slurm
+from support.study_integrity import assert_intact
 
 pytestmark = [pytest.mark.slow, pytest.mark.cluster, pytest.mark.timeout(600)]
 
@@ -100,7 +100,7 @@ def on(node: Node, script: str, seconds: float = 60) -> str:
 def test_a_job_on_one_node_that_its_time_ends_continues_when_it_is_requeued(
     cluster: SlurmStandIn, shared: Path, write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    home = with_store(shared / "one home")
+    home = with_empty_store(shared / "one home")
     script = write(home, "one")
     job = cluster.start(script, 101)
     wait_for(lambda: epochs(home) >= 2, job)
@@ -115,7 +115,7 @@ def test_a_job_on_one_node_that_its_time_ends_continues_when_it_is_requeued(
     assert "the study is complete" in again.text
     assert not again.requeued
     assert "Traceback" not in again.text
-    assert_whole(home, "nodes")
+    assert_intact(home, "nodes")
     assert_gone(cluster)
     assert call(monkeypatch, "status", "nodes", "--home", str(home)) == 0
 
@@ -124,7 +124,7 @@ def test_jobs_on_two_nodes_train_on_both_and_continue_each_other(
     cluster: SlurmStandIn, shared: Path, write: Callable[..., Path]
 ) -> None:
     """By `ray symmetric-run` until the time is over, then with ports of their own."""
-    home = with_store(shared / "two homes")
+    home = with_empty_store(shared / "two homes")
     job = cluster.start(write(home, "symmetric", "--nodes", 2), 102)
     wait_for(lambda: all(trains(node) for node in cluster.nodes), job)
     wait_for(lambda: epochs(home) >= 2, job)
@@ -154,7 +154,7 @@ def test_jobs_on_two_nodes_train_on_both_and_continue_each_other(
     assert "Ray runs on 2 nodes" in job.text
     assert token not in job.text
     assert "Traceback" not in job.text
-    assert_whole(home, "nodes")
+    assert_intact(home, "nodes")
     assert_gone(cluster)
 
 

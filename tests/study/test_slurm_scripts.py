@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import yaml
 
-from command_line import SMOKE, call
 from study.cli.resolve import choose_study
 from study.jobs.nodes import Nodes, planned_on
 from study.planning.estimate import StudyPlan, plan_study
@@ -16,6 +15,7 @@ from study.spec.files import shipped_studies
 from study.spec.resolve import read_study, resolve_study
 from study.state.home import Home
 from study.state.study_folder import keep_study, study_digest, study_text
+from support.command_line import SMOKE, call
 
 EVIL = """it's "$(touch pwned)" `touch pwned`; touch pwned # {{ 1 }} é"""
 

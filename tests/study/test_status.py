@@ -10,8 +10,6 @@ from typing import Any
 
 import pytest
 
-from command_line import acl_study, fresh_acl_study
-from empty_store import with_store
 from study import names
 from study.errors import StudyError
 from study.results.status import LOST, RUNNING, WAITING, StudyStatus, study_status
@@ -19,6 +17,8 @@ from study.spec.study import Study
 from study.state.home import Home
 from study.state.journal import JOURNAL_FILE
 from study.state.study_folder import MIRRORED_FILE, keep_mirrored, keep_study, running_process, study_lock
+from support.command_line import acl_study, fresh_acl_study
+from support.mlflow_records import with_empty_store
 
 NOW = 1_000_000.0
 BASE = {"mode": "supervised", "data.root": "/corpus", "optim.epochs": 4}
@@ -63,7 +63,7 @@ def lost(ago: float, number: int) -> tuple[float, str, dict[str, Any]]:
 
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
-    return Home(with_store(tmp_path / "home"))
+    return Home(with_empty_store(tmp_path / "home"))
 
 
 def status_at(home: Home, since: float | None) -> StudyStatus:

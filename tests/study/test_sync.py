@@ -6,28 +6,27 @@ from pathlib import Path
 import mlflow
 import pytest
 
-from command_line import call, runs
-from copied_records import without_ids
-from empty_store import with_store
 from study import names
 from study.state.home import Home
 from study.state.study_folder import MIRRORED_FILE, study_lock
-from toy_study import end_study, study_of
-from whole import journals
+from support.command_line import call
+from support.mlflow_records import records_by_run_name, runs, with_empty_store
+from support.studies_without_training import end_study, study_of
+from support.study_integrity import journals
 
 STUDY = study_of("offline", {"space": {"loss.alpha": {"grid": [1.0, 0.5]}}, "seeds": [0, 1]})
 
 
 @pytest.fixture(scope="module")
 def offline(tmp_path_factory: pytest.TempPathFactory) -> Home:
-    home = Home(with_store(tmp_path_factory.mktemp("offline")))
+    home = Home(with_empty_store(tmp_path_factory.mktemp("offline")))
     end_study(home, STUDY, lambda settings: None if settings["loss.alpha"] == settings["seed"] == 1 else (30, 70))
     return home
 
 
 @pytest.fixture
 def target(tmp_path: Path) -> str:
-    return f"sqlite:///{with_store(tmp_path / 'target') / 'mlflow.db'}"
+    return f"sqlite:///{with_empty_store(tmp_path / 'target') / 'mlflow.db'}"
 
 
 @pytest.fixture
@@ -39,16 +38,16 @@ def sync(offline: Home, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
 def test_another_store_gets_the_same_study_with_the_times_of_its_journal(
     offline: Home, target: str, sync: Callable[..., int], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    own = without_ids(offline.store_uri, "offline")
+    own = records_by_run_name(offline.store_uri, "offline")
     notes = (offline.study("offline") / MIRRORED_FILE).read_bytes()
     for _ in range(2):
         assert sync(target) == 0
-        assert without_ids(target, "offline") == own
+        assert records_by_run_name(target, "offline") == own
     said = capfd.readouterr().out
     assert f"offline is in {target}: 4 trials\n" in said
     assert f"report offline --home {offline.root} --store {target}" in said
     assert (offline.study("offline") / MIRRORED_FILE).read_bytes() == notes
-    assert without_ids(offline.store_uri, "offline") == own
+    assert records_by_run_name(offline.store_uri, "offline") == own
     (events,) = journals(offline.root, "offline").values()
     (study,) = runs(offline.root, names.KIND_STUDY, target)
     assert [study.info.start_time, study.info.end_time] == [round(events[at]["time"] * 1000) for at in (0, -1)]
@@ -70,7 +69,7 @@ def test_a_store_that_lost_the_study_gets_it_anew(
         mlflow.MlflowClient(target).delete_run(run.info.run_id)
     assert sync(target) == 0
     assert "written anew from the journals" in capfd.readouterr().err
-    assert without_ids(target, "offline") == without_ids(offline.store_uri, "offline")
+    assert records_by_run_name(target, "offline") == records_by_run_name(offline.store_uri, "offline")
 
 
 def test_what_cannot_be_pushed_is_refused_with_the_reason(

@@ -14,7 +14,7 @@ from study.execution import trial as trial_module
 from study.execution.trial import run_trial
 from study.search.keys import POINT, RECEIVED
 from study.state.home import state_folder
-from toy_runs import config
+from support.training_runs import config
 
 
 def test_predictions_are_whole_or_absent(tiny_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from command_line import acl_study, call, fresh_acl_study
 from study import names
 from study.tracking.writer import StudyRecord
-from tracking_server import free_port
+from support.command_line import acl_study, call, fresh_acl_study
+from support.tracking_server import free_port
 
 
 @pytest.mark.slow

@@ -17,12 +17,12 @@ from acl.provenance import describe_run
 from acl.store.feature_store import FeatureStore
 from acl.store.prepare import content_digest, prepare
 from acl.store.problems import BadAudioError, StoreError
-from command_line import call
-from forked import forked, prepare_and_note
-from small_corpus import train_file, write_small_corpus
 from study import names
 from study.tracking.writer import provenance_tags
-from toy_runs import config
+from support.command_line import call
+from support.corpora import train_file, write_small_corpus
+from support.forked import forked, prepare_and_note
+from support.training_runs import config
 
 FRONT_END: list[Mode] = [SUPERVISED]
 MANY = {"train": tuple(f"{number}.wav" for number in range(70)), "test": ("a.wav", "b.wav")}

@@ -15,9 +15,9 @@ from acl.config import SUPERVISED, Mode
 from acl.store.feature_store import FeatureStore
 from acl.store.prepare import content_digest, prepare
 from acl.store.problems import StoreError
-from forked import forked, prepare_and_note
-from small_corpus import train_file, write_small_corpus
-from small_disk import fill, read_only, small_disk
+from support.corpora import train_file, write_small_corpus
+from support.file_systems import fill, read_only, small_disk
+from support.forked import forked, prepare_and_note
 
 FRONT_END: list[Mode] = [SUPERVISED]
 TIDY = [".lock", "supervised"]

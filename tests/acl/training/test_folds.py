@@ -11,7 +11,7 @@ from acl.config import SelfSupervisedData, SupervisedData
 from acl.store.feature_store import FeatureStore
 from acl.training import fit
 from acl.training.splits import SplitError, folds_of, hold_out, split_clips, with_test_fold
-from toy_runs import config
+from support.training_runs import config
 
 HOLDOUT: dict[str, Any] = {"data__subset": "all", "data__validation": "holdout"}
 

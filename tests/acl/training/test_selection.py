@@ -8,7 +8,7 @@ import pytest
 
 from acl.training import fit
 from study import names
-from toy_runs import config
+from support.training_runs import config
 
 
 def test_supervised_test_figures_are_those_of_the_epoch_with_the_lowest_validation_loss(tiny_corpus: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from acl.store.feature_store import FeatureStore
 from acl.training import fit
 from acl.training.splits import finetuning_splits, hold_out, pretraining_clips, split_clips
-from toy_runs import MODES, config
+from support.training_runs import MODES, config
 
 
 @pytest.mark.parametrize("mode", MODES)

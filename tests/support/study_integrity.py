@@ -14,8 +14,8 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
-from command_line import runs, store
 from study import names
+from support.mlflow_records import runs, store
 
 _CLOCKS = (names.EPOCH_SECONDS, names.CLIPS_PER_SECOND, names.MEMORY_GB)
 _STATES = {names.FINISHED: TrialState.COMPLETE, names.STOPPED: TrialState.PRUNED, names.FAILED: TrialState.FAIL}
@@ -47,7 +47,7 @@ def results(home: Path, study: str) -> Results:
     return found
 
 
-def assert_whole(home: Path, study: str, reference: Results | None = None, store_uri: str | None = None) -> None:
+def assert_intact(home: Path, study: str, reference: Results | None = None, store_uri: str | None = None) -> None:
     """Nothing of a complete study is lost, doubled or different from `reference`, what came out of it uninterrupted.
 
     No epoch that the journal has was trained again, but the last before a death; MLflow has each trial and each of its epochs

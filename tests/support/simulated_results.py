@@ -8,7 +8,7 @@ CLIP_SD = 2.0  # how much clips differ in difficulty, against a run's own chance
 BOUND = 1.2  # of difficulty: about 70 % of the clips are right
 
 
-def simulated(
+def simulate_results(
     generator: np.random.Generator,
     settings: int,
     seeds: int,
@@ -34,6 +34,6 @@ def simulated(
     return tables[0], tables[1:], picked
 
 
-def accuracy(gain: float, seed_sd: float = 0.15) -> float:
+def expected_accuracy(gain: float, seed_sd: float = 0.15) -> float:
     """Expected accuracy of a setting."""
     return float(norm.cdf((BOUND + gain) / np.sqrt(1 + CLIP_SD**2 + seed_sd**2)))

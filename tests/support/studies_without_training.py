@@ -5,7 +5,6 @@ import io
 import itertools
 from collections.abc import Callable, Mapping
 from typing import Any
-from uuid import uuid4
 
 from study import names
 from study.spec.study import Study
@@ -15,6 +14,7 @@ from study.state.journal import Journal
 from study.state.study_folder import keep_records, keep_study, study_text
 from study.tracking.mirror import Mirror
 from study.tracking.writer import StudyRecord
+from support.mlflow_records import new_record, reopened
 
 BASE = {"mode": "supervised", "data.root": "/corpus", "data.subset": "clean", "optim.epochs": 1}
 CLIPS = {"val": 40, "test": 100}
@@ -52,20 +52,6 @@ def go_on(home: Home, study: Study, record: StudyRecord, right: Right, begin: in
         for number, point in itertools.islice(enumerate(sweep.points), begin, None):
             _end_trial(home, study.name, sweep, journals[sweep.name], number, point, right)
     mirror(home, study, reopened(record), journals, complete=True)
-
-
-def new_record(store_uri: str, study: str, tags: Mapping[str, str] | None = None, study_file: str = "") -> StudyRecord:
-    """The record of a study's first launch."""
-    record = StudyRecord(store_uri, study, uuid4().hex, tags or {}, study_file)
-    record.open()
-    return record
-
-
-def reopened(record: StudyRecord) -> StudyRecord:
-    """The record as another process opens it, with nothing remembered."""
-    resumed = StudyRecord(record.store_uri, record.study, record.key, record.tags, record.study_file)
-    resumed.open()
-    return resumed
 
 
 def mirror(home: Home, study: Study, record: StudyRecord, journals: dict[str, Journal], *, complete: bool) -> None:

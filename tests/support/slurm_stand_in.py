@@ -1,4 +1,4 @@
-"""A Slurm of three commands: it runs batch scripts, and the job steps that they start, as real processes on nodes of `nodes`.
+"""A Slurm of three commands: it runs batch scripts and their job steps as real processes on the nodes of `cluster_nodes`.
 
 Of what Slurm does it has what the scripts rely on, and refuses options that it does not know. What it does differently: steps may
 leave processes behind, which Slurm would kill; the tests want to see them.
@@ -19,8 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kills import processes_of
-from nodes import Node, children
+from support.cluster_nodes import Node, children
+from support.kills import processes_of
 
 # All commands: they send what they were asked to the stand-in, and end as it says. A node cannot start processes on another.
 _CLIENT = """#!/usr/bin/python3 -S

@@ -16,9 +16,9 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from command_line import acl_study
+from support.command_line import acl_study
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = sorted(path.name for path in DOCS.glob("*.md"))
 

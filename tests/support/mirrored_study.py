@@ -1,5 +1,13 @@
-"""A study whose journal is on one side and whose MLflow record on the other, for tests of the mirror between them."""
+"""A study whose journal is on one side and whose MLflow record on the other, for tests of the mirror between them.
 
+Run as a script, it records the study as one of several processes that begin at the same moment, and prints what each store has of
+its study then:
+
+    PYTHONPATH=.:tests python tests/support/mirrored_study.py FOLDER STORE ...
+"""
+
+import json
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -10,11 +18,12 @@ from mlflow.entities import Run
 from study import names
 from study.spec.sweep import Sweep
 from study.state import journal as events
-from study.state.home import state_folder
+from study.state.home import Home, state_folder
 from study.state.journal import Journal
 from study.tracking.mirror import Mirror
+from study.tracking.uri import begin_records
 from study.tracking.writer import StudyRecord
-from toy_study import new_record
+from support.mlflow_records import new_record
 
 SWEEP = Sweep.model_validate(
     {"name": "s", "base": {"mode": "supervised", "data.root": "corpus"}, "space": {"loss.alpha": {"grid": [1.0, 0.5]}}}
@@ -85,3 +94,25 @@ class Sides:
             artifacts = sorted(artifact.path for artifact in client.list_artifacts(run.info.run_id))
             found[name] = (run.info.status, run.data.params, tags, steps, artifacts)
         return found
+
+
+def main(folder: Path, *stores: str) -> None:
+    """Record a study in one store after the other, each when the test has made a file of its number beside the folder."""
+    import study.tracking.store as _store  # noqa: F401 (it takes seconds)
+
+    for number, store in enumerate(stores):
+        (folder / f"ready{number}").touch()
+        while not (folder.parent / str(number)).exists():
+            time.sleep(0.002)
+        name = f"{folder.name}-{number}"
+        begin_records(name, Home(folder), store)
+        sides = Sides(folder / name, store)
+        mirror = sides.mirror()
+        sides.happen(mirror)
+        assert mirror.close(complete=False)
+        assert sides.said == []
+        print(json.dumps(sides.recorded(), sort_keys=True), flush=True)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), *sys.argv[2:])

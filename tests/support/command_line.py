@@ -1,4 +1,4 @@
-"""The command line as a user starts it, and the records that it leaves, for tests of whole studies."""
+"""The command line as a user starts it."""
 
 import os
 import subprocess
@@ -6,15 +6,12 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-import mlflow
 import pytest
-from mlflow.entities import Run
 
-from preloaded import Command
-from study import names
 from study.cli import app as cli
+from support.preloaded import Command
 
-SMOKE = Path(__file__).parent / "study" / "smoke.yaml"
+SMOKE = Path(__file__).parents[1] / "study" / "smoke.yaml"
 
 
 def acl_study(*arguments: object, wait: bool = True, env: Mapping[str, str] | None = None, folder: Path | None = None) -> Command:
@@ -51,22 +48,3 @@ def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
         cli.main()
     assert isinstance(stop.value.code, int)
     return stop.value.code
-
-
-def store(home: Path) -> str:
-    return f"sqlite:///{home / 'mlflow.db'}"
-
-
-def runs(home: Path, kind: str, store_uri: str | None = None, study: str | None = None) -> list[Run]:
-    """All runs of one kind in the records of `home`, or in another store; of one study, if it is named."""
-    client = mlflow.MlflowClient(store_uri or store(home))
-    experiment = client.get_experiment_by_name(names.EXPERIMENT)
-    if experiment is None:
-        return []
-    condition = f"tags.`{names.KIND}` = '{kind}'" + ("" if study is None else f" and tags.`{names.STUDY}` = '{study}'")
-    return list(client.search_runs([experiment.experiment_id], condition, max_results=200))
-
-
-def epochs_logged(home: Path, run: Run) -> list[int]:
-    history = mlflow.MlflowClient(store(home)).get_metric_history(run.info.run_id, names.TRAIN_LOSS)
-    return sorted(metric.step for metric in history)
