@@ -4,11 +4,16 @@ import pandas as pd
 import pytest
 import yaml
 
-from analysis.report.assemble import unfillable_sections
+from analysis.records.runs import load_trials
+from analysis.report.assemble import read_sections, unfillable_sections
 from analysis.report.report import write_report
+from analysis.settings import FOLD
 from study import names
+from support.fabricated_trials import FakeRecords
 
 ALL = {"table1", "table2", "fig2", "fig3", "on-test"}
+
+
 NO_TRIALS = pd.DataFrame({"run_id": []})
 
 
@@ -23,6 +28,8 @@ def left_out(*sweeps, trials=NO_TRIALS):
 
 
 GRID = {"grid": [1.0, 0.5]}
+
+
 RANGE = {"uniform": [0.0, 1.0]}
 
 
@@ -76,3 +83,23 @@ def test_a_section_that_waits_for_a_later_sweep_says_so(records, tmp_path):
     html = report_of(records, tmp_path, "supervised", sweep(alphas=GRID, subset="clean"), sweep("self-supervised", GRID))
     assert "No self-supervised trial has finished, and no supervised one on all training clips." in html
     assert "No temperature has both a finished baseline and a finished ACL trial." in html
+
+
+def test_a_corpus_without_parts_has_one_row_in_table_1(records: FakeRecords) -> None:
+    study = records.study("pets", corpus="ESC-50", departures="", subsets="all")
+    for alpha, correct in ((1.0, 50), (0.5, 60)):
+        records.trial(study, alpha=alpha, correct=correct, **{"data.subset": "all"})
+    reading = read_sections(records.uri, ["pets"])
+    table1 = next(section for section in reading.sections if section.anchor == "table1")
+    assert table1.frame["subset"].tolist() == ["all"]
+    assert table1.text.startswith("This corpus has no clean and noisy parts, so there is one row, of all training clips.")
+    assert not any("ours − published" in column.title for column in table1.columns)
+
+
+def test_records_of_versions_without_noise_are_of_the_same_protocol(records: FakeRecords) -> None:
+    study = records.study("mine")
+    records.trial(study, alpha=1.0)
+    records.trial(study, alpha=0.5, **{"noise.rate": 0.0, "noise.kind": "symmetric", FOLD: 0})
+    trials = load_trials(records.uri, ["mine"])
+    assert trials[["noise.rate", "noise.kind", FOLD]].drop_duplicates().values.tolist() == [[0.0, "symmetric", 0]]
+    assert read_sections(records.uri, ["mine"]).notes == []

@@ -1,3 +1,5 @@
+"""Curves of training: the table of all epochs, the curves that are drawn, and their axes."""
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,6 +16,83 @@ from analysis.sections.curves import (
     drawn_curves,
 )
 from study import names
+
+SSL = "self-supervised"
+
+
+def test_curves_table_is_the_history_with_settings(fakes):
+    fakes.add(0.4, val=0.5, correct=50)
+    history = pd.DataFrame(
+        [
+            ("run000", 2, names.TRAIN_LOSS, 0.5),
+            ("run000", 1, names.TRAIN_LOSS, 0.9),
+            ("run000", 1, names.VAL_EPOCH_KNN_ACCURACY, 0.1),
+        ],
+        columns=["run_id", "epoch", "metric", "value"],
+    )
+    table = curves_table(history, fakes.trials)
+    assert table[["alpha", "epoch", "value"]].to_numpy().tolist() == [[0.4, 1, 0.9], [0.4, 2, 0.5]]
+
+
+def test_curves_of_self_supervised_trials_are_of_each_epochs_own_weights(fakes):
+    fakes.add(0.4, val=0.5, correct=50, mode=SSL)
+    history = pd.DataFrame(
+        [("run000", 1, names.VAL_EPOCH_KNN_ACCURACY, 0.2), ("run000", 1, names.VAL_KNN_ACCURACY, 0.3)],
+        columns=["run_id", "epoch", "metric", "value"],
+    )
+    assert curves_table(history, fakes.trials)["metric"].tolist() == [names.VAL_EPOCH_KNN_ACCURACY]
+
+
+@pytest.fixture
+def study(fakes):
+    for subset in ("all", "clean"):
+        for alpha in (1.0, 0.5):
+            fakes.add(alpha, val=0.5, correct=50, data__subset=subset)
+    for temperature in (0.1, 0.2):
+        for alpha in (1.0, 0.3):
+            fakes.add(alpha, val=0.6, correct=60, mode=SSL, loss__temperature=temperature, **{names.VAL_KNN_ACCURACY: 0.4})
+    fakes.add(0.9, val=0.2, correct=0, outcome=names.STOPPED, data__subset="clean")
+    return fakes
+
+
+def test_a_line_for_each_trial_baseline_in_its_own_colour(study):
+    history = pd.DataFrame(
+        [(run_id, epoch, names.TRAIN_LOSS, 1 / epoch) for run_id in study.trials["run_id"] for epoch in (1, 2, 3)],
+        columns=["run_id", "epoch", "metric", "value"],
+    )
+    lines = [line for line in curves_figure(curves_table(history, study.trials)).data if line.x[0] is not None]
+    assert len(lines) == len(study.trials)
+    assert sum(line.line.color == BASELINE for line in lines) == 4
+    assert sum(line.line.dash == "dot" for line in lines) == 1
+
+
+def curves_of(study, values):
+    epochs = range(1, len(values) + 1)
+    history = pd.DataFrame(
+        [
+            (run_id, epoch, names.TRAIN_LOSS, value)
+            for run_id in study.trials["run_id"]
+            for epoch, value in zip(epochs, values, strict=True)
+        ],
+        columns=["run_id", "epoch", "metric", "value"],
+    )
+    return curves_figure(curves_table(history, study.trials))
+
+
+def test_a_curve_of_one_epoch_is_a_mark_and_one_of_many_a_line(study):
+    assert {line.mode for line in curves_of(study, [1.0]).data if line.x[0] is not None} == {"lines+markers"}
+    assert {line.mode for line in curves_of(study, [1.0] * 30).data if line.x[0] is not None} == {"lines"}
+
+
+@pytest.mark.parametrize(
+    ("losses", "step"), [([1.02, 1.0], 0.005), ([2.0, 1.0], 0.2), ([900.0, 300.0], 200.0), ([10.0, 0.1], None), ([1.0, 1.0], None)]
+)
+def test_a_narrow_axis_of_losses_has_ticks_in_equal_steps(study, losses, step):
+    axis = curves_of(study, losses).layout.yaxis
+    assert axis.type == "log"
+    assert axis.dtick == (None if step is None else f"L{step:g}")
+    assert (axis.tickvals is None) == (step is not None)
+
 
 EPOCHS = 10
 

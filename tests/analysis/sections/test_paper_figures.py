@@ -1,15 +1,54 @@
+"""Figures 2 and 3 of the paper: their tables, and how they are drawn."""
+
 import pandas as pd
 import pytest
-from scipy.stats import t
+from statsmodels.stats.proportion import proportion_confint
 
 from analysis.section import ACL, BASELINE
-from analysis.sections.alpha import alpha_figure, alpha_table
-from analysis.sections.curves import curves_figure, curves_table
 from analysis.sections.paper_figures import class_figure, fig2_table, fig3_table, temperature_figure
-from analysis.sections.trials import search_figure, search_table
 from study import names
 
 SSL = "self-supervised"
+
+
+def wilson(share, clips):
+    return proportion_confint(share * clips, clips, method="wilson")
+
+
+def test_fig2_has_class_shares_with_intervals_lowest_baseline_first(fakes):
+    # Clip i is of class i mod 4: Engine, Fire, Glass, Rain with 25 test clips each.
+    fakes.add(1.0, val=0.5, mode=SSL, correct=[clip % 4 != 2 for clip in range(100)])
+    fakes.add(0.3, val=0.5, mode=SSL, correct=[clip % 4 != 0 and clip < 50 for clip in range(100)])
+    table = fig2_table(fakes.settings(), fakes.predictions)
+    assert table["class"].tolist() == ["Glass", "Engine", "Fire", "Rain"]
+    assert table["clips"].tolist() == [25] * 4
+    assert table["baseline_accuracy"].tolist() == [0, 1, 1, 1]
+    assert table["acl_accuracy"].tolist() == pytest.approx([12 / 25, 0, 13 / 25, 12 / 25])
+    assert tuple(table.loc[0, ["acl_low", "acl_high"]]) == pytest.approx(wilson(12 / 25, 25))
+    assert table["mode"].unique().tolist() == [SSL]
+
+
+def test_fig2_falls_back_to_supervised_winners(fakes):
+    fakes.add(1.0, val=0.5, correct=50, mode=SSL)
+    fakes.add(1.0, val=0.5, correct=50, data__subset="clean")
+    fakes.add(0.3, val=0.5, correct=50, data__subset="clean")
+    assert fig2_table(fakes.settings(), fakes.predictions)["mode"].unique().tolist() == ["supervised"]
+
+
+def test_fig3_pairs_each_temperature_and_shows_published_ones_beside(fakes):
+    for temperature in (0.1, 0.3):
+        fakes.add(1.0, val=0.5, correct=50, mode=SSL, loss__temperature=temperature)
+        fakes.add(0.4, val=0.6, correct=60, mode=SSL, loss__temperature=temperature)
+        fakes.add(0.2, val=0.5, correct=99, mode=SSL, loss__temperature=temperature)
+    fakes.add(0.2, val=0.9, correct=99, mode=SSL, loss__temperature=0.123)  # no baseline there
+    table = fig3_table(fakes.settings()).set_index("temperature")
+    assert table["alpha"].dropna().to_dict() == {0.1: 0.4, 0.3: 0.4}
+    assert table.loc[0.1, ["baseline_minus_uniformity", "acl_minus_uniformity"]].tolist() == [1.0, 0.4]
+    assert table.loc[0.3, "acl_plain_accuracy"] == 0.6
+    assert len(table) == 10
+    assert table.loc[0.9, "published_acl_accuracy"] == pytest.approx(0.7681)
+    assert (table.loc[0.3, "published_acl_tolerance"], table.loc[0.3, "published_acl_tolerance_printed"]) == (0.9595, 0.9437)
+    assert table["published_acl_tolerance_printed"].notna().sum() == 1
 
 
 @pytest.fixture
@@ -47,110 +86,3 @@ def test_temperature_panels_show_ours_and_all_published_values(study):
     assert all(line.line.dash == "dot" for line in published)
     assert [line.name for line in figure.data if line.showlegend is not False].count("published ACL") == 1
     assert sum(pd.notna(value) for value in figure.data[-1].y) == 1  # the printed erratum
-
-
-def test_intervals_of_the_two_lines_stand_side_by_side_and_hover_names_the_temperature(study):
-    lines = temperature_figure(fig3_table(study.settings())).data
-    baseline, acl = (line for line in lines if line.error_y.array is not None)
-    assert all(left < temperature < right for left, temperature, right in zip(baseline.x, (0.1, 0.2), acl.x, strict=True))
-    assert max(acl.x - baseline.x) < 0.05  # half the way to the next published temperature
-    for line in (baseline, acl):
-        assert line.customdata[:, 0].tolist() == [0.1, 0.2]
-        assert "τ %{customdata[0]}" in line.hovertemplate
-
-
-def test_means_over_seeds_have_bands_in_place_of_bars(study):
-    table = fig3_table(study.settings())
-    single = [line.name for line in temperature_figure(table).data if line.fill == "toself"]
-    for temperature in (0.1, 0.2):
-        for alpha in (1.0, 0.3):
-            other = {names.TEST_UNIFORMITY: -alpha - 0.1, names.TEST_TOLERANCE: 0.8}
-            study.add(alpha, val=0.6, correct=64, mode=SSL, loss__temperature=temperature, seed=1, **other)
-    table = fig3_table(study.settings())
-    figure = temperature_figure(table)
-    bands = [line for line in figure.data if line.fill == "toself"]
-    assert single == []
-    assert [band.name for band in bands] == ["contrastive: 95 %", "ACL: 95 %"] * 3
-    assert [band.name for band in bands if band.showlegend] == ["contrastive: 95 %", "ACL: 95 %"]
-    ours = table.dropna(subset=["acl_accuracy"])
-    assert list(bands[-1].x) == [0.1, 0.2, 0.2, 0.1]
-    assert list(bands[-1].y) == [*ours["acl_high"], *ours["acl_low"][::-1]]
-    half = t.ppf(0.975, 1) * 0.05  # two seeds 0.1 apart
-    assert list(bands[1].y) == pytest.approx([0.35 + half] * 2 + [0.35 - half] * 2)  # −uniformity of ACL
-    assert list(bands[3].y) == pytest.approx([0.85 + half] * 2 + [0.85 - half] * 2)  # tolerance
-    assert all(line.error_y.array is None for line in figure.data)
-
-
-def test_alpha_panels_are_modes_and_subsets(study):
-    figure = alpha_figure(alpha_table(study.settings()))
-    titles = [annotation.text for annotation in figure.layout.annotations]
-    assert titles == ["supervised, all, margin 0.5", "supervised, clean, margin 0.5", "self-supervised, τ 0.2, margin 0.5"]
-
-
-def test_search_panels_show_the_largest_subset_and_stopped_trials_hollow(study):
-    figure = search_figure(search_table(study.trials, study.predictions))
-    titles = [annotation.text for annotation in figure.layout.annotations]
-    assert titles == [
-        "supervised, clean: α × margin",
-        "self-supervised, noisy: α × temperature",
-        "self-supervised, noisy: α × margin",
-    ]
-    assert [(list(points.x), points.marker.symbol) for points in figure.data[:2]] == [
-        ([1.0, 0.5], "circle"),
-        ([0.9], "circle-open"),
-    ]
-
-
-def test_hover_of_the_search_has_the_interval(study):
-    finished, stopped = search_figure(search_table(study.trials, study.predictions)).data[:2]
-    assert finished.customdata[0, 3] == "50.0 [35.2, 64.8]"
-    assert stopped.customdata[0, 3] == "20.0 [10.5, 34.8]"
-
-
-def test_a_line_for_each_trial_baseline_in_its_own_colour(study):
-    history = pd.DataFrame(
-        [(run_id, epoch, names.TRAIN_LOSS, 1 / epoch) for run_id in study.trials["run_id"] for epoch in (1, 2, 3)],
-        columns=["run_id", "epoch", "metric", "value"],
-    )
-    lines = [line for line in curves_figure(curves_table(history, study.trials)).data if line.x[0] is not None]
-    assert len(lines) == len(study.trials)
-    assert sum(line.line.color == BASELINE for line in lines) == 4
-    assert sum(line.line.dash == "dot" for line in lines) == 1
-
-
-def curves_of(study, values):
-    epochs = range(1, len(values) + 1)
-    history = pd.DataFrame(
-        [
-            (run_id, epoch, names.TRAIN_LOSS, value)
-            for run_id in study.trials["run_id"]
-            for epoch, value in zip(epochs, values, strict=True)
-        ],
-        columns=["run_id", "epoch", "metric", "value"],
-    )
-    return curves_figure(curves_table(history, study.trials))
-
-
-def test_a_curve_of_one_epoch_is_a_mark_and_one_of_many_a_line(study):
-    assert {line.mode for line in curves_of(study, [1.0]).data if line.x[0] is not None} == {"lines+markers"}
-    assert {line.mode for line in curves_of(study, [1.0] * 30).data if line.x[0] is not None} == {"lines"}
-
-
-@pytest.mark.parametrize(
-    ("losses", "step"), [([1.02, 1.0], 0.005), ([2.0, 1.0], 0.2), ([900.0, 300.0], 200.0), ([10.0, 0.1], None), ([1.0, 1.0], None)]
-)
-def test_a_narrow_axis_of_losses_has_ticks_in_equal_steps(study, losses, step):
-    axis = curves_of(study, losses).layout.yaxis
-    assert axis.type == "log"
-    assert axis.dtick == (None if step is None else f"L{step:g}")
-    assert (axis.tickvals is None) == (step is not None)
-
-
-@pytest.mark.parametrize(
-    ("accuracies", "expected"), [((0.5, 0.5), (0.48, 0.52)), ((1.0, 1.0), (0.96, 1.0)), ((0.313, 0.62), (0.31, 0.62))]
-)
-def test_a_colour_bar_has_different_whole_percents_within_0_and_100(fakes, accuracies, expected):
-    for alpha, val in zip((1.0, 0.5), accuracies, strict=True):
-        fakes.add(alpha, val=val, correct=50)
-    bar = search_figure(search_table(fakes.trials, fakes.predictions)).layout.coloraxis
-    assert (bar.cmin, bar.cmax) == pytest.approx(expected)

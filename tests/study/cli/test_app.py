@@ -13,7 +13,7 @@ from study.cli.resolve import parse_settings
 from study.names import PREDICTIONS_FILE, PROVENANCE_FILE
 from support.command_line import call
 
-README = Path(__file__).parents[2] / "README.md"
+README = Path(__file__).parents[3] / "README.md"
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 import typer.main
 
 from study.cli.app import app
+from support.command_line import SMOKE, call
 
 ROOT = typer.main.get_command(app)
 
@@ -52,7 +53,7 @@ def _completed(typed, tmp_path, shell="bash"):
         "import atexit; atexit.register(lambda: print(sorted({'torch', 'ray', 'mlflow', 'pandas'} & set(sys.modules))))\n"
         "from study.cli.app import main; main()"
     )
-    environment = os.environ | state | {"_ACL_STUDY_COMPLETE": f"complete_{shell}", "PYTHONPATH": str(Path(__file__).parents[2])}
+    environment = os.environ | state | {"_ACL_STUDY_COMPLETE": f"complete_{shell}", "PYTHONPATH": str(Path(__file__).parents[3])}
     ended = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True, cwd=tmp_path, timeout=60
     )
@@ -81,7 +82,7 @@ def test_launched_studies_are_completed_from_the_home_folder(tmp_path):
 
 def test_the_completion_script_is_shown_for_a_shell_and_works_in_it(tmp_path):
     code = "import sys; sys.argv = ['acl-study', '--show-completion', 'bash']; from study.cli.app import main; main()"
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2]), "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3]), "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
     script = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True).stdout
     assert "complete" in script
     assert "acl-study" in script
@@ -97,3 +98,17 @@ def test_the_completion_script_is_shown_for_a_shell_and_works_in_it(tmp_path):
         ["bash", "-c", f"{script}\n{asked}"], env=environment | {"PATH": path}, capture_output=True, text=True, check=True
     )
     assert out.stdout.split() == ["null-alpha"]
+
+
+EVIL = """it's "$(touch pwned)" `touch pwned`; touch pwned # {{ 1 }} é"""
+
+
+def kuberay(monkeypatch: pytest.MonkeyPatch, *options: object) -> int:
+    given = ("--image", "me/acl-study:1", "--data", f"/mnt/acl-study/{EVIL}", "--cpus-per-node", 4, "--out", "out")
+    return call(monkeypatch, "launch", "kuberay", *map(str, (SMOKE, *given, *options)))
+
+
+@pytest.mark.parametrize("command", ["slurm", "kuberay", "ray-up"])
+def test_help_has_an_example(command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(monkeypatch, "launch", command, "--help") == 0
+    assert f"Example: acl-study launch {command} " in capsys.readouterr().out

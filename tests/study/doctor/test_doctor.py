@@ -138,7 +138,7 @@ def test_a_gpu_beside_a_torch_for_cpus_is_told_with_the_remedy(doctor, tmp_path,
 def test_a_torch_that_does_not_load_is_a_line_of_its_own(tmp_path):
     (tmp_path / "torch").mkdir()
     (tmp_path / "torch" / "__init__.py").write_text("raise OSError('libcudart.so.13: cannot open shared object file')\n")
-    path = f"{tmp_path}{os.pathsep}{Path(__file__).parents[2]}"
+    path = f"{tmp_path}{os.pathsep}{Path(__file__).parents[3]}"
     process = fresh_acl_study("doctor", "--home", tmp_path / "home", env={"PYTHONPATH": path})
     out, err = process.communicate(timeout=60)
     assert process.returncode == 1
@@ -151,7 +151,7 @@ def test_a_torch_that_does_not_load_is_a_line_of_its_own(tmp_path):
 def test_a_ray_that_is_broken_or_hangs_is_a_problem_within_bounded_time(tmp_path, monkeypatch):
     broken = tmp_path / "ray" / "__init__.py"
     broken.parent.mkdir()
-    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{Path(__file__).parents[2]}")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{Path(__file__).parents[3]}")
     broken.write_text("raise ImportError('libray.so is not for this machine')\n")
     found = tool_checks._ray()
     assert (found.state, found.found) == ("problem", "ImportError: libray.so is not for this machine")
@@ -169,7 +169,7 @@ def test_a_ray_that_is_broken_or_hangs_is_a_problem_within_bounded_time(tmp_path
 
 
 def test_a_session_of_ray_starts_and_ends(monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[3]))
     found = tool_checks._ray()
     assert found.state == "ok", found.line
     assert found.found.startswith("started, ran a task and ended in ")

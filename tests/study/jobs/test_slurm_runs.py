@@ -53,7 +53,7 @@ def cluster(shared: Path) -> Iterator[SlurmStandIn]:
 @pytest.fixture
 def write(shared: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
     """Writes a batch script for the study, and returns it."""
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[3]))
 
     def write(home: Path, out: str, *options: object) -> Path:
         given = ("--data", shared / "corpus", "--home", home, "--cpus-per-node", 1, "--hours", 1, "--out", shared / out)

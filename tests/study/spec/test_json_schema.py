@@ -17,7 +17,7 @@ from study.spec.resolve import resolve_study
 
 jsonschema = pytest.importorskip("jsonschema")
 
-SMOKE = Path(__file__).parent / "smoke.yaml"
+SMOKE = Path(__file__).parents[1] / "smoke.yaml"
 RIGHT = """\
 name: mine
 question: Does it?

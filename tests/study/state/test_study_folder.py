@@ -1,4 +1,4 @@
-"""When two studies are the same one."""
+"""The folder of a launched study: when two studies are the same one, and who may launch it."""
 
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,16 @@ from study.errors import StudyError
 from study.spec.resolve import resolve_study
 from study.spec.study import Study
 from study.state.home import Home
-from study.state.study_folder import check_unchanged, keep_records, keep_study, load_study, load_tracking_ref, study_digest
+from study.state.study_folder import (
+    check_unchanged,
+    keep_records,
+    keep_study,
+    load_study,
+    load_tracking_ref,
+    study_digest,
+    study_lock,
+)
+from support.mlflow_records import with_empty_store
 
 CONTENT: dict[str, Any] = {
     "name": "mine",
@@ -101,3 +110,12 @@ def test_files_that_are_cut_off_are_refused_in_one_line_with_a_remedy(left: floa
             read()
         assert "\n" not in str(caught.value)
         path.write_text(whole)
+
+
+def test_a_study_that_is_running_is_not_launched_a_second_time(tmp_path: Path) -> None:
+    home = Home(with_empty_store(tmp_path))
+    running = pytest.raises(StudyError, match="'one' is running already")
+    with study_lock(home, "one"), study_lock(home, "other"), running, study_lock(home, "one"):
+        pass
+    with study_lock(home, "one"):
+        pass
