@@ -15,7 +15,7 @@ import numpy as np
 
 from analysis.stats.comparisons import compare_settings, largest_gain
 from analysis.stats.intervals import compare_paired
-from simulated import accuracy, simulated
+from support.simulated_results import expected_accuracy, simulate_results
 
 GAINS = {0.0: "0", 0.2: "3", 0.43: "6"}
 
@@ -26,7 +26,7 @@ def row(studies: int, settings: int, seeds: int, seed_sd: float, gain: float) ->
     found = dict.fromkeys(("picked", "uncorrected", "any", "models"), 0)
     spread = []
     for _ in range(studies):
-        baseline, others, picked = simulated(generator, settings, seeds, seed_sd=seed_sd, gain=gain)
+        baseline, others, picked = simulate_results(generator, settings, seeds, seed_sd=seed_sd, gain=gain)
         spread.append(baseline.mean().std(ddof=1) if seeds > 1 else np.nan)
         found["models"] += compare_paired(baseline, others[picked]).finding != "not distinguishable"
         if seeds == 1:
@@ -36,7 +36,7 @@ def row(studies: int, settings: int, seeds: int, seed_sd: float, gain: float) ->
         found["picked"] += compared[picked].p_value < 0.05
         found["any"] += min(each.p_value for each in compared) < 0.05
         found["uncorrected"] += compare_settings(baseline, [others[picked]])[0].p_value < 0.05
-    points = 100 * (accuracy(gain, seed_sd) - accuracy(0, seed_sd))
+    points = 100 * (expected_accuracy(gain, seed_sd) - expected_accuracy(0, seed_sd))
     shares = {name: round(count / studies, 3) for name, count in found.items()}
     return {
         "seeds": seeds,

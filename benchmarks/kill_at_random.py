@@ -15,9 +15,9 @@ import time
 import traceback
 from pathlib import Path
 
-from command_line import acl_study
-from kills import STUDY, WAYS, strike, wait_until_gone
-from whole import Results, assert_whole, results
+from support.command_line import acl_study
+from support.kills import STUDY, WAYS, strike, wait_until_gone
+from support.study_integrity import Results, assert_intact, results
 
 CLEAN_STATUSES = {"worker": (0, 130, 1), "gcs": (0, 1, 130), "raylet": (0, 1, 130), "sigterm": (-15, 0, 130)}
 
@@ -53,7 +53,7 @@ def run_round(corpus: Path, home: Path, draw: random.Random, longest: float, ref
         problems.append(f"the last launch: {last.returncode} {last.err[-1500:]}")  # type: ignore[attr-defined]
     try:
         wait_until_gone(last.pid)
-        assert_whole(home, "crash", reference)
+        assert_intact(home, "crash", reference)
     except Exception:
         problems.append(traceback.format_exc())
     return "; ".join(done) + ("".join(f"\n   FAILED {problem}" for problem in problems) or "; whole")

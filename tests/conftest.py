@@ -20,8 +20,8 @@ from acl.data.manifest import read_manifest
 from acl.data.synthetic.corpus import write_synthetic_corpus
 from acl.store.prepare import prepare
 from acl.system.files import only_process
-from data_sets import ESC50_CLASSES, write_esc50
 from reference.folder import REFERENCE
+from support.corpora import ESC50_CLASSES, write_esc50
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # pytest-xdist's workers ignore Ctrl-C, and so would what they start
 

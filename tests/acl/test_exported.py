@@ -24,7 +24,7 @@ from acl.training.pretraining import PretrainingStage
 from acl.training.selected import learned_from, selected_weights
 from acl.training.self_supervised import SelfSupervisedSetup
 from acl.training.supervised import SupervisedStage
-from toy_runs import MODES, config
+from support.training_runs import MODES, config
 
 TOLERANCE = 2e-6  # as a share of the largest value: float32, the front end anew, and patches in other batches
 

@@ -30,9 +30,9 @@ from acl.store.problems import StoreError
 from acl.training import fit
 from acl.training.checkpoint_files import CHECKPOINT_FILE, CheckpointError
 from acl.training.selected import selected_weights
-from hostile import VALUES, changed, damaged, examples, readable, replaced
 from study.cli.app import printable
-from toy_runs import config
+from support.hostile_inputs import VALUES, changed, damaged, examples, readable, replaced
+from support.training_runs import config
 
 META = "FSDnoisy18k.meta"
 

@@ -15,7 +15,7 @@ from acl.data.fsdnoisy18k import read_corpus
 from acl.provenance import PROVENANCE_FILE, append_provenance, describe_hardware, describe_run, describe_versions
 from acl.store.feature_store import FeatureStore
 from acl.store.prepare import prepare
-from toy_runs import config
+from support.training_runs import config
 
 PROJECT = Path(__file__).parents[2]
 

@@ -7,10 +7,9 @@ import pytest
 from selenium import webdriver
 
 from analysis.report.report import write_report
-from fake_records import FakeRecords
-from fake_trials import FakeTrials
-from offline_browser import offline_browser
 from study import names
+from support.fabricated_trials import FakeRecords, FakeTrials
+from support.offline_browser import offline_browser
 
 
 @pytest.fixture

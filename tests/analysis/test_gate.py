@@ -7,7 +7,7 @@ import pytest
 from analysis.errors import AnalysisError
 from analysis.gate import gate_lines, gate_table
 from analysis.sections.claims import published_sentences, published_table
-from command_line import call
+from support.command_line import call
 
 
 def test_published_values_outside_our_intervals_are_listed(records) -> None:

@@ -1,9 +1,21 @@
+"""Trials become settings, folds are pooled to one result a setting, and validation selects the winners."""
+
+import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.settings import comparable_settings, correct_clips, correct_of_settings, pick, pick_self_supervised
+from analysis.settings import (
+    FOLD,
+    comparable_settings,
+    correct_clips,
+    correct_of_settings,
+    pick,
+    pick_self_supervised,
+    pooled_folds,
+)
 from analysis.stats.intervals import interval_over_seeds, wilson_interval
 from study import names
+from support.fabricated_trials import FakeTrials
 
 
 def test_the_winner_is_picked_on_validation_although_test_says_otherwise(fakes):
@@ -166,3 +178,44 @@ def test_correct_clips_of_several_settings_are_those_of_each(fakes):
         for found, run_ids in zip(correct_of_settings(frame, settings[:3]), settings, strict=False):
             pd.testing.assert_frame_equal(found, correct_clips(frame, run_ids))
         assert correct_of_settings(frame, settings)[3].shape[1] == 0
+
+
+@pytest.fixture
+def crossed(fakes: FakeTrials) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Two alphas on two folds of 100 clips; the test clips of a fold are its own, 10 validation clips are of both."""
+    for fold in (1, 2):
+        for alpha, correct in ((1.0, 40), (0.5, 60)):
+            fakes.add(alpha, val=0.5 + fold / 10, correct=correct + fold, **{FOLD: fold, "noise.rate": 0.0})
+    trials, predictions = fakes.trials, fakes.predictions
+    fold = predictions["run_id"].map(trials.set_index("run_id")[FOLD])
+    own = (predictions["split"] == "test") | ~predictions["clip"].isin([f"{clip}.wav" for clip in range(10)])
+    predictions["clip"] = np.where(own, fold.astype(str) + "-" + predictions["clip"], predictions["clip"])
+    return trials, predictions
+
+
+def test_a_setting_on_all_folds_is_one_result_over_all_clips(crossed: tuple[pd.DataFrame, pd.DataFrame]) -> None:
+    trials, predictions, (note,) = pooled_folds(*crossed)
+    assert note.startswith("4 trials that test one fold each count as 2 over the clips of all folds")
+    settings, notes = comparable_settings(trials, predictions)
+    assert notes == []
+    tested = crossed[1][crossed[1]["split"] == "test"]
+    clips = tested["clip"].nunique()
+    assert settings[["alpha", "seeds", "test_clips"]].values.tolist() == [[0.5, 1, clips], [1.0, 1, clips]]
+    right = (tested["label"] == tested["predicted"]).groupby(tested["run_id"]).mean()
+    assert settings["accuracy"].tolist() == pytest.approx([right[["run001", "run003"]].mean(), right[["run000", "run002"]].mean()])
+    assert settings["val_accuracy"].tolist() == pytest.approx([0.65, 0.65])
+    rows = predictions.groupby(["run_id", "split", "clip"]).size()
+    assert rows.max() == 1  # a clip that validates in two folds counts once
+
+
+def test_a_setting_that_lacks_a_fold_is_left_out(crossed: tuple[pd.DataFrame, pd.DataFrame]) -> None:
+    trials, predictions = crossed
+    trials.loc[trials["run_id"] == "run003", "outcome"] = names.FAILED
+    pooled, _, notes = pooled_folds(trials, predictions)
+    assert pooled.loc[pooled["outcome"] == names.FINISHED, "run_id"].tolist() == ["run000"]
+    assert notes[1] == "1 trials of settings that have not finished on all folds are left out where settings are compared."
+
+
+def test_one_fold_alone_stays_as_it_is(crossed: tuple[pd.DataFrame, pd.DataFrame]) -> None:
+    trials = crossed[0][crossed[0][FOLD] == 1]
+    assert pooled_folds(trials, crossed[1])[0] is trials

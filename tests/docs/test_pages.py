@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import typer.main
 
-from pages import DOCS, PAGES, ROOT, commands, follow
 from study.cli.app import app
+from support.documentation import DOCS, PAGES, ROOT, commands, follow
 
 
 @pytest.mark.parametrize("page", PAGES)

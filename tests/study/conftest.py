@@ -5,18 +5,17 @@ from typing import Any
 
 import pytest
 
-from empty_store import with_store
 from study import names
 from study.state.study_folder import MIRRORED_FILE, mirrored
 from study.tracking.writer import StudyRecord
-from toy_mirror import Sides
-from toy_study import new_record
+from support.mirrored_study import Sides
+from support.mlflow_records import new_record, with_empty_store
 
 
 @pytest.fixture(scope="module")
 def store_uri(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A store with its schema, which takes seconds to create."""
-    uri = f"sqlite:///{with_store(tmp_path_factory.mktemp('store')) / 'mlflow.db'}"
+    uri = f"sqlite:///{with_empty_store(tmp_path_factory.mktemp('store')) / 'mlflow.db'}"
     new_record(uri, "first")
     return uri
 
@@ -24,7 +23,7 @@ def store_uri(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="module")
 def record_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of one store for a whole file: creating its schema takes seconds."""
-    return with_store(tmp_path_factory.mktemp("home"))
+    return with_empty_store(tmp_path_factory.mktemp("home"))
 
 
 @pytest.fixture

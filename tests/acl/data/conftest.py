@@ -5,23 +5,23 @@ from pathlib import Path
 
 import pytest
 
-import small_archives
 from acl.data.archives import PUBLISHED
-from archive_server import ArchiveServer, serve
+from support import published_archives
+from support.published_archives import ArchiveServer, serve
 
 
 @pytest.fixture(scope="session")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return small_archives.write_corpus(tmp_path_factory.mktemp("source") / "corpus")
+    return published_archives.write_corpus(tmp_path_factory.mktemp("source") / "corpus")
 
 
 @pytest.fixture(scope="session")
 def archives(corpus: Path) -> Path:
-    return small_archives.write_archives(corpus, corpus.parent / "archives")
+    return published_archives.write_archives(corpus, corpus.parent / "archives")
 
 
 @pytest.fixture
 def server(archives: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ArchiveServer]:
-    monkeypatch.setitem(PUBLISHED, "fsdnoisy18k", small_archives.published(archives))
+    monkeypatch.setitem(PUBLISHED, "fsdnoisy18k", published_archives.published(archives))
     with serve(archives) as running:
         yield running

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from acl.data.archives import ArchiveError, unpack
-from small_archives import TRAIN
-from small_disk import small_disk
+from support.file_systems import small_disk
+from support.published_archives import TRAIN
 
 
 def zip_of(folder: Path, *members: tuple[str | zipfile.ZipInfo, bytes]) -> Path:

@@ -12,19 +12,17 @@ from pathlib import Path
 
 import pytest
 
-import small_archives
 from acl.data.archives import PUBLISHED, ArchiveError
 from acl.data.downloading import BLOCK
 from acl.data.fsdnoisy18k import read_corpus
-from archive_server import Answer, ArchiveServer
-from command_line import call
-from small_archives import TRAIN, assert_complete, begin, download
-from small_disk import fill, small_disk
 from study.corpora import WORK_FOLDER, download_corpus
+from support import published_archives
+from support.command_line import call
+from support.file_systems import fill, small_disk
+from support.published_archives import TRAIN, Answer, ArchiveServer, assert_complete, begin, download
 
-COMMAND = Path(small_archives.__file__)
-# A script in tests/ would find tests/acl under the name of the package.
-ENVIRONMENT = os.environ | {"PYTHONPATH": os.pathsep.join([str(COMMAND.parents[1]), str(COMMAND.parent)])}
+COMMAND = Path(published_archives.__file__)
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(COMMAND.parents[2])}
 
 
 def test_downloads_checks_and_unpacks_all_archives_once(
@@ -91,7 +89,7 @@ def test_unpacking_that_is_killed_leaves_no_half_folder(tmp_path: Path, corpus: 
     assert unpacked.exists()
     assert not (root / "FSDnoisy18k.audio_train").exists()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(PUBLISHED, "fsdnoisy18k", small_archives.published(many))
+        patch.setitem(PUBLISHED, "fsdnoisy18k", published_archives.published(many))
         download_corpus("fsdnoisy18k", root, kept=many)
     assert len(list((root / "FSDnoisy18k.audio_train").iterdir())) == 2_509
     assert not (root / WORK_FOLDER).exists()

@@ -6,12 +6,11 @@ from pathlib import Path
 
 import pytest
 
-import small_archives
 from acl.data.archives import PUBLISHED, ArchiveError
 from acl.data.downloading import BLOCK, ResumingDownloader, fetch
-from archive_server import Answer, ArchiveServer
-from command_line import call
-from small_archives import NO_WAITS, TRAIN, assert_complete, begin, download
+from support import published_archives
+from support.command_line import call
+from support.published_archives import NO_WAITS, TRAIN, Answer, ArchiveServer, assert_complete, begin, download
 
 
 def test_a_cut_connection_costs_only_the_rest(server: ArchiveServer, corpus: Path, archives: Path, tmp_path: Path) -> None:
@@ -112,7 +111,7 @@ def test_wrong_bytes_are_removed_and_both_sums_named(server: ArchiveServer, corp
         download(tmp_path, server)
     sums = re.findall("[0-9a-f]{32}", str(failure.value))
     (tmp_path / "wrong").write_bytes(wrong)
-    assert sums == [small_archives.md5(tmp_path / "wrong"), small_archives.md5(archives / TRAIN)]
+    assert sums == [published_archives.md5(tmp_path / "wrong"), published_archives.md5(archives / TRAIN)]
     assert "run again, or name a mirror with --url" in str(failure.value)
     (tmp_path / "wrong").unlink()
     assert not list(tmp_path.rglob("*.part"))

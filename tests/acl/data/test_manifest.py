@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from acl.data.clips import Clip, CorpusError
 from acl.data.corpus import import_corpus, read_corpus
 from acl.data.manifest import Manifest, read_manifest
-from data_sets import ESC50_CLASSES, URBAN_CLASSES, write_esc50, write_urbansound8k
+from support.corpora import ESC50_CLASSES, URBAN_CLASSES, write_esc50, write_urbansound8k
 
 SOUNDS = ("a.flac", "b.flac", "c.flac", "d.flac")
 CSV = "path,label,split\na.flac,dog,train\nb.flac,cat,train\nc.flac,dog,test\nd.flac,cat,test\n"

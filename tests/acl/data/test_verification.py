@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 import soundfile
 
-import small_archives
 from acl.data.clips import CLASSES, Clip, Corpus
 from acl.data.verification import Verification, count_departures, verify
-from command_line import call
+from support import published_archives
+from support.command_line import call
 
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return small_archives.write_corpus(tmp_path_factory.mktemp("source") / "corpus", seconds=0.1)
+    return published_archives.write_corpus(tmp_path_factory.mktemp("source") / "corpus", seconds=0.1)
 
 
 @pytest.fixture
@@ -147,7 +147,7 @@ def test_each_departure_from_the_published_counts_is_a_line() -> None:
 
 
 def test_a_part_of_fsdnoisy18k_is_compared_with_the_whole(tmp_path: Path) -> None:
-    root = small_archives.write_corpus(tmp_path / "corpus", classes=11, seconds=0.02)
+    root = published_archives.write_corpus(tmp_path / "corpus", classes=11, seconds=0.02)
     stereo, rate = soundfile.read(in_train(root, "3-clean.wav"), always_2d=True)
     soundfile.write(in_train(root, "3-clean.wav"), stereo.repeat(2, axis=1), rate)
     found: Verification = verify(root, 1)

@@ -8,8 +8,8 @@ import torch
 
 from acl.training.checkpoint import Checkpoints
 from acl.training.checkpoint_files import CHECKPOINT_FILE
-from small_disk import fill, small_disk
-from toy_runs import config
+from support.file_systems import fill, small_disk
+from support.training_runs import config
 
 
 @pytest.mark.parametrize("numbers", [200_000, 800_000], ids=["fails while the file is closed", "fails while tensors are written"])

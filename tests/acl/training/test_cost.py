@@ -13,7 +13,7 @@ from acl.training.checkpoint_files import CHECKPOINT_FILE, stage_file
 from acl.training.cost import settings_that_cost
 from acl.training.course import Course
 from acl.training.timing import measure_run
-from toy_runs import MODES, config
+from support.training_runs import MODES, config
 
 PROTOCOLS = {"probe__protocol": "published", "probe__epochs": 1, "finetune__on": ["noisy", "clean"], "finetune__epochs": 1}
 

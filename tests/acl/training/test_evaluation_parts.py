@@ -9,7 +9,7 @@ from acl.training import self_supervised, supervised
 from acl.training.pretraining import PretrainingStage
 from acl.training.self_supervised import SelfSupervisedSetup
 from acl.training.supervised import SupervisedStage
-from toy_runs import config
+from support.training_runs import config
 
 
 @pytest.mark.parametrize("at_once", [1, 7, 10_000])

@@ -18,7 +18,7 @@ from acl.training.checkpoint_files import CHECKPOINT_FILE, CheckpointError, stag
 from acl.training.device import DeviceError
 from acl.training.splits import split_clips
 from study import names
-from toy_runs import MODES, config, without_times
+from support.training_runs import MODES, config, without_times
 
 MEASURED = {names.CLIPS_PER_SECOND, names.EPOCH_SECONDS, names.MEMORY_GB}
 COMMON = {names.TRAIN_LOSS, names.TRAIN_ANGULAR_MARGIN, names.LEARNING_RATE, *MEASURED}

@@ -16,7 +16,7 @@ from acl.training.checkpoint_files import CHECKPOINT_FILE
 from acl.training.course import Course
 from acl.training.noise import inject_noise
 from acl.training.splits import SplitError
-from toy_runs import config, without_times
+from support.training_runs import config, without_times
 
 SYMMETRIC, FOREIGN = "symmetric", "out-of-vocabulary"
 

@@ -19,7 +19,7 @@ from acl.training.pretraining import PretrainingStage
 from acl.training.self_supervised import SelfSupervisedSetup
 from acl.training.stage import Weights
 from study import names
-from toy_runs import config, without_times
+from support.training_runs import config, without_times
 
 ALL_PROTOCOLS: dict[str, Any] = {
     "optim__epochs": 2,

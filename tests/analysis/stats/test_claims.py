@@ -1,0 +1,79 @@
+"""What may be said about a winner: two kinds of claim, worded apart."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis.stats.claims import claim, seeds_needed
+from analysis.stats.comparisons import compare_settings
+from analysis.stats.intervals import compare_paired
+from analysis.stats.power import smallest_difference
+from support.simulated_results import simulate_results
+
+
+def test_one_seed_allows_the_claim_about_models_only() -> None:
+    baseline, others, picked = simulate_results(np.random.default_rng(0), 4, 1, gain=0.6)
+    found = claim(baseline, others, picked)
+    assert found.models == compare_paired(baseline, others[picked])
+    assert found.settings is None
+    assert found.finding == "not distinguishable"  # about the settings nothing is known
+    assert found.models.finding == "better"
+    assert found.verdict.startswith(
+        f"trained model better than the baseline's by {found.difference * 100:.1f} points on 947 test clips; "
+    )
+    assert "best of 4 on validation; one seed, so nothing is known about the settings: that would take about" in found.verdict
+    assert (found.p_value, found.resolvable) == (found.models.p_value, found.models.resolvable)
+
+
+def test_several_seeds_allow_the_claim_about_settings_corrected_for_their_number() -> None:
+    baseline, others, picked = simulate_results(np.random.default_rng(0), 4, 5, gain=0.6)
+    found = claim(baseline, others, picked)
+    assert found.settings == compare_settings(baseline, others)[picked]
+    assert found.finding == found.settings.finding == "better"
+    assert found.interval == (found.settings.low, found.settings.high)
+    assert found.verdict == (
+        f"better than the baseline by {found.difference * 100:.1f} points over 5 seeds and 947 test clips; best of 4 on "
+        f"validation, corrected for that; it could resolve {found.settings.resolvable * 100:.1f} points"
+    )
+
+
+def test_a_candidate_with_one_seed_leaves_the_claim_about_models() -> None:
+    baseline, others, picked = simulate_results(np.random.default_rng(0), 3, 3)
+    others[(picked + 1) % 3] = others[(picked + 1) % 3].iloc[:, :1]
+    assert claim(baseline, others, picked).settings is None
+
+
+def test_ten_seeds_of_one_setting_taken_for_settings_are_not_distinguishable() -> None:
+    """The negative control: runs that differ in the seed only, one of which is called the baseline."""
+    generator = np.random.default_rng(0)
+    runs, _, _ = simulate_results(generator, 1, 10, clips=300, seed_sd=0.4)
+    for number, column in enumerate(runs.columns):
+        others = [runs[[each]] for each in runs.columns if each != column]
+        assert claim(runs[[column]], others, number % 9).finding == "not distinguishable"
+
+
+def test_differences_that_clips_cannot_resolve_need_no_number_of_seeds() -> None:
+    assert seeds_needed(0.02, 947, 0.15) == (None, None)
+    low, high = seeds_needed(0.06, 947, 0.15)
+    assert low is not None
+    assert high is not None
+    assert smallest_difference(947, 0.15, low, 0.01) <= 0.06
+    assert smallest_difference(947, 0.15, high, 0.04) <= 0.06 < smallest_difference(947, 0.15, high - 1, 0.04)
+    baseline = pd.DataFrame({0: np.arange(947) < 600})
+    verdict = claim(baseline, [pd.DataFrame({0: np.arange(947) < 610})], 0).verdict
+    assert "the only candidate; one seed, so nothing is known about the settings" in verdict
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_tables_say_which_claim_they_make(fakes, seeds: int) -> None:
+    from analysis.sections.paper_tables import table1
+
+    generator = np.random.default_rng(0)
+    for seed in range(seeds):
+        for alpha, share in ((1.0, 0.3), (0.5, 0.9), (0.3, 0.8)):
+            fakes.add(alpha, val=share, correct=generator.random(100) < share, seed=seed)
+    row = table1(fakes.settings(), fakes.predictions).set_index("subset").loc["all"]
+    assert row["claim"] == ("models" if seeds == 1 else "settings")
+    assert row["finding"] == ("not distinguishable" if seeds == 1 else "better")
+    assert row["models_finding"] == "better"
+    assert (row["settings_tried"], row["alpha"]) == (2, 0.5)

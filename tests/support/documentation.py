@@ -1,0 +1,110 @@
+"""The pages of docs/, run as a reader would: every fenced block that says what it is, from the first to the last.
+
+console  lines behind a $ are run in the reader's folder, acl-study by itself, all else by bash
+python   with a path in a comment on its first line: written to that file; else a part of the page's script, run at the end
+yaml     written to the file that the text before it names: "as `study.yaml`"
+diff     applied to the sources in the reader's folder
+bash     takes hours or other machines: its acl-study commands are parsed only
+text     shown only
+"""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from support.command_line import acl_study
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+PAGES = sorted(path.name for path in DOCS.glob("*.md"))
+
+_BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
+_FILE = re.compile(r"as `([\w.-]+\.yaml)`")
+_SECONDS = 240
+
+
+def blocks(page: str) -> Iterator[tuple[str, str, str]]:
+    """Kind, content, and the text before it up to the last block, of every fenced block."""
+    text, end = (DOCS / page).read_text(encoding="utf-8"), 0
+    for found in _BLOCK.finditer(text):
+        yield found[1], found[2], text[end : found.start()]
+        end = found.end()
+
+
+def commands(page: str) -> list[str]:
+    """The acl-study commands of a page, also those that are not run."""
+    lines = "".join(content for kind, content, _ in blocks(page) if kind in ("console", "bash")).splitlines()
+    return [line.removeprefix("$ ") for line in lines if line.removeprefix("$ ").startswith("acl-study ")]
+
+
+def follow(page: str, folder: Path, sources: Path = ROOT, refused: Mapping[str, str] | None = None) -> str:
+    """Do in `folder` what a page says, with the packages of `sources`; returns all that was printed.
+
+    Commands in `refused` have to fail here, where the data are small, with an error that has the text in it.
+
+    Raises:
+        AssertionError: a command or the script failed, or a diff does not fit.
+    """
+    environment = _environment(folder, sources)
+    printed, script = "", ""
+    for kind, content, before in blocks(page):
+        if kind == "console":
+            for line in (line.removeprefix("$ ") for line in content.splitlines() if line.startswith("$ ")):
+                why = (refused or {}).get(line)
+                if line.startswith("acl-study "):
+                    printed += _acl_study(line, folder, sources, why)
+                else:
+                    printed += _run(["bash", "-c", line], folder, environment, why)
+        elif kind == "yaml" and (name := _FILE.findall(before)):
+            (folder / name[-1]).write_text(content)
+        elif kind == "python" and (path := re.match(r"# (\S+\.py)\n", content)):
+            (folder / path[1]).write_text(content.partition("\n")[2])
+        elif kind == "python":
+            script += content
+        elif kind == "diff":
+            apply_diff(content, folder)
+    return printed + (_run([sys.executable, "-c", script], folder, environment) if script else "")
+
+
+def apply_diff(diff: str, folder: Path) -> None:
+    """Apply a diff whose hunks name no lines: what they replace must be there exactly once."""
+    path = folder / re.findall(r"^\+\+\+ b/(\S+)$", diff, flags=re.MULTILINE)[0]
+    text = path.read_text(encoding="utf-8")
+    for hunk in diff.split("\n@@\n")[1:]:
+        lines = hunk.removesuffix("\n").split("\n")
+        old, new = ("".join(f"{line[1:]}\n" for line in lines if not line.startswith(sign)) for sign in "+-")
+        assert text.count(old) == 1, f"{path} has not exactly once:\n{old}"
+        text = text.replace(old, new)
+    path.write_text(text, encoding="utf-8")
+
+
+def _acl_study(line: str, folder: Path, sources: Path, refused: str | None) -> str:
+    done = acl_study(*shlex.split(line)[1:], folder=folder, env={"PYTHONPATH": str(sources)})
+    return _said(line, done.returncode, done.out, done.err, refused)
+
+
+def _run(command: list[str], folder: Path, environment: dict[str, str], refused: str | None = None) -> str:
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=_SECONDS, check=False)
+    return _said(command[-1], done.returncode, done.stdout, done.stderr, refused)
+
+
+def _said(line: str, status: int | None, out: str, err: str, refused: str | None) -> str:
+    """What a command has printed, which has to have failed if it is to be refused, and only then."""
+    said = f"{line}\n{out}\n{err}"
+    assert (status == 0) is (refused is None), said
+    assert refused is None or refused in err, said
+    return f"$ {line}\n{out}"
+
+
+def _environment(folder: Path, sources: Path) -> dict[str, str]:
+    """Where `python` is that of the tests, with the packages of `sources`."""
+    programs = folder / ".programs"
+    programs.mkdir()
+    (programs / "python").write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
+    (programs / "python").chmod(0o755)
+    path = f"{programs}{os.pathsep}{os.environ['PATH']}"
+    return os.environ | {"PATH": path, "PYTHONPATH": str(sources), "COLUMNS": "150"}
