@@ -16,10 +16,10 @@ from acl.config import SUPERVISED
 from acl.data.audio import read_mono
 from acl.data.fsdnoisy18k import read_corpus
 from acl.exported import load_exported, write_exported
-from acl.exported_files import CLASSIFIER_FILE, CONFIG_FILE, ENCODER_FILE, LABELS_FILE, ExportedError
+from acl.exported_files import CLASSIFIER_FILE, CONFIG_FILE, ENCODER_FILE, LABELS_FILE
 from acl.patches.table import tabulate_patches
+from acl.system.errors import CheckpointError, ExportedError
 from acl.training import EpochResult, fit
-from acl.training.checkpoint_files import CheckpointError
 from acl.training.pretraining import PretrainingStage
 from acl.training.selected import learned_from, selected_weights
 from acl.training.self_supervised import SelfSupervisedSetup

@@ -17,18 +17,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from acl.config import SELF_SUPERVISED, SUPERVISED, ConfigError, build_config
-from acl.data.clips import CorpusError
 from acl.data.fsdnoisy18k import read_corpus
 from acl.exported import Exported, load_exported, write_exported
-from acl.exported_files import CONFIG_FILE, ENCODER_FILE, LABELS_FILE, ExportedError
+from acl.exported_files import CONFIG_FILE, ENCODER_FILE, LABELS_FILE
 from acl.front_ends import FORMAT_VERSION
 from acl.models import BaselineCnn
 from acl.patches.standardise import Standardisation
 from acl.store.clip_table import COLUMNS
 from acl.store.feature_store import FeatureStore
-from acl.store.problems import StoreError
+from acl.system.errors import CheckpointError, CorpusError, ExportedError, StoreError
 from acl.training import fit
-from acl.training.checkpoint_files import CHECKPOINT_FILE, CheckpointError
+from acl.training.checkpoint_files import CHECKPOINT_FILE
 from acl.training.selected import selected_weights
 from study.cli.app import printable
 from support.hostile_inputs import VALUES, changed, damaged, examples, readable, replaced

@@ -194,7 +194,8 @@ def crossed(fakes: FakeTrials) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def test_a_setting_on_all_folds_is_one_result_over_all_clips(crossed: tuple[pd.DataFrame, pd.DataFrame]) -> None:
-    trials, predictions, (note,) = pooled_folds(*crossed)
+    results = pooled_folds(*crossed)
+    trials, predictions, (note,) = results.trials, results.predictions, results.notes
     assert note.startswith("4 trials that test one fold each count as 2 over the clips of all folds")
     settings, notes = comparable_settings(trials, predictions)
     assert notes == []
@@ -211,11 +212,12 @@ def test_a_setting_on_all_folds_is_one_result_over_all_clips(crossed: tuple[pd.D
 def test_a_setting_that_lacks_a_fold_is_left_out(crossed: tuple[pd.DataFrame, pd.DataFrame]) -> None:
     trials, predictions = crossed
     trials.loc[trials["run_id"] == "run003", "outcome"] = names.FAILED
-    pooled, _, notes = pooled_folds(trials, predictions)
+    results = pooled_folds(trials, predictions)
+    pooled, notes = results.trials, results.notes
     assert pooled.loc[pooled["outcome"] == names.FINISHED, "run_id"].tolist() == ["run000"]
     assert notes[1] == "1 trials of settings that have not finished on all folds are left out where settings are compared."
 
 
 def test_one_fold_alone_stays_as_it_is(crossed: tuple[pd.DataFrame, pd.DataFrame]) -> None:
     trials = crossed[0][crossed[0][FOLD] == 1]
-    assert pooled_folds(trials, crossed[1])[0] is trials
+    assert pooled_folds(trials, crossed[1]).trials is trials

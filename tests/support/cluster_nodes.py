@@ -152,7 +152,7 @@ class RayNode:
 
     def acl_study(self, *arguments: object) -> "subprocess.Popen[str]":
         """Start the command line there."""
-        return self.start(sys.executable, "-m", "study.cli.app", *arguments)
+        return self.start(sys.executable, "-m", "study.cli", *arguments)
 
     def join(self, cpus: int = 1, gpus: int = 0) -> None:
         """Start Ray there; it takes our word for the GPUs."""

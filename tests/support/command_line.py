@@ -32,7 +32,7 @@ def acl_study(*arguments: object, wait: bool = True, env: Mapping[str, str] | No
 def fresh_acl_study(*arguments: object, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
     """Start the command line as a shell does: for variables that matter while Python starts, and output that is read meanwhile."""
     return subprocess.Popen(
-        [sys.executable, "-m", "study.cli.app", *map(str, arguments)],
+        [sys.executable, "-m", "study.cli", *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from acl.data.archives import ArchiveError, unpack
+from acl.data.archives import unpack
+from acl.system.errors import ArchiveError
 from support.file_systems import small_disk
 from support.published_archives import TRAIN
 

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from acl.data.audio import AudioError, read_audio, read_mono
+from acl.data.audio import read_audio, read_mono
 from acl.store.pieces import log_mel
+from acl.system.errors import AudioError
 
 WAVE = np.random.default_rng(0).uniform(-0.9, 0.9, (9_600, 2))
 FORMATS = [

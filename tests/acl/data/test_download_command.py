@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from acl.data.archives import PUBLISHED, ArchiveError
+from acl.data.archives import PUBLISHED
 from acl.data.downloading import BLOCK
 from acl.data.fsdnoisy18k import read_corpus
+from acl.system.errors import ArchiveError
 from study.corpora import WORK_FOLDER, download_corpus
 from support import published_archives
 from support.command_line import call

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from acl.data.archives import PUBLISHED, ArchiveError
+from acl.data.archives import PUBLISHED
 from acl.data.downloading import BLOCK, ResumingDownloader, fetch
+from acl.system.errors import ArchiveError
 from support import published_archives
 from support.command_line import call
 from support.published_archives import NO_WAITS, TRAIN, Answer, ArchiveServer, assert_complete, begin, download

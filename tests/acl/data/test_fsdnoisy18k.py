@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from acl.data.clips import CLASSES, Clip, CorpusError, in_subset
+from acl.data.clips import CLASSES, Clip, in_subset
 from acl.data.fsdnoisy18k import read_corpus
+from acl.system.errors import CorpusError
 
 TRAIN = """fname,label,aso_id,manually_verified,noisy_small
 10.wav,Coin_(dropping),/m/0242l,1,0

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from acl.data.clips import Clip, CorpusError
+from acl.data.clips import Clip
 from acl.data.corpus import import_corpus, read_corpus
 from acl.data.manifest import Manifest, read_manifest
+from acl.system.errors import CorpusError
 from support.corpora import ESC50_CLASSES, URBAN_CLASSES, write_esc50, write_urbansound8k
 
 SOUNDS = ("a.flac", "b.flac", "c.flac", "d.flac")

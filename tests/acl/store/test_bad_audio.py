@@ -12,11 +12,11 @@ import soundfile
 import torch
 
 from acl.config import SUPERVISED, Mode
-from acl.data.clips import CorpusError
 from acl.provenance import describe_run
 from acl.store.feature_store import FeatureStore
 from acl.store.prepare import content_digest, prepare
-from acl.store.problems import BadAudioError, StoreError
+from acl.store.problems import BadAudioError
+from acl.system.errors import CorpusError, StoreError
 from study import names
 from study.tracking.writer import provenance_tags
 from support.command_line import call

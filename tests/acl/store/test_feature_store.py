@@ -16,7 +16,7 @@ from acl.features import LogMel
 from acl.front_ends import FORMAT_VERSION
 from acl.store.feature_store import FeatureStore
 from acl.store.prepare import content_digest, prepare
-from acl.store.problems import StoreError
+from acl.system.errors import StoreError
 
 LABELS = ("Coin_(dropping)", "Rain", "Acoustic_guitar")
 FRONT_END: list[Mode] = [SUPERVISED]

@@ -12,12 +12,11 @@ import pytest
 import soundfile
 
 from acl.config import SUPERVISED, Mode
-from acl.data.clips import CorpusError
 from acl.data.fsdnoisy18k import read_corpus
 from acl.features import LogMel
 from acl.store.feature_store import FeatureStore
 from acl.store.prepare import content_digest, prepare
-from acl.store.problems import StoreError
+from acl.system.errors import CorpusError, StoreError
 
 FRONT_END: list[Mode] = [SUPERVISED]
 

@@ -14,7 +14,7 @@ import soundfile
 from acl.config import SUPERVISED, Mode
 from acl.store.feature_store import FeatureStore
 from acl.store.prepare import content_digest, prepare
-from acl.store.problems import StoreError
+from acl.system.errors import StoreError
 from support.corpora import train_file, write_small_corpus
 from support.file_systems import fill, read_only, small_disk
 from support.forked import forked, prepare_and_note

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from acl.system.processes import WorkerError, each_result
+from acl.system.errors import WorkerError
+from acl.system.processes import each_result
 
 
 @pytest.mark.parametrize("workers", [1, 2])

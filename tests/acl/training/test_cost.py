@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from acl.config import flatten
-from acl.store.problems import StoreError
+from acl.system.errors import StoreError
 from acl.training import fit
 from acl.training.checkpoint_files import CHECKPOINT_FILE, stage_file
 from acl.training.cost import settings_that_cost

@@ -12,10 +12,9 @@ import torch
 
 from acl.provenance import PROVENANCE_FILE
 from acl.store.feature_store import FeatureStore
-from acl.store.problems import StoreError
+from acl.system.errors import CheckpointError, DeviceError, StoreError
 from acl.training import DivergedError, fit
-from acl.training.checkpoint_files import CHECKPOINT_FILE, CheckpointError, stage_file
-from acl.training.device import DeviceError
+from acl.training.checkpoint_files import CHECKPOINT_FILE, stage_file
 from acl.training.splits import split_clips
 from study import names
 from support.training_runs import MODES, config, without_times

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from acl.config import NoiseConfig
 from acl.provenance import describe_run
 from acl.store.feature_store import FeatureStore
+from acl.system.errors import SplitError
 from acl.training import fit
 from acl.training.checkpoint_files import CHECKPOINT_FILE
 from acl.training.course import Course
 from acl.training.noise import inject_noise
-from acl.training.splits import SplitError
 from support.training_runs import config, without_times
 
 SYMMETRIC, FOREIGN = "symmetric", "out-of-vocabulary"

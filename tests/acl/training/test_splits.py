@@ -9,8 +9,9 @@ import pytest
 
 from acl.config import SelfSupervisedData, SupervisedData
 from acl.store.feature_store import FeatureStore
+from acl.system.errors import SplitError
 from acl.training import fit
-from acl.training.splits import SplitError, finetuning_splits, folds_of, hold_out, pretraining_clips, split_clips, with_test_fold
+from acl.training.splits import finetuning_splits, folds_of, hold_out, pretraining_clips, split_clips, with_test_fold
 from support.training_runs import MODES, config
 
 

@@ -3,7 +3,7 @@ import pytest
 
 from analysis.records.runs import UNFINISHED
 from analysis.report.answer import answer
-from analysis.sections.margin_and_control import margin_table
+from analysis.sections.margin import margin_table
 from analysis.sections.paper_tables import table1, table2
 from analysis.settings import without_margin_sweeps
 from study import names

@@ -13,14 +13,8 @@ from analysis.report.answer import control_lines, margin_lines
 from analysis.report.report import write_report
 from analysis.section import ACL, BASELINE
 from analysis.sections.alpha import alpha_table
-from analysis.sections.margin_and_control import (
-    best_of_gains,
-    margin_and_control_sections,
-    margin_figure,
-    margin_table,
-    null_figure,
-    null_table,
-)
+from analysis.sections.control import best_of_gains, control_section, null_figure, null_table
+from analysis.sections.margin import margin_figure, margin_section, margin_table
 from analysis.sections.paper_figures import fig2_table
 from analysis.sections.paper_tables import table1, table2
 from analysis.settings import comparable_settings, without_margin_sweeps
@@ -227,7 +221,9 @@ def test_settings_of_a_joint_search_stay_candidates(fakes):
 
 
 def sections_of(fakes):
-    return {section.anchor: section for section in margin_and_control_sections(fakes.settings(), fakes.trials, fakes.predictions)}
+    settings = fakes.settings()
+    found = [*margin_section(settings, fakes.predictions), *control_section(settings, fakes.trials, fakes.predictions)]
+    return {section.anchor: section for section in found}
 
 
 @pytest.fixture
@@ -267,7 +263,7 @@ def test_margins_that_all_lack_a_seed_pick_nothing_in_words(fakes):
     for seed in (0, 1):
         fakes.add(1.0, val=0.5, correct=50, seed=seed)
     settings, _ = comparable_settings(fakes.trials, fakes.predictions)
-    (section,) = margin_and_control_sections(settings, fakes.trials, fakes.predictions)
+    (section,) = margin_section(settings, fakes.predictions)
     assert section.text.splitlines()[1] == (
         "Supervised, all, α 0.7: each margin has finished with fewer seeds than other settings of its sweep; none is picked."
     )

@@ -14,12 +14,12 @@ import pytest
 
 from acl.config import SUPERVISED
 from acl.store.feature_store import FeatureStore
-from acl.store.problems import StoreError
+from acl.system.errors import StoreError
+from study.errors import NodeError
 from study.execution.staging import (
     CHUNK_BYTES,
     STAGING_VARIABLE,
     Features,
-    NodeError,
     copied_root,
     inspect_node,
     scratch_folder,

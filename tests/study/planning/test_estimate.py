@@ -52,7 +52,7 @@ def test_a_shipped_grid_has_a_kind_for_each_subset_and_alphas_cost_the_same() ->
 def test_hours_are_those_of_the_trials_one_after_the_other_on_each_place() -> None:
     of = planned(study(), at_once=3)
     seconds = 4 * (4000 + TRIAL_SECONDS) + 5 * (WORKER_STARTS + LAUNCH_STARTS)  # ten trials on three places: four on the first
-    assert [hours * 3600 for hours in of.hours] == pytest.approx([seconds] * 3)
+    assert [hours * 3600 for hours in dataclasses.astuple(of.hours)] == pytest.approx([seconds] * 3)
 
 
 def test_early_stopping_gives_a_range_from_the_grace_period_to_all_epochs() -> None:
@@ -62,16 +62,16 @@ def test_early_stopping_gives_a_range_from_the_grace_period_to_all_epochs() -> N
     # Rungs at 10, 30 and 90 epochs of 36 s; one in three goes on at each: of 9 trials 6, 2, 2/3 and 1/3 end at them and at the end.
     expected = 6 * 360 + 2 * 1080 + 2 / 3 * 3240 + 1 / 3 * 4000 + 9 * TRIAL_SECONDS
     overhead = 5 * (WORKER_STARTS + LAUNCH_STARTS)
-    assert [hours * 3600 - overhead for hours in of.hours] == pytest.approx(
+    assert [hours * 3600 - overhead for hours in dataclasses.astuple(of.hours)] == pytest.approx(
         [9 * (360 + TRIAL_SECONDS), expected, 9 * (4000 + TRIAL_SECONDS)]
     )
 
 
 def test_trials_that_share_a_gpu_are_expected_to_gain_nothing_and_may_gain_everything() -> None:
     sharing = planned(study(resources={"cpus": 2, "gpus": 0.25}), at_once=8)
-    shortest, expected, longest = sharing.sweeps[0].hours
-    assert longest == pytest.approx(4 * shortest)
-    assert expected == longest
+    hours = sharing.sweeps[0].hours
+    assert hours.longest == pytest.approx(4 * hours.shortest)
+    assert hours.expected == hours.longest
 
 
 @pytest.mark.parametrize(

@@ -56,8 +56,8 @@ def test_a_journal_says_what_happened_to_each_trial_and_says_it_again_when_it_is
         a, b, c = journal.trials.values()
         assert (a.epochs, a.is_trained, a.outcome) == (2, True, names.FINISHED)
         assert a.metrics == {"x": 2.0, "only.1": 1.0, "only.2": 1.0}
-        assert (b.losses, b.outcome, b.reason) == (1, None, "killed")
-        assert (c.outcome, c.reason, c.losses) == (None, None, 0)
+        assert (b.worker_crashes, b.outcome, b.reason) == (1, None, "killed")
+        assert (c.outcome, c.reason, c.worker_crashes) == (None, None, 0)
         assert [state.trial for state in journal.unfinished()] == ["b", "c"]
         assert journal.outcomes() == [names.FINISHED]
     assert Journal(tmp_path).events == first.events
@@ -120,11 +120,11 @@ def test_a_trial_that_loses_its_machine_is_not_at_fault_unless_it_gets_no_furthe
             epoch = journal.trials["a"].epochs + 1
             journal.append(events.EPOCH, trial="a", epoch=epoch, is_last=False, rung=True, metrics={})
         journal.append(events.LOST, trial="a", reason="its node went down", with_node=True)
-        losses.append(journal.trials["a"].losses)
+        losses.append(journal.trials["a"].worker_crashes)
     assert losses == [0, 1, 1, 2]
     journal.append(events.TRIAL, trial="a", number=0, point={})
     for _ in range(3):
         journal.append(events.LOST, trial="a", reason="node2 does not see it", with_node=True, unfit=True)
     journal.append(events.LOST, trial="a", reason="its node went down", with_node=True)
-    assert journal.trials["a"].losses == 0
+    assert journal.trials["a"].worker_crashes == 0
     journal.close()

@@ -10,6 +10,7 @@ from study.spec.resolve import resolve_study
 from study.spec.study import Study
 from study.state.home import Home
 from study.state.study_folder import (
+    TrackingRef,
     check_unchanged,
     keep_records,
     keep_study,
@@ -97,7 +98,7 @@ def test_files_that_are_cut_off_are_refused_in_one_line_with_a_remedy(left: floa
     home = Home(tmp_path)
     keep_study(home, study())
     keep_records(home, "mine", None, "key")
-    assert load_tracking_ref(home, "mine") == (home.store_uri, "key")
+    assert load_tracking_ref(home, "mine") == TrackingRef(home.store_uri, "key")
     for name, read in (
         ("study.yaml", lambda: check_unchanged(home, study())),
         ("study.yaml", lambda: load_study(home, "mine")),

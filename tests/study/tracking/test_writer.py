@@ -15,9 +15,9 @@ from acl.config import build_config
 from acl.provenance import describe_run
 from acl.store.feature_store import FeatureStore
 from study import names
+from study.errors import RecordError, StoreUnavailableError
 from study.results.publish import log_winners
 from study.state.home import Home
-from study.tracking.store import RecordError, StoreUnavailableError
 from study.tracking.writer import StudyRecord
 from support.mlflow_records import PREDICTIONS, SETTINGS, artifact, losses, new_record, reopened, start, trial_runs
 from support.studies_without_training import study_of

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from acl.data.clips import CLASSES, CorpusError
+from acl.data.clips import CLASSES
 from acl.data.fsdnoisy18k import read_corpus
 from acl.data.synthetic.corpus import SIZES, noisy_small, plan, write_synthetic_corpus
 from acl.data.synthetic.sounds import CLASS_SOUNDS, FOREIGN_SOUNDS, SOUNDS
+from acl.system.errors import CorpusError
 
 SEED = 0  # of the fixture, which one process has written
 
