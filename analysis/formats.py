@@ -80,7 +80,7 @@ _WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight"
 def number_word(number: int) -> str:
     """A small number as a word.
 
-    >>> in_words(10), in_words(25)
+    >>> number_word(10), number_word(25)
     ('ten', '25')
     """
     return _WORDS[number] if number < len(_WORDS) else str(number)

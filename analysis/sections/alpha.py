@@ -87,7 +87,7 @@ ALPHA_TABLE_COLUMNS = [
 
 
 def alpha_figure(table: pd.DataFrame) -> go.Figure:
-    """Accuracy by alpha, one panel for each mode and subset, from `tables.alpha_table`."""
+    """Accuracy by alpha, one panel for each mode and subset, from `alpha_table`."""
     groups = list(table.groupby(["mode", "subset"], sort=False))
     columns = min(3, len(groups))
     rows = -(-len(groups) // columns)

@@ -137,7 +137,7 @@ _BEST_ON_TEST = {"symbol": "square-open", "size": 26, "color": "#222", "line_wid
 
 
 def null_figure(table: pd.DataFrame) -> go.Figure:
-    """Test accuracies of the runs of one setting with their mean, a panel each, from `beyond_tables.null_table`."""
+    """Test accuracies of the runs of one setting with their mean, a panel each, from `null_table`."""
     groups = [group for _, group in table.groupby(["mode", "subset", "temperature"], sort=False, dropna=False)]
     figure = accuracy_panels([f"{place(group.iloc[0].to_dict())}, α 1, {group['runs'].iloc[0]} seeds" for group in groups])
     for index, group in enumerate(groups):

@@ -130,8 +130,8 @@ def curves_figure(table: pd.DataFrame, bands: pd.DataFrame | None = None) -> go.
     """Training loss and validation accuracy by epoch, a line for each trial.
 
     Args:
-        table: of `drawn_curves.drawn_curves`, or of `trial_tables.curves_table` to draw every trial.
-        bands: of `drawn_curves.curve_bands`.
+        table: of `drawn_curves`, or of `curves_table` to draw every trial.
+        bands: of `curve_bands`.
     """
     panels = list(table.groupby(["mode", "metric"], sort=False))
     titles = [f"{panel['mode'].iloc[0]}: {_METRIC_TITLES[panel['metric'].iloc[0]]}" for _, panel in panels]

@@ -179,7 +179,7 @@ _THIRD = "#009E73"
 
 
 def stopped_figure(table: pd.DataFrame) -> go.Figure:
-    """Objective by epoch, where each stopped trial ends marked, a panel for each sweep, from `training_tables.stopped_table`."""
+    """Objective by epoch, where each stopped trial ends marked, a panel for each sweep, from `stopped_table`."""
     panels = [panel for _, panel in table.groupby(_COURSE_PLACE, sort=False)]
     columns = min(2, len(panels))
     rows = -(-len(panels) // columns)
@@ -203,7 +203,7 @@ def stopped_figure(table: pd.DataFrame) -> go.Figure:
 
 
 def early_figure(table: pd.DataFrame) -> go.Figure:
-    """Agreement of early rankings with the final one, and the regret of stopping, from `training_tables.early_table`."""
+    """Agreement of early rankings with the final one, and the regret of stopping, from `early_table`."""
     panels = [panel for _, panel in table.groupby(_COURSE_PLACE, sort=False)]
     titles = [title for panel in panels for title in (f"{_title(panel.iloc[0])}, {panel['trials'].iloc[0]} trials", "regret")]
     figure = make_subplots(len(panels), 2, subplot_titles=titles, horizontal_spacing=0.12, vertical_spacing=0.25 / len(panels))
@@ -312,7 +312,7 @@ def training_sections(history: pd.DataFrame, trials: pd.DataFrame) -> list[Secti
     """Those of the sections, each an anchor of `ANCHORS`, that have a table.
 
     Args:
-        history: of `analysis.records.runs.load_history`, of `training_tables.metrics_by_epoch`.
+        history: of `analysis.records.runs.load_history`, of `metrics_by_epoch`.
         trials: of `analysis.records.runs.load_trials`.
     """
     early = early_table(history, trials)
@@ -355,7 +355,7 @@ def _early_text(table: pd.DataFrame) -> str:
 
 
 def early_sentence(rows: list[dict[Any, Any]]) -> str:
-    """Whether early stopping looks safe in a sweep, with the rows of `training_tables.early_table` of that sweep.
+    """Whether early stopping looks safe in a sweep, with the rows of `early_table` of that sweep.
 
     It does from that epoch on after which the whole interval of τ lies above 0.5 and the better third has the best trial.
     """

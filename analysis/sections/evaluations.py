@@ -163,7 +163,7 @@ _EVALUATIONS = {  # colour, mark, and where beside alpha the mark stands
 
 
 def evaluation_figure(table: pd.DataFrame) -> go.Figure:
-    """Patch-weighted accuracy by alpha, a line for each evaluation, from `evaluation_tables.evaluation_table`."""
+    """Patch-weighted accuracy by alpha, a line for each evaluation, from `evaluation_table`."""
     figure = go.Figure()
     drawn = table.dropna(subset=["line_margin"])
     for evaluation, group in drawn.groupby("evaluation", sort=False):

@@ -97,7 +97,7 @@ _BAND = "rgba(0, 114, 178, 0.15)"  # BASELINE
 
 
 def margin_figure(table: pd.DataFrame) -> go.Figure:
-    """Test accuracy by margin at one alpha, a panel for each mode and subset, from `beyond_tables.margin_table`."""
+    """Test accuracy by margin at one alpha, a panel for each mode and subset, from `margin_table`."""
     groups = [group for _, group in table.groupby(["mode", "subset"], sort=False)]
     figure = accuracy_panels([f"{place(group.iloc[0].to_dict())}, α {plain(group['alpha'].iloc[0])}" for group in groups])
     for index, group in enumerate(groups):

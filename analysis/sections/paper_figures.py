@@ -141,7 +141,7 @@ _DODGE = {"baseline": -0.012, "acl": 0.012}  # in temperature, lest the interval
 
 
 def class_figure(table: pd.DataFrame) -> go.Figure:
-    """Fig. 2: class-wise accuracy with 95 % intervals, from `tables.fig2_table`."""
+    """Fig. 2: class-wise accuracy with 95 % intervals, from `fig2_table`."""
     figure = go.Figure()
     classes = [f"{label.replace('_', ' ')} ({clips})" for label, clips in zip(table["class"], table["clips"], strict=True)]
     for side, name in (("baseline", "baseline (α = 1)"), ("acl", "with margin")):
@@ -163,7 +163,7 @@ def class_figure(table: pd.DataFrame) -> go.Figure:
 
 
 def temperature_figure(table: pd.DataFrame) -> go.Figure:
-    """Fig. 3: -uniformity, tolerance, patch-weighted accuracy by temperature, from `tables.fig3_table`."""
+    """Fig. 3: -uniformity, tolerance, patch-weighted accuracy by temperature, from `fig3_table`."""
     titles = ("−uniformity", "tolerance", "accuracy (patch-weighted)")
     figure = make_subplots(1, 3, subplot_titles=titles, horizontal_spacing=0.07)
     ours = table.dropna(subset=["baseline_accuracy", "acl_accuracy"])

@@ -44,7 +44,7 @@ class _Axis(NamedTuple):
 
 
 def parallel_figure(table: pd.DataFrame) -> go.Figure:
-    """A line for each trial of a search through its settings, a panel for each search, from `search_tables.parallel_table`."""
+    """A line for each trial of a search through its settings, a panel for each search, from `parallel_table`."""
     panels = [panel for _, panel in table.groupby(["study", "sweep", "mode", "objective"], sort=False)]
     titles = [f"{search_title(panel.iloc[0])}: {len(panel)} trials" for panel in panels]
     figure = make_subplots(len(panels), 1, subplot_titles=titles, vertical_spacing=0.22 / len(panels))

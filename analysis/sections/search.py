@@ -146,7 +146,7 @@ _MOST_TEXTS = 12  # values of alpha with which the accuracies fit into the cells
 
 
 def map_figure(table: pd.DataFrame) -> go.Figure:
-    """Validation accuracy over alpha and temperature or margin, a panel each, from `search_tables.map_table`."""
+    """Validation accuracy over alpha and temperature or margin, a panel each, from `map_table`."""
     panels = [panel for _, panel in table.groupby(["mode", "subset", "axis"], sort=False)]
     columns = min(2, len(panels))
     rows = -(-len(panels) // columns)
@@ -173,7 +173,7 @@ def map_figure(table: pd.DataFrame) -> go.Figure:
 
 
 def importance_figure(table: pd.DataFrame) -> go.Figure:
-    """Importance of each setting with its interval, a panel for each search, from `search_tables.importance_table`."""
+    """Importance of each setting with its interval, a panel for each search, from `importance_table`."""
     shown = table[table["enough"] & (table["fit"] > 0)]
     panels = [panel for _, panel in shown.groupby(["study", "sweep", "mode", "objective"], sort=False)]
     titles = [search_title(panel.iloc[0]) for panel in panels]

@@ -108,7 +108,7 @@ _VALUES = {SUPERVISED: "val_accuracy", SELF_SUPERVISED: "val_knn_accuracy"}
 
 
 def search_figure(table: pd.DataFrame) -> go.Figure:
-    """Search landscape: trials at their alpha, margin and temperature, from `trial_tables.search_table`.
+    """Search landscape: trials at their alpha, margin and temperature, from `search_table`.
 
     Coloured by validation accuracy (self-supervised: kNN accuracy). Only the subset with most trials of each mode is shown, since
     subsets differ more than settings. Hollow marks are trials that were stopped early, with that of the epoch selected so far.

@@ -136,7 +136,7 @@ _MOST_LABELS = 8  # settings whose temperatures are written beside their marks
 
 
 def plane_figure(table: pd.DataFrame) -> go.Figure:
-    """Tolerance over −uniformity, coloured by patch-weighted accuracy, from `detail_tables.plane_table`."""
+    """Tolerance over −uniformity, coloured by patch-weighted accuracy, from `plane_table`."""
     figure = go.Figure()
     for source in (PUBLISHED, OURS):  # ours on top
         for side, mark in _MARKS.items():
@@ -171,7 +171,7 @@ def plane_figure(table: pd.DataFrame) -> go.Figure:
 
 
 def confusion_figure(table: pd.DataFrame) -> go.Figure:
-    """Difference in counts, with margin − baseline, by true and predicted class, from `detail_tables.confusion_table`."""
+    """Difference in counts, with margin − baseline, by true and predicted class, from `confusion_table`."""
     counts = {name: table.pivot(index="true", columns="predicted", values=name) for name in ("difference", "baseline", "acl")}
     changed = counts["difference"]
     classes = [str(label).replace("_", " ") for label in changed.index]
@@ -215,7 +215,7 @@ def _whole(clips: float) -> str:
 
 
 def cost_figure(table: pd.DataFrame) -> go.Figure:
-    """Test accuracy over hours of a run, a panel for each mode and subset, from `detail_tables.cost_table`."""
+    """Test accuracy over hours of a run, a panel for each mode and subset, from `cost_table`."""
     panels = [panel for _, panel in table.groupby(["mode", "subset"], sort=False)]
     columns = min(2, len(panels))
     rows = -(-len(panels) // columns)
@@ -282,7 +282,7 @@ _PLANE = [
 def winner_sections(
     settings: pd.DataFrame, trials: pd.DataFrame, history: pd.DataFrame, predictions: pd.DataFrame
 ) -> list[Section]:
-    """Those of the sections, each an anchor of `ANCHORS`, that have a table; arguments as `detail_tables` takes them."""
+    """Those of the sections, each an anchor of `ANCHORS`, that have a table; arguments as its tables take them."""
     confusion = confusion_table(without_margin_sweeps(settings), predictions)
     cost = cost_table(settings, trials, history, predictions)
     sections = [
