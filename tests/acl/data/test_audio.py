@@ -34,7 +34,7 @@ def written(folder: Path, name: str = "x.wav", wave: np.ndarray = WAVE, rate: in
 
 
 @pytest.mark.parametrize(("name", "format", "subtype", "rate", "step"), FORMATS)
-def test_any_format_width_and_rate_is_read_and_channels_are_averaged(
+def test_all_formats_are_read_and_channels_are_averaged(
     tmp_path: Path, name: str, format: str, subtype: str, rate: int, step: float | None
 ) -> None:
     path = written(tmp_path, name, rate=rate, format=format, subtype=subtype)

@@ -96,7 +96,7 @@ def test_a_corpus_without_parts_has_one_row_in_table_1(records: FakeRecords) -> 
     assert not any("ours − published" in column.title for column in table1.columns)
 
 
-def test_records_of_versions_without_noise_are_of_the_same_protocol(records: FakeRecords) -> None:
+def test_records_from_before_label_noise_share_the_protocol(records: FakeRecords) -> None:
     study = records.study("mine")
     records.trial(study, alpha=1.0)
     records.trial(study, alpha=0.5, **{"noise.rate": 0.0, "noise.kind": "symmetric", FOLD: 0})

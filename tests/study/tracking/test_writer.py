@@ -33,7 +33,7 @@ def test_a_study_run_holds_its_tags_and_its_file(record: StudyRecord, record_hom
     assert list((record_home / "artifacts").rglob(names.STUDY_FILE))  # beside the database
 
 
-def test_a_trial_run_holds_its_settings_epochs_outcome_and_predictions(record: StudyRecord) -> None:
+def test_a_trial_run_has_settings_epochs_outcome_predictions(record: StudyRecord) -> None:
     start(record, "a")
     assert trial_runs(record)["a"].info.status == "RUNNING"
     record.log_epochs("a", {1: {names.TRAIN_LOSS: 2.0, names.VAL_ACCURACY: 0.25}})
@@ -76,7 +76,7 @@ def test_every_outcome_has_its_status_and_a_failure_its_reason(
     assert (run.data.tags[names.OUTCOME], run.data.tags.get(names.REASON)) == (outcome, reason)
 
 
-def test_a_resumed_trial_continues_its_own_run_and_repeats_no_epoch(record: StudyRecord) -> None:
+def test_a_resumed_trial_continues_its_run_and_repeats_no_epoch(record: StudyRecord) -> None:
     start(record, "a", "b")
     for epoch in (1, 2, 2):
         record.log_epochs("a", {epoch: {names.TRAIN_LOSS: float(epoch), names.EPOCH_SECONDS: 1.0}})
@@ -91,7 +91,7 @@ def test_a_resumed_trial_continues_its_own_run_and_repeats_no_epoch(record: Stud
     assert runs["a"].info.run_id == run_id
 
 
-def test_more_epochs_than_one_request_takes_are_logged_whole_epoch_by_epoch(record: StudyRecord) -> None:
+def test_more_epochs_than_one_request_takes_are_logged_whole(record: StudyRecord) -> None:
     start(record, "a")
     values = {f"test.class_accuracy.{number}": 0.5 for number in range(300)} | {names.EPOCH_SECONDS: 1.0}
     sizes: list[int] = []
@@ -110,7 +110,7 @@ def test_more_epochs_than_one_request_takes_are_logged_whole_epoch_by_epoch(reco
         assert [metric.step for metric in client.get_metric_history(run_id, name)] == [1, 2, 3, 4, 5]
 
 
-def test_a_run_and_epochs_whose_answer_was_lost_are_not_written_again(record: StudyRecord) -> None:
+def test_writes_whose_answer_was_lost_are_not_repeated(record: StudyRecord) -> None:
     def lost_once(call: Any) -> Any:
         def calling(*args: Any, **kwargs: Any) -> Any:
             call(*args, **kwargs)
@@ -131,7 +131,7 @@ def test_a_run_and_epochs_whose_answer_was_lost_are_not_written_again(record: St
     assert losses(record, "a") == [(1, 1.0)]
 
 
-def test_names_that_mlflow_refuses_are_logged_without_what_it_refuses(record: StudyRecord) -> None:
+def test_names_are_logged_without_refused_characters(record: StudyRecord) -> None:
     start(record, "a")
     shares = {"Coin_(dropping)": 0.5, "Hi-hat": 0.25, "R&B": 0.1, "RB": 0.2, "a//b/../c/": 0.3, "Vögel": 0.4}
     record.log_epochs("a", {1: {f"test.class_accuracy.{name}": share for name, share in shares.items()}})
@@ -139,7 +139,7 @@ def test_names_that_mlflow_refuses_are_logged_without_what_it_refuses(record: St
     assert logged == {"Coin_dropping": 0.5, "Hi-hat": 0.25, "RB": 0.1, "RB 2": 0.2, "ab..c": 0.3, "Vögel": 0.4}
 
 
-def test_what_a_trial_comes_from_is_an_artifact_and_its_last_launch_the_tags(record: StudyRecord, tiny_corpus: Path) -> None:
+def test_provenance_is_an_artifact_and_the_last_launch_in_tags(record: StudyRecord, tiny_corpus: Path) -> None:
     store = FeatureStore.open(tiny_corpus, "supervised")
     launch = describe_run(build_config({"mode": "supervised", "data.root": str(tiny_corpus)}), store, torch.device("cpu"))
     launch["code"] = {"version": "0.1.0", "git_commit": "a" * 40, "git_dirty": True, "git_diff_sha256": "b" * 64}
@@ -172,7 +172,7 @@ def test_trials_of_another_study_with_the_same_id_are_left_alone(record: StudyRe
     assert trial_runs(other)["a"].info.status == "RUNNING"
 
 
-def test_a_failed_trial_that_is_resumed_is_running_without_outcome(record: StudyRecord) -> None:
+def test_a_resumed_failed_trial_is_running_without_outcome(record: StudyRecord) -> None:
     start(record, "a")
     record.finish_trial("a", names.FAILED, reason="OSError: disk full")
     start(reopened(record), "a")
@@ -181,7 +181,7 @@ def test_a_failed_trial_that_is_resumed_is_running_without_outcome(record: Study
     assert not {names.OUTCOME, names.REASON} & run.data.tags.keys()
 
 
-def test_a_trial_that_finishes_at_a_later_try_does_not_keep_the_reason_of_the_first(record: StudyRecord) -> None:
+def test_a_trial_that_finishes_later_has_no_failure_reason(record: StudyRecord) -> None:
     epochs = {1: {names.TRAIN_LOSS: 1.0, names.EPOCH_SECONDS: 1.0}}
     for outcome, reason in ((names.FAILED, "OSError: disk full"), (names.FINISHED, None)):  # replayed by one launch
         start(record, "a")
@@ -216,7 +216,7 @@ def test_a_study_whose_run_is_gone_gets_a_new_one(record: StudyRecord) -> None:
         resumed.log_epochs("a", {1: {names.TRAIN_LOSS: 1.0}})
 
 
-def test_a_launch_that_was_killed_when_it_had_made_the_study_run_goes_on_with_it(record: StudyRecord) -> None:
+def test_a_killed_launch_continues_with_its_study_run(record: StudyRecord) -> None:
     killed = StudyRecord(record.store_uri, f"{record.study}-killed", "the key that was noted before")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(mlflow.MlflowClient, "log_text", lambda *arguments: (_ for _ in ()).throw(KeyboardInterrupt))

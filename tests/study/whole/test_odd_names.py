@@ -28,7 +28,7 @@ ODD = (
 )
 
 
-def test_odd_names_go_from_the_disk_through_training_into_the_predictions(
+def test_odd_names_reach_the_predictions_unchanged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     of = {"train": ODD, "test": tuple(f"test {name}" for name in ODD)}
