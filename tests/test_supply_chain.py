@@ -1,4 +1,4 @@
-"""What the project depends on: the same versions in both files, with digests, and every licence listed."""
+"""Dependencies of the project: the same versions in both files, with digests, and every licence listed."""
 
 import re
 import tomllib

@@ -1,4 +1,4 @@
-"""Exported models say about a file what training said about its features, and are refused when they cannot."""
+"""Exported models: they predict what training predicted, and damaged or foreign ones are refused."""
 
 import json
 import re

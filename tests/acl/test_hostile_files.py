@@ -1,4 +1,4 @@
-"""Corpora, feature stores, checkpoints and exported models other than as written: used as they are, or refused in a line."""
+"""Changed corpora, feature stores, checkpoints and exported models: each is used as it is, or refused in a line."""
 
 import csv
 import hashlib

@@ -1,4 +1,4 @@
-"""What a run says it comes from, checked against git, the files and the machine."""
+"""Provenance of a run, checked against git, the files and the machine."""
 
 import hashlib
 import json

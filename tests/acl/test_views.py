@@ -1,4 +1,4 @@
-"""Pairs of views: what is drawn from where, and the strengths of their augmentations."""
+"""Pairs of views: their patches, their backgrounds, and the strengths of their augmentations."""
 
 from pathlib import Path
 from types import SimpleNamespace

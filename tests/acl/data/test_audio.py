@@ -1,4 +1,4 @@
-"""Audio files: what is taken gives the samples that it holds, and every fault is told in a sentence."""
+"""Audio files: readable ones give their samples, and every fault is named in a sentence."""
 
 import os
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Downloads from a real server that cuts, refuses, stalls and lies."""
+"""Downloads from a real server that breaks off, refuses, stalls and sends wrong bytes."""
 
 import re
 import time

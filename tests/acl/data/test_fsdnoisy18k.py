@@ -1,4 +1,4 @@
-"""The reader takes what the published tables hold and names what is wrong with others."""
+"""The reader of FSDnoisy18k: it accepts the published tables and names the faults of others."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Manifests make corpora of other data sets, and what is wrong in them is named with its line."""
+"""Manifests of other data sets, and the line of each fault in them."""
 
 from pathlib import Path
 

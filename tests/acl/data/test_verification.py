@@ -1,4 +1,4 @@
-"""What `data verify` finds in corpora that were damaged on purpose."""
+"""Results of `data verify` for corpora that were damaged on purpose."""
 
 import os
 import shutil

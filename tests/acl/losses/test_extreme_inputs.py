@@ -1,4 +1,4 @@
-"""Every loss is finite, and so is its gradient, where arccos, division or the exponential is not: cosines of ±1, zero rows."""
+"""Finite losses and gradients where arccos, division or the exponential have none: cosines of ±1, zero rows."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Unusable audio: all of it is named at once, the rest is kept, and what is left out is on record everywhere."""
+"""Unusable audio files: all are named at once, the others are kept, and every record says which were left out."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""A preparation is killed, meets full and read-only disks, wrong clocks and others like itself: no store is ever half made."""
+"""Preparation of features under kills, full and read-only disks, wrong clocks and other processes: no partial store."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Files that survive a power cut, of which a flush that fails and the order of the calls tell."""
+"""Files that survive a power cut: the order of the calls, and a flush that fails."""
 
 import errno
 import os

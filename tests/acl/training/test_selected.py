@@ -1,4 +1,4 @@
-"""Validation selects an epoch, and what is tested in the end are that epoch's weights."""
+"""Selection of an epoch on validation, and the test of that epoch's weights."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Which clips train, validate and test, also on a corpus with folds."""
+"""Clips for training, validation and test, also on a corpus with folds."""
 
 from dataclasses import replace
 from pathlib import Path

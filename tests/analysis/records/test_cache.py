@@ -1,4 +1,4 @@
-"""The cache is never needed, never wrong, and never in the way."""
+"""The cache of finished runs: never needed, never wrong, and never an obstacle."""
 
 import os
 import subprocess

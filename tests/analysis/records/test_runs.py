@@ -1,3 +1,5 @@
+"""Trials, histories and predictions of MLflow records as frames."""
+
 import pytest
 
 from analysis.errors import AnalysisError

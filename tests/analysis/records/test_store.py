@@ -1,4 +1,4 @@
-"""Runs in every state, and what else may lie in the same experiment; the database and MLflow's client read the same."""
+"""Runs in every state and of other tools; the database and MLflow's client read the same."""
 
 import contextlib
 import math

@@ -1,3 +1,5 @@
+"""The report's answer to the study's question."""
+
 import pandas as pd
 import pytest
 

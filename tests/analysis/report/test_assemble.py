@@ -1,4 +1,4 @@
-"""A section that the studies cannot fill is not on the page; one that waits for its trials says so."""
+"""Sections of a report: those that the studies cannot fill are absent, those that wait for trials say so."""
 
 import pandas as pd
 import pytest

@@ -1,4 +1,4 @@
-"""The report in a real browser: what a reader does with it, and its sections drawn, as wide as the page, and safe."""
+"""The report in a real browser: its controls, and sections that are drawn, fit the page and are safe."""
 
 import base64
 import re

@@ -1,4 +1,4 @@
-"""Tables and figures as files; the export of figures draws in a real browser."""
+"""Tables and figures as files; figures are exported by a real browser."""
 
 import base64
 import gzip

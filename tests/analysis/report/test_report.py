@@ -1,3 +1,5 @@
+"""Whole reports: their tables, sentences and files, also where results are missing."""
+
 import base64
 import re
 from html.parser import HTMLParser

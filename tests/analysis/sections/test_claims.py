@@ -1,4 +1,4 @@
-"""Every setting against the baseline on test: paired where predictions are there, by accuracies where some are lost."""
+"""Every setting against the baseline on test: paired with predictions, by accuracies without them."""
 
 import numpy as np
 import pandas as pd

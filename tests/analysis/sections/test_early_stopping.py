@@ -1,3 +1,5 @@
+"""Early stopping: which trials were stopped, and how early their ranking is final."""
+
 import numpy as np
 import pandas as pd
 import pytest

@@ -1,3 +1,5 @@
+"""Evaluations of self-supervised encoders: linear, fine-tuned and nearest neighbours."""
+
 import re
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Maps of a search, importances of its settings, and parallel coordinates of its trials."""
+
 import numpy as np
 import pandas as pd
 import pytest

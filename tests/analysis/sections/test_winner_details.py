@@ -1,3 +1,5 @@
+"""Winner and baseline in detail: embeddings, confusions and cost."""
+
 import numpy as np
 import pandas as pd
 import pytest

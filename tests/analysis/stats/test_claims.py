@@ -1,4 +1,4 @@
-"""What may be said about a winner: two kinds of claim, worded apart."""
+"""Claims about a winner: about trained models, or about settings."""
 
 import numpy as np
 import pandas as pd

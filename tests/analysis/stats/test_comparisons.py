@@ -1,4 +1,4 @@
-"""Settings against one baseline: the formulas by hand, error rates of simulated studies, and what must not matter."""
+"""Settings against one baseline: formulas by hand, error rates on simulated studies, and invariances."""
 
 import math
 

@@ -1,3 +1,5 @@
+"""Importance of each setting against refits without it."""
+
 import numpy as np
 import pandas as pd
 import pytest

@@ -1,3 +1,5 @@
+"""Confidence intervals and paired comparisons against formulas by hand."""
+
 import math
 
 import numpy as np

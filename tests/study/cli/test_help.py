@@ -1,4 +1,4 @@
-"""What a user sees who asks: every command's --help has examples that parse, and Tab completes."""
+"""Help and completion: every command's --help has examples that parse, and Tab completes."""
 
 import os
 import shlex

@@ -1,4 +1,4 @@
-"""What the driver does where it cannot go on."""
+"""Ends of a launch whose driver cannot go on."""
 
 import errno
 from contextlib import closing

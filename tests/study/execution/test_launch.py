@@ -1,4 +1,4 @@
-"""Launches whose training is over, and whose records are not: written by the next launch, without Ray."""
+"""Launches that only have records to write: they do so without Ray."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What an event of a sweep costs its driver does not grow with the number of its trials: counted, not timed."""
+"""The driver's cost of an event, which does not grow with the number of trials: counted, not timed."""
 
 import itertools
 import json

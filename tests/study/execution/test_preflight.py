@@ -1,4 +1,4 @@
-"""Checks before a launch: what every trial would fail with is refused."""
+"""Checks before a launch: causes that would fail every trial are refused."""
 
 import csv
 import re

@@ -1,4 +1,4 @@
-"""What a machine does that does not see the features of a study."""
+"""Staging of features on machines that do not see the corpus."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Weights out of a run: exported by name, refused where they would mislead, embedded with, and logged as an MLflow model."""
+"""Weights of a run: exported by name, refused where they would mislead, used to embed, logged as an MLflow model."""
 
 import csv
 import hashlib

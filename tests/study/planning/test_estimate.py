@@ -1,4 +1,4 @@
-"""Plans: kinds of trials, hours, what fits, and which studies are refused for their time."""
+"""Plans: kinds of trials, hours, memory and disk, and studies that take too long."""
 
 import dataclasses
 import sys

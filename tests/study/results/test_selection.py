@@ -1,4 +1,4 @@
-"""Which settings validation picks."""
+"""Selection of settings on validation."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What `acl-study status` tells from the files of a study, while it runs, after a crash and at its end."""
+"""The command `status` on the files of a study: while it runs, after a crash and at its end."""
 
 import fcntl
 import json
@@ -201,7 +201,7 @@ def test_looking_neither_blocks_nor_takes_the_lock(home: Home) -> None:
     )
     other = subprocess.Popen([sys.executable, "-c", f"{looking}; time.sleep(0.15)"], stdout=subprocess.PIPE)
     assert other.stdout is not None
-    other.stdout.readline()  # it has the shared lock, far longer than `launch_of` has it
+    other.stdout.readline()  # it has the shared lock, far longer than `running_process` has it
     with study_lock(home, "toy"):
         pass
     other.communicate()

@@ -1,4 +1,4 @@
-"""The search on real Optuna storages: points inside the space, how trials end, and what survives a crash at any moment."""
+"""The search on real Optuna storages: points inside the space, ends of trials, and crashes at any moment."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""Schedulers that learn from a journal what they would have seen, and whole sweeps under each of them."""
+"""Schedulers that replay a journal, and whole sweeps under each of them."""
 
 import json
 import random

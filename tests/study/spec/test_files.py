@@ -1,4 +1,4 @@
-"""Study files that build on others."""
+"""Study files that include others."""
 
 from pathlib import Path
 

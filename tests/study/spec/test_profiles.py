@@ -1,4 +1,4 @@
-"""The profiles of the paper: every setting against the recipe, typed from it; and what `acl-study doctor` says of them."""
+"""Profiles of the paper: every setting against the recipe, and the lines of `acl-study doctor` about them."""
 
 import re
 import sys

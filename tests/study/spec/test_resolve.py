@@ -1,4 +1,4 @@
-"""Study files: the shipped ones, how they are resolved, and what is refused."""
+"""Study files: how they are resolved, and which are refused."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Search spaces: what they accept, enumerate and draw, and which points exist where dimensions have conditions."""
+"""Search spaces: accepted dimensions, grids, random points and edges, also under conditions."""
 
 import itertools
 from typing import Any

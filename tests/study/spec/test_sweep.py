@@ -1,4 +1,4 @@
-"""A sweep's objectives, known points and schedulers: what they do, and what is refused."""
+"""Objectives, known points and schedulers of a sweep, and which of them are refused."""
 
 from typing import Any
 

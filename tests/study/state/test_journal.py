@@ -1,4 +1,4 @@
-"""A sweep's journal: what a crash or a full disk can do to it, and what is refused."""
+"""The journal of a sweep under crashes and full disks."""
 
 import json
 import os

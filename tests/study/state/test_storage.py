@@ -1,4 +1,4 @@
-"""Where trials keep their state when machines share no folder; `test_cluster.py` has the S3-compatible server."""
+"""Storage for the state of trials when machines share no folder; `whole/test_cluster.py` uses it with an S3 server."""
 
 import pickle
 from pathlib import Path

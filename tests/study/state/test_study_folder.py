@@ -1,4 +1,4 @@
-"""The folder of a launched study: when two studies are the same one, and who may launch it."""
+"""The folder of a launched study: when two studies are the same, and who may launch one."""
 
 from pathlib import Path
 from typing import Any

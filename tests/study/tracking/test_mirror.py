@@ -1,4 +1,4 @@
-"""The mirror on real stores: complete and once, whenever it was killed, and patient with a store that is locked or gone."""
+"""The mirror on real stores: complete and without doubles after every kill, and patient with a locked or absent store."""
 
 import contextlib
 import json

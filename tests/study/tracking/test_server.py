@@ -1,4 +1,4 @@
-"""What the command `server` refuses before it starts anything, and where it keeps the administrator's password."""
+"""Options of the command `server`: what is refused before it starts, and where the administrator's password is kept."""
 
 import stat
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Seeds in MLflow: study, setting, trial; the same after every replay of the journals."""
+"""Seeds in MLflow: runs of study, setting and trial, the same after every replay of the journals."""
 
 import statistics
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""A real tracking server on a real PostgreSQL and an S3 server, with basic authentication and TLS: the command `server`."""
+"""The command `server` on a real PostgreSQL and an S3 server, with basic authentication and TLS."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Names of audio files are never parsed: whatever they are, they come out at the other end."""
+"""Audio files with odd names: the names are never parsed, and reach the predictions unchanged."""
 
 import csv
 from pathlib import Path

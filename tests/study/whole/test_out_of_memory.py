@@ -1,4 +1,4 @@
-"""A trial that runs out of memory, for real: its worker may not take any more."""
+"""A trial that really runs out of memory, because its worker has a limit."""
 
 import resource
 import time
