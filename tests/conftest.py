@@ -1,4 +1,4 @@
-"""What all tests share."""
+"""Fixtures of all tests: small corpora, the reference numbers, the folder of the cache."""
 
 import json
 import os

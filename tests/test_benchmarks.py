@@ -1,4 +1,4 @@
-"""What benchmarks train on is a store that this version reads."""
+"""The store that benchmarks train on: this version reads it."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What the project depends on: the same versions in both files, with digests, and every licence listed."""
+"""Dependencies of the project: the same versions in both files, with digests, and every licence listed."""
 
 import re
 import tomllib
@@ -64,7 +64,7 @@ def test_what_is_installed_here_is_what_the_files_say():
 
 
 @pytest.mark.parametrize("name", sorted(_direct()))
-def test_the_licence_of_every_dependency_is_listed_in_its_own_words(name):
+def test_the_licence_of_every_dependency_is_listed(name):
     rows = dict(re.findall(r"^\| ([\w.-]+) \| ([^|]+) \|", (ROOT / "docs" / "licences.md").read_text(), flags=re.MULTILINE))
     assert name in rows, f"add {name} to docs/licences.md"
     try:

@@ -1,4 +1,4 @@
-"""Exported models say about a file what training said about its features, and are refused when they cannot."""
+"""Exported models: they predict what training predicted, and damaged or foreign ones are refused."""
 
 import json
 import re
@@ -73,7 +73,7 @@ def test_embeddings_of_the_corpus_are_those_of_the_feature_store(exported: dict[
     assert np.ptp(values, axis=0).max() > 1000 * TOLERANCE * np.abs(values).max()  # clips differ
 
 
-def test_probabilities_are_the_runs_predictions_of_its_test_clips(exported: dict[str, Any], tiny_corpus: Path) -> None:
+def test_probabilities_equal_the_predictions_of_the_run(exported: dict[str, Any], tiny_corpus: Path) -> None:
     model, last = load_exported(exported["model"]), exported["last"]
     assert isinstance(last, EpochResult)
     rows = [row for row in last.predictions if (row.evaluation, row.split) == ("classifier", "test")]
@@ -124,7 +124,7 @@ def test_a_damaged_or_foreign_folder_is_refused(exported: dict[str, Any], tmp_pa
         load_exported(folder)
 
 
-def test_an_unfinished_run_has_its_best_weights_so_far_and_another_corpus_is_refused(tiny_corpus: Path, tmp_path: Path) -> None:
+def test_an_unfinished_run_exports_its_best_weights_so_far(tiny_corpus: Path, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="no epoch has ended"):
         selected_weights(tmp_path)
     run = fit(config("self-supervised", tiny_corpus, optim__epochs=4), tmp_path)

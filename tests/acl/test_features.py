@@ -1,4 +1,4 @@
-"""Log-mel front ends, and where patches lie in training and in testing, against a transcription and the published code."""
+"""Log-mel front ends and the positions of patches, against a slow transcription and the published code."""
 
 import json
 import subprocess

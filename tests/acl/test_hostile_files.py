@@ -1,4 +1,4 @@
-"""Corpora, feature stores, checkpoints and exported models other than as written: used as they are, or refused in a line."""
+"""Changed corpora, feature stores, checkpoints and exported models: each is used as it is, or refused in a line."""
 
 import csv
 import hashlib
@@ -163,7 +163,7 @@ def test_a_feature_store_that_says_something_else(store: Path, data: st.DataObje
         ("clip", "", "clips.csv"),
     ],
 )
-def test_numbers_out_of_their_range_are_refused_when_the_store_is_opened(store: Path, column: str, value: str, rule: str) -> None:
+def test_numbers_out_of_range_are_refused_on_opening_the_store(store: Path, column: str, value: str, rule: str) -> None:
     rows = list(csv.DictReader(io.StringIO((store / "clips.csv").read_text())))
     rows[3][column] = value
     if column == "clip":

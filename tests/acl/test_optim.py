@@ -1,4 +1,4 @@
-"""Steps of the optimiser: what a captured one must have in common with one that is launched."""
+"""Steps of the optimiser: a captured step equals a launched one."""
 
 from collections.abc import Callable
 from copy import deepcopy

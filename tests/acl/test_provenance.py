@@ -1,4 +1,4 @@
-"""What a run says it comes from, checked against git, the files and the machine."""
+"""Provenance of a run, checked against git, the files and the machine."""
 
 import hashlib
 import json
@@ -64,7 +64,7 @@ def test_commit_and_changes_are_those_of_git(checkout: Path) -> None:
     assert len({added["git_diff_sha256"], edited["git_diff_sha256"], changed["git_diff_sha256"], None}) == 4
 
 
-def test_a_commit_made_while_a_process_runs_is_not_what_it_has_imported(tmp_path: Path) -> None:
+def test_a_commit_made_after_the_import_is_not_recorded(tmp_path: Path) -> None:
     shutil.copytree(PROJECT / "acl", tmp_path / "acl", ignore=shutil.ignore_patterns("__pycache__"))
     git(tmp_path, "init", "--quiet")
     git(tmp_path, "add", "acl")
@@ -86,7 +86,7 @@ def test_without_git_the_reason_is_given(checkout: Path, monkeypatch: pytest.Mon
     assert "git" in str(described["no_commit_because"])
 
 
-def test_an_installed_copy_inside_somebody_elses_repository_claims_no_commit(tmp_path: Path) -> None:
+def test_an_installed_copy_in_another_repository_has_no_commit(tmp_path: Path) -> None:
     git(tmp_path, "init", "--quiet")
     (tmp_path / "thesis.tex").write_text("")
     git(tmp_path, "add", "thesis.tex")
@@ -106,7 +106,7 @@ def test_versions_and_hardware_are_those_of_this_process() -> None:
     assert hardware["cpu"]
 
 
-def test_a_run_is_described_and_a_damaged_list_of_launches_shows_its_gap(tiny_corpus: Path, tmp_path: Path) -> None:
+def test_a_damaged_list_of_launches_shows_its_gap(tiny_corpus: Path, tmp_path: Path) -> None:
     store = FeatureStore.open(tiny_corpus, "self-supervised")
     launch = describe_run(config("self-supervised", tiny_corpus, seed=7), store, torch.device("cpu"))
     assert (launch["seed"], launch["device"], launch["threads"]) == (7, "cpu", torch.get_num_threads())

@@ -1,4 +1,4 @@
-"""Pairs of views: what is drawn from where, and the strengths of their augmentations."""
+"""Pairs of views: their patches, their backgrounds, and the strengths of their augmentations."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -33,7 +33,7 @@ def pair(maker: ViewMaker, positions: torch.Tensor, seed: int) -> tuple[torch.Te
 
 
 @pytest.mark.parametrize("augmentations", ["published-code", "paper-text"])
-def test_views_follow_their_generators_and_differ_from_each_other(store: FeatureStore, augmentations: str) -> None:
+def test_views_follow_their_generators_and_differ(store: FeatureStore, augmentations: str) -> None:
     maker = ViewMaker(store, store.select("noisy"), ViewsConfig(augmentations=augmentations), CPU)  # type: ignore[arg-type]
     first, second = pair(maker, torch.arange(16), 0)
     again, _ = pair(maker, torch.arange(16), 0)
@@ -45,7 +45,7 @@ def test_views_follow_their_generators_and_differ_from_each_other(store: Feature
     assert torch.isfinite(first).all()
 
 
-def test_patches_come_from_their_own_clip_at_every_possible_start(store: FeatureStore) -> None:
+def test_patches_come_from_their_own_clip_at_every_start(store: FeatureStore) -> None:
     clips = store.select("noisy")
     position = int(np.argmax(store.frame_count[clips] > 110))
     start, count = store.start_frame[clips[position]], store.frame_count[clips[position]]
@@ -58,7 +58,7 @@ def test_patches_come_from_their_own_clip_at_every_possible_start(store: Feature
 
 
 @pytest.mark.parametrize("batch_size", [7, 50, 128])
-def test_each_view_of_a_batch_is_of_its_own_clip_however_many_are_made_at_a_time(store: FeatureStore, batch_size: int) -> None:
+def test_each_view_is_of_its_own_clip_for_any_chunk_size(store: FeatureStore, batch_size: int) -> None:
     clips = store.select("noisy")
     order = torch.arange(len(clips)).repeat(2).flip(0)
     batches = list(ViewMaker(store, clips, PLAIN, CPU).pairs(order, batch_size, torch.Generator(), torch.Generator()))
@@ -72,7 +72,7 @@ def test_each_view_of_a_batch_is_of_its_own_clip_however_many_are_made_at_a_time
         assert np.mean(own) > 0.8  # the box of some is a frame or band smaller than the patch
 
 
-def test_backgrounds_are_two_different_other_clips_drawn_uniformly(store: FeatureStore) -> None:
+def test_backgrounds_are_two_other_clips_drawn_uniformly(store: FeatureStore) -> None:
     maker = ViewMaker(store, store.select("noisy")[:5], PLAIN, CPU)
     clip = torch.full((6000,), 2)
     first, second = maker._other_clips(clip, torch.Generator().manual_seed(0))

@@ -24,7 +24,7 @@ def test_published_values_outside_our_intervals_are_listed(records) -> None:
     assert verdict == "the gate does not hold: 1 of 2 published values lie outside our 95 % intervals (about 0.1 would by chance)"
 
 
-def test_ssl_values_are_compared_patch_weighted_and_fine_tuning_is_there(records) -> None:
+def test_self_supervised_values_are_compared_patch_weighted(records) -> None:
     study = records.study("real", corpus="FSDnoisy18k")
     for alpha in (1.0, 0.3):
         others = {"finetune_noisy": 74, "finetune_clean": 80}

@@ -1,3 +1,5 @@
+"""Published numbers of the paper."""
+
 import json
 
 import pytest

@@ -18,7 +18,7 @@ from study import names
 from support.fabricated_trials import FakeTrials
 
 
-def test_the_winner_is_picked_on_validation_although_test_says_otherwise(fakes):
+def test_the_winner_is_selected_on_validation_and_not_on_test(fakes):
     fakes.add(1.0, val=0.50, correct=50)
     fakes.add(0.5, val=0.60, correct=55)
     fakes.add(0.3, val=0.59, correct=95)
@@ -81,7 +81,7 @@ def test_protocols_are_not_pooled_and_the_note_says_what_differs(fakes):
     ]
 
 
-def test_the_same_corpus_under_another_path_or_on_another_machine_is_pooled(fakes):
+def test_one_corpus_under_several_paths_is_pooled(fakes):
     fakes.add(1.0, val=0.5, correct=50, data__root="/here", compute__device="cpu", compute__threads=0)
     fakes.add(0.5, val=0.5, correct=50, data__root="/there", compute__device="cpu", compute__threads=0)
     fakes.add(0.4, val=0.5, correct=50, data__root="/there", compute__device="cuda", compute__threads=2)
@@ -111,7 +111,7 @@ def test_corpora_are_protocols_too(fakes):
     assert notes[0].endswith("have corpus synthetic.")
 
 
-def test_subsets_of_supervised_runs_are_settings_but_subsets_of_pretraining_are_protocols(fakes):
+def test_pretraining_subsets_are_protocols_and_not_settings(fakes):
     for subset in ("all", "noisy"):
         fakes.add(1.0, val=0.5, correct=50, data__subset=subset)
         fakes.add(1.0, val=0.5, correct=50, mode="self-supervised", data__subset=subset)
@@ -156,7 +156,7 @@ def test_the_self_supervised_pair_shares_one_temperature(fakes, temperatures, ex
     assert pair.baseline["temperature"] == pair.acl["temperature"] == expected
 
 
-def test_trials_that_changed_their_settings_or_repeat_winners_on_the_page_are_left_out_with_a_note(fakes):
+def test_changed_and_repeated_trials_are_left_out_with_a_note(fakes):
     fakes.add(1.0, val=0.50, correct=50)
     fakes.add(0.5, val=0.60, correct=55)
     fakes.add(0.3, val=0.90, correct=95, changed_settings=True)

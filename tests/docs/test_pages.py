@@ -1,4 +1,4 @@
-"""The pages of docs/ do what they say: their commands parse, their links lead somewhere, and a reader who follows them arrives."""
+"""Pages of docs/: their commands parse, their links exist, and their tutorials run from start to end."""
 
 import csv
 import re

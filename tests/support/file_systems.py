@@ -1,4 +1,4 @@
-"""A disk that is soon full."""
+"""File systems that are small or read-only."""
 
 import contextlib
 import subprocess

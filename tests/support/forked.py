@@ -1,4 +1,4 @@
-"""Processes of their own that begin at once: they are forked off a server that has imported what they need."""
+"""Processes that begin at once, because they are forked off a server that has imported what they need."""
 
 import contextlib
 import ctypes

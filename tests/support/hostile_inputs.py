@@ -1,4 +1,4 @@
-"""What tests feed to readers that must not trust it. HOSTILE_FACTOR=50 in the environment tries 50 times as much, at random."""
+"""Hostile input for readers. HOSTILE_FACTOR=50 in the environment tries 50 times as much, at random."""
 
 import copy
 import os

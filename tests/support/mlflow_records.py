@@ -74,7 +74,7 @@ def reopened(record: StudyRecord) -> StudyRecord:
     return resumed
 
 
-def start(record: StudyRecord, *trial_ids: str) -> None:
+def start_trials(record: StudyRecord, *trial_ids: str) -> None:
     """Start trials in the record, all with `SETTINGS`."""
     for trial_id in trial_ids:
         record.start_trial(trial_id, SWEEP, SETTINGS)
@@ -91,14 +91,14 @@ def trial_runs(record: StudyRecord) -> dict[str, Run]:
     return by_id
 
 
-def losses(record: StudyRecord, trial_id: str) -> list[tuple[int, float]]:
+def logged_losses(record: StudyRecord, trial_id: str) -> list[tuple[int, float]]:
     """(epoch, train.loss) of a trial as logged."""
     run_id = trial_runs(record)[trial_id].info.run_id
     history = mlflow.MlflowClient(record.store_uri).get_metric_history(run_id, names.TRAIN_LOSS)
     return [(metric.step, metric.value) for metric in history]
 
 
-def artifact(record: StudyRecord, run_id: str, name: str) -> str:
+def artifact_text(record: StudyRecord, run_id: str, name: str) -> str:
     """Content of a text file of a run."""
     path = mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path=name, tracking_uri=record.store_uri)
     return Path(path).read_text()

@@ -1,4 +1,4 @@
-"""A search without training: launches of a sweep that say themselves how their trials go."""
+"""A search without training: launches of a sweep in which the test says how each trial goes."""
 
 import math
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Studies of made-up classifiers whose seeds, clips and settings scatter as those of real ones do."""
+"""Test results of simulated classifiers whose seeds, clips and settings vary as those of real ones do."""
 
 import numpy as np
 import pandas as pd

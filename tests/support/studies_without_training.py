@@ -1,4 +1,4 @@
-"""Studies that have ended without any training: real journals, mirrored into a real MLflow store, with known numbers."""
+"""Finished studies without any training: real journals, mirrored into a real MLflow store, with known numbers."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""What must hold of a study that was killed and resumed, checked with Optuna and MLflow alone."""
+"""Checks of a study that was killed and resumed, made with Optuna and MLflow alone."""
 
 import json
 import math

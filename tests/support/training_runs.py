@@ -1,4 +1,4 @@
-"""Training runs at toy size, for tests of several folders."""
+"""Training runs at toy size."""
 
 import dataclasses
 from pathlib import Path

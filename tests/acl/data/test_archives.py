@@ -1,4 +1,4 @@
-"""Archives that are not what they should be are not unpacked, and none is unpacked by half."""
+"""Damaged or unsafe archives: none is unpacked, not even in part."""
 
 import stat
 import zipfile

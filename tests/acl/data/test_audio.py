@@ -1,4 +1,4 @@
-"""Audio files: what is taken gives the samples that it holds, and every fault is told in a sentence."""
+"""Audio files: readable ones give their samples, and every fault is named in a sentence."""
 
 import os
 from collections.abc import Callable
@@ -35,7 +35,7 @@ def written(folder: Path, name: str = "x.wav", wave: np.ndarray = WAVE, rate: in
 
 
 @pytest.mark.parametrize(("name", "format", "subtype", "rate", "step"), FORMATS)
-def test_any_format_width_and_rate_is_read_and_channels_are_averaged(
+def test_all_formats_are_read_and_channels_are_averaged(
     tmp_path: Path, name: str, format: str, subtype: str, rate: int, step: float | None
 ) -> None:
     path = written(tmp_path, name, rate=rate, format=format, subtype=subtype)

@@ -1,4 +1,4 @@
-"""`data download`: killed, run again, with archives that lie somewhere, and on disks with too little room."""
+"""The command `data download`: killed and repeated, with local archives, and on disks with too little room."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Downloads from a real server that cuts, refuses, stalls and lies."""
+"""Downloads from a real server that breaks off, refuses, stalls and sends wrong bytes."""
 
 import re
 import time
@@ -81,7 +81,7 @@ def test_a_refusal_ends_it_in_one_line(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_server_that_stays_busy_is_given_up_and_what_arrived_is_kept(server: ArchiveServer, corpus: Path, tmp_path: Path) -> None:
+def test_a_busy_server_is_given_up_and_received_bytes_are_kept(server: ArchiveServer, corpus: Path, tmp_path: Path) -> None:
     server.answers[TRAIN] = [Answer(cut_after=2 * BLOCK), *[Answer(503)] * 3]
     with pytest.raises(ArchiveError, match="503 Service Unavailable; run again later, it continues"):
         download(tmp_path, server)

@@ -1,4 +1,4 @@
-"""The reader takes what the published tables hold and names what is wrong with others."""
+"""The reader of FSDnoisy18k: it accepts the published tables and names the faults of others."""
 
 from pathlib import Path
 
@@ -93,9 +93,7 @@ def test_a_file_in_both_tables_is_refused(tmp_path: Path) -> None:
         read_corpus(root)
 
 
-def test_only_the_published_classes_and_numbers_of_clips_are_called_fsdnoisy18k(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_only_published_classes_and_counts_are_fsdnoisy18k(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [f"{number}.wav,{CLASSES[number % 20]}" for number in range(17_585 + 947)]
     train = "fname,label,manually_verified,noisy_small\n" + "".join(f"{row},0,0\n" for row in rows[:17_585])
     test = "fname,label\n" + "".join(f"{row}\n" for row in rows[17_585:])

@@ -1,4 +1,4 @@
-"""Manifests make corpora of other data sets, and what is wrong in them is named with its line."""
+"""Manifests of other data sets, and the line of each fault in them."""
 
 from pathlib import Path
 
@@ -72,7 +72,7 @@ def test_a_csv_manifest_needs_no_more_than_path_label_and_split(tmp_path: Path) 
     assert all(clip.manually_verified and not clip.noisy_small for clip in found.clips)
 
 
-def test_flags_folds_and_groups_of_a_csv_manifest_survive_the_import(tmp_path: Path) -> None:
+def test_flags_folds_and_groups_of_a_manifest_are_imported(tmp_path: Path) -> None:
     header = "path,label,fold,group,manually_verified,noisy_small\n"
     rows = "a.flac,dog,1,r1,1,0\nb.flac,dog,2,r2,0,1\nc.flac,cat,1,r3,0,0\nd.flac,cat,2,,1,0\n"
     clips = manifest(tmp_path, header + rows).clips
@@ -196,7 +196,7 @@ def test_a_folder_with_another_corpus_is_left_alone(esc50: Path, tmp_path: Path)
         import_corpus(read_manifest("esc50", esc50), tmp_path / "noisy")
 
 
-def test_a_shipped_manifest_wants_to_know_where_the_data_set_lies() -> None:
+def test_a_shipped_manifest_needs_the_folder_of_its_data_set() -> None:
     with pytest.raises(CorpusError, match=r"esc50 is a shipped manifest; say with --audio FOLDER"):
         read_manifest("esc50")
     with pytest.raises(CorpusError, match=r"esc-50 is no manifest.*did you mean esc50\?"):

@@ -1,4 +1,4 @@
-"""What `data verify` finds in corpora that were damaged on purpose."""
+"""Results of `data verify` for corpora that were damaged on purpose."""
 
 import os
 import shutil
@@ -76,7 +76,7 @@ def test_files_that_no_table_lists_are_named(root: Path) -> None:
     )
 
 
-def test_audio_of_training_clips_in_the_test_set_is_found_whatever_its_container(root: Path) -> None:
+def test_training_audio_in_the_test_set_is_found_in_any_format(root: Path) -> None:
     samples, rate = soundfile.read(in_train(root, "0-clean.wav"))
     soundfile.write(in_test(root, "1-test.wav"), samples, rate, "PCM_24")
     assert in_test(root, "1-test.wav").read_bytes() != in_train(root, "0-clean.wav").read_bytes()

@@ -124,7 +124,7 @@ def test_pooling_by_hand() -> None:
 
 
 @pytest.mark.parametrize("pooling", ["mean", "gmean"])
-def test_pooled_probabilities_sum_to_one_and_are_the_mean_of_the_patches(pooling: Any) -> None:
+def test_pooled_probabilities_are_means_of_patches(pooling: Any) -> None:
     patches = torch.rand(7, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     patches = patches / patches.sum(1, keepdim=True)
     clip_of_patch = torch.tensor([0, 0, 0, 2, 2, 5, 5])

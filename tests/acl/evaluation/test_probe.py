@@ -92,7 +92,7 @@ def test_all_patches_of_a_clip_are_drawn() -> None:
     assert predicted.tolist() == torch.tensor([0, 1])[clip_of_patch].tolist()
 
 
-def test_validation_selects_the_first_epoch_with_the_highest_score() -> None:
+def test_validation_selects_the_first_epoch_with_the_best_score() -> None:
     """Weights of the epoch are those of a run that ends with it, without decay of the rate."""
     embeddings, clip_of_patch, labels = clips()
     scores = iter([0.1, 0.5, 0.3, 0.5, 0.2])

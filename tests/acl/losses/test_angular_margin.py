@@ -78,7 +78,7 @@ def test_classes_equal_the_published_code(golden: dict[str, Any]) -> None:
 
 
 @pytest.mark.reference
-def test_identical_views_cost_nothing_and_have_a_gradient_where_the_published_code_has_none(golden: dict[str, Any]) -> None:
+def test_identical_views_have_zero_loss_and_a_finite_gradient(golden: dict[str, Any]) -> None:
     """Both clamps leave at most about one float32 epsilon per positive pair: the sums over 16 of them are below 2e-7."""
     published = golden["loss"]["both_views_identical"]
     assert published["grad_nonfinite_entries"] == 192

@@ -1,4 +1,4 @@
-"""Every loss is finite, and so is its gradient, where arccos, division or the exponential is not: cosines of ±1, zero rows."""
+"""Finite losses and gradients where arccos, division or the exponential have none: cosines of ±1, zero rows."""
 
 import math
 
@@ -84,7 +84,7 @@ def test_coldest_nt_xent_of_known_views(dtype: torch.dtype) -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
 @pytest.mark.parametrize("loss", LOSSES)
-def test_half_precision_inputs_get_the_gradient_of_single_precision(loss: str, dtype: torch.dtype) -> None:
+def test_half_precision_has_the_gradient_of_single_precision(loss: str, dtype: torch.dtype) -> None:
     halves = [view.to(dtype).requires_grad_() for view in (random_rows(), random_rows().flip(0) + 0.5)]
     singles = [view.detach().float().requires_grad_() for view in halves]
     LOSSES[loss](*halves).backward()

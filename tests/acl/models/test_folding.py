@@ -1,4 +1,4 @@
-"""Networks whose BatchNorm layers are folded into what is before them compute the same."""
+"""Networks with folded BatchNorm layers: they compute the same as before."""
 
 import pytest
 import torch

@@ -157,7 +157,7 @@ def test_memory_format_changes_no_value() -> None:
     torch.testing.assert_close(actual, expected, rtol=1e-4, atol=1e-5)
 
 
-def test_few_channels_in_channels_last_have_the_gradients_of_other_formats() -> None:
+def test_channels_last_has_the_gradients_of_other_formats() -> None:
     """oneDNN writes past a buffer in a strided 1×1 convolution of few channels, which may end the process: so in one of its own.
 
     Rounding turns some ReLUs on or off, which changes the gradients by about 1 %.

@@ -1,4 +1,4 @@
-"""Patches cut from a feature store, normalised over, and read on the device that uses them."""
+"""Patches from a feature store, their normalisation, and reading them on the device that uses them."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Unusable audio: all of it is named at once, the rest is kept, and what is left out is on record everywhere."""
+"""Unusable audio files: all are named at once, the others are kept, and every record says which were left out."""
 
 import json
 import os
@@ -104,7 +104,7 @@ def test_a_clip_is_named_or_left_out(corpus: Path, spoil: Callable[[Path], None]
     assert store.metadata["corpus_sha256"] != other.metadata["corpus_sha256"]
 
 
-def test_all_problems_are_named_at_once_and_only_they_are_read_again(tmp_path: Path) -> None:
+def test_all_bad_files_are_named_and_only_they_are_read_again(tmp_path: Path) -> None:
     root = write_small_corpus(tmp_path / "corpus", MANY, seconds=0.05)
     whole = {name: train_file(root, name).read_bytes() for name in MANY["train"][:25]}
     for name in whole:
@@ -204,7 +204,7 @@ def test_the_command_line_ends_with_a_line_for_each_problem(
     )
 
 
-def test_files_without_permission_are_named_and_need_no_other_repair(corpus: Path, tmp_path: Path) -> None:
+def test_files_without_permission_need_no_other_repair(corpus: Path, tmp_path: Path) -> None:
     notes = tmp_path / "notes"
     for mode, last in ((0o000, "  3.wav cannot be read (Permission denied)"), (0o400, "prepared")):
         train_file(corpus, "3.wav").chmod(mode)

@@ -1,4 +1,4 @@
-"""The feature store: right values, right table, no work twice, no half store, faults named."""
+"""The feature store: its values and its table, no repeated work, no partial store, named faults."""
 
 import json
 import os

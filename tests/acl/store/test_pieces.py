@@ -1,4 +1,4 @@
-"""Preparing features is robust: interruptions keep what is done, changes and damage are noticed."""
+"""Interrupted preparation of features: finished pieces are kept, changes and damage are noticed."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""A preparation is killed, meets full and read-only disks, wrong clocks and others like itself: no store is ever half made."""
+"""Preparation of features under kills, full and read-only disks, wrong clocks and other processes: no partial store."""
 
 import os
 import shutil
@@ -64,7 +64,7 @@ def prepare_until(root: Path, count: int) -> None:
     (root.parent / "changes").write_text(str(seen))
 
 
-def test_killed_before_any_change_it_leaves_the_old_store_the_new_one_or_says_what_to_do(corpus: Path, tmp_path: Path) -> None:
+def test_a_kill_leaves_an_old_or_new_store_or_names_the_remedy(corpus: Path, tmp_path: Path) -> None:
     prepare(corpus, FRONT_END, workers=1)
     old = digest(corpus)
     change(corpus)
@@ -100,7 +100,7 @@ def wait_for(notes: Path, text: str) -> None:
         time.sleep(0.01)
 
 
-def test_others_wait_for_a_process_that_prepares_and_go_on_where_it_was_killed(corpus: Path, tmp_path: Path) -> None:
+def test_a_waiting_process_continues_a_killed_preparation(corpus: Path, tmp_path: Path) -> None:
     notes = {name: tmp_path / name for name in "abc"}
     options = {"front_ends": FRONT_END}
     with forked(prepare_and_note, corpus, notes["a"], options, False, tmp_path / "never") as first:
@@ -125,7 +125,7 @@ def test_others_wait_for_a_process_that_prepares_and_go_on_where_it_was_killed(c
 
 
 @pytest.mark.parametrize("moment", ["first clip", "joining"])
-def test_a_disk_that_fills_up_leaves_the_old_store_and_what_is_done(corpus: Path, tmp_path: Path, moment: str) -> None:
+def test_a_full_disk_keeps_the_old_store_and_finished_pieces(corpus: Path, tmp_path: Path, moment: str) -> None:
     with small_disk(tmp_path / "disk", "4m") as disk:
         (corpus / "features").symlink_to(disk)
         prepare(corpus, FRONT_END, workers=1)
@@ -168,7 +168,7 @@ def test_a_corpus_on_a_read_only_disk_is_used_or_linked(corpus: Path, tmp_path: 
         assert len(FeatureStore.open(corpus, SUPERVISED).names) == 6
 
 
-def test_clocks_do_not_matter_and_times_of_change_are_compared_only(corpus: Path) -> None:
+def test_wrong_clocks_do_not_change_the_store(corpus: Path) -> None:
     path = train_file(corpus, "2.wav")
     contents = []
     for seconds in (4_102_444_800, 0, -86_400, path.stat().st_mtime):  # 2100, 1970, before that, and back to now

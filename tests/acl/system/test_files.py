@@ -1,4 +1,4 @@
-"""Files that survive a power cut, of which a flush that fails and the order of the calls tell."""
+"""Files that survive a power cut: the order of the calls, and a flush that fails."""
 
 import errno
 import os
@@ -9,9 +9,7 @@ import pytest
 from acl.system.files import write_durably
 
 
-def test_the_content_is_on_the_disk_before_the_name_is_and_the_name_in_the_end(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_content_is_flushed_before_the_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, seen = tmp_path / "file.csv", []
     path.write_text("old")
     fsync = os.fsync

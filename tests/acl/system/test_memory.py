@@ -1,4 +1,4 @@
-"""The heap of a process whose trials have threads of their own."""
+"""Memory that a process keeps or gives back when its trials have threads of their own."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Work in processes: every result arrives, the first error ends it, no worker outlives its parent."""
+"""Work in processes: every result arrives, the first error ends the work, no worker outlives its parent."""
 
 import math
 import os

@@ -13,7 +13,7 @@ from support.training_runs import config
 
 
 @pytest.mark.parametrize("numbers", [200_000, 800_000], ids=["fails while the file is closed", "fails while tensors are written"])
-def test_a_full_disk_leaves_the_last_checkpoint_whole_and_takes_no_room(numbers: int, tmp_path: Path) -> None:
+def test_a_full_disk_leaves_the_last_checkpoint_intact(numbers: int, tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", "4m") as disk:
         files = Checkpoints(disk / "run", config("supervised", tmp_path), "digest")
         files.save({"epoch": 1, "weights": torch.zeros(200_000)})

@@ -26,7 +26,7 @@ def test_an_epoch_has_as_many_steps_as_the_stage_says(mode: str, batch_size: int
         assert sum(1 for _ in stage.train_steps()) == stage.steps > 0
 
 
-def test_a_measured_run_has_the_stages_the_sizes_and_about_the_time_of_the_real_one(tiny_corpus: Path, tmp_path: Path) -> None:
+def test_a_measured_run_has_the_stages_sizes_and_time_of_a_run(tiny_corpus: Path, tmp_path: Path) -> None:
     settings = config("self-supervised", tiny_corpus, finetune__on=["clean"], finetune__epochs=2, compute__threads=1)
     cost = measure_run(flatten(settings), cores=1, sees_gpu=False, beside=1, seconds=2)
     assert not multiprocessing.active_children()
@@ -50,7 +50,7 @@ def test_what_a_run_fails_with_is_said_as_by_the_run(tmp_path: Path) -> None:
         measure_run(flatten(config("supervised", tmp_path)), cores=1, sees_gpu=False)
 
 
-def test_runs_cost_the_same_whatever_they_weigh_but_not_with_other_batches(tiny_corpus: Path) -> None:
+def test_cost_depends_on_batches_but_not_on_weights(tiny_corpus: Path) -> None:
     cost = settings_that_cost(config("supervised", tiny_corpus))
     assert settings_that_cost(config("supervised", tiny_corpus, loss__alpha=0.1, seed=3, optim__lr=0.1)) == cost
     for changed in ({"optim__batch_size": 8}, {"data__subset": "all"}, {"compute__precision": "bf16"}, {"optim__epochs": 3}):

@@ -1,4 +1,4 @@
-"""Evaluation in parts that fit a CPU's caches: the same figures as at once."""
+"""Evaluation in parts that fit a CPU's caches: the same results as in one piece."""
 
 from pathlib import Path
 

@@ -43,7 +43,7 @@ def class_wise(mode: str, root: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_every_record_is_complete_and_the_last_one_holds_the_test_figures(mode: str, tiny_corpus: Path) -> None:
+def test_every_record_is_complete_and_the_last_has_test_results(mode: str, tiny_corpus: Path) -> None:
     first, last = fit(config(mode, tiny_corpus))
     assert set(first.metrics) == EACH_EPOCH[mode]
     assert set(last.metrics) == EACH_EPOCH[mode] | LAST_EPOCH[mode] | class_wise(mode, tiny_corpus)
@@ -54,7 +54,7 @@ def test_every_record_is_complete_and_the_last_one_holds_the_test_figures(mode: 
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_predictions_are_one_per_clip_and_give_the_reported_accuracies(mode: str, tiny_corpus: Path) -> None:
+def test_predictions_of_clips_give_the_reported_accuracies(mode: str, tiny_corpus: Path) -> None:
     settings = config(mode, tiny_corpus, optim__epochs=1)
     (last,) = fit(settings)
     store = FeatureStore.open(tiny_corpus, settings.mode)
@@ -103,7 +103,7 @@ def test_same_seed_same_records_and_another_seed_others(mode: str, tiny_corpus: 
     ],
     ids=MODES[::-1],
 )
-def test_a_run_resumed_from_any_epoch_gives_the_records_of_an_uninterrupted_one(
+def test_a_run_resumed_from_any_epoch_has_the_same_records(
     mode: str, settings: dict[str, Any], tiny_corpus: Path, tmp_path: Path
 ) -> None:
     settings_of_run = config(mode, tiny_corpus, **settings)
@@ -121,7 +121,7 @@ def test_a_run_resumed_from_any_epoch_gives_the_records_of_an_uninterrupted_one(
     assert again_only == whole[-1]
 
 
-def test_a_checkpoint_of_other_settings_or_a_damaged_one_is_refused(tiny_corpus: Path, tmp_path: Path) -> None:
+def test_a_damaged_or_foreign_checkpoint_is_refused(tiny_corpus: Path, tmp_path: Path) -> None:
     next(fit(config("supervised", tiny_corpus), tmp_path))
     with pytest.raises(CheckpointError, match=r"loss\.alpha=0\.5, not 0\.7"):
         next(fit(config("supervised", tiny_corpus, loss__alpha=0.7), tmp_path))
@@ -152,7 +152,7 @@ def test_a_lost_file_of_a_finished_stage_is_named(tiny_corpus: Path, tmp_path: P
         next(fit(settings, tmp_path))
 
 
-def test_what_trained_a_run_is_kept_launch_by_launch_and_only_if_it_trained(tiny_corpus: Path, tmp_path: Path) -> None:
+def test_provenance_is_kept_for_each_launch_that_trained(tiny_corpus: Path, tmp_path: Path) -> None:
     settings = config("supervised", tiny_corpus, optim__epochs=3, seed=7)
 
     def launches() -> list[tuple[int, int]]:

@@ -1,4 +1,4 @@
-"""Injected label noise: how many clips it changes, which, and into what."""
+"""Injected label noise: which clips it changes, how many, and to which labels."""
 
 from pathlib import Path
 from typing import Any

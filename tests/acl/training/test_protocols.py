@@ -48,7 +48,7 @@ def course(tiny_corpus: Path) -> tuple[Course, list[EpochResult]]:
     return run, [run.run_epoch() for _ in range(run.epochs)]
 
 
-def test_every_stage_reports_its_epochs_and_the_last_record_has_all_figures(course: tuple[Course, list[EpochResult]]) -> None:
+def test_every_stage_reports_its_epochs(course: tuple[Course, list[EpochResult]]) -> None:
     run, records = course
     assert run.epochs == 2 + 2 + 1 + 1
     assert [result.epoch for result in records] == list(range(1, 7))
@@ -78,7 +78,7 @@ def test_every_stage_reports_its_epochs_and_the_last_record_has_all_figures(cour
     assert {row.evaluation for row in records[-1].predictions} == {"classifier", "knn", "finetune_noisy", "finetune_clean"}
 
 
-def test_predictions_of_a_fine_tuning_are_for_its_own_validation_clips(course: tuple[Course, list[EpochResult]]) -> None:
+def test_fine_tuning_predicts_its_own_validation_clips(course: tuple[Course, list[EpochResult]]) -> None:
     run, records = course
     store, rows = run.store, records[-1].predictions
     clean = set(store.names[store.select("clean")].tolist())
@@ -93,7 +93,7 @@ def test_predictions_of_a_fine_tuning_are_for_its_own_validation_clips(course: t
     assert records[-1].metrics["test.finetune_clean_accuracy"] == pytest.approx(right)
 
 
-def test_linear_evaluation_moves_the_statistics_of_the_encoder_but_no_weight_and_fine_tuning_moves_all(
+def test_linear_evaluation_changes_statistics_but_no_weight(
     course: tuple[Course, list[EpochResult]],
 ) -> None:
     run, _ = course
@@ -110,7 +110,7 @@ def test_linear_evaluation_moves_the_statistics_of_the_encoder_but_no_weight_and
             assert moved == set(after)
 
 
-def test_an_epoch_of_the_published_linear_evaluation_is_that_of_a_plain_loop(tiny_corpus: Path) -> None:
+def test_a_linear_evaluation_epoch_equals_a_plain_loop(tiny_corpus: Path) -> None:
     of = setup(tiny_corpus, probe__protocol="published", probe__weight_decay=0.01, compute__channels_last=False)
     weights = pretrained(of)
     stage = ClassifierStage(of, "linear", weights)

@@ -1,4 +1,4 @@
-"""Validation selects an epoch, and what is tested in the end are that epoch's weights."""
+"""Selection of an epoch on validation, and the test of that epoch's weights."""
 
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from study import names
 from support.training_runs import config
 
 
-def test_supervised_test_figures_are_those_of_the_epoch_with_the_lowest_validation_loss(tiny_corpus: Path) -> None:
+def test_supervised_test_uses_the_lowest_validation_loss(tiny_corpus: Path) -> None:
     results = list(fit(config("supervised", tiny_corpus, optim__epochs=6, optim__lr=0.02)))
     losses = [result.metrics[names.VAL_LOSS] for result in results]
     best = int(np.argmin(losses))
@@ -21,7 +21,7 @@ def test_supervised_test_figures_are_those_of_the_epoch_with_the_lowest_validati
         assert result.metrics[names.VAL_ACCURACY] == results[selected].metrics[names.VAL_EPOCH_ACCURACY]
 
 
-def test_self_supervised_test_figures_are_those_of_the_epoch_with_the_best_macro_knn(tiny_corpus: Path) -> None:
+def test_self_supervised_test_uses_the_best_macro_knn(tiny_corpus: Path) -> None:
     results = list(fit(config("self-supervised", tiny_corpus, optim__epochs=5)))
     scores = [result.metrics[names.VAL_EPOCH_KNN_MACRO_ACCURACY] for result in results]
     assert results[-1].metrics[names.BEST_EPOCH] == np.argmax(scores) + 1

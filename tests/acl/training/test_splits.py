@@ -1,4 +1,4 @@
-"""Which clips train, validate and test, also on a corpus with folds."""
+"""Clips for training, validation and test, also on a corpus with folds."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -42,7 +42,7 @@ def test_hold_out_takes_the_rounded_share_of_each_class() -> None:
     assert len(train) + len(val) == 122
 
 
-def test_fine_tuning_validates_on_clips_that_it_does_not_train_on(tiny_corpus: Path) -> None:
+def test_fine_tuning_validates_on_clips_outside_its_training(tiny_corpus: Path) -> None:
     store = FeatureStore.open(tiny_corpus, "self-supervised")
     data = config("self-supervised", tiny_corpus).data
     for part, all_of_it in (("noisy", ("noisy", "clean")), ("clean", ("clean",))):

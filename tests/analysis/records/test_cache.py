@@ -1,4 +1,4 @@
-"""The cache is never needed, never wrong, and never in the way."""
+"""The cache of finished runs: never needed, never wrong, and never an obstacle."""
 
 import os
 import subprocess
@@ -73,7 +73,7 @@ def test_only_what_has_changed_is_read(place):
     assert source.read_runs == ["b"]
 
 
-def test_what_was_deleted_or_changed_leaves_the_file_with_the_next_writing(place):
+def test_deleted_or_changed_runs_leave_the_cache(place):
     source = Source({"a": "1", "b": "1", "c": "1"})
     source.load(*"ab")
     del source.now["a"]

@@ -1,4 +1,4 @@
-"""Files of runs and of the cache that somebody or a disk has changed: read, left out, or refused in a line."""
+"""Damaged files of runs and of the cache: each is read, left out, or refused in a line."""
 
 import hashlib
 from pathlib import Path

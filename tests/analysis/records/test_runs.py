@@ -1,3 +1,5 @@
+"""Trials, histories and predictions of MLflow records as frames."""
+
 import pytest
 
 from analysis.errors import AnalysisError
@@ -22,7 +24,7 @@ def test_parameters_are_typed_and_metrics_have_their_last_value(quickstart):
     assert not {"run_id", "test.accuracy", "best_epoch"} & set(parameter_names(trials))
 
 
-def test_trials_that_did_not_finish_are_kept_without_test_metrics(quickstart):
+def test_unfinished_trials_are_kept_without_test_metrics(quickstart):
     trials = load_trials(quickstart.uri, ["quickstart"]).set_index("outcome")
     assert trials.loc[names.FINISHED, names.TEST_ACCURACY].notna().all()
     for outcome in (names.STOPPED, names.FAILED):
@@ -91,7 +93,7 @@ def test_predictions_are_long_and_names_like_na_stay_names(records):
     assert (predictions["label"] == predictions["predicted"]).sum() == 40 + 99
 
 
-def test_predictions_are_the_headlines_unless_another_evaluation_is_named(records):
+def test_predictions_are_of_the_headline_evaluation_by_default(records):
     run_id = records.trial(records.study("mine"), alpha=1.0, correct=70)
     headline = load_predictions(records.uri, [run_id])
     knn = load_predictions(records.uri, [run_id], names.EVALUATION_KNN)

@@ -1,4 +1,4 @@
-"""Runs in every state, and what else may lie in the same experiment; the database and MLflow's client read the same."""
+"""Runs in every state and of other tools; the database and MLflow's client read the same."""
 
 import contextlib
 import math
@@ -85,7 +85,7 @@ def test_trials_in_every_state_and_no_other_runs(records, every_state):
     assert math.isnan(trials.loc[every_state["not a number"], names.TRAIN_LOSS])
 
 
-def test_what_other_tools_have_logged_is_neither_parameter_nor_metric(records, every_state):
+def test_runs_of_other_tools_add_no_parameter_or_metric(records, every_state):
     trials = load_trials(records.uri, ["mine"])
     assert trials.columns.is_unique
     assert {"ünïcode name", "empty", "loss.alpha"} < set(parameter_names(trials))

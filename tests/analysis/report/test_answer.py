@@ -1,3 +1,5 @@
+"""The report's answer to the study's question."""
+
 import pandas as pd
 import pytest
 
@@ -63,7 +65,7 @@ def test_it_says_what_is_worse(fakes):
     assert "is worse than the baseline for supervised on all (−20.0 points)" in answer_of(fakes)
 
 
-def test_settings_and_models_on_one_page_are_kept_apart_in_three_sentences(several_seeds):
+def test_settings_and_models_are_told_apart(several_seeds):
     several_seeds.add(1.0, val=0.5, correct=50, mode="self-supervised")
     several_seeds.add(0.5, val=0.6, correct=70, mode="self-supervised")
     text = answer_of(several_seeds)

@@ -1,4 +1,4 @@
-"""A section that the studies cannot fill is not on the page; one that waits for its trials says so."""
+"""Sections of a report: those that the studies cannot fill are absent, those that wait for trials say so."""
 
 import pandas as pd
 import pytest
@@ -96,7 +96,7 @@ def test_a_corpus_without_parts_has_one_row_in_table_1(records: FakeRecords) -> 
     assert not any("ours − published" in column.title for column in table1.columns)
 
 
-def test_records_of_versions_without_noise_are_of_the_same_protocol(records: FakeRecords) -> None:
+def test_records_from_before_label_noise_share_the_protocol(records: FakeRecords) -> None:
     study = records.study("mine")
     records.trial(study, alpha=1.0)
     records.trial(study, alpha=0.5, **{"noise.rate": 0.0, "noise.kind": "symmetric", FOLD: 0})

@@ -1,4 +1,4 @@
-"""The report in a real browser: what a reader does with it, and its sections drawn, as wide as the page, and safe."""
+"""The report in a real browser: its controls, and sections that are drawn, fit the page and are safe."""
 
 import base64
 import re
@@ -50,7 +50,7 @@ def column(browser, section, number):
     return [cell.get_attribute("textContent") for cell in cells]
 
 
-def test_tables_are_sorted_by_numbers_with_the_mouse_and_by_keyboard(browser):
+def test_tables_are_sorted_by_numbers_with_mouse_and_keyboard(browser):
     browser.execute_script("document.querySelector('#search details').open = true")
     heading = browser.find_element(By.CSS_SELECTOR, "#search th:nth-child(8)")  # temperature, which the supervised lack
     heading.find_element(By.TAG_NAME, "button").click()
@@ -92,7 +92,7 @@ def test_contents_and_the_skip_link_work_by_keyboard(browser):
     assert browser.execute_script("return document.querySelector('#checklist').getBoundingClientRect().top") < 500
 
 
-def test_the_page_is_dark_where_the_system_is_and_remembers_what_was_chosen(browser):
+def test_the_page_follows_the_systems_theme_and_keeps_a_choice(browser):
     def background(place):
         return browser.execute_script("return getComputedStyle(document.querySelector(arguments[0])).backgroundColor", place)
 
@@ -200,7 +200,7 @@ def test_what_a_search_says_is_drawn_and_fits(browser, records, tmp_path):
     browser.get(first)
 
 
-def test_the_evaluations_of_fine_tuned_encoders_are_drawn_and_fit(browser, records, tmp_path):
+def test_evaluations_of_fine_tuned_encoders_are_drawn_and_fit(browser, records, tmp_path):
     study = records.study("mine")
     others = {"finetune_noisy": 55, "finetune_clean": 70, "knn": 40}
     for alpha in (1.0, 0.6, 0.3):

@@ -1,4 +1,4 @@
-"""Tables and figures as files; the export of figures draws in a real browser."""
+"""Tables and figures as files; figures are exported by a real browser."""
 
 import base64
 import gzip
@@ -20,7 +20,7 @@ def section_of(frame, **fields):
     return Section("mine", "Table 9: my results", "About 95 % of α_1.", frame, all_columns(frame), "", **fields)
 
 
-def test_latex_has_the_rules_of_booktabs_and_a_caption_that_says_what_the_numbers_are():
+def test_latex_has_booktabs_rules_and_a_full_caption():
     frame = pd.DataFrame({"subset": ["a_b & c"], "accuracy": [0.5], "test_clips": [947], "acl_seeds": [3], "baseline_seeds": [1]})
     lines = latex_text(section_of(frame, latex=True), ["FSDnoisy18k"]).splitlines()
     rules = [line for line in lines if line.endswith("rule")]
@@ -92,7 +92,7 @@ def test_without_kaleido_the_line_says_what_to_install(tmp_path, monkeypatch):
         write_figures(f"sqlite:///{tmp_path}/absent.db", ["mine"], tmp_path / "out")
 
 
-def test_a_browser_that_is_not_there_is_one_line_and_leaves_no_file(quickstart, tmp_path, monkeypatch):
+def test_a_missing_browser_is_one_line_and_leaves_no_file(quickstart, tmp_path, monkeypatch):
     pytest.importorskip("kaleido")
     monkeypatch.setenv("BROWSER_PATH", str(tmp_path / "chrome"))
     with pytest.raises(AnalysisError, match="needs Chrome or Chromium: install one, name it in BROWSER_PATH") as refused:

@@ -1,4 +1,4 @@
-"""Reports of records in which every name is an attack: on a page it is text, in a file for LaTeX or a spreadsheet, too."""
+"""Reports of records with hostile names: they are text on pages, in LaTeX and in spreadsheets."""
 
 import csv
 import html.parser

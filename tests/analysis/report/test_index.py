@@ -1,3 +1,5 @@
+"""The index page of all reports."""
+
 import json
 
 from analysis.report.index import FACTS_FILE, write_index

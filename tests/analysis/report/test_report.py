@@ -1,3 +1,5 @@
+"""Whole reports: their tables, sentences and files, also where results are missing."""
+
 import base64
 import re
 from html.parser import HTMLParser
@@ -168,13 +170,13 @@ def test_cells_are_sorted_by_what_is_behind_them(report):
     assert '<td class="text">noisy small</td>' in html
 
 
-def test_what_compares_with_the_paper_is_hidden_on_a_synthetic_corpus_only(page, records, tmp_path):
+def test_a_synthetic_corpus_hides_comparisons_with_the_paper(page, records, tmp_path):
     assert "ours − published" not in page.text
     records.trial(records.study("real", departures=""), alpha=1.0)
     assert "ours − published" in Page(write_report(records.uri, ["real"], tmp_path).read_text(encoding="utf-8")).text
 
 
-def test_trials_that_failed_or_were_stopped_are_listed_with_the_reason(records, tmp_path):
+def test_failed_and_stopped_trials_are_listed_with_the_reason(records, tmp_path):
     study = records.study("mine")
     records.trial(study, alpha=1.0)
     failed = records.trial(study, alpha=0.4, outcome=names.FAILED, epochs=0)
@@ -200,7 +202,7 @@ def test_everything_from_the_records_is_escaped(records, tmp_path):
     assert "&lt;/script&gt;&lt;script&gt;alert(1)&lt;/script&gt;" in html
 
 
-def test_a_study_without_results_says_so_of_each_table_that_it_could_fill(records, tmp_path):
+def test_a_study_without_results_says_so_in_each_table(records, tmp_path):
     study = records.study("mine", departures="")
     records.trial(study, alpha=1.0, outcome=names.FAILED)
     page = Page(write_report(records.uri, ["mine"], tmp_path / "report").read_text(encoding="utf-8"))
@@ -213,7 +215,7 @@ def test_a_study_without_results_says_so_of_each_table_that_it_could_fill(record
     assert "mine grid 0 0 1 1" in page.text
 
 
-def test_a_study_whose_trials_failed_before_their_first_epoch_has_a_report(records, tmp_path):
+def test_a_study_that_failed_before_any_epoch_has_a_report(records, tmp_path):
     records.trial(records.study("mine"), alpha=1.0, outcome=names.FAILED, epochs=0)
     page = Page(write_report(records.uri, ["mine"], tmp_path / "report").read_text(encoding="utf-8"))
     assert "No trial has reported an epoch yet." in page.text
@@ -237,7 +239,7 @@ def test_unknown_study_writes_nothing(quickstart, tmp_path):
     assert not (tmp_path / "report").exists()
 
 
-def test_a_trial_that_has_lost_its_predictions_costs_the_others_nothing(records, tmp_path):
+def test_a_trial_without_predictions_leaves_the_others_complete(records, tmp_path):
     study = records.study("mine")
     kept = [records.trial(study, alpha=alpha, val=0.6, correct=60) for alpha in (1.0, 0.5)]
     lost = records.trial(study, alpha=0.3, val=0.9, correct=90)

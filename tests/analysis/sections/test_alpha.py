@@ -24,25 +24,13 @@ def test_alpha_table_stays_on_one_margin_and_temperature(fakes):
     assert table["margin"].unique().tolist() == [0.5]
 
 
-def test_alpha_table_shows_no_published_value_at_another_temperature(fakes):
+def test_alpha_table_publishes_nothing_at_another_temperature(fakes):
     for alpha in (1.0, 0.3):
         fakes.add(alpha, val=0.5, correct=50, mode=SSL, loss__temperature=0.7)
     assert alpha_table(fakes.settings())["published_accuracy"].isna().all()
 
 
-@pytest.fixture
-def study(fakes):
-    for subset in ("all", "clean"):
-        for alpha in (1.0, 0.5):
-            fakes.add(alpha, val=0.5, correct=50, data__subset=subset)
-    for temperature in (0.1, 0.2):
-        for alpha in (1.0, 0.3):
-            fakes.add(alpha, val=0.6, correct=60, mode=SSL, loss__temperature=temperature, **{names.VAL_KNN_ACCURACY: 0.4})
-    fakes.add(0.9, val=0.2, correct=0, outcome=names.STOPPED, data__subset="clean")
-    return fakes
-
-
-def test_intervals_of_the_two_lines_stand_side_by_side_and_hover_names_the_temperature(study):
+def test_intervals_stand_side_by_side_and_name_the_temperature(study):
     lines = temperature_figure(fig3_table(study.settings())).data
     baseline, acl = (line for line in lines if line.error_y.array is not None)
     assert all(left < temperature < right for left, temperature, right in zip(baseline.x, (0.1, 0.2), acl.x, strict=True))

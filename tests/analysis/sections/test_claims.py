@@ -1,4 +1,4 @@
-"""Every setting against the baseline on test: paired where predictions are there, by accuracies where some are lost."""
+"""Every setting against the baseline on test: paired with predictions, by accuracies without them."""
 
 import numpy as np
 import pandas as pd
@@ -29,7 +29,7 @@ def three_settings(fakes, seeds: int = 1) -> None:
         fakes.add(0.5, 0.7, 54 + 2 * seed, seed=seed)
 
 
-def test_lost_predictions_of_one_seed_leave_shares_corrected_by_holm(fakes) -> None:
+def test_without_predictions_one_seed_is_corrected_by_holm(fakes) -> None:
     three_settings(fakes)
     table = on_test(fakes, ("run001",)).set_index("alpha")
     alone = [proportions_ztest([right, 50], [TEST_CLIPS] * 2)[1] for right in (66, 54)]
@@ -45,7 +45,7 @@ def test_lost_predictions_of_one_seed_leave_shares_corrected_by_holm(fakes) -> N
 
 
 @pytest.mark.parametrize("lost", [("run001",), ("run001", "run004", "run007"), ("run000", "run003", "run006")])
-def test_lost_predictions_of_several_seeds_leave_a_claim_about_settings(fakes, lost: tuple[str, ...]) -> None:
+def test_without_predictions_several_seeds_compare_settings(fakes, lost: tuple[str, ...]) -> None:
     three_settings(fakes, seeds=3)
     table, paired = on_test(fakes, lost), on_test(fakes)
     assert (table["claim"] == "settings").all()

@@ -34,25 +34,13 @@ def test_curves_table_is_the_history_with_settings(fakes):
     assert table[["alpha", "epoch", "value"]].to_numpy().tolist() == [[0.4, 1, 0.9], [0.4, 2, 0.5]]
 
 
-def test_curves_of_self_supervised_trials_are_of_each_epochs_own_weights(fakes):
+def test_self_supervised_curves_are_of_each_epochs_own_weights(fakes):
     fakes.add(0.4, val=0.5, correct=50, mode=SSL)
     history = pd.DataFrame(
         [("run000", 1, names.VAL_EPOCH_KNN_ACCURACY, 0.2), ("run000", 1, names.VAL_KNN_ACCURACY, 0.3)],
         columns=["run_id", "epoch", "metric", "value"],
     )
     assert curves_table(history, fakes.trials)["metric"].tolist() == [names.VAL_EPOCH_KNN_ACCURACY]
-
-
-@pytest.fixture
-def study(fakes):
-    for subset in ("all", "clean"):
-        for alpha in (1.0, 0.5):
-            fakes.add(alpha, val=0.5, correct=50, data__subset=subset)
-    for temperature in (0.1, 0.2):
-        for alpha in (1.0, 0.3):
-            fakes.add(alpha, val=0.6, correct=60, mode=SSL, loss__temperature=temperature, **{names.VAL_KNN_ACCURACY: 0.4})
-    fakes.add(0.9, val=0.2, correct=0, outcome=names.STOPPED, data__subset="clean")
-    return fakes
 
 
 def test_a_line_for_each_trial_baseline_in_its_own_colour(study):

@@ -1,3 +1,5 @@
+"""Early stopping: which trials were stopped, and how early their ranking is final."""
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -67,7 +69,7 @@ def test_taus_and_their_interval_are_scipys_over_resamples():
     assert np.isnan(kendall_interval(np.ones(5), np.arange(5.0))).all()
 
 
-def test_the_sentence_says_from_where_on_early_stopping_looks_safe(crossing):
+def test_the_sentence_says_when_early_stopping_looks_safe(crossing):
     fakes, history = crossing
     sections = {section.anchor: section for section in training_sections(history, fakes.trials)}
     assert "mine, grid (supervised, 12 trials): early stopping looks safe here from 50 % of the epochs on" in sections["early"].text
@@ -77,7 +79,7 @@ def test_the_sentence_says_from_where_on_early_stopping_looks_safe(crossing):
     assert "too few trials to say" in early_sentence([row | {"trials": 9} for row in rows])
 
 
-def test_a_self_supervised_search_for_linear_accuracy_is_ranked_by_knn_while_it_trained(fakes):
+def test_linear_accuracy_is_ranked_by_knn_during_training(fakes):
     curves = []
     for trial in range(6):
         fakes.add(trial / 6, 0.5 + trial / 100, 50, SSL)
@@ -103,7 +105,7 @@ def test_smaller_is_better_for_uniformity(fakes):
     assert table["regret"].tolist() == [0.0] * 10
 
 
-def test_stopped_trials_end_where_they_were_stopped_and_have_no_rank(crossing):
+def test_stopped_trials_end_at_their_last_epoch_without_rank(crossing):
     fakes, history = crossing
     expected = early_table(history, fakes.trials)
     assert stopped_table(history, fakes.trials).empty

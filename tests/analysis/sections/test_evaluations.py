@@ -1,3 +1,5 @@
+"""Evaluations of self-supervised encoders: linear, fine-tuned and nearest neighbours."""
+
 import re
 
 import numpy as np
@@ -52,7 +54,7 @@ def table_of(fakes, **parts):
     return section.frame
 
 
-def test_a_row_for_each_setting_and_evaluation_with_its_own_numbers(fakes):
+def test_each_setting_and_evaluation_has_its_own_row(fakes):
     add(fakes, 1.0, 50, noisy=55, clean=70, knn=40)
     add(fakes, 0.3, 60, noisy=62, clean=75, knn=45)
     validated = fakes.predictions[fakes.predictions["split"] == "val"]
@@ -91,13 +93,13 @@ def test_published_values_stand_beside_ours_with_the_difference(fakes):
 
 
 @pytest.mark.parametrize("setting", [{"loss__temperature": 0.7}, {"data__subset": "noisy_small"}])
-def test_there_are_no_published_values_at_another_temperature_or_subset(fakes, setting):
+def test_no_published_values_at_another_temperature_or_subset(fakes, setting):
     for alpha in (0.3, 1.0):
         add(fakes, alpha, 60, noisy=62, clean=75, **setting)
     assert table_of(fakes)[["published_patch_weighted", "minus_published"]].isna().all(axis=None)
 
 
-def test_at_another_margin_only_the_baseline_has_published_values(fakes):
+def test_at_another_margin_only_the_baseline_is_published(fakes):
     for alpha in (0.3, 1.0):
         add(fakes, alpha, 60, noisy=62, loss__margin=0.9)
     table = table_of(fakes)
@@ -136,7 +138,7 @@ def test_there_is_no_section_without_a_finished_fine_tuning(fakes):
     assert sections_of(fakes) == []
 
 
-def test_trials_of_a_protocol_without_fine_tuning_do_not_hide_those_with(fakes):
+def test_protocols_without_fine_tuning_hide_no_others(fakes):
     for alpha in (0.3, 0.5, 1.0):
         add(fakes, alpha, 50, **{"finetune.on": "[]"})
     for epochs in (3, 3, 4):
@@ -157,7 +159,7 @@ def test_trials_of_a_protocol_without_fine_tuning_do_not_hide_those_with(fakes):
     )
 
 
-def test_the_figure_is_the_line_where_most_alphas_were_fine_tuned(fakes):
+def test_the_figure_shows_the_line_with_most_fine_tuned_alphas(fakes):
     add(fakes, 1.0, 50, noisy=55, clean=70, knn=40)
     add(fakes, 0.3, 60, noisy=62, clean=75, knn=45)
     for alpha in (0.2, 0.4, 0.6):
@@ -215,7 +217,7 @@ def fine_tuned(records):
     return records
 
 
-def test_the_section_stands_after_the_papers_and_goes_with_its_trials(fine_tuned, tmp_path):
+def test_the_section_follows_the_papers_and_needs_trials(fine_tuned, tmp_path):
     html = write_report(fine_tuned.uri, ["fine-tuned"], tmp_path).read_text(encoding="utf-8")
     anchors = re.findall(r'<section id="([\w-]+)">', html)
     assert anchors[anchors.index("evaluations") - 2 :][:4] == ["alpha", "plane", "evaluations", "on-test"]
@@ -235,7 +237,7 @@ def test_the_section_stands_after_the_papers_and_goes_with_its_trials(fine_tuned
     assert not (tmp_path / "evaluations.csv").exists()
 
 
-def test_published_evaluations_are_a_line_each_over_eleven_alphas():
+def test_each_published_evaluation_is_a_line_over_eleven_alphas():
     frame = published.evaluations_by_alpha()
     assert frame.groupby("evaluation")["alpha"].apply(sorted).map(len).to_dict() == {ALL[0]: 11, NOISY: 11, CLEAN: 11}
     spot = frame.set_index(["evaluation", "alpha"])["published_patch_weighted"]

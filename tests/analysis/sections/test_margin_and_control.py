@@ -57,7 +57,7 @@ def five_seeds(fakes):
     return fakes
 
 
-def test_seeds_are_ranked_on_validation_and_a_tie_goes_to_the_smaller_seed(five_seeds):
+def test_seeds_are_ranked_on_validation_then_by_number(five_seeds):
     table = null_of(five_seeds)
     assert table["seed"].tolist() == [1, 3, 2, 0, 4]
     assert table["val_rank"].tolist() == [1, 1, 3, 4, 5]
@@ -95,7 +95,7 @@ def test_gains_equal_a_loop_over_which_run_is_the_baseline(seed):
         assert (gains[name], gains[f"{name}_of_others"]) == pytest.approx(gains_by_brute_force(criterion, test))
 
 
-def test_runs_that_differ_from_the_picked_one_are_counted_by_mcnemars_test(five_seeds):
+def test_runs_that_differ_from_the_selected_one_are_counted(five_seeds):
     table = null_of(five_seeds).set_index("seed")
     # Of nested right answers only one side has clips of its own: 12, 4, 8 and 6 against the picked run.
     expected = {seed: binomtest(0, clips).pvalue for seed, clips in {3: 12, 2: 4, 0: 8, 4: 6}.items()}
@@ -137,7 +137,7 @@ def test_each_repeated_setting_is_a_control_of_its_own(fakes):
     assert table.groupby("mean", sort=False).size().to_dict() == pytest.approx({0.72: 5, 0.62: 5, 0.52: 5})
 
 
-def test_margins_at_the_alpha_that_has_most_of_them_with_the_baseline(fakes):
+def test_margins_are_shown_at_the_alpha_with_most_of_them(fakes):
     for margin, val, correct in ((0.5, 0.50, 55), (0.1, 0.55, 90), (0.9, 0.60, 62), (1.3, 0.60, 61)):
         fakes.add(0.7, val=val, correct=correct, loss__margin=margin)
     for margin in (0.5, 0.7, 0.9):
@@ -159,7 +159,7 @@ def test_margins_at_the_alpha_that_has_most_of_them_with_the_baseline(fakes):
     assert (table.loc[~table["picked"], "verdict"] == "").all()
 
 
-def test_margins_are_means_over_their_seeds_and_the_baseline_has_the_same_temperature(fakes):
+def test_margins_are_means_over_seeds_at_one_temperature(fakes):
     for seed in range(3):
         for margin in (0.3, 0.5, 0.7):
             fakes.add(0.3, val=margin, correct=60 + seed, mode=SSL, loss__margin=margin, seed=seed)
@@ -196,7 +196,7 @@ def test_both_tables_are_empty_without_settings(fakes):
     assert margins_of(fakes).empty
 
 
-def test_a_sweep_of_the_margin_leaves_the_papers_tables_as_they_are(fakes):
+def test_a_margin_sweep_does_not_change_the_papers_tables(fakes):
     for mode in ("supervised", SSL):
         for alpha, val in ((1.0, 0.50), (0.3, 0.52), (0.5, 0.54), (0.7, 0.51)):
             fakes.add(alpha, val=val, correct=round(100 * val), mode=mode)
@@ -279,7 +279,7 @@ def test_the_number_of_significant_runs_is_grammatical(fakes, last, words):
     assert f"of the four others compared with the picked run, {words} “significantly”" in sections_of(fakes)["null"].text
 
 
-def test_the_figure_of_the_control_marks_the_picked_and_the_best_run(ten_seeds):
+def test_the_control_figure_marks_the_selected_and_the_best_run(ten_seeds):
     table = sections_of(ten_seeds)["null"].frame
     runs, mean, picked, best = null_figure(table).data
     assert list(runs.x) == ["3", "0", "1", "2", "4", "5", "6", "7", "8", "9"]

@@ -6,7 +6,6 @@ from statsmodels.stats.proportion import proportion_confint
 
 from analysis.section import ACL, BASELINE
 from analysis.sections.paper_figures import class_figure, fig2_table, fig3_table, temperature_figure
-from study import names
 
 SSL = "self-supervised"
 
@@ -15,7 +14,7 @@ def wilson(share, clips):
     return proportion_confint(share * clips, clips, method="wilson")
 
 
-def test_fig2_has_class_shares_with_intervals_lowest_baseline_first(fakes):
+def test_fig2_has_class_accuracies_lowest_baseline_first(fakes):
     # Clip i is of class i mod 4: Engine, Fire, Glass, Rain with 25 test clips each.
     fakes.add(1.0, val=0.5, mode=SSL, correct=[clip % 4 != 2 for clip in range(100)])
     fakes.add(0.3, val=0.5, mode=SSL, correct=[clip % 4 != 0 and clip < 50 for clip in range(100)])
@@ -35,7 +34,7 @@ def test_fig2_falls_back_to_supervised_winners(fakes):
     assert fig2_table(fakes.settings(), fakes.predictions)["mode"].unique().tolist() == ["supervised"]
 
 
-def test_fig3_pairs_each_temperature_and_shows_published_ones_beside(fakes):
+def test_fig3_pairs_each_temperature_with_published_values(fakes):
     for temperature in (0.1, 0.3):
         fakes.add(1.0, val=0.5, correct=50, mode=SSL, loss__temperature=temperature)
         fakes.add(0.4, val=0.6, correct=60, mode=SSL, loss__temperature=temperature)
@@ -49,18 +48,6 @@ def test_fig3_pairs_each_temperature_and_shows_published_ones_beside(fakes):
     assert table.loc[0.9, "published_acl_accuracy"] == pytest.approx(0.7681)
     assert (table.loc[0.3, "published_acl_tolerance"], table.loc[0.3, "published_acl_tolerance_printed"]) == (0.9595, 0.9437)
     assert table["published_acl_tolerance_printed"].notna().sum() == 1
-
-
-@pytest.fixture
-def study(fakes):
-    for subset in ("all", "clean"):
-        for alpha in (1.0, 0.5):
-            fakes.add(alpha, val=0.5, correct=50, data__subset=subset)
-    for temperature in (0.1, 0.2):
-        for alpha in (1.0, 0.3):
-            fakes.add(alpha, val=0.6, correct=60, mode=SSL, loss__temperature=temperature, **{names.VAL_KNN_ACCURACY: 0.4})
-    fakes.add(0.9, val=0.2, correct=0, outcome=names.STOPPED, data__subset="clean")
-    return fakes
 
 
 def test_class_bars_are_the_table_with_its_intervals(study):

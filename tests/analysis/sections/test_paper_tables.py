@@ -35,7 +35,7 @@ def test_table1_has_the_papers_rows_and_numbers(fakes):
     assert np.isnan(table.loc["noisy", "baseline_accuracy"])
 
 
-def test_table2_compares_each_mode_with_its_own_published_measure(fakes):
+def test_table2_compares_each_mode_with_its_published_measure(fakes):
     fakes.add(1.0, val=0.5, correct=70)
     fakes.add(0.7, val=0.6, correct=73)
     right_where_long = [clip % 3 == 2 for clip in range(100)]  # 33 of 100 clips, 99 of 199 patches
@@ -54,7 +54,7 @@ def test_table2_compares_each_mode_with_its_own_published_measure(fakes):
     assert np.isnan(table.loc["SSL baseline", "difference"])
 
 
-def test_table2_without_self_supervised_trials_keeps_their_rows_empty(fakes):
+def test_table2_has_empty_rows_without_self_supervised_trials(fakes):
     fakes.add(1.0, val=0.5, correct=70)
     table = table2(fakes.settings(), fakes.predictions).set_index("method")
     assert table["accuracy"].notna().tolist() == [True, False, False, False]

@@ -39,7 +39,7 @@ def test_every_accuracy_of_the_search_has_an_interval(fakes):
     assert (row["test_accuracy_low"], row["test_accuracy_high"]) == pytest.approx(wilson(0.7, 100))
 
 
-def test_a_stopped_trial_has_the_clips_of_a_finished_one_with_the_same_data(fakes):
+def test_a_stopped_trial_has_the_clips_of_a_finished_one(fakes):
     fakes.add(1.0, val=0.5, correct=50, data__root="/here")
     stopped = {"val": 0.3, "correct": 0, "outcome": names.STOPPED, names.TEST_ACCURACY: np.nan}
     fakes.add(0.4, **stopped, data__root="/there")
@@ -69,19 +69,7 @@ def test_counts_by_outcome(fakes):
     assert counts_table(fakes.trials).to_dict("records") == [expected]
 
 
-@pytest.fixture
-def study(fakes):
-    for subset in ("all", "clean"):
-        for alpha in (1.0, 0.5):
-            fakes.add(alpha, val=0.5, correct=50, data__subset=subset)
-    for temperature in (0.1, 0.2):
-        for alpha in (1.0, 0.3):
-            fakes.add(alpha, val=0.6, correct=60, mode=SSL, loss__temperature=temperature, **{names.VAL_KNN_ACCURACY: 0.4})
-    fakes.add(0.9, val=0.2, correct=0, outcome=names.STOPPED, data__subset="clean")
-    return fakes
-
-
-def test_search_panels_show_the_largest_subset_and_stopped_trials_hollow(study):
+def test_search_panels_show_stopped_trials_hollow(study):
     figure = search_figure(search_table(study.trials, study.predictions))
     titles = [annotation.text for annotation in figure.layout.annotations]
     assert titles == [
@@ -104,7 +92,7 @@ def test_hover_of_the_search_has_the_interval(study):
 @pytest.mark.parametrize(
     ("accuracies", "expected"), [((0.5, 0.5), (0.48, 0.52)), ((1.0, 1.0), (0.96, 1.0)), ((0.313, 0.62), (0.31, 0.62))]
 )
-def test_a_colour_bar_has_different_whole_percents_within_0_and_100(fakes, accuracies, expected):
+def test_a_colour_bar_has_distinct_whole_percents(fakes, accuracies, expected):
     for alpha, val in zip((1.0, 0.5), accuracies, strict=True):
         fakes.add(alpha, val=val, correct=50)
     bar = search_figure(search_table(fakes.trials, fakes.predictions)).layout.coloraxis

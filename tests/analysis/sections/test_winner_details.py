@@ -1,3 +1,5 @@
+"""Winner and baseline in detail: embeddings, confusions and cost."""
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -113,7 +115,7 @@ def test_embeddings_of_ours_and_the_paper_lie_in_one_plane(fakes):
     }
 
 
-def test_hours_are_the_seconds_of_all_epochs_and_cost_is_by_point(fakes):
+def test_hours_sum_all_epochs_and_cost_is_per_point(fakes):
     for seed in (0, 1):
         fakes.add(1.0, 0.5, 50, seed=seed)
         fakes.add(0.5, 0.6, 70, seed=seed)

@@ -1,4 +1,4 @@
-"""What may be said about a winner: two kinds of claim, worded apart."""
+"""Claims about a winner: about trained models, or about settings."""
 
 import numpy as np
 import pandas as pd
@@ -25,7 +25,7 @@ def test_one_seed_allows_the_claim_about_models_only() -> None:
     assert (found.p_value, found.resolvable) == (found.models.p_value, found.models.resolvable)
 
 
-def test_several_seeds_allow_the_claim_about_settings_corrected_for_their_number() -> None:
+def test_several_seeds_allow_a_corrected_claim_about_settings() -> None:
     baseline, others, picked = simulate_results(np.random.default_rng(0), 4, 5, gain=0.6)
     found = claim(baseline, others, picked)
     assert found.settings == compare_settings(baseline, others)[picked]
@@ -43,7 +43,7 @@ def test_a_candidate_with_one_seed_leaves_the_claim_about_models() -> None:
     assert claim(baseline, others, picked).settings is None
 
 
-def test_ten_seeds_of_one_setting_taken_for_settings_are_not_distinguishable() -> None:
+def test_ten_seeds_of_one_setting_are_not_distinguishable() -> None:
     """The negative control: runs that differ in the seed only, one of which is called the baseline."""
     generator = np.random.default_rng(0)
     runs, _, _ = simulate_results(generator, 1, 10, clips=300, seed_sd=0.4)
@@ -52,7 +52,7 @@ def test_ten_seeds_of_one_setting_taken_for_settings_are_not_distinguishable() -
         assert claim(runs[[column]], others, number % 9).finding == "not distinguishable"
 
 
-def test_differences_that_clips_cannot_resolve_need_no_number_of_seeds() -> None:
+def test_no_seeds_are_proposed_for_undetectable_differences() -> None:
     assert seeds_needed(0.02, 947, 0.15) == (None, None)
     low, high = seeds_needed(0.06, 947, 0.15)
     assert low is not None

@@ -1,4 +1,4 @@
-"""Settings against one baseline: the formulas by hand, error rates of simulated studies, and what must not matter."""
+"""Settings against one baseline: formulas by hand, error rates on simulated studies, and invariances."""
 
 import math
 
@@ -36,7 +36,7 @@ def test_one_setting_equals_the_formula() -> None:
     assert (found.clips, found.seeds, found.candidates) == (CLIPS, 3, 1)
 
 
-def test_sides_that_scatter_alike_are_compared_as_by_student_where_only_seeds_vary() -> None:
+def test_equal_variances_over_seeds_give_students_test() -> None:
     """Clips that all settings find equally hard, so that only seeds are left."""
     generator = np.random.default_rng(0)
     first = generator.normal(0.45, 0.1, 6)
@@ -49,7 +49,7 @@ def test_sides_that_scatter_alike_are_compared_as_by_student_where_only_seeds_va
     assert found.p_value == pytest.approx(ttest_ind(other.mean(), baseline.mean()).pvalue, rel=0.02)
 
 
-def test_a_setting_does_not_gain_from_seeds_that_lie_close_together_by_luck() -> None:
+def test_a_setting_does_not_gain_from_close_seeds() -> None:
     generator = np.random.default_rng(1)
     baseline, *scattered = (counts(*(150 + generator.integers(-12, 13, 3))) for _ in range(6))
     close = counts(158, 158, 158)
@@ -58,7 +58,7 @@ def test_a_setting_does_not_gain_from_seeds_that_lie_close_together_by_luck() ->
     assert found.standard_error**2 >= 2 * pooled / 3
 
 
-def test_several_settings_are_corrected_as_by_dunnett_where_only_seeds_vary() -> None:
+def test_several_settings_over_seeds_give_dunnetts_test() -> None:
     generator = np.random.default_rng(3)
     shares = generator.normal(0.5, 0.05, (5, 60))
     shares[1] += 0.03
@@ -111,7 +111,7 @@ def test_true_gains_are_found(settings: int, gain: float, least: float) -> None:
     assert np.mean(found) >= least
 
 
-def test_the_largest_gain_on_test_is_corrected_for_all_that_were_looked_at() -> None:
+def test_the_largest_gain_on_test_is_corrected_for_all_settings() -> None:
     """One seed: models that are equally good, of which the best is read off the test results."""
     generator = np.random.default_rng(2)
     largest, alone = 0, 0

@@ -1,3 +1,5 @@
+"""Importance of each setting against refits without it."""
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -30,7 +32,7 @@ def searched():
     return blocks, objective.to_numpy()
 
 
-def test_importances_equal_refitting_without_each_trial_and_setting(searched):
+def test_importances_equal_refits_without_each_setting(searched):
     blocks, objective = searched
     found = drop_one_importances(blocks, objective)
     alone = (left_out_errors_by_refitting([], objective) ** 2).sum()
@@ -69,7 +71,7 @@ def test_the_interval_resamples_settings_with_their_errors(searched):
     assert (low, high) == pytest.approx(expected, abs=0.03)
 
 
-def test_terms_are_linear_and_squared_numbers_or_names_that_occur_twice():
+def test_terms_are_linear_squared_or_names_that_occur_twice():
     numbers = terms(pd.Series([1.0, 2.0, 3.0, 4.0]))
     assert numbers[:, 0] == pytest.approx((np.arange(4) - 1.5) / np.arange(4).std())
     assert numbers[:, 1] == pytest.approx([1, -1, -1, 1])

@@ -1,3 +1,5 @@
+"""Confidence intervals and paired comparisons against formulas by hand."""
+
 import math
 
 import numpy as np
@@ -77,7 +79,7 @@ def test_mcnemar_against_a_hand_example():
     assert comparison.finding == "better"
 
 
-def test_small_difference_is_not_distinguishable_and_swapping_changes_the_sign():
+def test_swapping_sides_of_a_small_difference_changes_the_sign():
     first, second = sides(60, 8, 4, 28)
     forward, backward = compare_paired(first, second), compare_paired(second, first)
     assert forward.finding == backward.finding == "not distinguishable"
@@ -122,7 +124,7 @@ def test_a_comparison_says_what_it_could_resolve():
 
 
 @pytest.mark.parametrize("accuracies", [[0.7, 0.74, 0.72], [0.9, 0.95], [0.5] * 4])
-def test_an_interval_over_seeds_is_wilsons_with_the_clips_that_give_its_variance(accuracies):
+def test_an_interval_over_seeds_is_wilsons_at_its_variance(accuracies):
     mean, runs, clips = np.mean(accuracies), len(accuracies), 947
     parts = np.var(accuracies, ddof=1) / runs, mean * (1 - mean) / clips
     freedom = sum(parts) ** 2 / (parts[0] ** 2 / (runs - 1) + parts[1] ** 2 / clips)

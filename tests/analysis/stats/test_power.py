@@ -18,7 +18,7 @@ def rejections(clips: int, discordance: float, difference: float, generator: np.
 
 
 @pytest.mark.parametrize(("clips", "discordance"), [(947, 0.10), (947, 0.25), (300, 0.15)])
-def test_the_exact_test_finds_the_smallest_difference_in_about_80_percent(clips: int, discordance: float) -> None:
+def test_the_exact_test_has_80_percent_power(clips: int, discordance: float) -> None:
     generator = np.random.default_rng(0)
     difference = smallest_difference(clips, discordance)
     # The exact test is conservative: it has a little less power than the formula, which is the approximate test's.
@@ -28,7 +28,7 @@ def test_the_exact_test_finds_the_smallest_difference_in_about_80_percent(clips:
 
 
 @pytest.mark.parametrize("seeds", [1, 3])
-def test_with_seeds_that_scatter_a_test_that_knows_the_variance_has_80_percent_power(seeds: int) -> None:
+def test_a_known_seed_variance_gives_80_percent_power(seeds: int) -> None:
     generator = np.random.default_rng(1)
     clips, discordance, seed_sd = 947, 0.15, 0.02
     difference = smallest_difference(clips, discordance, seeds, seed_sd)
@@ -59,7 +59,7 @@ def test_the_expected_maximum_is_that_of_simulated_draws(candidates: int) -> Non
     assert expected_maximum(candidates) == pytest.approx(drawn.mean(), abs=0.02)
 
 
-def test_the_luck_of_the_best_is_that_of_equal_models_on_simulated_clips() -> None:
+def test_the_luck_of_the_best_is_that_of_equal_models() -> None:
     """Models that err independently on half of the undecided clips: two of them differ on `discordance` of all clips."""
     generator = np.random.default_rng(3)
     clips, discordance, candidates = 400, 0.2, 10

@@ -72,7 +72,7 @@ def test_what_nobody_foresaw_leaves_its_traceback_in_a_file(
     assert "Traceback" in (tmp_path / "acl-study-error.log").read_text()
 
 
-def test_values_of_settings_are_read_as_yaml_and_exponents_as_numbers() -> None:
+def test_settings_are_read_as_yaml_and_exponents_as_numbers() -> None:
     parsed = parse_settings(["a=1e-3", "b=[0.5, 0.9]", "c=true", "d=clean", "e=3"], None)
     assert parsed == {"a": 0.001, "b": [0.5, 0.9], "c": True, "d": "clean", "e": 3}
 
@@ -86,7 +86,7 @@ def test_train_lists_every_setting_with_the_recipes_value(
     assert "optim.epochs = 500" in lines
 
 
-def test_train_takes_mode_and_settings_from_a_profile_of_one_mode(
+def test_train_uses_mode_and_settings_of_a_one_mode_profile(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert call(monkeypatch, "train", "--list", "--profile", "paper-ssl", "--set", "seed=1") == 0
@@ -94,7 +94,7 @@ def test_train_takes_mode_and_settings_from_a_profile_of_one_mode(
     assert {"mode = self-supervised", "probe.protocol = published", "seed = 1"} <= set(lines)
 
 
-def test_training_prints_an_epoch_a_line_and_continues_from_its_checkpoint(
+def test_train_prints_a_line_an_epoch_and_resumes(
     tiny_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     options = ["train", "--data", str(tiny_corpus), "--checkpoints", str(tmp_path), "--set", "data.subset=clean"]

@@ -1,4 +1,4 @@
-"""Typical mistakes are answered at once: before torch, Ray and MLflow are imported, which takes seconds."""
+"""Typical mistakes: they are refused before torch, Ray and MLflow are imported, which takes seconds."""
 
 import json
 import shlex

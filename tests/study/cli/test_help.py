@@ -1,4 +1,4 @@
-"""What a user sees who asks: every command's --help has examples that parse, and Tab completes."""
+"""Help and completion: every command's --help has examples that parse, and Tab completes."""
 
 import os
 import shlex
@@ -63,7 +63,7 @@ def _completed(typed, tmp_path, shell="bash"):
     return offered
 
 
-def test_commands_studies_settings_and_profiles_are_completed_without_heavy_imports(tmp_path):
+def test_completion_needs_no_heavy_imports(tmp_path):
     assert {"run", "report", "resume"} <= set(_completed("acl-study r", tmp_path))
     assert _completed("acl-study run table", tmp_path) == ["table1-supervised", "table2-ssl"]
     assert _completed("acl-study run table2-ssl --set loss.a", tmp_path) == ["loss.alpha=", "loss.angular_scale="]
@@ -80,7 +80,7 @@ def test_launched_studies_are_completed_from_the_home_folder(tmp_path):
     assert _completed("acl-study report --home other t", tmp_path) == ["theirs"]
 
 
-def test_the_completion_script_is_shown_for_a_shell_and_works_in_it(tmp_path):
+def test_the_completion_script_works_in_its_shell(tmp_path):
     code = "import sys; sys.argv = ['acl-study', '--show-completion', 'bash']; from study.cli.app import main; main()"
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3]), "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
     script = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True).stdout

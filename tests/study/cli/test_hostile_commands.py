@@ -1,4 +1,4 @@
-"""Command lines that nobody should write: each is refused in a line, none is news to the program."""
+"""Hostile command lines: each is refused in a line."""
 
 import contextlib
 import io

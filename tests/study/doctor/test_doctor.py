@@ -29,7 +29,7 @@ def doctor(tmp_path, monkeypatch, capsys):
     return run
 
 
-def test_a_sound_installation_has_no_problem_and_nothing_is_left_behind(doctor, tiny_corpus, tmp_path):
+def test_a_sound_installation_has_no_problem(doctor, tiny_corpus, tmp_path):
     status, found = doctor("--data", tiny_corpus)
     assert status == 0
     assert not [line for line in found.values() if line[0] == "problem"]
@@ -49,7 +49,7 @@ def test_a_corpus_that_is_not_there_is_a_problem(doctor, tmp_path):
     assert "acl-study data synth" in found["corpus"][1]
 
 
-def test_a_corpus_without_features_is_a_problem_with_the_command_that_makes_them(doctor, tiny):
+def test_a_corpus_without_features_names_the_command_for_them(doctor, tiny):
     status, found = doctor("--data", tiny)
     assert status == 1
     assert found["corpus"][0] == "ok"
@@ -113,7 +113,7 @@ def test_records_that_are_whole_locked_or_damaged(doctor, tmp_path, monkeypatch)
     assert "acl-study resume NAME writes the records of a study anew" in found["records"][1]
 
 
-def test_without_a_browser_figures_cannot_be_exported_but_studies_run(doctor, tmp_path, monkeypatch):
+def test_without_a_browser_studies_run_but_export_no_figures(doctor, tmp_path, monkeypatch):
     pytest.importorskip("kaleido")
     monkeypatch.setenv("BROWSER_PATH", str(tmp_path / "chrome"))
     status, found = doctor()
@@ -148,7 +148,7 @@ def test_a_torch_that_does_not_load_is_a_line_of_its_own(tmp_path):
     assert "once it loads" in last
 
 
-def test_a_ray_that_is_broken_or_hangs_is_a_problem_within_bounded_time(tmp_path, monkeypatch):
+def test_a_broken_or_hanging_ray_is_found_in_bounded_time(tmp_path, monkeypatch):
     broken = tmp_path / "ray" / "__init__.py"
     broken.parent.mkdir()
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{Path(__file__).parents[3]}")

@@ -1,4 +1,4 @@
-"""What the driver does where it cannot go on."""
+"""Ends of a launch whose driver cannot go on."""
 
 import errno
 from contextlib import closing
@@ -26,7 +26,7 @@ SWEEP = Sweep.model_validate(
 )
 
 
-def test_a_disk_that_fills_up_under_optunas_file_ends_the_launch_for_that_reason(tmp_path: Path) -> None:
+def test_a_full_disk_under_optunas_file_ends_the_launch(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", "64k") as disk, closing(Journal(tmp_path)) as journal:  # the journal's own disk has room
         search = Search(SWEEP, disk, journal)
 

@@ -1,4 +1,4 @@
-"""Launches whose training is over, and whose records are not: written by the next launch, without Ray."""
+"""Launches that only have records to write: they do so without Ray."""
 
 from pathlib import Path
 
@@ -52,7 +52,7 @@ def test_the_run_of_a_complete_study_is_ended_by_the_next_launch(home: Home, tin
     assert status(home, "killed") == "FINISHED"
 
 
-def test_a_first_launch_is_refused_where_the_store_does_not_answer(home: Home, tiny_corpus: Path, tmp_path: Path) -> None:
+def test_a_first_launch_is_refused_without_an_answering_store(home: Home, tiny_corpus: Path, tmp_path: Path) -> None:
     sweep = {"base": {"data.root": str(tiny_corpus)}, "space": {"loss.alpha": {"grid": [1.0, 0.5]}}}
     (tmp_path / "mlflow.db").write_text(
         "no database at all, and longer than the header that SQLite looks for in the first place" * 9

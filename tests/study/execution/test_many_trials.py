@@ -1,4 +1,4 @@
-"""What an event of a sweep costs its driver does not grow with the number of its trials: counted, not timed."""
+"""The driver's cost of an event, which does not grow with the number of trials: counted, not timed."""
 
 import itertools
 import json
@@ -53,7 +53,7 @@ def test_each_listed_point_is_given_once_and_looked_up_once(tmp_path: Path) -> N
         assert looked.looks == len(GRID.points)
 
 
-def test_a_search_looks_at_all_of_optunas_trials_when_it_is_opened_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_search_reads_all_optuna_trials_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     launch = Launch(tmp_path)
     launch.run(4)
     again = Launch(tmp_path)
@@ -64,7 +64,7 @@ def test_a_search_looks_at_all_of_optunas_trials_when_it_is_opened_only(tmp_path
     assert all(trial.state.is_finished() and len(trial.intermediate_values) == 1 for trial in told(tmp_path))
 
 
-def test_lines_that_are_read_together_share_their_names_and_a_damaged_one_is_found_among_them(tmp_path: Path) -> None:
+def test_lines_read_together_share_names_and_show_a_damaged_one(tmp_path: Path) -> None:
     with closing(Journal(tmp_path)) as journal:
         journal.append(events.TRIAL, trial="a", number=0, point={})
     line = {"time": 1.0, "event": events.EPOCH, "trial": "a", "is_last": False, "rung": True, "metrics": {"val.accuracy": 0.5}}
@@ -95,7 +95,7 @@ def test_metrics_of_all_epochs_have_the_same_names_in_memory(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("name", ["none", "asha", "median"])
-def test_the_next_trial_is_the_first_that_waits_among_those_that_are_not_over(name: str, tmp_path: Path) -> None:
+def test_the_next_trial_is_the_first_that_waits(name: str, tmp_path: Path) -> None:
     content = {"base": {"mode": "supervised"}, "space": {"loss.alpha": {"uniform": [0.1, 0.9]}}, "search": "random"}
     sweep = Sweep.model_validate({**content, "budget": {"trials": 12}, "scheduler": name})
     scheduler = build_scheduler(sweep, tmp_path, lambda *change: None)
@@ -122,9 +122,7 @@ def test_a_trial_of_rays_keeps_its_last_result_and_no_statistics() -> None:
     assert not trial.run_metadata.metric_n_steps
 
 
-def test_a_line_that_takes_long_to_draw_is_drawn_rarely_and_points_of_a_grid_are_counted_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_slow_line_is_drawn_rarely_and_grids_are_counted_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clock, drawn = [1000.0], [0]
     with closing(Journal(tmp_path)) as journal:
         line = ProgressLine(GRID, journal, epochs=1)

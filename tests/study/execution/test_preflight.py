@@ -1,4 +1,4 @@
-"""Checks before a launch: what every trial would fail with is refused."""
+"""Checks before a launch: causes that would fail every trial are refused."""
 
 import csv
 import re
@@ -22,15 +22,13 @@ from study.spec.resolve import read_study, resolve_study
         ({"compute.device": "cuda", "knn.k": 5}, "sweep a: compute.device is cuda, but its trials take no GPU"),
     ],
 )
-def test_what_every_trial_would_fail_with_is_refused_before_the_launch(
-    settings: dict[str, Any], message: str, tiny_corpus: Path
-) -> None:
+def test_a_cause_that_fails_every_trial_is_refused(settings: dict[str, Any], message: str, tiny_corpus: Path) -> None:
     base = {"mode": "self-supervised", "data.root": str(tiny_corpus), **settings}
     with pytest.raises(StudyError, match=message):
         check_runnable(resolve_study({"name": "s", "question": "q", "sweeps": [{"name": "a", "base": base}]}).sweeps)
 
 
-def test_a_corpus_without_clips_of_a_subset_is_refused_in_both_modes(tiny_corpus: Path, tmp_path: Path) -> None:
+def test_a_corpus_without_clips_of_a_subset_is_refused(tiny_corpus: Path, tmp_path: Path) -> None:
     shutil.copytree(tiny_corpus / "features", tmp_path / "features")
     for mode in ("supervised", "self-supervised"):
         table = tmp_path / "features" / mode / "clips.csv"
@@ -49,9 +47,7 @@ def test_a_runnable_study_passes(tiny_corpus: Path) -> None:
     check_runnable(resolve_study(read_study("quickstart"), overrides={"data.root": str(tiny_corpus)}).sweeps)
 
 
-def test_a_gpu_that_this_machine_lacks_is_refused_unless_the_study_runs_on_others(
-    tiny_corpus: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_gpu_is_refused_unless_other_machines_run(tiny_corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("study.execution.preflight.has_gpu", lambda: False)
     sweeps = resolve_study(read_study("table1-supervised"), overrides={"data.root": str(tiny_corpus)}).sweeps
     with pytest.raises(StudyError, match="a trial takes 2 CPUs and 1 GPU, but torch sees no GPU on this machine; pass --gpus 0"):

@@ -1,4 +1,4 @@
-"""What a machine does that does not see the features of a study."""
+"""Staging of features on machines that do not see the corpus."""
 
 import json
 import os
@@ -50,9 +50,7 @@ class Feed:
         return self._there.read(name, first, count)
 
 
-def test_features_are_copied_once_whole_and_found_under_the_name_that_the_study_has_for_them(
-    tiny_corpus: Path, features: Features, tmp_path: Path
-) -> None:
+def test_features_are_copied_once_and_found_under_their_name(tiny_corpus: Path, features: Features, tmp_path: Path) -> None:
     feed = Feed(tiny_corpus)
     assert seen_root(features) is None
     with ThreadPoolExecutor(4) as trials:  # several trials begin at once
@@ -89,7 +87,7 @@ def test_what_arrives_wrong_is_refused_and_leaves_nothing(tiny_corpus: Path, fea
     assert copied_root(features, feed, "node-1")
 
 
-def test_a_machine_without_room_says_how_much_is_missing_and_where(
+def test_a_machine_without_room_says_how_much_it_lacks(
     tiny_corpus: Path, features: Features, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with small_disk(tmp_path / "disk", "64k") as disk:
@@ -99,7 +97,7 @@ def test_a_machine_without_room_says_how_much_is_missing_and_where(
         assert not [path for path in staging_folder().iterdir() if path.is_dir()]
 
 
-def test_copies_that_another_user_may_have_planted_are_not_trusted(tiny_corpus: Path, features: Features, tmp_path: Path) -> None:
+def test_copies_that_another_user_can_change_are_not_trusted(tiny_corpus: Path, features: Features, tmp_path: Path) -> None:
     if os.getuid():
         pytest.skip("only the administrator can give a folder away")
     staging = staging_folder()
@@ -128,9 +126,7 @@ def test_folders_of_processes_that_were_killed_are_removed(tmp_path: Path, monke
     assert [path.name for path in (staging_folder() / "running").iterdir()] == [f"{os.getpid()}-left"]
 
 
-def test_a_corpus_that_was_prepared_anew_on_one_machine_is_another_one(
-    tiny_corpus: Path, features: Features, tmp_path: Path
-) -> None:
+def test_a_corpus_prepared_anew_on_one_machine_is_another_one(tiny_corpus: Path, features: Features, tmp_path: Path) -> None:
     other = shutil.copytree(tiny_corpus, tmp_path / "unseen")
     assert seen_root(features) == str(other)
     state = other / "features" / SUPERVISED / "store.json"

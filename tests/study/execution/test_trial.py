@@ -1,4 +1,4 @@
-"""What a worker runs, without Ray."""
+"""A trial as a worker runs it, without Ray."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""What `acl-study launch kuberay` writes: valid, complete, and nothing in it can become code."""
+"""Manifests of `acl-study launch kuberay`: valid and complete, and no option becomes code."""
 
 import copy
 import os

@@ -1,4 +1,4 @@
-"""What `acl-study launch ray-up` writes: a cluster file that is valid for Ray."""
+"""The cluster file of `acl-study launch ray-up`: valid for Ray."""
 
 import copy
 import shlex

@@ -1,4 +1,4 @@
-"""What `acl-study launch slurm` writes: sound, complete, and nothing in it can become code."""
+"""Batch scripts of `acl-study launch slurm`: valid and complete, and no option becomes code."""
 
 import shutil
 import subprocess

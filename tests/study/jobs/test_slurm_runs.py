@@ -97,7 +97,7 @@ def on(node: Node, script: str, seconds: float = 60) -> str:
     return process.stdout + process.stderr
 
 
-def test_a_job_on_one_node_that_its_time_ends_continues_when_it_is_requeued(
+def test_a_requeued_job_on_one_node_continues(
     cluster: SlurmStandIn, shared: Path, write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = with_empty_store(shared / "one home")

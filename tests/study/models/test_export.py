@@ -1,4 +1,4 @@
-"""Weights out of a run: exported by name, refused where they would mislead, embedded with, and logged as an MLflow model."""
+"""Weights of a run: exported by name, refused where they would mislead, used to embed, logged as an MLflow model."""
 
 import csv
 import hashlib
@@ -87,9 +87,7 @@ def card(folder: Path) -> tuple[dict[str, Any], str]:
     return yaml.safe_load(front), text
 
 
-def test_the_card_states_figures_with_intervals_settings_departures_provenance_and_digests(
-    recorded: Recorded, model: Path, tiny_corpus: Path
-) -> None:
+def test_the_card_states_results_settings_and_provenance(recorded: Recorded, model: Path, tiny_corpus: Path) -> None:
     front, text = card(model)
     metrics = mlflow.MlflowClient(recorded.home.store_uri).get_run(recorded.runs["done"]).data.metrics
     clips = json.loads((model / CONFIG_FILE).read_text())["corpus"]["clips"]
@@ -115,7 +113,7 @@ def test_the_card_states_figures_with_intervals_settings_departures_provenance_a
     assert str(tiny_corpus) not in text + (model / CONFIG_FILE).read_text()  # a path of the machine that trained
 
 
-def test_a_stopped_trial_is_exported_by_name_and_says_that_it_was_not_tested(recorded: Recorded, tmp_path: Path) -> None:
+def test_a_stopped_trial_is_exported_as_not_tested(recorded: Recorded, tmp_path: Path) -> None:
     export_trial(f"{STUDY}/stopped", tmp_path / "model", recorded.home, recorded.home.store_uri)
     front, text = card(tmp_path / "model")
     assert "stopped after epoch 1 of 2, not tested" in text
@@ -196,7 +194,7 @@ def test_embed_writes_a_row_a_file_and_names_what_it_cannot_read(
     assert not (tmp_path / "x.npz").exists()
 
 
-def test_the_winner_loads_back_from_mlflow_with_signature_corpus_and_accuracies(
+def test_the_winner_is_loaded_from_mlflow_with_its_accuracies(
     recorded: Recorded, model: Path, tiny_corpus: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     uri, run_id = recorded.home.store_uri, recorded.runs["done"]
@@ -233,7 +231,7 @@ def test_the_winner_loads_back_from_mlflow_with_signature_corpus_and_accuracies(
     assert mlflow.pyfunc.load_model(f"runs:/{run_id}/{logged.name}").metadata.model_id == model_id
 
 
-def test_a_process_killed_while_it_logged_a_model_leaves_one_model_in_the_end(
+def test_a_kill_while_logging_leaves_one_model_in_the_end(
     recorded: Recorded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     uri, run_id = recorded.home.store_uri, recorded.runs["stopped"]

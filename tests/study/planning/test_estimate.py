@@ -1,4 +1,4 @@
-"""Plans: kinds of trials, hours, what fits, and which studies are refused for their time."""
+"""Plans: kinds of trials, hours, memory and disk, and studies that take too long."""
 
 import dataclasses
 import sys
@@ -39,7 +39,7 @@ def planned(study: Study, at_once: int = 2, cost: RunCost = COST, machine: Machi
     return StudyPlan(study, machine, (SweepPlan(sweep, (kind,), at_once, machine.crowding(sweep.resources, at_once)),), free)
 
 
-def test_a_shipped_grid_has_a_kind_for_each_subset_and_alphas_cost_the_same() -> None:
+def test_a_shipped_grid_has_a_kind_for_each_subset() -> None:
     (sweep,) = resolve_study(read_study("table1-supervised"), overrides={"data.root": "x"}).sweeps
     assert [(settings["data.subset"], trials) for settings, trials in kinds_of(sweep)] == [
         ("all", 10),
@@ -49,13 +49,13 @@ def test_a_shipped_grid_has_a_kind_for_each_subset_and_alphas_cost_the_same() ->
     ]
 
 
-def test_hours_are_those_of_the_trials_one_after_the_other_on_each_place() -> None:
+def test_hours_are_those_of_successive_trials_on_each_place() -> None:
     of = planned(study(), at_once=3)
     seconds = 4 * (4000 + TRIAL_SECONDS) + 5 * (WORKER_STARTS + LAUNCH_STARTS)  # ten trials on three places: four on the first
     assert [hours * 3600 for hours in dataclasses.astuple(of.hours)] == pytest.approx([seconds] * 3)
 
 
-def test_early_stopping_gives_a_range_from_the_grace_period_to_all_epochs() -> None:
+def test_early_stopping_gives_a_range_of_hours() -> None:
     of = planned(
         study(search="random", budget={"trials": 9}, scheduler={"name": "asha", "grace": 0.1}, objective="val.knn_accuracy"), 1
     )
@@ -67,7 +67,7 @@ def test_early_stopping_gives_a_range_from_the_grace_period_to_all_epochs() -> N
     )
 
 
-def test_trials_that_share_a_gpu_are_expected_to_gain_nothing_and_may_gain_everything() -> None:
+def test_trials_that_share_a_gpu_may_gain_all_or_nothing() -> None:
     sharing = planned(study(resources={"cpus": 2, "gpus": 0.25}), at_once=8)
     hours = sharing.sweeps[0].hours
     assert hours.longest == pytest.approx(4 * hours.shortest)
@@ -85,7 +85,7 @@ def test_as_many_trials_run_at_once_as_cores_and_gpus_allow(cpus: float, gpus: f
 @pytest.mark.parametrize(
     ("reserved", "cpus", "proposed"), [(10 * GIB, 1, 0.1666), (10 * GIB, 4, 0.5), (70 * GIB, 1, 1.0), (60 * GIB, 1, 1.0)]
 )
-def test_the_proposed_share_of_a_gpu_follows_from_memory_and_cores(reserved: int, cpus: float, proposed: float) -> None:
+def test_the_proposed_gpu_share_follows_from_memory_and_cores(reserved: int, cpus: float, proposed: float) -> None:
     assert MACHINE.proposed_gpus(reserved, cpus) == pytest.approx(proposed)
     line = next(
         line
@@ -97,7 +97,7 @@ def test_the_proposed_share_of_a_gpu_follows_from_memory_and_cores(reserved: int
     assert f"--gpus {proposed:g}" in line
 
 
-def test_only_a_study_whose_shortest_course_is_too_long_is_refused() -> None:
+def test_only_a_study_that_is_surely_too_long_is_refused() -> None:
     of = planned(study())  # ten trials of 4000 s, two at once: 5.6 h
     assert refusal(of, 6) is None
     message = refusal(of, 3)
@@ -121,7 +121,7 @@ def test_a_study_that_does_not_fit_the_disk_says_so() -> None:
     assert "it does not fit" not in plan_lines(planned(study()))[-1]
 
 
-def test_plan_prints_cost_and_power_and_a_launch_that_takes_too_long_is_refused(
+def test_plan_prints_cost_and_power_and_refuses_long_launches(
     tiny_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(kinds, "SECONDS_OF_A_KIND", (1.0, 1.0))

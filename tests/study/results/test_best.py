@@ -77,7 +77,7 @@ def test_a_baseline_that_wins_is_no_gain(home: Home, capsys: pytest.CaptureFixtu
         again(home, "lost", 3, {})
 
 
-def test_a_baseline_of_another_sweep_counts_where_the_protocol_is_the_same(home: Home) -> None:
+def test_a_baseline_of_another_sweep_with_equal_protocol_counts(home: Home) -> None:
     search = {"name": "search", "space": {"loss.alpha": {"grid": [0.5, 0.3]}}}
     baseline = {"name": "baseline", "base": {"loss.alpha": 1.0}}
     same = study_of("same", search, baseline)
@@ -92,9 +92,7 @@ def test_a_baseline_of_another_sweep_counts_where_the_protocol_is_the_same(home:
     assert results.verdict(other.sweeps[0], results.choices["search"][0]) == "no baseline (alpha 1) in this study"
 
 
-def test_a_setting_that_lacks_seeds_is_no_candidate_in_words_and_neither_in_the_report(
-    home: Home, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_setting_that_lacks_seeds_is_no_candidate(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
     better = {1.0: 20, 0.5: 28, 0.3: 39}
     study = study_of("lacking", {**ALPHAS, "seeds": [0, 1]})
 
@@ -138,7 +136,7 @@ def test_several_objectives_print_the_front(home: Home, capsys: pytest.CaptureFi
         again(home, "front", 3, {})
 
 
-def test_winner_and_baseline_run_again_on_fresh_seeds_and_only_they_decide(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+def test_only_fresh_seeds_of_winner_and_baseline_decide(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
     end_study(home, study_of("first", {**ALPHAS, "seeds": [0, 4]}), by_alpha)
     study = again(home, "first", 3, {"cpus": 2})
     assert (study.name, study.confirms) == ("first-confirm", "first")
@@ -216,7 +214,7 @@ def test_a_winner_that_fails_on_all_seeds_says_so(home: Home) -> None:
     )
 
 
-def test_winners_that_changed_since_they_were_confirmed_are_one_clear_line(home: Home, tmp_path: Path) -> None:
+def test_winners_that_changed_after_confirming_are_one_line(home: Home, tmp_path: Path) -> None:
     end_study(home, study_of("changed", ALPHAS), by_alpha)
     now = again(home, "changed", 3, {})
     winner, baseline = now.sweeps

@@ -35,7 +35,7 @@ def sync(offline: Home, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
     return lambda store, name="offline": call(monkeypatch, "sync", name, "--home", str(offline.root), "--store", store)
 
 
-def test_another_store_gets_the_same_study_with_the_times_of_its_journal(
+def test_another_store_gets_the_same_study_with_its_times(
     offline: Home, target: str, sync: Callable[..., int], capfd: pytest.CaptureFixture[str]
 ) -> None:
     own = records_by_run_name(offline.store_uri, "offline")

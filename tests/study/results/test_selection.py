@@ -1,4 +1,4 @@
-"""Which settings validation picks."""
+"""Selection of settings on validation."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ def test_a_setting_with_fewer_seeds_is_no_candidate() -> None:
     assert [(setting.setting, len(setting.rows), choice.seeds) for setting in choice.lacking] == [({"loss.alpha": 0.5}, 1, 2)]
 
 
-def test_seeds_that_a_subset_lacks_as_a_whole_take_no_winner_from_it() -> None:
+def test_seeds_that_a_whole_subset_lacks_cost_it_no_winner() -> None:
     space = {"data.subset": {"grid": ["noisy", "clean"]}, "loss.alpha": {"grid": [1.0, 0.5]}}
     rows = [row(alpha, 0.5, seed, **{"data.subset": "noisy"}) for alpha in (1.0, 0.5) for seed in (0, 1)]
     rows += [row(alpha, 1 - alpha / 2, 0, **{"data.subset": "clean"}) for alpha in (1.0, 0.5)]
@@ -62,7 +62,7 @@ def test_each_subset_has_its_own_winner() -> None:
     assert [len(choice.candidates) for choice in found] == [2, 2]
 
 
-def test_several_objectives_have_their_front_from_the_best_by_the_first_on() -> None:
+def test_a_front_is_ordered_by_the_first_objective() -> None:
     objective = [names.VAL_ACCURACY, names.VAL_MACRO_ACCURACY]
     pairs = {1.0: (0.5, 0.9), 0.5: (0.7, 0.4), 0.3: (0.4, 0.8)}  # the last is beaten by the first
     rows = [row(alpha, one, **{names.VAL_MACRO_ACCURACY: two}) for alpha, (one, two) in pairs.items()]

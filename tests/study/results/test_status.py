@@ -1,4 +1,4 @@
-"""What `acl-study status` tells from the files of a study, while it runs, after a crash and at its end."""
+"""The command `status` on the files of a study: while it runs, after a crash and at its end."""
 
 import fcntl
 import json
@@ -115,7 +115,7 @@ def test_a_launch_that_was_killed_is_interrupted(home: Home) -> None:
     assert status.sweeps[0].epochs_per_hour == pytest.approx(60)  # until its last event, not until now
 
 
-def test_trials_of_an_earlier_launch_wait_until_they_are_taken_up(home: Home) -> None:
+def test_trials_of_an_earlier_launch_wait_to_be_resumed(home: Home) -> None:
     launched(home)
     earlier = [launch(900), trial(899, 0, **{"loss.alpha": 1.0, "seed": 0}), trial(899, 1, **{"loss.alpha": 0.5, "seed": 0})]
     write(home, *earlier, epoch(800, 0, 1, 0.2), launch(60))
@@ -127,7 +127,7 @@ def test_trials_of_an_earlier_launch_wait_until_they_are_taken_up(home: Home) ->
     assert before_its_first_sweep[RUNNING] == 0
 
 
-def test_failures_are_grouped_and_lost_trials_are_lost_until_they_run_again(home: Home) -> None:
+def test_failures_are_grouped_and_lost_trials_stay_lost(home: Home) -> None:
     launched(home)
     begun = [trial(99, number, **{"loss.alpha": alpha, "seed": 0}) for number, alpha in enumerate((1.0, 0.5, 0.3))]
     failed = [end(50, number, names.FAILED, "DivergedError: train.loss is nan") for number in (0, 1)]
@@ -201,7 +201,7 @@ def test_looking_neither_blocks_nor_takes_the_lock(home: Home) -> None:
     )
     other = subprocess.Popen([sys.executable, "-c", f"{looking}; time.sleep(0.15)"], stdout=subprocess.PIPE)
     assert other.stdout is not None
-    other.stdout.readline()  # it has the shared lock, far longer than `launch_of` has it
+    other.stdout.readline()  # it has the shared lock, far longer than `running_process` has it
     with study_lock(home, "toy"):
         pass
     other.communicate()

@@ -1,4 +1,4 @@
-"""The search on real Optuna storages: points inside the space, how trials end, and what survives a crash at any moment."""
+"""The search on real Optuna storages: points inside the space, ends of trials, and crashes at any moment."""
 
 import json
 import math
@@ -51,16 +51,14 @@ def test_there_are_as_many_trials_as_the_sweep_has(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_search_that_is_resumed_after_each_trial_samples_what_the_uninterrupted_one_does(
+def test_a_resumed_search_samples_as_an_uninterrupted_one(
     method: str, uninterrupted: dict[str, list[Point]], tmp_path: Path
 ) -> None:
     assert [Launch(tmp_path, method).run(1)[0] for _ in range(TRIALS)] == uninterrupted[method]
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_wherever_a_crash_cuts_what_optuna_has_written_the_search_goes_on_as_if_it_had_not(
-    method: str, uninterrupted: dict[str, list[Point]], tmp_path: Path
-) -> None:
+def test_a_cut_optuna_file_does_not_change_the_search(method: str, uninterrupted: dict[str, list[Point]], tmp_path: Path) -> None:
     """The driver is killed after each write between the twelfth trial's end and the next one's note in the journal."""
     whole = tmp_path / "whole"
     launch = Launch(whole, method)
@@ -87,7 +85,7 @@ def test_wherever_a_crash_cuts_what_optuna_has_written_the_search_goes_on_as_if_
         shutil.rmtree(folder)
 
 
-def test_what_the_journal_has_lost_is_asked_again_under_its_own_name(uninterrupted: dict[str, list[Point]], tmp_path: Path) -> None:
+def test_a_point_that_the_journal_lost_keeps_its_name(uninterrupted: dict[str, list[Point]], tmp_path: Path) -> None:
     Launch(tmp_path).run(6)
     path = tmp_path / "journal.jsonl"
     lines = path.read_text().splitlines(keepends=True)
@@ -109,7 +107,7 @@ def test_what_the_journal_has_lost_is_asked_again_under_its_own_name(uninterrupt
     ],
     ids=["finished", "stopped", "NaN", "infinite", "no objective", "error"],
 )
-def test_every_end_of_a_trial_has_its_state_also_where_it_is_told_by_the_next_launch(
+def test_every_end_of_a_trial_has_its_optuna_state(
     metrics: dict[str, float], outcome: str, state: TrialState, value: float | None, tmp_path: Path
 ) -> None:
     for tell in (True, False):
@@ -124,7 +122,7 @@ def test_every_end_of_a_trial_has_its_state_also_where_it_is_told_by_the_next_la
         assert (second.state, third.state) == (TrialState.RUNNING, TrialState.RUNNING)
 
 
-def test_intermediate_values_are_those_of_the_epochs_that_have_the_objective(tmp_path: Path) -> None:
+def test_intermediate_values_are_of_epochs_with_the_objective(tmp_path: Path) -> None:
     launch = Launch(tmp_path)
     name, _ = launch.begin()
     for epoch, value in enumerate([None, 0.2, math.nan, 0.4], start=1):
@@ -133,7 +131,7 @@ def test_intermediate_values_are_those_of_the_epochs_that_have_the_objective(tmp
     assert told(tmp_path)[0].intermediate_values == {2: 0.2, 4: 0.4}
 
 
-def test_a_trial_told_twice_keeps_its_first_end_and_a_failed_one_is_told_anew_when_it_is_completed(tmp_path: Path) -> None:
+def test_only_a_failed_trial_is_told_a_second_time(tmp_path: Path) -> None:
     launch = Launch(tmp_path)
     for outcome in (names.FINISHED, names.FAILED):
         name, _ = launch.begin()
@@ -197,7 +195,7 @@ def test_a_storage_that_is_damaged_is_refused_with_its_remedy(tmp_path: Path) ->
         Launch(tmp_path)
 
 
-def test_a_search_with_conditions_goes_on_where_a_trial_had_inactive_settings(tmp_path: Path) -> None:
+def test_a_conditional_search_goes_on_after_inactive_settings(tmp_path: Path) -> None:
     space = {
         "optim.batch_size": {"choice": [16, 64]},
         "loss.margin": {"uniform": [0.1, 1.0], "when": {"optim.batch_size": 64}},

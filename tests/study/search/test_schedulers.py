@@ -1,4 +1,4 @@
-"""Schedulers that learn from a journal what they would have seen, and whole sweeps under each of them."""
+"""Schedulers that replay a journal, and whole sweeps under each of them."""
 
 import json
 import random
@@ -57,9 +57,7 @@ def step(scheduler: TrialScheduler, trial: Any, epoch: int, value: float) -> str
 
 @pytest.mark.parametrize("name", ["asha", "median"])
 @pytest.mark.parametrize("seed", range(5))
-def test_a_scheduler_that_is_shown_the_journal_decides_as_the_one_that_was_there(
-    name: str, seed: int, tmp_path: Path, journal: Journal
-) -> None:
+def test_a_scheduler_decides_the_same_after_a_replay(name: str, seed: int, tmp_path: Path, journal: Journal) -> None:
     drawn = random.Random(seed)
     seen = build_scheduler(sweep(name), tmp_path, no_change)
     trials = {f"sweep-{number:04d}": _StandIn(f"sweep-{number:04d}") for number in range(12)}
@@ -91,7 +89,7 @@ def test_a_scheduler_that_is_shown_the_journal_decides_as_the_one_that_was_there
                 break
 
 
-def test_a_trial_that_was_stopped_when_the_driver_was_killed_stays_stopped(tmp_path: Path, journal: Journal) -> None:
+def test_a_stopped_trial_stays_stopped_after_a_killed_driver(tmp_path: Path, journal: Journal) -> None:
     for number, value in enumerate([0.9, 0.8, 0.7, 0.1]):  # the last one is below the first rung's cutoff
         journal.append(events.TRIAL, trial=f"sweep-{number:04d}", number=number, point={})
         metrics = {names.VAL_ACCURACY: value}
@@ -101,9 +99,7 @@ def test_a_trial_that_was_stopped_when_the_driver_was_killed_stays_stopped(tmp_p
 
 
 @pytest.mark.parametrize("end", [events.LOST, events.END])
-def test_hyperband_goes_on_without_a_trial_that_lost_its_worker_and_takes_up_one_that_failed(
-    end: str, tmp_path: Path, journal: Journal
-) -> None:
+def test_hyperband_goes_on_without_lost_and_retries_failed_ones(end: str, tmp_path: Path, journal: Journal) -> None:
     hyperband = build_scheduler(sweep({"name": "hyperband", "reduction_factor": 3}), tmp_path, no_change)
     for number in range(6):  # the first three fill the bracket of full length, the others share one that is halved after 3 epochs
         journal.append(events.TRIAL, trial=f"sweep-{number:04d}", number=number, point={})

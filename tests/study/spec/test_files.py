@@ -1,4 +1,4 @@
-"""Study files that build on others."""
+"""Study files that include others."""
 
 from pathlib import Path
 
@@ -56,14 +56,14 @@ budget: {trials: 2}
     assert (sweep.seeds, sweep.budget.trials, sweep.budget.hours) == ([1], 2, 2)
 
 
-def test_of_several_includes_the_later_wins_and_another_scheduler_replaces(folder: Path) -> None:
+def test_a_later_include_wins_and_replaces_the_scheduler(folder: Path) -> None:
     write(folder, "name: more\nbudget: {trials: 8}\nscheduler: {name: median, grace: 0.3}\n", "more.yaml")
     (sweep,) = resolve_study(read_study(write(folder, "include: [parts/common.yaml, more.yaml]\n"))).sweeps
     assert (sweep.budget.trials, sweep.budget.hours) == (8, 2)
     assert sweep.scheduler.model_dump() == {"name": "median", "grace": 0.3}
 
 
-def test_includes_are_relative_to_their_file_and_shipped_studies_go_by_name(folder: Path) -> None:
+def test_includes_are_relative_paths_or_shipped_names(folder: Path) -> None:
     write(folder, "include: common.yaml\nbase: {optim.epochs: 2}\n", "parts/short.yaml")
     assert resolve_study(read_study(write(folder, "include: parts/short.yaml\n"))).sweeps[0].base["optim.epochs"] == 2
     shipped = resolve_study(read_study("search-ssl")).sweeps[0]
@@ -93,7 +93,7 @@ def test_mistakes_point_to_the_file_where_they_were_written(folder: Path) -> Non
         ("include: parts/back.yaml\n", r"parts/back\.yaml:2: include: .*own\.yaml includes .*back\.yaml includes .*own\.yaml"),
     ],
 )
-def test_files_that_cannot_be_included_are_refused_where_they_are_named(folder: Path, own: str, message: str) -> None:
+def test_files_that_cannot_be_included_are_refused_by_line(folder: Path, own: str, message: str) -> None:
     write(folder, "name: back\ninclude: ../own.yaml\n", "parts/back.yaml")
     with pytest.raises(StudyError, match=message) as caught:
         read_study(write(folder, own))

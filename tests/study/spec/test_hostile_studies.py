@@ -1,4 +1,4 @@
-"""Study files, profiles and --set as nobody should write them: each is a study, or refused in readable lines."""
+"""Hostile study files, profiles and --set: each is a study, or refused in readable lines."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""The JSON schema for editors: it takes what resolves, and refuses what a person mistypes in a single field."""
+"""The JSON schema for editors: it accepts what resolves, and refuses mistyped fields."""
 
 import json
 import sys

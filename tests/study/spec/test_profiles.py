@@ -1,4 +1,4 @@
-"""The profiles of the paper: every setting against the recipe, typed from it; and what `acl-study doctor` says of them."""
+"""Profiles of the paper: every setting against the recipe, and the lines of `acl-study doctor` about them."""
 
 import re
 import sys
@@ -90,7 +90,7 @@ def test_a_profile_of_the_paper_is_the_recipe_field_by_field(profile: str) -> No
     assert settings == {**PLACE, **CORPUS, **RECIPE[profile]}
 
 
-def test_the_defaults_are_the_recipe_but_for_our_linear_evaluation_and_no_fine_tuning() -> None:
+def test_defaults_are_the_recipe_but_for_the_evaluation() -> None:
     for profile, recipe in RECIPE.items():
         defaults = flatten(build_config({"data.root": "x", "mode": recipe["mode"]}))
         differing = {name for name, value in recipe.items() if defaults[name] != value}
@@ -105,7 +105,7 @@ def test_a_profiles_seed_gives_way_to_the_studys_seeds(own: dict[str, Any], expe
     assert study.departures == ""
 
 
-def test_augmentations_of_the_papers_text_are_visible_and_single_strengths_stand_above_them() -> None:
+def test_single_strengths_override_the_papers_augmentations() -> None:
     common = {"mode": "self-supervised", "data.root": "x", "views.augmentations": "paper-text"}
     text = flatten(build_config(common))
     strengths = {"compander_min": 1.0, "noise_std_max": 0.0, "masks": 2, "blur_sigma_max": 2.0, "crop_area_min": 0.8}

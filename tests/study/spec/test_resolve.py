@@ -1,4 +1,4 @@
-"""Study files: the shipped ones, how they are resolved, and what is refused."""
+"""Study files: how they are resolved, and which are refused."""
 
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ def study(**fields: Any) -> dict[str, Any]:
     return {**content, **fields}
 
 
-def test_precedence_is_recipe_then_profile_then_base_then_overrides() -> None:
+def test_precedence_is_recipe_profile_base_overrides() -> None:
     recipe = build_config({"mode": "supervised", "data.root": "x"})
     assert "optim.epochs" not in resolve_study(study()).sweeps[0].base
     assert resolve_study(study(), "mini").sweeps[0].base["optim.epochs"] < recipe.optim.epochs
@@ -42,7 +42,7 @@ def test_an_override_fixes_a_searched_setting() -> None:
     assert resolved.sweeps[0].base["loss.alpha"] == 0.7
 
 
-def test_sweeps_inherit_from_the_study_and_overrides_reach_the_modes_that_know_them() -> None:
+def test_overrides_reach_the_modes_that_know_them() -> None:
     content = study(
         objective="val.macro_accuracy",
         seeds=[1, 2],
@@ -138,7 +138,7 @@ def test_a_seed_set_on_the_command_line_reaches_every_trial() -> None:
     assert search.common["seed"] == 5
 
 
-def test_a_profile_gives_way_to_a_searched_setting_and_takes_no_gpu() -> None:
+def test_a_searched_setting_overrides_the_profile() -> None:
     content = study(space={"optim.batch_size": {"grid": [8, 16]}}, resources={"cpus": 4, "gpus": 1})
     (sweep,) = resolve_study(content, "mini").sweeps
     assert "optim.batch_size" not in sweep.base
@@ -152,7 +152,7 @@ def test_a_study_whose_whole_space_is_fixed_is_one_setting() -> None:
     assert (sweep.space, sweep.runs) == ({}, 2)
 
 
-def test_departures_from_the_recipe_are_named_and_what_the_paper_varies_is_none() -> None:
+def test_departures_are_named_but_not_what_the_paper_varies() -> None:
     assert all(resolve_study(read_study(name)).departures == "" for name in shipped_studies() if name != "quickstart")
     longer = resolve_study(read_study("table2-ssl"), None, {"optim.epochs": 800, "loss.margin": 0.7, "compute.device": "cuda"})
     assert longer.departures == "self-supervised: optim.epochs 800 (recipe: 500)"
@@ -168,7 +168,7 @@ def test_departures_from_the_recipe_are_named_and_what_the_paper_varies_is_none(
     assert "model.width 8 (recipe: 64)" in both
 
 
-def test_combinations_that_are_no_configuration_are_refused_before_the_launch() -> None:
+def test_invalid_combinations_are_refused_before_the_launch() -> None:
     space = {"data.subset": {"grid": ["noisy", "all"]}, "data.validation": {"grid": ["holdout", "clean"]}}
     with pytest.raises(StudyError, match="contains the clean validation clips"):
         resolve_study(study(base={"mode": "self-supervised"}, space=space))
@@ -192,7 +192,7 @@ def test_wrong_shapes_are_named(fields: dict[str, Any], message: str) -> None:
         resolve_study(study(**fields))
 
 
-def test_fields_with_nothing_behind_them_are_absent_and_the_corpus_becomes_absolute() -> None:
+def test_empty_fields_are_absent_and_the_corpus_is_absolute() -> None:
     content = study(resources=None, budget=None, base={"mode": "supervised", "data.root": "corpus"})
     (sweep,) = resolve_study(content).sweeps
     assert sweep.base["data.root"] == str(Path("corpus").absolute())

@@ -1,4 +1,4 @@
-"""Search spaces: what they accept, enumerate and draw, and which points exist where dimensions have conditions."""
+"""Search spaces: accepted dimensions, grids, random points and edges, also under conditions."""
 
 import itertools
 from typing import Any
@@ -47,7 +47,7 @@ def test_random_points_follow_the_declared_distributions() -> None:
     assert 900 < sum(point["c"] == "a" for point in points) < 1100
 
 
-def test_more_random_points_keep_the_first_ones_and_another_seed_gives_others() -> None:
+def test_more_random_points_keep_the_first_ones() -> None:
     space = {"u": Dimension(uniform=(0, 1)), "c": Dimension(choice=[1, 2, 3])}
     assert random_points(space, 9, seed=1)[:5] == random_points(space, 5, seed=1)
     assert random_points(space, 5, seed=1) != random_points(space, 5, seed=2)
@@ -87,7 +87,7 @@ def test_only_active_dimensions_are_asked_for_in_order() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(1, 3), st.integers(0, 3)), min_size=1, max_size=4))
-def test_a_conditional_grid_is_the_product_without_what_is_inactive(sizes: list[tuple[int, int]]) -> None:
+def test_a_conditional_grid_is_the_product_of_active_dimensions(sizes: list[tuple[int, int]]) -> None:
     """Each dimension depends on the one before having one of its first values; brute force over the plain product."""
     dimensions: dict[str, Dimension] = {}
     for place, (size, condition) in enumerate(sizes):
@@ -117,7 +117,7 @@ def test_random_and_edge_points_respect_conditions() -> None:
     ]
 
 
-def test_edges_of_a_large_space_reach_every_conditional_dimension() -> None:
+def test_edges_of_a_large_space_reach_every_condition() -> None:
     many = {f"m{number}": Dimension(choice=list(range(9))) for number in range(4)}
     large = {**many, **NESTED}
     assert MOST_COMBINATIONS < 9**4
@@ -159,15 +159,13 @@ def test_one_space_serves_both_modes() -> None:
         ({"data.subset": "clean"}, {"data.subset": "noisy"}, False),
     ],
 )
-def test_a_condition_on_a_fixed_setting_is_decided_before_the_search(
-    base: dict[str, Any], overrides: dict[str, Any], searched: bool
-) -> None:
+def test_a_condition_on_a_fixed_setting_is_decided_early(base: dict[str, Any], overrides: dict[str, Any], searched: bool) -> None:
     dimension = {"loss.margin": {"grid": [0.3, 0.5], "when": {"data.subset": ["clean", "noisy_small"]}}}
     resolved = resolve_study(study(base={"mode": "supervised", **base}, space=dimension), None, overrides)
     assert ("loss.margin" in resolved.sweeps[0].space) == searched
 
 
-def test_where_it_is_inactive_a_setting_has_the_value_of_profile_or_base() -> None:
+def test_an_inactive_setting_has_the_value_of_profile_or_base() -> None:
     dimensions = {
         "data.subset": {"choice": ["all", "clean"]},
         "optim.batch_size": {"choice": [4, 8], "when": {"data.subset": "clean"}},

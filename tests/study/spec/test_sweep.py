@@ -1,4 +1,4 @@
-"""A sweep's objectives, known points and schedulers: what they do, and what is refused."""
+"""Objectives, known points and schedulers of a sweep, and which of them are refused."""
 
 from typing import Any
 
@@ -42,12 +42,12 @@ def test_known_points_come_first_and_count_in_the_budget() -> None:
     assert len(points) == 10
 
 
-def test_a_setting_fixed_from_outside_leaves_the_known_points_once() -> None:
+def test_a_fixed_setting_leaves_the_known_points_once() -> None:
     (search,) = resolve_study(read_study("search-ssl"), None, {"loss.alpha": 0.5, "loss.temperature": 0.2}).sweeps
     assert search.enqueue == [{"loss.margin": 0.5}]
 
 
-def test_the_shipped_searches_begin_with_the_best_published_settings() -> None:
+def test_shipped_searches_begin_with_the_best_published_ones() -> None:
     (ssl,) = resolve_study(read_study("search-ssl")).sweeps
     assert {"loss.alpha": 0.7, "loss.margin": 0.5, "loss.temperature": 0.1} in ssl.enqueue
     (supervised,) = resolve_study(read_study("search-supervised")).sweeps

@@ -1,4 +1,4 @@
-"""State of a launched study that somebody or a disk has changed: read as far as it makes sense, or refused in a line."""
+"""Damaged state of a launched study: it is read as far as possible, or refused in a line."""
 
 import json
 from pathlib import Path

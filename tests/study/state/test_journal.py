@@ -1,4 +1,4 @@
-"""A sweep's journal: what a crash or a full disk can do to it, and what is refused."""
+"""The journal of a sweep under crashes and full disks."""
 
 import json
 import os
@@ -50,7 +50,7 @@ def written(folder: Path) -> Journal:
     return journal
 
 
-def test_a_journal_says_what_happened_to_each_trial_and_says_it_again_when_it_is_read(tmp_path: Path) -> None:
+def test_a_reread_journal_tells_the_same_of_each_trial(tmp_path: Path) -> None:
     first = written(tmp_path)
     for journal in (first, Journal(tmp_path)):
         a, b, c = journal.trials.values()
@@ -63,7 +63,7 @@ def test_a_journal_says_what_happened_to_each_trial_and_says_it_again_when_it_is
     assert Journal(tmp_path).events == first.events
 
 
-def test_wherever_a_crash_cuts_the_last_line_the_lines_before_it_count_and_the_next_one_is_whole(tmp_path: Path) -> None:
+def test_a_cut_last_line_costs_no_other_line(tmp_path: Path) -> None:
     whole = written(tmp_path)
     content = whole.path.read_bytes()
     last = content.rstrip(b"\n").rfind(b"\n") + 1
@@ -77,7 +77,7 @@ def test_wherever_a_crash_cuts_the_last_line_the_lines_before_it_count_and_the_n
 
 
 @pytest.mark.parametrize("line", ['{"time": 1, "event": "epo', "[1, 2]", '{"time": 1, "event": "epoch", "trial": "nobody"}', ""])
-def test_a_line_that_is_damaged_before_the_last_one_is_refused_with_its_number(tmp_path: Path, line: str) -> None:
+def test_a_damaged_earlier_line_is_refused_with_its_number(tmp_path: Path, line: str) -> None:
     path = written(tmp_path).path
     lines = path.read_text().splitlines()
     path.write_text("\n".join([*lines[:2], line, *lines[2:]]) + "\n")
@@ -85,13 +85,13 @@ def test_a_line_that_is_damaged_before_the_last_one_is_refused_with_its_number(t
         Journal(tmp_path)
 
 
-def test_a_file_that_cannot_grow_keeps_its_whole_lines_and_goes_on_when_there_is_room(tmp_path: Path) -> None:
+def test_a_file_that_cannot_grow_keeps_its_whole_lines(tmp_path: Path) -> None:
     process = subprocess.run([sys.executable, "-c", _FILLS_UP, str(tmp_path)], capture_output=True, text=True, check=True)
     assert [line.split()[1:] for line in process.stdout.splitlines()] == [["0", "0"], ["0", "0"]]
     assert [json.loads(line)["event"] for line in (tmp_path / JOURNAL_FILE).read_text().splitlines()] == ["trial", "end"]
 
 
-def test_a_full_disk_is_an_error_that_names_it_and_leaves_no_half_line(tmp_path: Path) -> None:
+def test_a_full_disk_is_named_and_leaves_no_half_line(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", "64k") as disk:
         journal = Journal(disk)
         journal.append(events.TRIAL, trial="a", number=0, point={})
@@ -111,7 +111,7 @@ def test_a_full_disk_is_an_error_that_names_it_and_leaves_no_half_line(tmp_path:
         assert Journal(disk).trials["a"].outcome == names.STOPPED
 
 
-def test_a_trial_that_loses_its_machine_is_not_at_fault_unless_it_gets_no_further(tmp_path: Path) -> None:
+def test_losing_its_machine_fails_no_trial_that_progresses(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
     journal.append(events.TRIAL, trial="a", number=0, point={})
     losses = []

@@ -1,4 +1,4 @@
-"""Where trials keep their state when machines share no folder; `test_cluster.py` has the S3-compatible server."""
+"""Storage for the state of trials when machines share no folder; `whole/test_cluster.py` uses it with an S3 server."""
 
 import pickle
 from pathlib import Path
@@ -50,16 +50,14 @@ def test_files_are_replaced_whole_and_come_back_as_they_were(storage: Storage, t
         ("nosuchscheme://bucket/folder", "cannot be used"),
     ],
 )
-def test_what_is_no_storage_is_refused_without_showing_a_password(uri: str, reason: str) -> None:
+def test_a_wrong_storage_is_refused_without_showing_a_password(uri: str, reason: str) -> None:
     with pytest.raises(StudyError, match=reason) as refused:
         Storage(uri).check()
     assert "word@" not in str(refused.value)
     assert "=word" not in str(refused.value)
 
 
-def test_a_storage_that_does_not_answer_for_a_while_is_asked_again_and_named_in_the_end(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_silent_storage_is_asked_again_and_named_in_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float] = []
     monkeypatch.setattr(module.time, "sleep", waits.append)
     (tmp_path / "there").write_text("a file stands in the way")

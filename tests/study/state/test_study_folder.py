@@ -1,4 +1,4 @@
-"""The folder of a launched study: when two studies are the same one, and who may launch it."""
+"""The folder of a launched study: when two studies are the same, and who may launch one."""
 
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ def study(**fields: Any) -> Study:
     return resolve_study({**CONTENT, **fields})
 
 
-def test_a_study_is_its_settings_whatever_the_order_and_the_machine() -> None:
+def test_a_study_is_its_settings_in_any_order_on_any_machine() -> None:
     digest = study_digest(study())
     assert len(digest) == 64
     assert study_digest(study(base={"optim.epochs": 3, "mode": "supervised"})) == digest
@@ -50,7 +50,7 @@ def test_a_study_is_its_settings_whatever_the_order_and_the_machine() -> None:
     assert len({digest, *map(study_digest, others)}) == 1 + len(others)
 
 
-def test_a_launched_study_continues_with_other_resources_and_keeps_the_new_ones(tmp_path: Path) -> None:
+def test_a_study_continues_with_other_resources(tmp_path: Path) -> None:
     home = Home(tmp_path)
     check_unchanged(home, study())
     keep_study(home, study())
@@ -94,7 +94,7 @@ def test_a_folder_of_another_version_is_refused_in_one_line(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("left", [0.0, 0.3, 0.9])
-def test_files_that_are_cut_off_are_refused_in_one_line_with_a_remedy(left: float, tmp_path: Path) -> None:
+def test_cut_off_files_are_refused_in_one_line_with_a_remedy(left: float, tmp_path: Path) -> None:
     home = Home(tmp_path)
     keep_study(home, study())
     keep_records(home, "mine", None, "key")

@@ -1,4 +1,4 @@
-"""The mirror on real stores: complete and once, whenever it was killed, and patient with a store that is locked or gone."""
+"""The mirror on real stores: complete and without doubles after every kill, and patient with a locked or absent store."""
 
 import contextlib
 import json
@@ -33,7 +33,7 @@ class _KilledError(BaseException):
     """What stands for the death of the process: nothing handles it."""
 
 
-def test_a_mirror_that_is_killed_at_any_write_is_replayed_without_doubles_or_losses(
+def test_a_mirror_killed_at_any_write_is_replayed_exactly(
     tmp_path: Path, store_uri: str, expected: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     writes = ("create_run", "log_batch", "log_dict", "log_artifact", "update_run", "set_terminated", "delete_tag")
@@ -70,9 +70,7 @@ def test_a_mirror_that_is_killed_at_any_write_is_replayed_without_doubles_or_los
     "content",
     ["", '{"run": ', "[3]", '{"run": RUN, "events": {"s": 99}}', '{"run": RUN, "events": {"s": "many"}}', '{"s": 3}', "7"],
 )
-def test_a_count_that_is_broken_or_beyond_the_journal_has_everything_compared_anew(
-    content: str, sides: Sides, expected: dict[str, Any]
-) -> None:
+def test_a_wrong_count_makes_the_mirror_compare_everything(content: str, sides: Sides, expected: dict[str, Any]) -> None:
     sides.happen()
     (sides.folder / MIRRORED_FILE).write_text(content.replace("RUN", json.dumps(sides.record.parent_run_id)))
     assert sides.mirror().close(complete=False)
@@ -80,7 +78,7 @@ def test_a_count_that_is_broken_or_beyond_the_journal_has_everything_compared_an
     assert mirrored(sides.folder / MIRRORED_FILE) == {"s": len(sides.journal.events)}
 
 
-def test_a_run_that_somebody_deleted_is_refused_and_the_others_go_on(sides: Sides, expected: dict[str, Any]) -> None:
+def test_a_deleted_run_is_refused_and_the_others_go_on(sides: Sides, expected: dict[str, Any]) -> None:
     sides.happen()
     sides.mirror().close(complete=False)
     (deleted,) = [run for run in sides.runs() if run.data.tags[names.TRIAL_ID] == "s-0000"]
@@ -96,9 +94,7 @@ def test_a_run_that_somebody_deleted_is_refused_and_the_others_go_on(sides: Side
     assert sides.recorded()["s-0001"] == expected["s-0001"]
 
 
-def test_a_run_that_was_deleted_between_two_launches_and_damaged_provenance_cost_no_other_record(
-    sides: Sides, expected: dict[str, Any]
-) -> None:
+def test_a_deleted_run_and_damaged_provenance_cost_no_other(sides: Sides, expected: dict[str, Any]) -> None:
     sides.happen()
     assert sides.mirror().close(complete=False)
     (deleted,) = [run for run in sides.runs() if run.data.tags[names.TRIAL_ID] == "s-0000"]
@@ -145,7 +141,7 @@ def test_a_study_whose_run_is_deleted_is_written_anew(sides: Sides, expected: di
     assert sides.recorded() == expected
 
 
-def test_a_launch_ends_without_records_where_its_study_run_vanishes(sides: Sides) -> None:
+def test_a_launch_ends_unrecorded_where_its_study_run_vanishes(sides: Sides) -> None:
     mirror = sides.mirror()
     sides.happen(mirror)
     deadline = time.monotonic() + 60
@@ -175,7 +171,7 @@ def test_a_locked_store_is_waited_for(sides: Sides, expected: dict[str, Any]) ->
 
 
 @pytest.mark.slow
-def test_a_server_that_is_killed_and_comes_back_has_everything_once(tmp_path: Path, expected: dict[str, Any]) -> None:
+def test_a_server_that_comes_back_has_everything_once(tmp_path: Path, expected: dict[str, Any]) -> None:
     place = f"sqlite:///{tmp_path / 'server.db'}", tmp_path / "artifacts", free_port()
     with server(*place) as address:
         sides = Sides(tmp_path / "study", address)

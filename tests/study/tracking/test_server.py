@@ -1,4 +1,4 @@
-"""What the command `server` refuses before it starts anything, and where it keeps the administrator's password."""
+"""Options of the command `server`: what is refused before it starts, and where the administrator's password is kept."""
 
 import stat
 from pathlib import Path
@@ -61,7 +61,7 @@ def test_a_short_password_is_refused_and_not_shown(
     assert "tiny-word" not in err
 
 
-def test_a_password_that_nobody_gave_is_made_once_for_the_owner_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_password_is_made_once_for_the_owner_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(PASSWORD_VARIABLE, raising=False)
     home = Home(tmp_path)
     home.server.mkdir()

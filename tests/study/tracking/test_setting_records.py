@@ -1,4 +1,4 @@
-"""Seeds in MLflow: study, setting, trial; the same after every replay of the journals."""
+"""Seeds in MLflow: runs of study, setting and trial, the same after every replay of the journals."""
 
 import statistics
 from collections.abc import Mapping
@@ -53,7 +53,7 @@ def history(record: StudyRecord, run: Run) -> dict[str, list[tuple[int, float]]]
     }
 
 
-def test_seeds_of_a_setting_share_a_run_with_their_mean_and_spread(home: Home) -> None:
+def test_seeds_of_a_setting_share_a_run_with_mean_and_spread(home: Home) -> None:
     record = end_study(home, study_of("tree", SWEEP), right)
     found = runs_of(record)
     settings = {name: run for name, run in found.items() if run.data.tags[names.KIND] == names.KIND_SETTING}
@@ -93,7 +93,7 @@ def test_a_replay_after_a_crash_changes_nothing(home: Home) -> None:
     assert {name: history(record, run) for name, run in after.items()} == logged
 
 
-def test_a_setting_run_that_a_killed_launch_left_without_parameters_gets_them(home: Home) -> None:
+def test_a_setting_run_left_without_parameters_gets_them(home: Home) -> None:
     study = study_of("bare", SWEEP)
     (sweep,) = study.sweeps
     record = new_record(home.store_uri, "bare")
@@ -109,7 +109,7 @@ def test_a_setting_run_that_a_killed_launch_left_without_parameters_gets_them(ho
         assert run.data.params == {name: str(value) for name, value in settings.items() if name not in seed}
 
 
-def test_a_setting_whose_seeds_are_not_over_is_killed_with_its_launch(home: Home) -> None:
+def test_a_setting_with_unfinished_seeds_ends_with_its_launch(home: Home) -> None:
     record = end_study(home, study_of("early", SWEEP), right, trials=4)
     found = runs_of(record)
     assert found["loss.alpha 1, loss.margin 0.25"].info.status == "FINISHED"

@@ -1,4 +1,4 @@
-"""A real tracking server on a real PostgreSQL and an S3 server, with basic authentication and TLS: the command `server`."""
+"""The command `server` on a real PostgreSQL and an S3 server, with basic authentication and TLS."""
 
 import json
 import os
@@ -62,7 +62,7 @@ def server(database: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iter
     assert not any(secret in said for secret in SECRETS)
 
 
-def test_two_processes_that_begin_an_empty_store_at_once_are_both_complete(
+def test_two_processes_can_begin_an_empty_store_at_once(
     database: Postgres, server: SharedServer, tmp_path: Path, expected: dict[str, Any], request: pytest.FixtureRequest
 ) -> None:
     """A database whose tables both want to make, a server whose experiment both want to make, a SQLite file."""
@@ -133,7 +133,7 @@ def test_a_password_that_turns_wrong_in_mid_study_is_waited_for(
     assert sides.recorded() == expected
 
 
-def test_a_study_that_ran_offline_is_pushed_once_although_the_push_is_killed_and_the_study_grows(
+def test_an_offline_study_is_pushed_once_despite_kills(
     server: SharedServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     home = Home(tmp_path / "home")
@@ -198,7 +198,7 @@ def test_who_is_not_let_in_learns_it_before_anything_runs(
     assert not (tmp_path / "home" / "studies").exists()
 
 
-def test_a_database_with_another_password_is_told_from_one_that_is_not_there(
+def test_a_wrong_password_is_told_from_a_missing_database(
     database: Postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     store = database.database("closed")
@@ -218,7 +218,7 @@ def test_a_database_with_another_password_is_told_from_one_that_is_not_there(
         assert ("PGPASSWORD" in line) == (password != DATABASE_PASSWORD)
 
 
-def test_a_study_trains_against_the_server_and_its_passwords_are_nowhere(
+def test_a_study_trains_against_the_server_and_shows_no_password(
     server: SharedServer, tmp_path: Path, tiny_corpus: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     study = yaml.safe_load(SMOKE.read_text())

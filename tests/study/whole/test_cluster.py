@@ -62,9 +62,7 @@ def assert_complete(home: Path, trials: int, epochs: int) -> None:
 
 
 @pytest.mark.timeout(400)
-def test_trials_outlive_their_machine_and_a_late_one_of_another_kind_is_used(
-    tiny_corpus: Path, tmp_path: Path, common_folder: Path
-) -> None:
+def test_trials_outlive_their_machine_and_a_late_one_is_used(tiny_corpus: Path, tmp_path: Path, common_folder: Path) -> None:
     home, study = with_empty_store(tmp_path / "home"), written(tmp_path, PAIR)
     with ray_nodes(3, common_folder) as (head, second, late):
         second.hide(tiny_corpus)
@@ -94,9 +92,7 @@ def test_trials_outlive_their_machine_and_a_late_one_of_another_kind_is_used(
 
 
 @pytest.mark.timeout(400)
-def test_machines_that_do_not_share_the_home_are_refused_and_one_that_joins_late_is_left_out(
-    tiny_corpus: Path, tmp_path: Path, common_folder: Path
-) -> None:
+def test_machines_that_do_not_share_the_home_are_not_used(tiny_corpus: Path, tmp_path: Path, common_folder: Path) -> None:
     home, study = with_empty_store(tmp_path / "home"), written(tmp_path, STUDY)
     with ray_nodes(2, common_folder) as (head, late):
         late.hide(home)
@@ -121,9 +117,7 @@ def test_machines_that_do_not_share_the_home_are_refused_and_one_that_joins_late
 
 
 @pytest.mark.timeout(400)
-def test_trials_keep_their_state_in_a_storage_where_machines_share_no_folder(
-    tiny_corpus: Path, tmp_path: Path, common_folder: Path
-) -> None:
+def test_trials_keep_their_state_in_a_storage_without_sharing(tiny_corpus: Path, tmp_path: Path, common_folder: Path) -> None:
     home, study = with_empty_store(tmp_path / "home"), written(tmp_path, PAIR)
     keys = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "word-that-nobody-sees", "AWS_DEFAULT_REGION": "us-east-1"}
     with ray_nodes(2, common_folder, **keys) as (head, second):
@@ -158,9 +152,7 @@ def test_trials_keep_their_state_in_a_storage_where_machines_share_no_folder(
 
 
 @pytest.mark.timeout(400)
-def test_a_launch_whose_cluster_loses_its_head_says_so_and_is_resumed_on_another_one(
-    tiny_corpus: Path, tmp_path: Path, common_folder: Path
-) -> None:
+def test_a_launch_that_loses_the_head_is_resumed_elsewhere(tiny_corpus: Path, tmp_path: Path, common_folder: Path) -> None:
     home, study = with_empty_store(tmp_path / "home"), written(tmp_path, PAIR)
     with ray_nodes(1, common_folder) as (head,):
         head.join(cpus=2)

@@ -1,4 +1,4 @@
-"""Studies that really die, in every way there is, and are resumed: nothing is lost, doubled or different."""
+"""Studies that are killed in every way and resumed: nothing is lost, doubled or different."""
 
 import contextlib
 import json

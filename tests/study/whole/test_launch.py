@@ -102,7 +102,7 @@ def test_each_trial_says_what_its_numbers_come_from(finished_home: Path, tiny_co
         assert "cores" in tags[names.HARDWARE]
 
 
-def test_optuna_sampled_alpha_margin_and_temperature_within_the_space(finished_home: Path) -> None:
+def test_optuna_sampled_within_the_space(finished_home: Path) -> None:
     trials = load_trials(store(finished_home), ["smoke"])
     sampled = trials[trials["sweep"] == "search-ssl"]
     assert sampled["loss.alpha"].between(0.1, 0.9).all()
@@ -110,7 +110,7 @@ def test_optuna_sampled_alpha_margin_and_temperature_within_the_space(finished_h
     assert sampled["loss.margin"].nunique() == 3
 
 
-def test_no_more_trials_are_begun_than_have_room_and_one_that_waits(finished_home: Path) -> None:
+def test_one_trial_at_most_waits_for_room(finished_home: Path) -> None:
     for events in journals(finished_home, "smoke").values():
         under_way, most = set(), 0
         for event in events:
@@ -135,7 +135,7 @@ def test_the_scheduler_stops_trials_in_pre_training_only(finished_home: Path) ->
     assert names.FINISHED in set(sampled["outcome"])
 
 
-def test_running_a_finished_study_again_adds_nothing_and_a_changed_one_is_refused(
+def test_a_finished_study_adds_nothing_when_it_is_run_again(
     finished_home: Path, tiny_corpus: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     before = {run.info.run_id: run.info.end_time for run in runs(finished_home, names.KIND_TRIAL)}
@@ -196,7 +196,7 @@ def test_mlflow_has_the_figures_beside_the_report(
     assert "report/figures/curves.svg" in {each.path for each in logged}
 
 
-def test_a_store_that_is_locked_or_gone_at_resume_costs_no_training_and_no_record(
+def test_a_locked_or_missing_store_costs_no_training_or_record(
     finished_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     home: Path = shutil.copytree(finished_home, tmp_path / "home")
@@ -237,7 +237,7 @@ HALF = {
 }
 
 
-def test_a_failing_trial_is_reported_and_the_others_finish_in_a_store_of_its_own_with_records_of_a_deleted_folder(
+def test_a_failing_trial_is_reported_and_the_others_finish(
     tiny_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     deleted = Home(with_empty_store(tmp_path / "elsewhere"))

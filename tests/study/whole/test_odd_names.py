@@ -1,4 +1,4 @@
-"""Names of audio files are never parsed: whatever they are, they come out at the other end."""
+"""Audio files with odd names: the names are never parsed, and reach the predictions unchanged."""
 
 import csv
 from pathlib import Path
@@ -28,7 +28,7 @@ ODD = (
 )
 
 
-def test_odd_names_go_from_the_disk_through_training_into_the_predictions(
+def test_odd_names_reach_the_predictions_unchanged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     of = {"train": ODD, "test": tuple(f"test {name}" for name in ODD)}

@@ -1,4 +1,4 @@
-"""A trial that runs out of memory, for real: its worker may not take any more."""
+"""A trial that really runs out of memory, because its worker has a limit."""
 
 import resource
 import time
@@ -25,7 +25,7 @@ STUDY = {
 
 
 @pytest.mark.slow
-def test_a_trial_out_of_memory_runs_once_more_alone_and_the_others_go_on(tiny_corpus: Path, tmp_path: Path) -> None:
+def test_a_trial_out_of_memory_runs_once_more_alone(tiny_corpus: Path, tmp_path: Path) -> None:
     study, home = tmp_path / "study.yaml", with_empty_store(tmp_path / "home")
     study.write_text(yaml.safe_dump(STUDY))
     # Large arrays go back to the system when they are freed, so that each step asks for memory again.
