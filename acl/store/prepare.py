@@ -35,7 +35,7 @@ from acl.store.pieces import (
 )
 from acl.store.problems import BadAudioError, lines, shown_lines
 from acl.system.errors import CorpusError, StoreError
-from acl.system.files import only_process
+from acl.system.locks import only_process
 from acl.system.processes import each_result
 
 

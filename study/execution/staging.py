@@ -1,6 +1,5 @@
 """Staging: what a machine of a cluster needs before trials run on it, and what travels to it."""
 
-import fcntl
 import json
 import os
 import shutil
@@ -21,6 +20,7 @@ from acl.config import Mode
 from acl.store.feature_store import FeatureStore
 from acl.store.prepare import content_digest
 from acl.system.errors import StoreError
+from acl.system.locks import ANY_PATIENCE, take_lock
 from study.errors import NodeError, StudyError
 from study.state.storage import Storage
 
@@ -149,8 +149,8 @@ def copied_root(features: Features, read: Read, node: str) -> str:
         root.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not _is_own(root.parent):
             raise StoreError("the folder belongs to another user, or others may write to it")
-        with (root.parent / f"{root.name}.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        # Without locks nothing is copied: processes of one machine do begin at once, and would remove each other's copies.
+        with take_lock(root.parent / f"{root.name}.lock", ANY_PATIENCE):
             if (seen := seen_root(features)) is not None:
                 return seen
             _copy(features, read, root)

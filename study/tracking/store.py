@@ -1,6 +1,5 @@
 """The MLflow store behind two errors: what it will never take, and what it may take later."""
 
-import fcntl
 import json
 import logging
 import os
@@ -26,6 +25,7 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
+from acl.system.locks import ANY_PATIENCE, take_lock
 from study import names
 from study.errors import NoAccessError, RecordError, StoreUnavailableError
 
@@ -210,8 +210,8 @@ def schema_lock(store_uri: str) -> Iterator[None]:
     if store_uri.startswith(_SQLITE):
         path = Path(f"{store_uri.removeprefix(_SQLITE)}.lock")
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a") as lock:  # it stays: who deletes it may delete another process's lock
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        # Without locks it goes on in silence: the study's lock, which lies beside it, has said so.
+        with take_lock(path, ANY_PATIENCE, on_no_locks=lambda reason: None):
             yield
     elif store_uri.startswith("postgresql"):
         engine = sa.create_engine(store_uri, poolclass=NullPool, isolation_level="AUTOCOMMIT")
