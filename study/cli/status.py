@@ -9,7 +9,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from acl.system.text import format_size
 from study import names
+from study.console import format_hours
 from study.results.selection import Candidate, Choice
 from study.results.status import STATES, StudyStatus, SweepStatus, launched_studies, study_status
 from study.spec.objectives import value_text
@@ -96,9 +98,8 @@ def _head(home: Home, status: StudyStatus) -> list[str]:
     if status.state == "interrupted":
         lines.append(f"{status.total - status.over} trials are left; continue with: {invocation(f'resume {status.name}', home)}")
     behind = f"MLflow lacks {status.events_behind} entries of the journals" if status.events_behind > 0 else "MLflow is up to date"
-    lines.append(
-        f"{behind}; disk: {_bytes(status.size)}, of which checkpoints {_bytes(status.checkpoints)}, {_bytes(status.free)} free"
-    )
+    size, checkpoints, free = (format_size(count, "MiB", "GiB") for count in (status.size, status.checkpoints, status.free))
+    lines.append(f"{behind}; disk: {size}, of which checkpoints {checkpoints}, {free} free")
     return lines
 
 
@@ -106,7 +107,7 @@ def _rate(sweep: SweepStatus) -> str:
     if sweep.epochs_per_hour is None:
         return "–"
     rate = f"{sweep.epochs_per_hour:.0f}" if sweep.epochs_per_hour >= 10 else f"{sweep.epochs_per_hour:.2g}"
-    return f"{rate} (last {_duration(sweep.window / 3600)})"
+    return f"{rate} (last {format_hours(sweep.window / 3600, split=True)})"
 
 
 def _left(status: StudyStatus, sweep: SweepStatus) -> str:
@@ -114,7 +115,7 @@ def _left(status: StudyStatus, sweep: SweepStatus) -> str:
         return "none"
     if sweep.hours_left is None or status.process is None:
         return f"{sweep.epochs_left} epochs{' at most' if sweep.is_bound else ''}"
-    return ("at most " if sweep.is_bound else "") + _duration(sweep.hours_left)
+    return ("at most " if sweep.is_bound else "") + format_hours(sweep.hours_left, split=True)
 
 
 def _best(sweep: SweepStatus) -> list[str]:
@@ -148,27 +149,3 @@ def _when(seconds: float | None) -> str:
     if seconds is None:
         return "–"
     return datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M:%S")
-
-
-def _duration(hours: float) -> str:
-    """
-    >>> _duration(0.01), _duration(1.5), _duration(50)
-    ('36 s', '1 h 30 min', '2 d 2 h')
-    """
-    minutes = round(hours * 60)
-    if hours * 60 < 1:
-        return f"{hours * 3600:.0f} s"
-    if minutes < 60:
-        return f"{minutes} min"
-    if minutes < 48 * 60:
-        return f"{minutes // 60} h {minutes % 60} min"
-    return f"{minutes // 1440} d {minutes % 1440 // 60} h"
-
-
-def _bytes(number: int) -> str:
-    """
-    >>> _bytes(512), _bytes(5_000_000)
-    ('0.0 MiB', '4.8 MiB')
-    """
-    mebibytes = number / 2**20
-    return f"{mebibytes:.1f} MiB" if mebibytes < 1024 else f"{mebibytes / 1024:.1f} GiB"

@@ -21,6 +21,7 @@ from acl.store.feature_store import FeatureStore
 from acl.store.prepare import content_digest
 from acl.system.errors import StoreError
 from acl.system.locks import ANY_PATIENCE, take_lock
+from acl.system.text import format_size
 from study.errors import NodeError, StudyError
 from study.state.storage import Storage
 
@@ -191,7 +192,7 @@ def _copy(features: Features, read: Read, root: Path) -> None:
         shutil.rmtree(old, ignore_errors=True)
     free = shutil.disk_usage(root.parent).free
     if features.size > free:
-        raise StoreError(f"{features.size / 1e9:.1f} GB, {free / 1e9:.1f} GB are free")
+        raise StoreError(f"{format_size(features.size, 'GB')}, {format_size(free, 'GB')} are free")
     folder = _store_of(partial, features.front_end)
     folder.mkdir(parents=True)
     try:
