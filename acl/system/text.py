@@ -1,4 +1,4 @@
-"""Rules for text: cells that no spreadsheet takes for formulas, JSON that may be anything, names that are nearly right, sizes."""
+"""Rules for text: cells that no spreadsheet takes for formulas, JSON that may be anything, close names, sizes, lines of errors."""
 
 import difflib
 import json
@@ -60,3 +60,24 @@ def format_size(count: float, *units: str, digits: int = 1) -> str:
     """
     unit = next((unit for unit in reversed(units) if count >= _BYTES[unit]), units[0])
     return f"{count / _BYTES[unit]:.{digits}f} {unit}"
+
+
+def first_line(error: object, otherwise: str | None = None) -> str:
+    """First line of an error's message; of an empty one `otherwise`, or else the name of the error's type.
+
+    >>> first_line(ValueError("no\\nyes")), first_line(ValueError()), first_line("", "no message")
+    ('no', 'ValueError', 'no message')
+    """
+    lines = str(error).splitlines()
+    if lines:
+        return lines[0]
+    return type(error).__name__ if otherwise is None else otherwise
+
+
+def last_line(text: str, otherwise: str = "") -> str:
+    """Last line that is not blank, where tracebacks and programs say what went wrong; of a blank text `otherwise`.
+
+    >>> last_line("Traceback\\n  in f\\nOSError: gone\\n"), last_line(" ", "no reason")
+    ('OSError: gone', 'no reason')
+    """
+    return (text.strip().splitlines() or [otherwise])[-1]

@@ -9,7 +9,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from acl.system.text import format_size
+from acl.system.text import first_line, format_size
 from study import names
 from study.console import format_hours
 from study.results.selection import Candidate, Choice
@@ -67,7 +67,7 @@ def _overview(home: Home) -> RenderableType:
         try:
             status = study_status(home, name)
         except ValueError as error:  # of another version, or damaged: the others are shown all the same
-            table.add_row(Text(name), "unreadable", "–", "–", Text((str(error).splitlines() or [""])[0]))
+            table.add_row(Text(name), "unreadable", "–", "–", Text(first_line(error, "")))
             continue
         failed = sum(sweep.states[names.FAILED] for sweep in status.sweeps)
         table.add_row(Text(name), status.state, f"{status.over}/{status.total}", str(failed), _when(status.last_activity))

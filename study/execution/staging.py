@@ -21,7 +21,7 @@ from acl.store.feature_store import FeatureStore
 from acl.store.prepare import content_digest
 from acl.system.errors import StoreError
 from acl.system.locks import ANY_PATIENCE, take_lock
-from acl.system.text import format_size
+from acl.system.text import first_line, format_size
 from study.errors import NodeError, StudyError
 from study.state.storage import Storage
 
@@ -282,7 +282,7 @@ class NodeRequirements:
             try:
                 part: bytes = ray.get(self.feed.read.remote(features, name, first, count))
             except RayError as error:
-                raise OSError(f"the machine that has them does not answer: {str(error).splitlines()[0]}") from None
+                raise OSError(f"the machine that has them does not answer: {first_line(error)}") from None
             return part
 
         return read

@@ -17,7 +17,7 @@ import yaml
 
 from acl.system.files import write_durably
 from acl.system.locks import LockHeldError, read_note, take_lock
-from acl.system.text import close_to, parse_json
+from acl.system.text import close_to, first_line, parse_json
 from study.errors import StudyError, one_line
 from study.spec.study import Study
 from study.spec.sweep import Resources
@@ -63,7 +63,7 @@ def load_study(home: Home, name: str) -> Study:
     try:
         return Study.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except (yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError) as error:
-        reason = one_line(str(error).partition("\n")[0])
+        reason = one_line(first_line(error, ""))
         raise StudyError(
             f"{path} is damaged or no study of this version ({reason}); run it anew under another --name, or "
             "if it is damaged, delete it and `run` the same study again: its trials go on"

@@ -10,6 +10,8 @@ from functools import wraps
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
+from acl.system.text import first_line
+
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # two lines for every run that ends on a server
@@ -64,17 +66,17 @@ def translate_mlflow_errors(call: Callable[_Arguments, _Result]) -> Callable[_Ar
         try:
             return call(*args, **kwargs)
         except MlflowException as error:
-            first_line = (str(error).splitlines() or ["no message"])[0]
+            said = first_line(error, "no message")
             if (refusal := _refused_access(error)) is not None:
                 raise NoAccessError(refusal) from error
             if error.error_code in _REFUSALS and not _is_of_the_database(error):
-                raise RecordError(first_line) from error
-            raise StoreUnavailableError(first_line[:200]) from error
+                raise RecordError(said) from error
+            raise StoreUnavailableError(said[:200]) from error
         except (OSError, SQLAlchemyError) as error:
-            first_line = (str(error).splitlines() or [type(error).__name__])[0][:200]
-            if any(sign in first_line for sign in _DATABASE_REFUSALS):
-                raise NoAccessError(f"{first_line}; set PGPASSWORD, or write the password into ~/.pgpass") from error
-            raise StoreUnavailableError(first_line) from error
+            said = first_line(error)[:200]
+            if any(sign in said for sign in _DATABASE_REFUSALS):
+                raise NoAccessError(f"{said}; set PGPASSWORD, or write the password into ~/.pgpass") from error
+            raise StoreUnavailableError(said) from error
 
     return calling
 
