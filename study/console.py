@@ -8,6 +8,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from acl.system.text import format_size
 
+_LOG_WIDTH = 140
+
 
 def format_hours(value: float, *, split: bool = False) -> str:
     """A duration that was estimated: hours, minutes below two hours, or seconds below two minutes.
@@ -53,6 +55,12 @@ def format_bytes(count: float) -> str:
     ('1.3 GB', '5 MB', '1 MB')
     """
     return format_size(count, "GB") if count >= 1e9 else format_size(max(count, 1e6), "MB", digits=0)
+
+
+def table_console() -> Console:
+    """Standard output for tables: as wide as the terminal, and 140 columns in a log file, which has no width of its own."""
+    console = Console()
+    return console if console.is_terminal else Console(width=_LOG_WIDTH)
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from acl.data.verification import FSDNOISY18K, Verification, verify
 from acl.store.prepare import prepare
 from acl.system.errors import ArchiveError, CorpusError
 from acl.system.locks import LockHeldError, take_lock
-from study.console import progress_bar
+from study.console import progress_bar, table_console
 from study.state.home import Home
 
 MINI_SIZE = "small"
@@ -187,8 +187,7 @@ def verify_corpus(folder: Path, workers: int | None = None) -> None:
     """
     with progress_bar(f"verifying {folder.name}") as progress:
         found = verify(folder, workers, progress)
-    console = Console()
-    (console if console.is_terminal else Console(width=140)).print(_table(found))
+    table_console().print(_table(found))
     for line in (*_facts(found), *found.problems):
         print(" ".join(line.encode(errors="replace").decode().splitlines()))  # names of files may hold anything
     if found.problems:

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from acl.system.text import first_line, format_size
 from study import names
-from study.console import format_hours
+from study.console import format_hours, table_console
 from study.results.selection import Candidate, Choice
 from study.results.status import STATES, StudyStatus, SweepStatus, launched_studies, study_status
 from study.spec.objectives import value_text
@@ -20,7 +20,6 @@ from study.state.home import Home, invocation
 from study.state.seeds import setting_text
 
 WATCH_SECONDS = 5.0
-_LOG_WIDTH = 140  # of a log file, which has no width of its own
 _MOST_NAMED = 3  # trials named with a failure
 
 
@@ -30,9 +29,7 @@ def show_status(home: Home, name: str | None, *, watch: bool) -> None:
     Raises:
         StudyError: there is no such study.
     """
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=_LOG_WIDTH)
+    console = table_console()
 
     def drawn() -> RenderableType:
         return _overview(home) if name is None else _study(home, study_status(home, name))
