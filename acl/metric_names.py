@@ -1,7 +1,14 @@
-"""Names of evaluations and metrics: given by `acl.training`, recorded in MLflow, read by `analysis`. Imports nothing.
+"""Names of evaluations and metrics, and of settings that say where a run computes: recorded in MLflow, read by `analysis`.
 
-Everything that names or looks up a metric takes its name from here; `study.names` hands them on to those who read records.
+Everything that names or looks up a metric takes its name from here; `study.names` hands them on to those who read records. It
+imports nothing, so that `analysis` can have it. All other settings have their names in `acl.config`.
 """
+
+# Settings that say where a run computes, not what: whoever compares runs, or a run with the recipe, leaves them out.
+PLACE_SETTINGS = ("data.root", "compute.device", "compute.threads")
+# The section also has `compute.precision` and `compute.channels_last`, which change how numbers are rounded. A run may go on with
+# other values of all of these, and no search is read as one over them. But where two runs are compared, these two are named.
+COMPUTE_PREFIX = "compute."
 
 # What predicts: the headline (supervised: the CNN; self-supervised: linear evaluation), and what else was evaluated
 EVALUATION_CLASSIFIER = "classifier"

@@ -16,7 +16,7 @@ import torch
 from acl.config import Config
 from acl.store.feature_store import FeatureStore
 from acl.system.files import write_durably
-from acl.system.text import parse_json
+from acl.system.text import first_line, parse_json
 
 PROJECT = "acl-study"
 PROVENANCE_FILE = "provenance.json"
@@ -46,8 +46,8 @@ def describe_code() -> dict[str, Any]:
                 digest.update((top / name).read_bytes())
             described["git_diff_sha256"] = digest.hexdigest()
     except (OSError, subprocess.SubprocessError) as error:
-        output = (getattr(error, "stderr", None) or str(error)).strip().splitlines()
-        return described | {"no_commit_because": output[0] if output else type(error).__name__}
+        said = (getattr(error, "stderr", None) or str(error)).strip()
+        return described | {"no_commit_because": first_line(said, type(error).__name__)}
     return described
 
 

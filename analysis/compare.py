@@ -21,7 +21,6 @@ from analysis.stats.intervals import finding, holm
 from study import names
 
 SETTING = ["mode", "subset", "alpha", "margin", "temperature"]
-_PLACES = ("data.root", "compute.device", "compute.threads")  # where a run computes is no part of what it computes
 _MOST_VALUES = 6  # of a setting that are listed
 
 
@@ -75,7 +74,7 @@ def differing_settings(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFram
     rows = []
     for name in dict.fromkeys([*parameter_names(first), *parameter_names(second)]):
         values = [sorted(set(side[name].dropna().tolist()), key=str) if name in side else [] for side in (first, second)]
-        if values[0] != values[1] and name not in _PLACES:
+        if values[0] != values[1] and name not in names.PLACE_SETTINGS:
             rows.append({"setting": name, "first": _listed(values[0]), "second": _listed(values[1])})
     return pd.DataFrame(rows, columns=["setting", "first", "second"])
 

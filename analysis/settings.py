@@ -24,8 +24,6 @@ FOLD = "data.test_fold"
 _PART = ["study", "sweep"]
 VAL, TEST = "val", "test"  # splits of the predictions
 MIN_MARGINS = 3  # margins at one alpha and temperature that make a sweep of the margin
-# Where the corpus lies and where a run computes are no part of what it computes.
-_PLACES = ("data.root", "compute.device", "compute.threads")
 _SETTING = {"data.subset": "subset", "loss.alpha": "alpha", "loss.margin": "margin", "loss.temperature": "temperature"}
 _MEANS = {
     names.VAL_ACCURACY: "val_accuracy",
@@ -80,7 +78,7 @@ def _of_fixed_settings(trials: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
 
 def _one_protocol(trials: pd.DataFrame, mode: str) -> tuple[pd.DataFrame, list[str]]:
     varied = {"mode", "seed", "alpha", "margin", "temperature"} | ({"subset"} if mode == SUPERVISED else set())
-    settings = [name for name in parameter_names(trials) if name not in varied and name not in _PLACES]
+    settings = [name for name in parameter_names(trials) if name not in varied and name not in names.PLACE_SETTINGS]
     protocol = ["corpus", *[name for name in settings if trials[name].notna().any()]]
     notes = []
     if len(trials) and trials.groupby(protocol, dropna=False).ngroups > 1:

@@ -1,4 +1,4 @@
-"""What the command line prints everywhere alike: durations, sizes, progress bars."""
+"""What the command line prints everywhere alike: durations, sizes, tables, progress bars."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -6,9 +6,30 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from acl.system.text import format_size
 
-def format_hours(value: float) -> str:
-    """Hours, minutes below two hours, or seconds below two minutes."""
+_LOG_WIDTH = 140
+
+
+def format_hours(value: float, *, split: bool = False) -> str:
+    """A duration that was estimated: hours, minutes below two hours, or seconds below two minutes.
+
+    Args:
+        value: hours.
+        split: write it in two units, such as hours and minutes.
+
+    >>> format_hours(0.01), format_hours(1.5), format_hours(50)
+    ('36 s', '90 min', '50 h')
+    >>> format_hours(0.01, split=True), format_hours(1.5, split=True), format_hours(50, split=True)
+    ('36 s', '1 h 30 min', '2 d 2 h')
+    """
+    if split and value * 60 >= 1:
+        minutes = round(value * 60)
+        if minutes < 60:
+            return f"{minutes} min"
+        if minutes < 48 * 60:
+            return f"{minutes // 60} h {minutes % 60} min"
+        return f"{minutes // 1440} d {minutes % 1440 // 60} h"
     if value * 60 < 2:
         return f"{value * 3600:.0f} s"
     if value < 2:
@@ -16,9 +37,30 @@ def format_hours(value: float) -> str:
     return f"{value:.1f} h" if value < 20 else f"{value:.0f} h"
 
 
+def format_seconds(value: float) -> str:
+    """A duration that was measured: three significant digits below ten minutes, above as `format_hours`.
+
+    >>> format_seconds(0.0123), format_seconds(12.345), format_seconds(900)
+    ('12.3 ms', '12.3 s', '15 min')
+    """
+    if value < 1:
+        return f"{value * 1000:.3g} ms"
+    return f"{value:.3g} s" if value < 600 else format_hours(value / 3600)
+
+
 def format_bytes(count: float) -> str:
-    """Bytes in MB or GB."""
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{max(1, count / 1e6):.0f} MB"
+    """A size that was estimated: GB, or whole MB and at least one. Sizes that are known are written by `format_size`.
+
+    >>> format_bytes(1.26e9), format_bytes(5_300_000), format_bytes(3)
+    ('1.3 GB', '5 MB', '1 MB')
+    """
+    return format_size(count, "GB") if count >= 1e9 else format_size(max(count, 1e6), "MB", digits=0)
+
+
+def table_console() -> Console:
+    """Standard output for tables: as wide as the terminal, and 140 columns in a log file, which has no width of its own."""
+    console = Console()
+    return console if console.is_terminal else Console(width=_LOG_WIDTH)
 
 
 @contextmanager

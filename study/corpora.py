@@ -1,7 +1,6 @@
 """Corpora from the command line: synthesis, download, verification and features, with progress bars."""
 
 import contextlib
-import fcntl
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -22,7 +21,8 @@ from acl.data.synthetic.corpus import write_synthetic_corpus
 from acl.data.verification import FSDNOISY18K, Verification, verify
 from acl.store.prepare import prepare
 from acl.system.errors import ArchiveError, CorpusError
-from study.console import progress_bar
+from acl.system.locks import LockHeldError, take_lock
+from study.console import progress_bar, table_console
 from study.state.home import Home
 
 MINI_SIZE = "small"
@@ -123,11 +123,15 @@ def _work_folder(folder: Path, console: Console) -> Iterator[Path]:
     """Where unfinished work lies, for one process at a time; removed once there is none."""
     work, is_new = folder / WORK_FOLDER, not folder.exists()
     work.mkdir(parents=True, exist_ok=True)
-    with (work / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ArchiveError(f"another process downloads to {folder}; wait until it is through") from None
+
+    def say_no_locks(reason: str) -> None:
+        _say(console, f"{folder} is on a file system without locks ({reason}): let no other process download to it")
+
+    try:
+        lock = take_lock(work / "lock", on_no_locks=say_no_locks)
+    except LockHeldError:
+        raise ArchiveError(f"another process downloads to {folder}; wait until it is through") from None
+    with lock:
         try:
             yield work
         except BaseException as error:
@@ -183,8 +187,7 @@ def verify_corpus(folder: Path, workers: int | None = None) -> None:
     """
     with progress_bar(f"verifying {folder.name}") as progress:
         found = verify(folder, workers, progress)
-    console = Console()
-    (console if console.is_terminal else Console(width=140)).print(_table(found))
+    table_console().print(_table(found))
     for line in (*_facts(found), *found.problems):
         print(" ".join(line.encode(errors="replace").decode().splitlines()))  # names of files may hold anything
     if found.problems:

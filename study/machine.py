@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from acl.system.processes import available_cores
+from acl.system.text import format_size
 from study.spec.sweep import Resources
 
 # Share of a GPU's memory beyond what torch reserved: CUDA's own context, and cuDNN workspaces of shapes that were not measured.
@@ -33,8 +34,9 @@ class Machine:
     @property
     def words(self) -> str:
         """Cores, memory and GPUs."""
-        gpus = f"{self.gpus} GPU{'s' if self.gpus > 1 else ''} of {_gib(self.gpu_memory_bytes)}" if self.gpus else "no GPU"
-        return f"{self.cores} cores, {_gib(self.memory_bytes)} of memory, {gpus}"
+        memory, of_each = (format_size(count, "GiB", digits=0) for count in (self.memory_bytes, self.gpu_memory_bytes))
+        gpus = f"{self.gpus} GPU{'s' if self.gpus > 1 else ''} of {of_each}" if self.gpus else "no GPU"
+        return f"{self.cores} cores, {memory} of memory, {gpus}"
 
     def trials_at_once(self, resources: Resources) -> int:
         """How many trials Ray starts together; 0 where a single one does not fit."""
@@ -92,7 +94,3 @@ def has_gpu() -> bool:
     import torch
 
     return torch.cuda.is_available()
-
-
-def _gib(size: int) -> str:
-    return f"{size / 2**30:.0f} GiB"

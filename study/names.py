@@ -3,6 +3,7 @@
 from acl.metric_names import (  # noqa: F401 (records have metrics under the names that training gives them)
     BEST_EPOCH,
     CLIPS_PER_SECOND,
+    COMPUTE_PREFIX,
     EPOCH_SECONDS,
     EVALUATION_CLASSIFIER,
     EVALUATION_FINETUNE_CLEAN,
@@ -12,6 +13,7 @@ from acl.metric_names import (  # noqa: F401 (records have metrics under the nam
     LEARNING_RATE,
     MEMORY_GB,
     METRIC_PREFIXES,
+    PLACE_SETTINGS,
     TEST_ACCURACY,
     TEST_ALIGNMENT,
     TEST_KNN_ACCURACY,

@@ -19,7 +19,7 @@ from acl.data.corpus import import_corpus
 from acl.data.manifest import read_manifest
 from acl.data.synthetic.corpus import write_synthetic_corpus
 from acl.store.prepare import prepare
-from acl.system.files import only_process
+from acl.system.locks import only_process
 from reference.folder import REFERENCE
 from support.corpora import ESC50_CLASSES, write_esc50
 

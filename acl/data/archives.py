@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from zipfile import BadZipFile, ZipFile, ZipInfo
 
 from acl.system.errors import ArchiveError
+from acl.system.text import format_size
 
 MOST_EXPANSION = 200
 """An archive that declares more bytes than this times its own is none of audio: the tables of a corpus shrink to a tenth."""
@@ -74,7 +75,8 @@ def check_room(folder: Path, needed: int, purpose: str) -> None:
     """
     free = shutil.disk_usage(folder).free
     if needed > free:
-        raise ArchiveError(f"{purpose} needs {_size(needed)} in {folder}, {_size(free)} are free; free some space and run again")
+        wanted, has = (format_size(count, "MB", "GB") for count in (needed, free))
+        raise ArchiveError(f"{purpose} needs {wanted} in {folder}, {has} are free; free some space and run again")
 
 
 def unpack(path: Path, root: Path, work: Path, progress: Callable[[int, int], None]) -> None:
@@ -123,9 +125,8 @@ def _checked_members(opened: ZipFile, path: Path, folder: str) -> list[ZipInfo]:
         raise ArchiveError(f"{path} is not what was published: it has no files in {folder}/; remove the archive")
     declared, own = sum(member.file_size for member in members), path.stat().st_size
     if declared > MOST_EXPANSION * own:
-        raise ArchiveError(
-            f"{path} is not what was published: it would grow from {_size(own)} to {_size(declared)}; remove the archive"
-        )
+        packed, unpacked = (format_size(count, "MB", "GB") for count in (own, declared))
+        raise ArchiveError(f"{path} is not what was published: it would grow from {packed} to {unpacked}; remove the archive")
     return members
 
 
@@ -146,7 +147,3 @@ def _fault(member: ZipInfo, folder: str) -> str | None:
     if member.flag_bits & 1:
         return "is encrypted"
     return None
-
-
-def _size(count: int) -> str:
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"

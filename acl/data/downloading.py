@@ -22,6 +22,7 @@ import requests
 
 from acl.data.archives import Archive, check_room
 from acl.system.errors import ArchiveError
+from acl.system.text import first_line
 
 WAITS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0)
 """Seconds before each further attempt; the count begins again whenever something has arrived."""
@@ -196,4 +197,4 @@ def _words(error: Exception) -> str:
     text = str(getattr(cause, "reason", cause))
     if isinstance(error, requests.ConnectionError):
         return f"no connection ({text.rpartition(': ')[2]})"
-    return (text.splitlines() or [type(error).__name__])[0]
+    return first_line(text, type(error).__name__)

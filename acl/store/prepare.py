@@ -35,8 +35,9 @@ from acl.store.pieces import (
 )
 from acl.store.problems import BadAudioError, lines, shown_lines
 from acl.system.errors import CorpusError, StoreError
-from acl.system.files import only_process
+from acl.system.locks import only_process
 from acl.system.processes import each_result
+from acl.system.text import format_size
 
 
 def prepare(
@@ -253,7 +254,8 @@ def check_disk_space(folder: Path, needed: int) -> None:
     """Raises StoreError where fewer bytes than `needed` are free."""
     free = shutil.disk_usage(folder).free
     if needed > free:
-        raise StoreError(f"preparing needs up to {needed / 1e9:.1f} GB in {folder}, {free / 1e9:.1f} GB are free; free some space")
+        wanted, has = format_size(needed, "GB"), format_size(free, "GB")
+        raise StoreError(f"preparing needs up to {wanted} in {folder}, {has} are free; free some space")
 
 
 @contextmanager

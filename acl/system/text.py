@@ -1,4 +1,4 @@
-"""Rules for text: cells that no spreadsheet takes for formulas, JSON that may be anything, names that are nearly right."""
+"""Rules for text: cells that no spreadsheet takes for formulas, JSON that may be anything, close names, sizes, lines of errors."""
 
 import difflib
 import json
@@ -8,6 +8,7 @@ from typing import Any
 
 FORMULA = r"^('*[=+\-@\t\r])"
 WRITTEN = r"^'('*[=+\-@\t\r])"  # and what `no_formula` makes of it; its group is what it was
+_BYTES = {"MB": 1e6, "GB": 1e9, "MiB": 2.0**20, "GiB": 2.0**30}
 
 
 def no_formula(text: str) -> str:
@@ -49,3 +50,34 @@ def close_to(name: object, known: Iterable[str], before: str = "") -> str:
     by_lower = {each.lower(): each for each in known}
     close = difflib.get_close_matches(str(name).lower(), by_lower, n=1)
     return f"{before}did you mean {by_lower[close[0]]}?" if close else ""
+
+
+def format_size(count: float, *units: str, digits: int = 1) -> str:
+    """Bytes in the largest of the units (MB, GB, MiB, GiB) of which there is one at least, else in the first unit.
+
+    >>> format_size(5_300_000, "MB", "GB"), format_size(2.34e9, "MB", "GB"), format_size(24 * 2**30, "GiB", digits=0)
+    ('5.3 MB', '2.3 GB', '24 GiB')
+    """
+    unit = next((unit for unit in reversed(units) if count >= _BYTES[unit]), units[0])
+    return f"{count / _BYTES[unit]:.{digits}f} {unit}"
+
+
+def first_line(error: object, otherwise: str | None = None) -> str:
+    """First line of an error's message; of an empty one `otherwise`, or else the name of the error's type.
+
+    >>> first_line(ValueError("no\\nyes")), first_line(ValueError()), first_line("", "no message")
+    ('no', 'ValueError', 'no message')
+    """
+    lines = str(error).splitlines()
+    if lines:
+        return lines[0]
+    return type(error).__name__ if otherwise is None else otherwise
+
+
+def last_line(text: str, otherwise: str = "") -> str:
+    """Last line that is not blank, where tracebacks and programs say what went wrong; of a blank text `otherwise`.
+
+    >>> last_line("Traceback\\n  in f\\nOSError: gone\\n"), last_line(" ", "no reason")
+    ('OSError: gone', 'no reason')
+    """
+    return (text.strip().splitlines() or [otherwise])[-1]

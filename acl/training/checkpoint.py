@@ -8,9 +8,8 @@ lock               held by the process that trains the run
 provenance.json    what trained it, launch by launch
 """
 
-import fcntl
 import os
-import time
+import warnings
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ from torch.utils._pytree import tree_map
 from acl.config import Config, flatten
 from acl.provenance import PROVENANCE_FILE, append_provenance
 from acl.system.errors import CheckpointError
+from acl.system.locks import LockHeldError, take_lock
 from acl.training.checkpoint_files import CHECKPOINT_FILE, FORMAT, copy_file, differing_settings, read_file
 
 _LOCK_FILE = "lock"
@@ -77,6 +77,8 @@ class Checkpoints:
     def held(self, patience: float = 20.0) -> Iterator[None]:
         """Keep other processes from training the same run; the system lets go when this process ends, however it ends.
 
+        Where the file system has no locks, a warning says so and the run goes on.
+
         Args:
             patience: seconds to wait for another process, such as the worker of a driver that was just killed.
 
@@ -85,25 +87,22 @@ class Checkpoints:
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            lock = (self.folder / _LOCK_FILE).open("w")
+            lock = take_lock(self.folder / _LOCK_FILE, patience, on_no_locks=self._warn_no_locks)
+        except LockHeldError:
+            raise CheckpointError(
+                f"{self.folder} belongs to a run that another process trains; wait for it, or use another folder"
+            ) from None
         except OSError as error:
             raise CheckpointError(f"{self.folder} cannot hold checkpoints ({error.strerror}); name another folder") from None
-        deadline = time.monotonic() + patience
         with lock:
-            while True:
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except OSError:
-                    if time.monotonic() > deadline:
-                        raise CheckpointError(
-                            f"{self.folder} belongs to a run that another process trains; wait for it, or use another folder"
-                        ) from None
-                    time.sleep(0.1)
             try:
                 yield
             finally:
                 self.wait()
+
+    def _warn_no_locks(self, reason: str) -> None:
+        text = f"{self.folder} is on a file system without locks ({reason}): let no other process train this run"
+        warnings.warn(text, RuntimeWarning, stacklevel=2)
 
     def exists(self, file: str = CHECKPOINT_FILE) -> bool:
         """Whether there is such a file."""

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from acl.config import ConfigError, build_config, flatten
+from acl.metric_names import COMPUTE_PREFIX, PLACE_SETTINGS
 from acl.system.errors import CheckpointError
 
 CHECKPOINT_FILE = "checkpoint.pt"
@@ -72,5 +73,5 @@ def fitting(path: Path) -> Iterator[None]:
 def differing_settings(one: dict[str, Any], other: dict[str, Any]) -> Iterable[str]:
     """Settings in which two runs differ, but those that say only where a run computes: it may go on elsewhere."""
     for name in {**one, **other}:
-        if one.get(name) != other.get(name) and name != "data.root" and not name.startswith("compute."):
+        if one.get(name) != other.get(name) and name not in PLACE_SETTINGS and not name.startswith(COMPUTE_PREFIX):
             yield name

@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from acl.system.text import close_to, no_formula
+from acl.system.text import close_to, first_line, no_formula
 from analysis.errors import AnalysisError
 from analysis.report.assemble import read_sections
 from analysis.section import Section
@@ -237,5 +237,5 @@ def _write(kaleido: Any, specs: list[dict[str, Any]]) -> None:
     except errors.ChromeNotFoundError:
         raise AnalysisError(_NO_BROWSER) from None
     except (errors.BrowserFailedError, errors.BrowserClosedError, errors.ChannelClosedError) as error:
-        first_line = str(next(iter(error.args), type(error).__name__)).splitlines()[0].rstrip(".")
-        raise AnalysisError(f"the browser does not work ({first_line}); name another one in BROWSER_PATH") from None
+        said = first_line(next(iter(error.args), type(error).__name__)).rstrip(".")
+        raise AnalysisError(f"the browser does not work ({said}); name another one in BROWSER_PATH") from None

@@ -13,7 +13,7 @@ from analysis.settings import TEST, VAL, clips_of_runs
 from study import names
 
 _ALWAYS = ("data.subset", "loss.alpha", "loss.margin", "loss.temperature", "seed")
-_NO_SETTINGS = ("mode", "data.root", "compute.device", "compute.threads")
+_NO_SETTINGS = ("mode", *names.PLACE_SETTINGS)
 _TRIAL = [
     Column("Study", lambda row: row["study"], "text"),
     Column("Sweep", lambda row: row["sweep"], "text"),

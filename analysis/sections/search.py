@@ -18,7 +18,7 @@ from analysis.stats.importance import TRIALS_PER_TERM, drop_one_importances, ter
 from study import names
 
 MIN_CELLS = 4  # settings with margin that make a map
-_NOT_SEARCHED = ("mode", "seed", "data.root")
+_NOT_SEARCHED = ("mode", "seed", *names.PLACE_SETTINGS)
 _PUBLISHED = {"margin": published.margin, "temperature": published.temperature}
 
 
@@ -45,7 +45,7 @@ def searches(trials: pd.DataFrame) -> Iterator[Search]:
     fixed = ~trials["changed_settings"].astype(bool) & (trials["confirms"] == "")
     finished = trials[fixed & (trials["outcome"] == names.FINISHED)]
     for (study, sweep, mode), own in finished.groupby(["study", "sweep", "mode"], sort=False):
-        varied = [name for name in parameter_names(own) if name not in _NOT_SEARCHED and not name.startswith("compute.")]
+        varied = [name for name in parameter_names(own) if name not in _NOT_SEARCHED and not name.startswith(names.COMPUTE_PREFIX)]
         varied = [name for name in varied if own[name].nunique() > 1]
         for objective in own["objective"].iloc[0].split(", "):
             if len(varied) > 1 and objective in own and own[objective].notna().any():

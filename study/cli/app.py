@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from acl.system.errors import AclError
+from acl.system.text import first_line
 from analysis.errors import AnalysisError
 from study.cli.about import about_app
 from study.cli.data import data_app
@@ -83,8 +84,8 @@ def _explain(error: Exception) -> int:
     except OSError:  # a folder that cannot be written
         log = Path(tempfile.gettempdir()) / log.name
         log.write_text(traceback.format_exc(), encoding="utf-8")
-    first_line = printable((str(error).splitlines() or [""])[0])
-    console.print(f"error: unexpected {type(error).__name__}: {first_line} (details in {log})", markup=False, soft_wrap=True)
+    said = printable(first_line(error, ""))
+    console.print(f"error: unexpected {type(error).__name__}: {said} (details in {log})", markup=False, soft_wrap=True)
     return 1
 
 

@@ -9,7 +9,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from acl.system.text import first_line, format_size
 from study import names
+from study.console import format_hours, table_console
 from study.results.selection import Candidate, Choice
 from study.results.status import STATES, StudyStatus, SweepStatus, launched_studies, study_status
 from study.spec.objectives import value_text
@@ -18,7 +20,6 @@ from study.state.home import Home, invocation
 from study.state.seeds import setting_text
 
 WATCH_SECONDS = 5.0
-_LOG_WIDTH = 140  # of a log file, which has no width of its own
 _MOST_NAMED = 3  # trials named with a failure
 
 
@@ -28,9 +29,7 @@ def show_status(home: Home, name: str | None, *, watch: bool) -> None:
     Raises:
         StudyError: there is no such study.
     """
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=_LOG_WIDTH)
+    console = table_console()
 
     def drawn() -> RenderableType:
         return _overview(home) if name is None else _study(home, study_status(home, name))
@@ -65,7 +64,7 @@ def _overview(home: Home) -> RenderableType:
         try:
             status = study_status(home, name)
         except ValueError as error:  # of another version, or damaged: the others are shown all the same
-            table.add_row(Text(name), "unreadable", "–", "–", Text((str(error).splitlines() or [""])[0]))
+            table.add_row(Text(name), "unreadable", "–", "–", Text(first_line(error, "")))
             continue
         failed = sum(sweep.states[names.FAILED] for sweep in status.sweeps)
         table.add_row(Text(name), status.state, f"{status.over}/{status.total}", str(failed), _when(status.last_activity))
@@ -96,9 +95,8 @@ def _head(home: Home, status: StudyStatus) -> list[str]:
     if status.state == "interrupted":
         lines.append(f"{status.total - status.over} trials are left; continue with: {invocation(f'resume {status.name}', home)}")
     behind = f"MLflow lacks {status.events_behind} entries of the journals" if status.events_behind > 0 else "MLflow is up to date"
-    lines.append(
-        f"{behind}; disk: {_bytes(status.size)}, of which checkpoints {_bytes(status.checkpoints)}, {_bytes(status.free)} free"
-    )
+    size, checkpoints, free = (format_size(count, "MiB", "GiB") for count in (status.size, status.checkpoints, status.free))
+    lines.append(f"{behind}; disk: {size}, of which checkpoints {checkpoints}, {free} free")
     return lines
 
 
@@ -106,7 +104,7 @@ def _rate(sweep: SweepStatus) -> str:
     if sweep.epochs_per_hour is None:
         return "–"
     rate = f"{sweep.epochs_per_hour:.0f}" if sweep.epochs_per_hour >= 10 else f"{sweep.epochs_per_hour:.2g}"
-    return f"{rate} (last {_duration(sweep.window / 3600)})"
+    return f"{rate} (last {format_hours(sweep.window / 3600, split=True)})"
 
 
 def _left(status: StudyStatus, sweep: SweepStatus) -> str:
@@ -114,7 +112,7 @@ def _left(status: StudyStatus, sweep: SweepStatus) -> str:
         return "none"
     if sweep.hours_left is None or status.process is None:
         return f"{sweep.epochs_left} epochs{' at most' if sweep.is_bound else ''}"
-    return ("at most " if sweep.is_bound else "") + _duration(sweep.hours_left)
+    return ("at most " if sweep.is_bound else "") + format_hours(sweep.hours_left, split=True)
 
 
 def _best(sweep: SweepStatus) -> list[str]:
@@ -148,27 +146,3 @@ def _when(seconds: float | None) -> str:
     if seconds is None:
         return "–"
     return datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M:%S")
-
-
-def _duration(hours: float) -> str:
-    """
-    >>> _duration(0.01), _duration(1.5), _duration(50)
-    ('36 s', '1 h 30 min', '2 d 2 h')
-    """
-    minutes = round(hours * 60)
-    if hours * 60 < 1:
-        return f"{hours * 3600:.0f} s"
-    if minutes < 60:
-        return f"{minutes} min"
-    if minutes < 48 * 60:
-        return f"{minutes // 60} h {minutes % 60} min"
-    return f"{minutes // 1440} d {minutes % 1440 // 60} h"
-
-
-def _bytes(number: int) -> str:
-    """
-    >>> _bytes(512), _bytes(5_000_000)
-    ('0.0 MiB', '4.8 MiB')
-    """
-    mebibytes = number / 2**20
-    return f"{mebibytes:.1f} MiB" if mebibytes < 1024 else f"{mebibytes / 1024:.1f} GiB"

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from acl.system.text import first_line
+
 State = Literal["ok", "note", "warning", "problem"]
 
 
@@ -34,4 +36,4 @@ class Finding:
 
 def one_line(error: BaseException) -> str:
     """An error's first line, without the full stop; its type where it says nothing."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+    return first_line(str(error).strip(), type(error).__name__).rstrip(".")

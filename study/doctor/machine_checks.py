@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
+from acl.system.text import format_size
 from study.doctor.findings import Finding, one_line
 
 _TRIAL_GB = 1.0  # what a small trial's process comes to, see LOG.md
@@ -81,7 +82,7 @@ def _usable_gpu(cards: list[dict[str, str]]) -> Finding:
 
     properties = torch.cuda.get_device_properties(0)
     driver = f", driver {cards[0]['driver']}" if cards else ""
-    memory = f"{properties.total_memory / 2**30:.0f} GiB"
+    memory = format_size(properties.total_memory, "GiB", digits=0)
     found = f"{torch.cuda.device_count()} of {properties.name}, {memory}{driver}, CUDA {torch.version.cuda}"
     try:
         torch.ones(8, device="cuda").sum().item()

@@ -7,6 +7,7 @@ from typing import Any
 
 from acl.config import SELF_SUPERVISED, SUPERVISED, Config, build_config, flatten
 from acl.deviations import deviations
+from acl.metric_names import COMPUTE_PREFIX
 from acl.provenance import describe_code, describe_hardware, describe_versions
 from study.doctor.findings import Finding
 from study.doctor.machine_checks import machine_findings, torch_findings
@@ -56,7 +57,7 @@ def profile_lines(profile: str) -> list[str]:
         published = flatten(build_config({"data.root": _NO_CORPUS, **paper, "mode": mode}))
         lines += ["", f"{mode} runs under profile {profile}:", ""]
         for name, value in flatten(config).items():
-            differs = value != published[name] and not name.startswith("compute.")
+            differs = value != published[name] and not name.startswith(COMPUTE_PREFIX)
             lines.append(f"  {name} = {value}" + (f"    (published: {published[name]})" if differs else ""))
         lines += ["", *_deviation_lines(config)]
     return lines

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from acl.system.text import last_line
 from study.doctor.findings import Finding, one_line
 from study.state.home import Home
 
@@ -141,7 +142,7 @@ def _ray() -> Finding:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
     if process.returncode:
-        last = (said.strip().splitlines() or [f"exit status {process.returncode}"])[-1]
+        last = last_line(said, f"exit status {process.returncode}")
         what, _, remedy = last.partition("; ")
         return Finding("problem", "Ray", what, remedy or "look into /tmp/ray/session_latest/logs")
     return Finding("ok", "Ray", f"started, ran a task and ended in {time.monotonic() - began:.0f} s")

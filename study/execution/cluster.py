@@ -15,6 +15,7 @@ from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 from ray.util.placement_group import placement_group
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from acl.system.text import first_line, last_line
 from study.console import format_bytes, progress_bar
 from study.errors import NodeError, StudyError
 from study.execution.interruption import Interruption
@@ -189,7 +190,7 @@ def _look_at(used: Sequence[Node], requirements: NodeRequirements) -> dict[str, 
                 f"{node.host} has not answered for {_ANSWER_SECONDS:g} s; look at its Ray logs, or take it out of the cluster"
             )
         except RayError as error:
-            reason = (str(error.cause if isinstance(error, RayTaskError) else error).strip().splitlines() or ["no reason"])[-1]
+            reason = last_line(str(error.cause if isinstance(error, RayTaskError) else error), "no reason")
             wrong.append(f"{node.host} cannot run acl-study ({reason}); install acl-study {own} there")
         else:
             states[node.id] = state
@@ -223,7 +224,7 @@ def _make_ready(
             except RayError as error:
                 if isinstance(error, RayTaskError) and isinstance(error.cause, NodeError):
                     raise StudyError(str(error.cause)) from None
-                reason = (str(error).splitlines() or [type(error).__name__])[0]
+                reason = first_line(error)
                 raise StudyError(f"features are not copied to all machines ({reason}); `run` the study again") from None
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import ray.cloudpickle
 from ray.exceptions import ActorUnavailableError, OutOfMemoryError, RayActorError, RayTaskError
 
+from acl.system.text import last_line
 from study.errors import NodeError
 
 _NODE_IS_DEAD = re.compile(r"node (has|was|is) (died|dead|terminated)|node died", re.IGNORECASE)  # in Ray's words
@@ -45,7 +46,7 @@ def failure_of(trial: Any) -> Failure:
     cause = error.cause if isinstance(error, RayTaskError) else error
     if isinstance(cause, NodeError):
         return Failure(str(cause), node_is_lost=True, unfit_node=cause.node)
-    reason = _last_line(trial) or "the worker ended without an error message"
+    reason = _said_last(trial) or "the worker ended without an error message"
     if (isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT)) or "No space left on device" in reason:
         return Failure(reason, disk_is_full=True)
     out_of_memory = isinstance(cause, MemoryError | OutOfMemoryError) or any(words in str(cause).lower() for words in _ALLOCATION)
@@ -63,8 +64,7 @@ def _error(trial: Any) -> Any:
         return None
 
 
-def _last_line(trial: Any) -> str:
+def _said_last(trial: Any) -> str:
     written = Path(trial.error_file) if trial.error_file else None
     text = written.read_text(encoding="utf-8") if written and written.exists() else ""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1] if lines else ""
+    return last_line(text).strip()

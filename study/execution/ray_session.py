@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from acl.system.text import first_line
+
 # Ray reads these when it is imported.
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "1")  # a trial that asks for no GPU sees none
@@ -139,7 +141,7 @@ def try_ray() -> None:
         with ray_session(None, Interruption("")):
             ray.get(ray.remote(_process).remote())
     except Exception as error:  # of many kinds, e.g. a worker that cannot start
-        sys.exit(str(error) if isinstance(error, StudyError) else f"Ray runs no task: {(str(error).splitlines() or [''])[0]}")
+        sys.exit(str(error) if isinstance(error, StudyError) else f"Ray runs no task: {first_line(error, '')}")
 
 
 def _process() -> int:
@@ -162,17 +164,15 @@ def _start(address: str | None) -> None:
 
 
 def _why_not(error: Exception, address: str | None) -> str:
-    first_line = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+    said = first_line(error).rstrip(".")
     if address is None:
-        return (
-            f"Ray does not start: {first_line}; try again when the machine is less busy, or look into /tmp/ray/session_latest/logs"
-        )
+        return f"Ray does not start: {said}; try again when the machine is less busy, or look into /tmp/ray/session_latest/logs"
     if "token" in str(error).lower():
         return (
             f"the Ray cluster at {address} wants its token; have RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN_PATH name a file with the "
             "token that the cluster was started with"
         )
-    return f"no Ray cluster at {address} ({first_line}); start it, or correct --address"
+    return f"no Ray cluster at {address} ({said}); start it, or correct --address"
 
 
 def _keep_token_to_its_user() -> None:

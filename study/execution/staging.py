@@ -1,6 +1,5 @@
 """Staging: what a machine of a cluster needs before trials run on it, and what travels to it."""
 
-import fcntl
 import json
 import os
 import shutil
@@ -21,6 +20,8 @@ from acl.config import Mode
 from acl.store.feature_store import FeatureStore
 from acl.store.prepare import content_digest
 from acl.system.errors import StoreError
+from acl.system.locks import ANY_PATIENCE, take_lock
+from acl.system.text import first_line, format_size
 from study.errors import NodeError, StudyError
 from study.state.storage import Storage
 
@@ -149,8 +150,8 @@ def copied_root(features: Features, read: Read, node: str) -> str:
         root.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not _is_own(root.parent):
             raise StoreError("the folder belongs to another user, or others may write to it")
-        with (root.parent / f"{root.name}.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        # Without locks nothing is copied: processes of one machine do begin at once, and would remove each other's copies.
+        with take_lock(root.parent / f"{root.name}.lock", ANY_PATIENCE):
             if (seen := seen_root(features)) is not None:
                 return seen
             _copy(features, read, root)
@@ -191,7 +192,7 @@ def _copy(features: Features, read: Read, root: Path) -> None:
         shutil.rmtree(old, ignore_errors=True)
     free = shutil.disk_usage(root.parent).free
     if features.size > free:
-        raise StoreError(f"{features.size / 1e9:.1f} GB, {free / 1e9:.1f} GB are free")
+        raise StoreError(f"{format_size(features.size, 'GB')}, {format_size(free, 'GB')} are free")
     folder = _store_of(partial, features.front_end)
     folder.mkdir(parents=True)
     try:
@@ -281,7 +282,7 @@ class NodeRequirements:
             try:
                 part: bytes = ray.get(self.feed.read.remote(features, name, first, count))
             except RayError as error:
-                raise OSError(f"the machine that has them does not answer: {str(error).splitlines()[0]}") from None
+                raise OSError(f"the machine that has them does not answer: {first_line(error)}") from None
             return part
 
         return read

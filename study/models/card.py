@@ -7,6 +7,7 @@ import yaml
 
 from acl.config import SELF_SUPERVISED, build_config, flatten
 from acl.deviations import deviations
+from acl.metric_names import PLACE_SETTINGS
 from acl.training.selected import SelectedWeights
 from analysis.records.runs import FoundTrial
 from analysis.stats.intervals import wilson_interval
@@ -24,7 +25,6 @@ _SYNTHETIC_LICENCE = (
 )
 _OTHER_LICENCE = "acl-study does not know the licence of this corpus; whoever passes the weights on has to check it."
 _EVALUATIONS = {"supervised": {"CNN": ""}, SELF_SUPERVISED: {"linear evaluation": "", "kNN": "knn_"}}
-_PLACE = ("data.root", "compute.device", "compute.threads")  # where a run computes, not what
 
 
 @dataclass(frozen=True)
@@ -198,7 +198,7 @@ def _departures(exported: ExportedTrial) -> str:
     changed = [
         f"- `{name}` is {value} (recipe: {recipe[name]})"
         for name, value in flatten(config).items()
-        if value != recipe[name] and name not in _PLACE
+        if value != recipe[name] and name not in PLACE_SETTINGS
     ]
     code = [
         f"- {entry.topic}. Published: {entry.published}. Here: {entry.here}. Because: {entry.why}." for entry in deviations(config)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from acl.training.cost import RunCost, StageCost
-from study.console import format_bytes, format_hours
+from study.console import format_bytes, format_hours, format_seconds
 from study.planning.estimate import Hours, Kind, StudyPlan, SweepPlan
 
 BUSY_SHARE = 0.3  # of the cores, from which on measured times are doubtful
@@ -73,19 +73,19 @@ def _kind_lines(kind: Kind, *, several: bool) -> Iterator[str]:
     cost, epochs = kind.cost, sum(stage.epochs for stage in kind.cost.stages)
     if several:
         yield f"  {kind.label} ({kind.trials:.3g} trials)"
-    yield f"  {_count(epochs, 'epoch')} a trial, {epochs * kind.trials:.0f} in all; {_duration(cost.seconds)} a trial"
+    yield f"  {_count(epochs, 'epoch')} a trial, {epochs * kind.trials:.0f} in all; {format_seconds(cost.seconds)} a trial"
     for stage in cost.stages:
         yield f"    {stage.name:15} {_stage_words(stage)}"
 
 
 def _stage_words(stage: StageCost) -> str:
-    words = f"{_count(stage.epochs, 'epoch')} of {_duration(stage.epoch_seconds)}: "
-    words += f"{_count(stage.steps, 'step')} of {_duration(stage.step_seconds)}"
+    words = f"{_count(stage.epochs, 'epoch')} of {format_seconds(stage.epoch_seconds)}: "
+    words += f"{_count(stage.steps, 'step')} of {format_seconds(stage.step_seconds)}"
     if stage.validation_seconds:
-        words += f", validation {_duration(stage.validation_seconds)}"
+        words += f", validation {format_seconds(stage.validation_seconds)}"
     if stage.final_seconds:
-        words += f"; final test {_duration(stage.final_seconds)}"
-    return f"{words}; {_duration(stage.seconds)} a trial"
+        words += f"; final test {format_seconds(stage.final_seconds)}"
+    return f"{words}; {format_seconds(stage.seconds)} a trial"
 
 
 def _memory_lines(plan: StudyPlan, sweep: SweepPlan) -> Iterator[str]:
@@ -142,9 +142,3 @@ def _spent(fewest: float, most: float, unit: str) -> str:
 def _expected(hours: Hours) -> str:
     expected = format_hours(hours.expected)
     return f", about {expected} expected" if expected not in (format_hours(hours.shortest), format_hours(hours.longest)) else ""
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 1:
-        return f"{seconds * 1000:.3g} ms"
-    return f"{seconds:.3g} s" if seconds < 600 else format_hours(seconds / 3600)

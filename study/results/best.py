@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from analysis.formats import percent
 from study import names
+from study.console import table_console
 from study.results.confirm import confirmation_lines, confirming, why_not
 from study.results.selection import Candidate, Choice
 from study.results.study_results import Figure, StudyResults
@@ -113,8 +113,7 @@ def print_summary(study: Study, store_uri: str) -> None:
             table.add_row(*map(Text, (*head, best, setting)))
             head = [""] * len(head)
     lacking = [line for sweep in study.sweeps for choice in results.choices[sweep.name] for line in lacking_lines(sweep, choice)]
-    console = Console()
-    (console if console.is_terminal else Console(width=140)).print(table)  # a log file has no width of its own
+    table_console().print(table)
     for line in lacking:
         print(line)
 

@@ -3,17 +3,18 @@
 from typing import Any
 
 from acl.config import SELF_SUPERVISED, SUPERVISED, build_config, flatten
+from acl.metric_names import PLACE_SETTINGS
 from study.spec.space import edge_points
 from study.spec.sweep import Sweep
 
 # What studies vary as their question, which evaluations are made (both protocols are the recipe's), and what says only where a run
 # computes: no departure from the recipe.
 _QUESTIONS = ("seed", "loss.alpha", "loss.margin", "loss.temperature")
+_PLACE = (*PLACE_SETTINGS, "compute.channels_last")  # a memory format, of which the recipe says nothing
 _NO_DEPARTURE = {
-    SUPERVISED: (*_QUESTIONS, "data.root", "data.test_fold", "data.subset"),
-    SELF_SUPERVISED: (*_QUESTIONS, "data.root", "data.test_fold", "probe.protocol", "finetune.on"),
+    SUPERVISED: (*_QUESTIONS, *_PLACE, "data.test_fold", "data.subset"),
+    SELF_SUPERVISED: (*_QUESTIONS, *_PLACE, "data.test_fold", "probe.protocol", "finetune.on"),
 }
-_PLACE = ("compute.device", "compute.threads", "compute.channels_last")
 UNKNOWN_CORPUS = "."  # stands for data.root while a study is checked before its corpus is named
 
 
@@ -32,7 +33,7 @@ def departures(sweep: Sweep) -> list[str]:
     own = flatten(build_config({"data.root": UNKNOWN_CORPUS, **sweep.base, **edge_points(sweep.space)[0]}))
     lines = []
     for name, value in recipe_settings(mode).items():
-        if name in _NO_DEPARTURE[mode] or name in _PLACE:
+        if name in _NO_DEPARTURE[mode]:
             continue
         if name.startswith("finetune.") and not own["finetune.on"]:
             continue

@@ -18,6 +18,7 @@ import fsspec
 import pyarrow as pa
 from pyarrow.fs import FileSelector, FileSystem, FileType, FSSpecHandler, LocalFileSystem, PyFileSystem, copy_files
 
+from acl.system.text import first_line
 from study.errors import StudyError
 
 _REPLACES_WHOLE = ("s3", "gcs", "abfs")  # an object is there when its upload is complete, and not before
@@ -73,7 +74,7 @@ class Storage:
             filesystem.delete_file(f"{folder}/{name}")
         except (OSError, pa.ArrowException, ValueError, ImportError) as error:
             raise StudyError(
-                f"the storage {self.uri} cannot be used ({_first_line(error)}); correct --storage, or the credentials in the "
+                f"the storage {self.uri} cannot be used ({first_line(error)}); correct --storage, or the credentials in the "
                 "environment"
             ) from None
         if not whole:
@@ -109,7 +110,7 @@ class Storage:
                 return
             except (OSError, pa.ArrowException) as error:
                 if not tries_left:
-                    raise OSError(f"the storage {self.uri} does not {what} ({_first_line(error)})") from error
+                    raise OSError(f"the storage {self.uri} does not {what} ({first_line(error)})") from error
             time.sleep(wait)
             wait *= 2
 
@@ -144,7 +145,3 @@ class Storage:
 
     def __getstate__(self) -> dict[str, str]:
         return {"uri": self.uri, "place": self.place}  # an open file system stays in its process
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

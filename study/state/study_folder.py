@@ -1,10 +1,11 @@
 """The folder of a launched study: the study as launched, its lock, where its records and the state of its trials are."""
 
-import fcntl
+import errno
 import hashlib
 import json
 import os
 import socket
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,7 +16,8 @@ from typing import Any
 import yaml
 
 from acl.system.files import write_durably
-from acl.system.text import close_to, parse_json
+from acl.system.locks import LockHeldError, read_note, take_lock
+from acl.system.text import close_to, first_line, parse_json
 from study.errors import StudyError, one_line
 from study.spec.study import Study
 from study.spec.sweep import Resources
@@ -23,7 +25,7 @@ from study.state.home import Home
 from study.state.storage import Storage
 
 STUDY_FILE = "study.yaml"
-_LOCK_TRIES, _LOCK_WAIT = 5, 0.1  # seconds between two tries: `launch_of` may be looking
+_LOCK_PATIENCE = 0.4  # seconds: `running_process` may be looking
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ def load_study(home: Home, name: str) -> Study:
     try:
         return Study.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except (yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError) as error:
-        reason = one_line(str(error).partition("\n")[0])
+        reason = one_line(first_line(error, ""))
         raise StudyError(
             f"{path} is damaged or no study of this version ({reason}); run it anew under another --name, or "
             "if it is damaged, delete it and `run` the same study again: its trials go on"
@@ -111,40 +113,46 @@ def check_unchanged(home: Home, study: Study) -> None:
 def study_lock(home: Home, name: str) -> Iterator[None]:
     """Hold the study: two launches at once would both continue the same trials. The lock ends with this process.
 
+    Where the file system has no locks, a line on stderr says so and the study runs without one.
+
     Raises:
-        StudyError: another process runs the study.
+        StudyError: another process runs the study, or this user may not write the lock file.
     """
+
+    def say_no_locks(reason: str) -> None:
+        print(
+            f"{home.root} is on a file system without locks ({reason}): a second launch of {name!r} cannot be kept out; start none",
+            file=sys.stderr,
+            flush=True,
+        )
+
     path = _lock_file(home, name)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+", encoding="utf-8") as lock:
-        for tries_left in reversed(range(_LOCK_TRIES)):
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except OSError:
-                if not tries_left:
-                    raise StudyError(f"study {name!r} is running already in {home.root}; wait for it, or stop it first") from None
-            time.sleep(_LOCK_WAIT)
-        lock.truncate(0)
-        json.dump({"host": socket.gethostname(), "pid": os.getpid(), "since": time.time()}, lock)
-        lock.flush()
+    note = json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "since": time.time()})
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = take_lock(path, _LOCK_PATIENCE, note, on_no_locks=say_no_locks)
+    except LockHeldError:
+        raise StudyError(f"study {name!r} is running already in {home.root}; wait for it, or stop it first") from None
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
+        remedy = "make it writable for you, or name another --home"
+        raise StudyError(f"{path} cannot be locked for the study ({error.strerror}); {remedy}") from None
+    with lock:
         yield
 
 
 def running_process(home: Home, name: str) -> LaunchProcess | None:
-    """Who runs the study; None if nobody does.
+    """Who runs the study; None if nobody does. A launch that begins while this function looks tries again.
 
-    It looks with a shared lock that it gives back at once; a launch that begins at that moment tries again.
+    Without locks it is who says so in the lock file, unless that is a process of this machine that is gone.
     """
-    try:
-        with _lock_file(home, name).open(encoding="utf-8") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except OSError:
-                return _read_launch(lock.read())
-    except FileNotFoundError:
-        pass
-    return None
+    note = read_note(_lock_file(home, name))
+    if note is None:
+        return None
+    launch = _read_launch(note.text)
+    is_gone = launch.host == socket.gethostname() and not Path(f"/proc/{launch.pid}").exists()
+    return None if is_gone and not note.is_held else launch
 
 
 def _read_launch(text: str) -> LaunchProcess:

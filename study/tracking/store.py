@@ -1,6 +1,5 @@
 """The MLflow store behind two errors: what it will never take, and what it may take later."""
 
-import fcntl
 import json
 import logging
 import os
@@ -10,6 +9,8 @@ from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 from typing import ParamSpec, TypeVar
+
+from acl.system.text import first_line
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
@@ -26,6 +27,7 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
+from acl.system.locks import ANY_PATIENCE, take_lock
 from study import names
 from study.errors import NoAccessError, RecordError, StoreUnavailableError
 
@@ -64,17 +66,17 @@ def translate_mlflow_errors(call: Callable[_Arguments, _Result]) -> Callable[_Ar
         try:
             return call(*args, **kwargs)
         except MlflowException as error:
-            first_line = (str(error).splitlines() or ["no message"])[0]
+            said = first_line(error, "no message")
             if (refusal := _refused_access(error)) is not None:
                 raise NoAccessError(refusal) from error
             if error.error_code in _REFUSALS and not _is_of_the_database(error):
-                raise RecordError(first_line) from error
-            raise StoreUnavailableError(first_line[:200]) from error
+                raise RecordError(said) from error
+            raise StoreUnavailableError(said[:200]) from error
         except (OSError, SQLAlchemyError) as error:
-            first_line = (str(error).splitlines() or [type(error).__name__])[0][:200]
-            if any(sign in first_line for sign in _DATABASE_REFUSALS):
-                raise NoAccessError(f"{first_line}; set PGPASSWORD, or write the password into ~/.pgpass") from error
-            raise StoreUnavailableError(first_line) from error
+            said = first_line(error)[:200]
+            if any(sign in said for sign in _DATABASE_REFUSALS):
+                raise NoAccessError(f"{said}; set PGPASSWORD, or write the password into ~/.pgpass") from error
+            raise StoreUnavailableError(said) from error
 
     return calling
 
@@ -210,8 +212,8 @@ def schema_lock(store_uri: str) -> Iterator[None]:
     if store_uri.startswith(_SQLITE):
         path = Path(f"{store_uri.removeprefix(_SQLITE)}.lock")
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a") as lock:  # it stays: who deletes it may delete another process's lock
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        # Without locks it goes on in silence: the study's lock, which lies beside it, has said so.
+        with take_lock(path, ANY_PATIENCE, on_no_locks=lambda reason: None):
             yield
     elif store_uri.startswith("postgresql"):
         engine = sa.create_engine(store_uri, poolclass=NullPool, isolation_level="AUTOCOMMIT")
