@@ -182,8 +182,9 @@ def _command(*arguments: object) -> list[str]:
     return [sys.executable, "-P", "-c", code, *map(str, arguments)]
 
 
-def _run(*arguments: object) -> str:
-    done = subprocess.run(_command(*arguments), stdout=subprocess.PIPE, text=True, check=True)
+def _run(folder: Path, *arguments: object) -> str:
+    """Run the command line in a folder, whose name MLflow notes; returns what it prints."""
+    done = subprocess.run(_command(*arguments), cwd=folder, stdout=subprocess.PIPE, text=True, check=True)
     return done.stdout
 
 
@@ -194,9 +195,9 @@ def _epochs(journal: Path, trial: str) -> int:
     return sum(event["event"] == "epoch" and event["trial"] == trial for event in events)
 
 
-def _run_until(has_happened: Callable[[], bool], *arguments: object) -> None:
+def _run_until(has_happened: Callable[[], bool], folder: Path, *arguments: object) -> None:
     """Run the command line and interrupt it."""
-    process = subprocess.Popen(_command(*arguments))
+    process = subprocess.Popen(_command(*arguments), cwd=folder)
     while not has_happened():
         if process.poll() is not None:
             raise AssertionError(f"it has ended with status {process.returncode}")
@@ -212,19 +213,19 @@ def make_frozen_home(folder: Path) -> None:
     home, corpus = folder / _HOME, write_frozen_corpus(folder / _CORPUS)
     journal = home / "studies" / STUDY / "search" / "journal.jsonl"
     (folder / "study.yaml").write_text(_STUDY_FILE, encoding="utf-8")
-    _run("data", "prepare", corpus)
+    _run(folder, "data", "prepare", corpus)
     launch = ("run", folder / "study.yaml", "--data", corpus, "--home", home, "--cpus", 2)
-    _run_until(lambda: _epochs(journal, INTERRUPTED) >= 3, *launch)
+    _run_until(lambda: _epochs(journal, INTERRUPTED) >= 3, folder, *launch)
     _pack(folder, (_HOME, _CORPUS))
 
     shutil.rmtree(TABLES, ignore_errors=True)
     TABLES.mkdir()
     unpacked = unpack_frozen_home(folder / "unpacked")
-    status, best = _run("status", STUDY, "--home", unpacked), _run("best", STUDY, "--home", unpacked)
-    _run("report", STUDY, "--home", unpacked, "--out", folder / "report")
+    status, best = _run(folder, "status", STUDY, "--home", unpacked), _run(folder, "best", STUDY, "--home", unpacked)
+    _run(folder, "report", STUDY, "--home", unpacked, "--out", folder / "report")
     for name in KEPT_TABLES:
         shutil.copy(folder / "report" / f"{name}.csv", TABLES)
-    _run("export", f"{STUDY}/{EXPORTED}", folder / "model", "--home", unpacked)
+    _run(folder, "export", f"{STUDY}/{EXPORTED}", folder / "model", "--home", unpacked)
     from acl.exported import load_exported
 
     analysis = load_exported(folder / "model").analyse(frozen_sound(), _RATE)
