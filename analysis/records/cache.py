@@ -9,7 +9,6 @@ import contextlib
 import hashlib
 import json
 import os
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -18,6 +17,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from platformdirs import user_cache_path
 
 FOLDER = "ACL_STUDY_CACHE"  # environment variable
 _FORMAT = "1"  # goes up when the columns of a kind change
@@ -62,17 +62,7 @@ def cached(
 def folder() -> Path:
     """Where the files lie; it need not exist."""
     named = os.environ.get(FOLDER)
-    if named:
-        return Path(named)
-    home = os.path.expanduser("~")
-    if sys.platform == "darwin":
-        default = os.path.join(home, "Library", "Caches")
-    elif sys.platform == "win32":
-        default = os.environ.get("LOCALAPPDATA", os.path.join(home, "AppData", "Local"))
-    else:
-        default = os.path.join(home, ".cache")
-    general = os.environ.get("XDG_CACHE_HOME", "")
-    return Path(general if os.path.isabs(general) else default, "acl-study")  # by XDG's rule a relative path counts as none
+    return Path(named) if named else user_cache_path("acl-study", appauthor=False)
 
 
 def _of_runs(rows: pa.Table, run_ids: Iterable[str]) -> pa.Table:

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm, t
 from statsmodels.stats.contingency_tables import mcnemar
+from statsmodels.stats.multitest import multipletests
 
 from analysis.stats.power import smallest_difference
 
@@ -96,10 +97,7 @@ def holm(p_values: Iterable[float]) -> list[float]:
     >>> holm([0.01, 0.04, 0.03])
     [0.03, 0.06, 0.06]
     """
-    values = np.asarray([*p_values], float)
-    order = np.argsort(values, kind="stable")
-    corrected = np.minimum(np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1)), 1)
-    return [float(value) for value in corrected[np.argsort(order, kind="stable")]]
+    return [float(value) for value in multipletests([*p_values], method="holm")[1]]
 
 
 def effective_clips(patches: pd.Series) -> float:
