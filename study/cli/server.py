@@ -23,7 +23,7 @@ def ui(store: StoreOption = None, home: HomeOption = DEFAULT_HOME, port: PortOpt
 
     records = existing_store(Home(home), store)
 
-    from study.tracking.server import LOOPBACK, check_port, serve
+    from study.tracking.server import LOOPBACK, Listener, check_port, serve
     from study.tracking.store import SERVERS, address_of_runs
 
     if records.startswith(SERVERS):
@@ -31,7 +31,7 @@ def ui(store: StoreOption = None, home: HomeOption = DEFAULT_HOME, port: PortOpt
         return
     check_port(LOOPBACK, port)
     page = f"http://{LOOPBACK}:{port}/{address_of_runs(records)}"
-    serve(records, port, lambda: print(f"MLflow: {page}  (Ctrl-C ends it)", flush=True))
+    serve(records, Listener(port), lambda: print(f"MLflow: {page}  (Ctrl-C ends it)", flush=True))
 
 
 @server_app.command()

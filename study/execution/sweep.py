@@ -72,20 +72,8 @@ def run_sweep(
     begun = journal.append(events.LAUNCH, resources=sweep.resources.model_dump())
     progress = ProgressLine(sweep, journal, longest_epochs(sweep))
     announce(progress, begun)
-
-    def show(event: Event) -> None:
-        progress.take(event)
-        announce(progress, event)
-
     search = Search(sweep, folder, journal) if sweep.uses_optuna else None
-    keeper = JournalKeeper(
-        journal,
-        search,
-        show,
-        ray_is_gone=partial(ray_is_gone, interruption),
-        leave_out=context.cluster.leave_out,
-        fetch_results=context.fetch_results,
-    )
+    keeper = _journal_keeper(context, journal, search, interruption, progress, announce)
     next_point = search.next_point if search is not None else listed_points(sweep, journal)
     before = len(journal.events)
     with progress.shown(), interruption.after(sweep.budget.hours, lambda: _has_epochs(journal.events[before:])):
@@ -105,6 +93,28 @@ def run_sweep(
         for name in journal.trials:
             drop_copies(state_folder(folder, name))
     return outcome_of(sweep, journal)
+
+
+def _journal_keeper(
+    context: SweepContext,
+    journal: Journal,
+    search: Search | None,
+    interruption: Interruption,
+    progress: ProgressLine,
+    announce: Callable[[ProgressLine, Event], None],
+) -> JournalKeeper:
+    def show(event: Event) -> None:
+        progress.take(event)
+        announce(progress, event)
+
+    return JournalKeeper(
+        journal,
+        search,
+        show,
+        ray_is_gone=partial(ray_is_gone, interruption),
+        leave_out=context.cluster.leave_out,
+        fetch_results=context.fetch_results,
+    )
 
 
 def _has_epochs(added: Sequence[Event]) -> bool:

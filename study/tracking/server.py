@@ -16,7 +16,6 @@ import time
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -94,9 +93,8 @@ def run_server(options: ServerOptions, home: Home) -> None:
         print(f"`run` and `sync` record there with --store {address}")
         print(note, end="", flush=True)
 
-    tls = None if options.certificate is None or options.key is None else (options.certificate, options.key)
-    served = partial(serve, database, options.port, announce, host=options.host, workers=options.workers)
-    served(options=arguments, settings=settings, tls=tls)
+    listener = Listener(options.port, options.host, options.workers, options.certificate, options.key)
+    serve(database, listener, announce, arguments, settings)
 
 
 def _check(options: ServerOptions) -> None:
@@ -222,33 +220,50 @@ def check_port(host: str, port: int) -> None:
         raise StudyError(f"port {port} is taken, perhaps by another acl-study ui or server; choose another with --port") from None
 
 
+@dataclass(frozen=True)
+class Listener:
+    """Where MLflow's server listens.
+
+    Attributes:
+        port: free.
+        host: address of this machine.
+        workers: processes that answer.
+        certificate, key: PEM files, for https.
+    """
+
+    port: int
+    host: str = LOOPBACK
+    workers: int = 1
+    certificate: Path | None = None
+    key: Path | None = None
+
+    @property
+    def health(self) -> str:
+        """Address that answers as soon as the server does."""
+        here = in_address({"0.0.0.0": LOOPBACK, "::": "::1"}.get(self.host, self.host))
+        return f"{'http' if self.certificate is None else 'https'}://{here}:{self.port}/health"
+
+
 def serve(
     database: str,
-    port: int,
+    listener: Listener,
     announce: Callable[[], None],
-    *,
-    host: str = LOOPBACK,
-    workers: int = 1,
     options: Sequence[str] = (),
     settings: Mapping[str, str] | None = None,
-    tls: tuple[Path, Path] | None = None,
 ) -> None:
     """Serve a database until Ctrl-C or SIGTERM.
 
     Args:
         database: MLflow store, told by the environment: process lists show command lines to everybody.
-        port: to listen on, free.
+        listener: where to listen.
         announce: says, once the server answers, what a user may do with it.
-        host: address to listen on.
-        workers: processes that answer.
         options: of `mlflow server`, more than these.
         settings: environment variables of the server.
-        tls: certificate and its key, PEM files, for https.
 
     Raises:
         typer.Exit: the server failed.
     """
-    command = [*_command(host, port, workers, tls), *options]
+    command = [*_command(listener), *options]
     stores = dict.fromkeys(("MLFLOW_BACKEND_STORE_URI", "MLFLOW_REGISTRY_STORE_URI"), database)
     environment = os.environ | _QUIET | stores | dict(settings or {})
     # In a session of its own: the server answers Ctrl-C with a traceback, SIGTERM with silence. No other thread runs here yet.
@@ -262,8 +277,7 @@ def serve(
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     try:
-        here = in_address({"0.0.0.0": LOOPBACK, "::": "::1"}.get(host, host))
-        while server.poll() is None and not _answers(f"{'http' if tls is None else 'https'}://{here}:{port}/health"):
+        while server.poll() is None and not _answers(listener.health):
             time.sleep(_LOOK_SECONDS)
         if server.poll() is None:
             announce()
@@ -275,10 +289,12 @@ def serve(
         server.wait()
 
 
-def _command(host: str, port: int, workers: int, tls: tuple[Path, Path] | None) -> list[str]:
-    command = [sys.executable, "-m", "mlflow", "server", "--host", host, "--port", str(port), "--workers", str(workers)]
+def _command(listener: Listener) -> list[str]:
+    where = ["--host", listener.host, "--port", str(listener.port), "--workers", str(listener.workers)]
+    command = [sys.executable, "-m", "mlflow", "server", *where]
     web = ["--log-level", "warning", "--timeout-graceful-shutdown", str(_GRACE_SECONDS)]
-    web += [] if tls is None else ["--ssl-certfile", str(tls[0]), "--ssl-keyfile", str(tls[1])]
+    if listener.certificate is not None:
+        web += ["--ssl-certfile", str(listener.certificate), "--ssl-keyfile", str(listener.key)]
     return [*command, "--uvicorn-opts", shlex.join(web)]
 
 
