@@ -54,7 +54,7 @@ def doctor(
     Example: acl-study doctor --profile paper-ssl
     """
     if profile is not None:
-        from study.doctor.report import installation_lines, profile_lines
+        from study.doctor.installation import installation_lines, profile_lines
 
         print("\n".join(installation_lines() + profile_lines(profile)))
         return

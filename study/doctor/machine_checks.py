@@ -46,7 +46,7 @@ def torch_findings() -> Iterator[Finding]:
 
 def machine_findings(home: Path) -> Iterator[Finding]:
     """This project's code, and what the machine has; `home` is the folder of the results."""
-    from study.doctor.report import code_words
+    from study.doctor.installation import code_words
 
     yield Finding("ok", "acl-study", code_words())
     yield _gpu()

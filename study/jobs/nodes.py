@@ -4,14 +4,17 @@ import dataclasses
 import math
 import sys
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from study.console import format_hours
 from study.errors import StudyError
 from study.machine import Machine, has_gpu, this_machine
-from study.planning.estimate import StudyPlan, plan_study
 from study.spec.study import Study
 from study.state.home import Home
 from study.state.journal import Journal
+
+if TYPE_CHECKING:
+    from study.planning.estimate import StudyPlan
 
 
 @dataclass(frozen=True)
@@ -126,6 +129,8 @@ def hours_needed(study: Study, home: Home, nodes: Nodes) -> TimeLimit:
             f"the trials of {study.name} take GPUs and this machine has none, so their time cannot be measured here: "
             "pass --hours H (`acl-study plan` on a node with a GPU says how many)"
         )
+    from study.planning.estimate import plan_study  # with torch, which takes seconds to import
+
     folder = home.study(study.name)
     left = {sweep.name: sweep.runs - len(Journal(folder / sweep.name).outcomes()) for sweep in study.sweeps}
     here = plan_study(
@@ -144,7 +149,7 @@ def hours_needed(study: Study, home: Home, nodes: Nodes) -> TimeLimit:
     return TimeLimit(asked, f"{because}, and {START_HOURS * 60:g} min")
 
 
-def planned_on(plan: StudyPlan, nodes: Nodes) -> float:
+def planned_on(plan: "StudyPlan", nodes: Nodes) -> float:
     """Longest hours of a plan that was measured elsewhere, if its trials run on `nodes`."""
     sweeps = []
     for part in plan.sweeps:

@@ -98,7 +98,7 @@ def test_hours_come_from_a_plan_on_the_nodes(
         plans.extend([] if plans else [plan_study(*arguments, **options)])
         return plans[0]
 
-    monkeypatch.setattr("study.jobs.nodes.plan_study", measured_once)
+    monkeypatch.setattr("study.planning.estimate.plan_study", measured_once)
     hours = []
     for nodes in ("1", "4"):
         given = ("--data", str(tiny_corpus), "--cpus-per-node", "1", "--nodes", nodes, "--out", f"on {nodes}")

@@ -9,7 +9,7 @@ import pytest
 from acl.config import build_config, flatten
 from acl.deviations import deviations
 from study.cli import app as cli
-from study.doctor.report import profile_lines
+from study.doctor.installation import profile_lines
 from study.spec.profiles import profile_settings
 from study.spec.resolve import resolve_study
 
