@@ -80,6 +80,6 @@ def sync(
 
     Example: acl-study sync table2-ssl --store http://server:5000
     """
-    from study.results.publish import sync_study
+    from study.results.sync import sync_study
 
     sync_study(name, store, Home(home))
