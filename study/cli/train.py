@@ -2,23 +2,26 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from acl.config import Config, build_config, flatten
 from acl.store.feature_store import FeatureStore
 from acl.system.files import write_durably
 from acl.system.memory import keep_freed_memory
-from acl.training import EpochResult, fit
 from study import names
 from study.cli.resolve import parse_settings
-from study.execution.predictions import predictions_csv
 from study.spec.profiles import check_profile, modes_of_profile, profile_settings
+
+if TYPE_CHECKING:
+    from acl.training import EpochResult
 
 _CLASS_WISE = "class_accuracy."
 
 
 def train_one(config: Config, checkpoints: Path | None) -> None:
     """Train and print a line for each epoch, then the final figures; errors as `acl.training.fit`."""
+    from acl.training import fit  # with torch, which takes seconds to import
+
     keep_freed_memory()
     epoch = 0
     try:
@@ -40,12 +43,14 @@ def _is_final(name: str) -> bool:
     return name.startswith(("test.", names.BEST_EPOCH)) or _CLASS_WISE in name
 
 
-def _print_final(result: EpochResult, checkpoints: Path | None) -> None:
+def _print_final(result: "EpochResult", checkpoints: Path | None) -> None:
     print("final figures, of the epochs that validation selected:")
     for name, value in result.metrics.items():
         if _is_final(name) and _CLASS_WISE not in name:
             print(f"  {name} {value:.4g}")
     if checkpoints is not None:
+        from study.execution.predictions import predictions_csv
+
         path = checkpoints / names.PREDICTIONS_FILE
         write_durably(path, predictions_csv(result))
         print(f"predictions of every clip: {path}")
