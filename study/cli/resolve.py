@@ -10,9 +10,9 @@ from acl.config import ConfigError
 from study.cli.options import given_resources
 from study.errors import StudyError
 from study.spec.corpus_fit import fit_to_corpus
+from study.spec.files import read_value
 from study.spec.resolve import read_study, replaced_searches, resolve_study
 from study.spec.study import Study
-from study.spec.yaml_lines import read_value
 from study.state.home import Home
 
 

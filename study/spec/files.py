@@ -1,13 +1,147 @@
-"""Study files that build on others: `include` names files, or shipped studies, whose content lies below the file's own."""
+"""Study files as people write them: YAML in which every part knows its file and line, and files that build on others.
+
+`include` names files, or shipped studies, whose content lies below the file's own.
+"""
 
 import os
+import re
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import yaml
 
 from acl.system.text import close_to
 from study.errors import StudyError, one_line
-from study.spec.yaml_lines import Place, PlacedContent, read_mapping
+
+FieldPath = tuple[str | int, ...]  # names and positions that lead from the top to a part
+MOST_PARTS = 100_000  # entries of a file's lists and mappings, those behind aliases each time that they are named
+MOST_NESTED = 50  # levels
+
+
+class Place(NamedTuple):
+    """Where something was written; lines count from 1."""
+
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+class PlacedContent(dict[str, Any]):
+    """Content of a file, with the place of each of its parts.
+
+    Attributes:
+        places: path of each key and list entry -> where it was written.
+    """
+
+    def __init__(self, content: dict[str, Any], places: dict[FieldPath, Place]) -> None:
+        super().__init__(content)
+        self.places = places
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe loading of plain data: mappings, lists, texts, numbers, true, false and null; no other tag, and no text is a date.
+
+    1e-3 is a number: YAML 1.1, which PyYAML follows, reads it as text.
+    """
+
+    yaml_constructors = {  # noqa: RUF012 (as in PyYAML)
+        tag: construct
+        for tag, construct in yaml.SafeLoader.yaml_constructors.items()
+        if tag is None or tag.rpartition(":")[2] in ("null", "bool", "int", "float", "str", "seq", "map")
+    }
+    yaml_implicit_resolvers = {  # noqa: RUF012
+        first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(":timestamp")]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+    depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        self.depth += 1
+        if self.depth > MOST_NESTED:
+            raise yaml.composer.ComposerError(None, None, f"more than {MOST_NESTED} levels", self.peek_event().start_mark)
+        node: yaml.Node | None = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, LookupError):  # of int() and the like, e.g. of a number with 5000 digits
+            raise yaml.constructor.ConstructorError(None, None, "a value that cannot be read", node.start_mark) from None
+
+
+_Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789"))
+
+
+def read_value(text: str) -> Any:
+    """A single value, e.g. that of a `--set`.
+
+    >>> read_value("1e-3"), read_value("[0.5, 0.9]"), read_value("clean")
+    (0.001, [0.5, 0.9], 'clean')
+
+    Raises:
+        StudyError: it is no YAML.
+    """
+    return _read_yaml(text, "value")[0]
+
+
+def read_mapping(text: str, file: str) -> PlacedContent:
+    """A file that is a mapping.
+
+    Raises:
+        StudyError: it is no YAML, no mapping, names a key twice, or is larger than any study.
+    """
+    content, places = _read_yaml(text, file)
+    if not isinstance(content, dict):
+        raise StudyError(f"{file}: a study file is a mapping with name, question and space; got {type(content).__name__}")
+    return PlacedContent(content, places)
+
+
+def _read_yaml(text: str, file: str) -> tuple[Any, dict[FieldPath, Place]]:
+    """Content, and the place of each of its parts. An alias counts as all that it stands for."""
+    places: dict[FieldPath, Place] = {(): Place(file, 1)}
+    try:
+        loader = _Loader(text)
+        try:
+            node = loader.get_single_node()
+            if node is not None:
+                _note_places(node, (), file, places, above=())
+            return None if node is None else loader.construct_document(node), places
+        finally:
+            loader.dispose()
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise StudyError(f"{file}:{line}: the character U+{error.character:04X} is none of YAML; take it out") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{file}:{mark.line + 1}" if mark else file
+        raise StudyError(f"{where}: {getattr(error, 'problem', None) or 'not YAML'}; correct the file") from None
+
+
+def _note_places(node: yaml.Node, path: FieldPath, file: str, places: dict[FieldPath, Place], above: tuple[yaml.Node, ...]) -> None:
+    """Fill `places` below `node`; `above` are the nodes that contain it."""
+    if node in above:
+        raise StudyError(f"{Place(file, node.start_mark.line + 1)}: a part contains itself; write it out")
+    if len(places) > MOST_PARTS or len(above) > MOST_NESTED:
+        raise StudyError(f"{file}: more than {MOST_PARTS} entries or {MOST_NESTED} levels, aliases written out; a study is smaller")
+    if isinstance(node, yaml.SequenceNode):
+        for number, entry in enumerate(node.value):
+            places[*path, number] = Place(file, entry.start_mark.line + 1)
+            _note_places(entry, (*path, number), file, places, (*above, node))
+    elif isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            place = Place(file, key.start_mark.line + 1)
+            if not isinstance(key, yaml.ScalarNode):
+                raise StudyError(f"{place}: a key is a name, not a list or a mapping; correct the file")
+            if (*path, key.value) in places:
+                first = places[*path, key.value].line
+                raise StudyError(f"{place}: {key.value} is written twice, first in line {first}; keep one of them")
+            places[*path, key.value] = place
+            _note_places(value, (*path, key.value), file, places, (*above, node))
+
 
 INCLUDE = "include"
 MOST_BYTES = 1 << 20  # of a file
@@ -29,10 +163,10 @@ def read_with_includes(name_or_file: str) -> PlacedContent:
     Raises:
         StudyError: a file is missing, no YAML mapping, or includes itself.
     """
-    return _read(name_or_file, Path(), included=None, above=())
+    return _read_file(name_or_file, Path(), included=None, above=())
 
 
-def _read(name: Any, folder: Path, included: Place | None, above: tuple[str, ...]) -> PlacedContent:
+def _read_file(name: Any, folder: Path, included: Place | None, above: tuple[str, ...]) -> PlacedContent:
     """`included` is where the include is written, `above` are the files that lead here, as they are shown."""
     prefix = "" if included is None else f"{included}: include: "
     shown, text = _text(name, folder, prefix)
@@ -43,7 +177,7 @@ def _read(name: Any, folder: Path, included: Place | None, above: tuple[str, ...
     place = content.places.get((INCLUDE,))
     merged = PlacedContent({}, {})
     for entry in listed if isinstance(listed, list) else [] if listed is None else [listed]:
-        merged = _merge(merged, _read(entry, Path(shown).parent, place, (*above, shown)))
+        merged = _merge(merged, _read_file(entry, Path(shown).parent, place, (*above, shown)))
     return _merge(merged, content)
 
 

@@ -7,10 +7,10 @@ from pydantic import ValidationError
 
 from acl.system.text import close_to
 from study.errors import FieldError, StudyError, one_line
+from study.spec.files import FieldPath, PlacedContent
 from study.spec.schedulers import Scheduler
 from study.spec.space import KINDS
 from study.spec.sweep import Budget, Resources
-from study.spec.yaml_lines import Path, PlacedContent
 
 _SCHEDULERS = {
     kind.model_fields["name"].default: [name for name in kind.model_fields if name != "name"] for kind in get_args(Scheduler)
@@ -65,7 +65,7 @@ class ErrorFormatter:
             found.setdefault((self._place(path), _in_any_sweep(path)), self.at_field(path, message))
         return together(list(found.values()))
 
-    def at_field(self, path: Path, message: str) -> StudyError:
+    def at_field(self, path: FieldPath, message: str) -> StudyError:
         """A refusal of the part that `path`, in the resolved study, leads to."""
         message = one_line(message)
         if message.startswith(f"{path[-1] if path else None}: "):
@@ -79,12 +79,12 @@ class ErrorFormatter:
         field = one_line(self._shown(path[:-1] if path and message.startswith(f"{path[-1]} ") else path))
         return StudyError(f"{place or self.content.get('name', 'study')}: {field + ': ' if field else ''}{message}")
 
-    def _override(self, path: Path) -> str | None:
+    def _override(self, path: FieldPath) -> str | None:
         """Dotted name of the override that gave the part its value."""
         names = {path[3]} if path[2:3] == ("base",) and len(path) > 3 else {".".join(map(str, path[2:end])) for end in (3, 4)}
         return next((name for name in self.overrides if path[:1] == ("sweeps",) and name in names), None)
 
-    def _place(self, path: Path) -> Any:
+    def _place(self, path: FieldPath) -> Any:
         """Where the part was written, else the narrowest part around it; a sweep's fields may be those shared above it."""
         shared = _in_any_sweep(path)
         for outside in range(len(path) + 1):
@@ -93,7 +93,7 @@ class ErrorFormatter:
                     return self.places[candidate]
         return self.places.get(())
 
-    def _shown(self, path: Path) -> str:
+    def _shown(self, path: FieldPath) -> str:
         """Dotted path, with sweeps by their names; none for the only sweep of a file without a list of them."""
         if path[:1] == ("sweeps",) and len(path) > 1:
             names: dict[str | int, Any] = {
@@ -103,12 +103,12 @@ class ErrorFormatter:
         return ".".join(str(part) for part in path)
 
 
-def _in_any_sweep(path: Path) -> Path:
+def _in_any_sweep(path: FieldPath) -> FieldPath:
     """A path as it is within a sweep; sweeps may share what is written above them."""
     return path[2:] if path[:1] == ("sweeps",) else path
 
 
-def _existing(location: tuple[str | int, ...], resolved: Any) -> tuple[Path, Any]:
+def _existing(location: tuple[str | int, ...], resolved: Any) -> tuple[FieldPath, Any]:
     """The parts of a pydantic location that the file has (unions add names of their own), and what lies there."""
     path: list[str | int] = []
     value = resolved
@@ -120,7 +120,7 @@ def _existing(location: tuple[str | int, ...], resolved: Any) -> tuple[Path, Any
     return tuple(path), value
 
 
-def _in_words(kind: str, message: str, path: Path, value: Any, resolved: Mapping[str, Any]) -> str:
+def _in_words(kind: str, message: str, path: FieldPath, value: Any, resolved: Mapping[str, Any]) -> str:
     """A message of pydantic in the words of a study file."""
     inside = [str(part) for part in _in_any_sweep(path)]
     field = (

@@ -9,13 +9,12 @@ from pydantic import ValidationError
 from acl.config import ConfigError, Mode, setting_names
 from acl.system.text import close_to
 from study.errors import FieldError, StudyError
-from study.spec.files import MERGED, read_with_includes
+from study.spec.files import MERGED, PlacedContent, read_with_includes
 from study.spec.messages import ErrorFormatter, together
 from study.spec.profiles import check_profile, profile_settings
 from study.spec.recipe import recipe_settings
 from study.spec.study import Study
 from study.spec.sweep import Sweep
-from study.spec.yaml_lines import PlacedContent
 
 
 def read_study(name_or_file: str) -> PlacedContent:
