@@ -3,7 +3,7 @@
 A setting is (mode, subset, alpha, margin, temperature). Everything else but the seed is the protocol (epochs, width, corpus, …),
 and settings of different protocols are never pooled: the protocol with the most trials is used, the others are named in a note.
 
-Where validation selects, `analysis.selection` says which settings are candidates and which one wins.
+Where validation selects, `analysis.selection_rule` says which settings are candidates and which one wins.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ import pandas as pd
 
 from analysis.published import SELF_SUPERVISED, SUPERVISED, margin, temperature
 from analysis.records.runs import parameter_names
-from analysis.selection import has_all_seeds, rank
+from analysis.selection_rule import has_all_seeds, rank
 from analysis.stats.claims import Claim, claim
 from analysis.stats.intervals import effective_clips, intervals_of_means, intervals_over_seeds
 from study import names
@@ -176,7 +176,7 @@ NO_PAIR = Pair(None, None, pd.DataFrame())
 def pick(settings: pd.DataFrame) -> Pair:
     """Best baseline and best setting with alpha < 1 among the candidates of `settings`, both by validation accuracy, never by test.
 
-    `analysis.selection.rank` decides.
+    `analysis.selection_rule.rank` decides.
     """
     order = settings[settings["candidate"].astype(bool)].sort_values(
         ["alpha", "margin", "temperature"], ascending=[False, True, True]

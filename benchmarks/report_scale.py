@@ -32,7 +32,7 @@ import numpy as np
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 
 from analysis.records import runs
-from analysis.report import report
+from analysis.report import page as report
 from analysis.sections.curves import CURVE_METRICS
 from analysis.sections.early_stopping import metrics_by_epoch
 from study import names

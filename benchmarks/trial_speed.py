@@ -21,7 +21,7 @@ from acl.config import build_config
 from acl.provenance import append_provenance, describe_run
 from acl.training import fit
 from acl.training.checkpoint import Checkpoints
-from acl.training.course import Course
+from acl.training.loop import Course
 from acl.training.memory import own_bytes
 
 

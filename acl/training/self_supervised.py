@@ -16,7 +16,7 @@ from acl.patches.table import PatchTable, tabulate_patches
 from acl.store.feature_store import FeatureStore
 from acl.system.errors import SplitError
 from acl.training.device import choose_device, precision
-from acl.training.noise import inject_noise
+from acl.training.label_noise import inject_noise
 from acl.training.splits import Splits, finetuning_splits, pretraining_clips, split_clips, with_test_fold
 
 # Patches of a forward pass without gradients: on a CPU few, which stay in its caches.

@@ -21,7 +21,7 @@ from acl.patches.standardise import standardise_bands
 from acl.patches.table import PatchTable, tabulate_patches
 from acl.store.feature_store import FeatureStore
 from acl.training.device import choose_device, place_model, precision
-from acl.training.noise import inject_noise
+from acl.training.label_noise import inject_noise
 from acl.training.randomness import stream, stream_seed
 from acl.training.scores import Evaluation, accuracy_metrics, combined, score
 from acl.training.splits import split_clips, with_test_fold

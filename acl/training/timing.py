@@ -32,7 +32,7 @@ from acl.training.checkpoint import Checkpoints, copied
 from acl.training.checkpoint_files import stage_file
 from acl.training.classifier import ClassifierStage
 from acl.training.cost import RunCost, StageCost
-from acl.training.course import Course, FinishedStage
+from acl.training.loop import Course, FinishedStage
 from acl.training.memory import PeakMemory, gpu_bytes
 from acl.training.pretraining import PretrainingStage
 from acl.training.scores import score

@@ -20,8 +20,8 @@ from analysis.sections.control import control_section
 from analysis.sections.curves import CURVE_METRICS, curves_section
 from analysis.sections.early_stopping import metrics_by_epoch, training_sections
 from analysis.sections.evaluations import FINE_TUNINGS, evaluation_sections, fine_tuned_trials
+from analysis.sections.label_noise import noise_sections
 from analysis.sections.margin import margin_section
-from analysis.sections.noise import noise_sections
 from analysis.sections.paper_figures import paper_figure_sections
 from analysis.sections.paper_tables import paper_table_sections
 from analysis.sections.parallel import parallel_section

@@ -147,7 +147,7 @@ def report(
 
     from analysis.gate import gate_lines, gate_table
     from analysis.report.index import write_index
-    from analysis.report.report import write_report
+    from analysis.report.page import write_report
     from study.errors import RecordError, StoreUnavailableError
     from study.tracking.reports import log_report
 

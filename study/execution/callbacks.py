@@ -9,7 +9,7 @@ from typing import Any, ParamSpec, TypeVar
 from ray.tune import Callback
 
 from study import names
-from study.execution.failures import failure_of
+from study.execution.failures import MOST_CRASHES, failure_of
 from study.search.keys import EPOCH, IS_LAST, RUNG_EPOCH
 from study.search.optuna import Search
 from study.spec.space import Point
@@ -19,7 +19,6 @@ from study.state.journal import Event, Journal
 
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
-MOST_CRASHES = 1  # a trial whose worker died runs once more, alone
 
 
 class JournalKeeper(Callback):

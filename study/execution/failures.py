@@ -12,6 +12,7 @@ from ray.exceptions import ActorUnavailableError, OutOfMemoryError, RayActorErro
 from acl.system.text import last_line
 from study.errors import NodeError
 
+MOST_CRASHES = 1  # a trial whose worker died runs once more, alone
 _NODE_IS_DEAD = re.compile(r"node (has|was|is) (died|dead|terminated)|node died", re.IGNORECASE)  # in Ray's words
 _ALLOCATION = ("out of memory", "can't allocate memory", "unable to allocate")  # of torch's CUDA and CPU allocators, and of numpy
 

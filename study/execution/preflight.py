@@ -180,7 +180,7 @@ def _check_device(sweep: Sweep, config: Config, knows_machine: bool) -> None:
 def _check_clips(sweep: str, configs: list[Config]) -> None:
     """As the stages do when they start, without the features themselves and without this process's threads."""
     from acl.system.errors import SplitError
-    from acl.training.noise import inject_noise
+    from acl.training.label_noise import inject_noise
     from acl.training.self_supervised import SelfSupervisedSetup
     from acl.training.splits import split_clips, with_test_fold
 

@@ -8,7 +8,7 @@ import yaml
 from acl.config import SELF_SUPERVISED, build_config, flatten
 from acl.deviations import deviations
 from acl.metric_names import PLACE_SETTINGS
-from acl.training.selected import SelectedWeights
+from acl.training.selected_weights import SelectedWeights
 from analysis.records.runs import FoundTrial
 from analysis.stats.intervals import wilson_interval
 from study import names

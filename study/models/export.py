@@ -7,7 +7,7 @@ from typing import Any
 from acl.exported import write_exported
 from acl.exported_files import CLASSIFIER_FILE, ENCODER_FILE
 from acl.provenance import read_launches
-from acl.training.selected import SelectedWeights, learned_from, selected_weights
+from acl.training.selected_weights import SelectedWeights, learned_from, selected_weights
 from analysis.records.runs import FoundTrial, find_trial
 from study.errors import StudyError
 from study.models.card import CARD_FILE, ExportedTrial, model_card

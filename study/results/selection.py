@@ -1,6 +1,6 @@
 """Settings of a sweep that validation selects, for the end of a launch, `status`, `best`, `confirm` and the models of winners.
 
-The rule itself is in `analysis.selection`, which the report asks, too.
+The rule itself is in `analysis.selection_rule`, which the report asks, too.
 """
 
 import itertools
@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from analysis.selection import Rank, has_all_seeds, rank
+from analysis.selection_rule import Rank, has_all_seeds, rank
 from study.spec.objectives import pareto_front
 from study.spec.sweep import Sweep
 from study.state.seeds import SEED, setting_of_row

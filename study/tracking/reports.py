@@ -10,7 +10,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 from study import names
 from study.tracking.store import experiment_of, translate_mlflow_errors
 
-FACTS_FILE = "report.json"  # of a report's folder, see analysis.report.report
+FACTS_FILE = "report.json"  # of a report's folder, see analysis.report.page
 
 
 @translate_mlflow_errors

@@ -21,7 +21,7 @@ from acl.patches.table import tabulate_patches
 from acl.system.errors import CheckpointError, ExportedError
 from acl.training import EpochResult, fit
 from acl.training.pretraining import PretrainingStage
-from acl.training.selected import learned_from, selected_weights
+from acl.training.selected_weights import learned_from, selected_weights
 from acl.training.self_supervised import SelfSupervisedSetup
 from acl.training.supervised import SupervisedStage
 from support.training_runs import MODES, config

@@ -28,7 +28,7 @@ from acl.store.feature_store import FeatureStore
 from acl.system.errors import CheckpointError, CorpusError, ExportedError, StoreError
 from acl.training import fit
 from acl.training.checkpoint_files import CHECKPOINT_FILE
-from acl.training.selected import selected_weights
+from acl.training.selected_weights import selected_weights
 from study.cli.app import printable
 from support.hostile_inputs import VALUES, changed, damaged, examples, readable, replaced
 from support.training_runs import config

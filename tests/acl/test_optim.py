@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from acl.optim import TrainingStep
-from acl.training.course import Course
+from acl.training.loop import Course
 from acl.training.stage import Stage
 from support.training_runs import config
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from selenium import webdriver
 
-from analysis.report.report import write_report
+from analysis.report.page import write_report
 from study import names
 from support.fabricated_trials import FakeRecords, FakeTrials
 from support.offline_browser import offline_browser

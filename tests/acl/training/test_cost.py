@@ -11,7 +11,7 @@ from acl.system.errors import StoreError
 from acl.training import fit
 from acl.training.checkpoint_files import CHECKPOINT_FILE, stage_file
 from acl.training.cost import settings_that_cost
-from acl.training.course import Course
+from acl.training.loop import Course
 from acl.training.timing import measure_run
 from support.training_runs import MODES, config
 

@@ -14,7 +14,7 @@ from acl.config import SelfSupervisedConfig
 from acl.models import ResNet18
 from acl.training import EpochResult, fit
 from acl.training.classifier import ClassifierStage
-from acl.training.course import Course
+from acl.training.loop import Course
 from acl.training.pretraining import PretrainingStage
 from acl.training.self_supervised import SelfSupervisedSetup
 from acl.training.stage import Weights

@@ -6,7 +6,7 @@ import yaml
 
 from analysis.records.runs import load_trials
 from analysis.report.assemble import read_sections, unfillable_sections
-from analysis.report.report import write_report
+from analysis.report.page import write_report
 from analysis.settings import FOLD
 from study import names
 from support.fabricated_trials import FakeRecords

@@ -8,7 +8,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.wait import WebDriverWait
 
-from analysis.report.report import write_report
+from analysis.report.page import write_report
 from study import names
 from support.offline_browser import needs_chromium
 

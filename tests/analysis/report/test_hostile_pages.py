@@ -19,7 +19,7 @@ from analysis.compare import compare, write_curves
 from analysis.records.runs import load_predictions
 from analysis.report.files import csv_text, latex_text, markdown_text
 from analysis.report.index import write_index
-from analysis.report.report import write_report
+from analysis.report.page import write_report
 from analysis.section import Column, Section
 from study import names
 from support.fabricated_trials import FakeRecords

@@ -3,7 +3,7 @@
 import json
 
 from analysis.report.index import FACTS_FILE, write_index
-from analysis.report.report import write_report
+from analysis.report.page import write_report
 from study.cli.results import report
 
 FACTS = {"title": "a", "question": "Q?", "answer": "Yes.", "corpus": "C", "generated": "2026-01-01 00:00 UTC", "trials": 3}

@@ -10,7 +10,7 @@ from scipy.stats import binomtest
 from statsmodels.stats.proportion import proportion_confint
 
 from analysis.report.answer import control_lines
-from analysis.report.report import write_report
+from analysis.report.page import write_report
 from analysis.sections.control import best_of_gains, control_section, null_figure, null_table
 from analysis.sections.margin import margin_section, margin_table
 from analysis.settings import comparable_settings

@@ -8,7 +8,7 @@ import pytest
 from statsmodels.stats.proportion import proportion_confint
 
 from analysis import published
-from analysis.report.report import write_report
+from analysis.report.page import write_report
 from analysis.section import ACL, BASELINE
 from analysis.sections.evaluations import evaluation_figure, evaluation_sections
 from analysis.settings import comparable_settings

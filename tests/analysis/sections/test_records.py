@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from analysis.report.report import write_report
+from analysis.report.page import write_report
 from analysis.sections.records import record_sections, run_address, store_in_words
 from study import names
 

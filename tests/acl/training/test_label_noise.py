@@ -14,8 +14,8 @@ from acl.store.feature_store import FeatureStore
 from acl.system.errors import SplitError
 from acl.training import fit
 from acl.training.checkpoint_files import CHECKPOINT_FILE
-from acl.training.course import Course
-from acl.training.noise import inject_noise
+from acl.training.label_noise import inject_noise
+from acl.training.loop import Course
 from support.training_runs import config, without_times
 
 SYMMETRIC, FOREIGN = "symmetric", "out-of-vocabulary"

@@ -1,6 +1,6 @@
 """Injected label noise: baseline and winner at each rate."""
 
-from analysis.sections.noise import noise_sections, noise_table
+from analysis.sections.label_noise import noise_sections, noise_table
 from support.fabricated_trials import FakeTrials
 
 

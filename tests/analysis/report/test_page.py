@@ -10,7 +10,7 @@ import pytest
 
 from analysis.errors import AnalysisError
 from analysis.records.runs import load_predictions, load_trials
-from analysis.report.report import write_report
+from analysis.report.page import write_report
 from analysis.sections.alpha import alpha_table
 from analysis.sections.paper_figures import fig2_table, fig3_table
 from analysis.sections.paper_tables import table1, table2
