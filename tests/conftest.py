@@ -22,6 +22,7 @@ from acl.store.prepare import prepare
 from acl.system.locks import only_process
 from reference.folder import REFERENCE
 from support.corpora import ESC50_CLASSES, write_esc50
+from support.shared_ray import ray_head
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # pytest-xdist's workers ignore Ctrl-C, and so would what they start
 
@@ -42,6 +43,13 @@ def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         folder = tmp_path_factory.mktemp("cache")
         patch.setenv("ACL_STUDY_CACHE", str(folder))
         yield folder
+
+
+@pytest.fixture(scope="session")
+def shared_ray() -> Iterator[str]:
+    """Address of a Ray session that launches may join."""
+    with ray_head() as address:
+        yield address
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ import typer.main
 
 from study.cli.app import app
 from support.documentation import DOCS, PAGES, ROOT, commands, follow
+from support.shared_ray import variables
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -36,13 +37,13 @@ def test_every_page_is_in_the_table_of_contents():
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_from_nothing_to_a_report_on_fsdnoisy18k(tiny, tmp_path):
+def test_from_nothing_to_a_report_on_fsdnoisy18k(tiny, tmp_path, shared_ray):
     """A small corpus in its layout lies there already, as after the download; verifying it finds that it is not FSDnoisy18k."""
     corpus = shutil.copytree(tiny, tmp_path / "FSDnoisy18k")
     (corpus / "corpus.json").unlink()
     (corpus / "FSDnoisy18k.doc").mkdir()
     too_few = {"acl-study data verify FSDnoisy18k": "problems in FSDnoisy18k"}
-    printed = follow("tutorial-fsdnoisy18k.md", tmp_path, refused=too_few)
+    printed = follow("tutorial-fsdnoisy18k.md", tmp_path, refused=too_few, variables=variables(shared_ray))
     page = (tmp_path / "acl-runs" / "reports" / "first-try" / "index.html").read_text()
     assert "Table 1" in page
     assert "first-try is complete: nothing was left to run" in printed
@@ -50,7 +51,7 @@ def test_from_nothing_to_a_report_on_fsdnoisy18k(tiny, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_a_study_on_own_recordings(tiny, tmp_path):
+def test_a_study_on_own_recordings(tiny, tmp_path, shared_ray):
     """Recordings of four classes, in folders by their labels."""
     rows = []
     for split in ("train", "test"):
@@ -68,7 +69,7 @@ def test_a_study_on_own_recordings(tiny, tmp_path):
     assert {row[1] for row in rows if row[2] == "test"} == {row[1] for row in rows}
     with (tmp_path / "clips.csv").open("w", newline="") as table:
         csv.writer(table).writerows([("path", "label", "split"), *rows])
-    follow("tutorial-own-data.md", tmp_path)
+    follow("tutorial-own-data.md", tmp_path, variables=variables(shared_ray))
     assert (tmp_path / "acl-runs" / "reports" / "margin" / "index.html").exists()
     assert len((tmp_path / "embeddings.csv").read_text().splitlines()) == 1 + len(rows)
 
@@ -88,7 +89,7 @@ def test_a_loss_and_an_encoder_are_added(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_the_records_are_read_with_pandas(tmp_path):
-    printed = follow("mlflow-with-pandas.md", tmp_path)
+def test_the_records_are_read_with_pandas(tmp_path, shared_ray):
+    printed = follow("mlflow-with-pandas.md", tmp_path, variables=variables(shared_ray))
     assert "loss.alpha" in printed
     assert printed.rstrip().endswith("synthetic corpus, tiny, seed 0")

@@ -23,6 +23,7 @@ from support.frozen_home import (
     frozen_table,
     unpack_frozen_home,
 )
+from support.shared_ray import join_here
 
 pytestmark = pytest.mark.slow
 CommandLine = Callable[..., str]
@@ -99,7 +100,10 @@ def test_a_model_of_an_earlier_version_embeds_as_before(home: Path, command: Com
     np.testing.assert_allclose(analysis.probabilities.numpy(), frozen["probabilities"], atol=1e-5)
 
 
-def test_resume_finishes_what_an_earlier_version_began(tmp_path: Path, command: CommandLine) -> None:
+def test_resume_finishes_what_an_earlier_version_began(
+    tmp_path: Path, command: CommandLine, monkeypatch: pytest.MonkeyPatch, shared_ray: str
+) -> None:
+    join_here(shared_ray, monkeypatch)
     home = unpack_frozen_home(tmp_path)
     before, weights = journals(home), finished_weights(home)
     printed = command("resume", STUDY, "--home", home)

@@ -41,10 +41,17 @@ def commands(page: str) -> list[str]:
     return [line.removeprefix("$ ") for line in lines if line.removeprefix("$ ").startswith("acl-study ")]
 
 
-def follow(page: str, folder: Path, sources: Path = ROOT, refused: Mapping[str, str] | None = None) -> str:
+def follow(
+    page: str,
+    folder: Path,
+    sources: Path = ROOT,
+    refused: Mapping[str, str] | None = None,
+    variables: Mapping[str, str] | None = None,
+) -> str:
     """Do in `folder` what a page says, with the packages of `sources`; returns all that was printed.
 
-    Commands in `refused` have to fail here, where the data are small, with an error that has the text in it.
+    Commands in `refused` have to fail here, where the data are small, with an error that has the text in it. The command line has
+    the `variables` besides.
 
     Raises:
         AssertionError: a command or the script failed, or a diff does not fit.
@@ -56,7 +63,7 @@ def follow(page: str, folder: Path, sources: Path = ROOT, refused: Mapping[str, 
             for line in (line.removeprefix("$ ") for line in content.splitlines() if line.startswith("$ ")):
                 why = (refused or {}).get(line)
                 if line.startswith("acl-study "):
-                    printed += _acl_study(line, folder, sources, why)
+                    printed += _acl_study(line, folder, {"PYTHONPATH": str(sources), **(variables or {})}, why)
                 else:
                     printed += _run(["bash", "-c", line], folder, environment, why)
         elif kind == "yaml" and (name := _FILE.findall(before)):
@@ -82,8 +89,8 @@ def apply_diff(diff: str, folder: Path) -> None:
     path.write_text(text, encoding="utf-8")
 
 
-def _acl_study(line: str, folder: Path, sources: Path, refused: str | None) -> str:
-    done = acl_study(*shlex.split(line)[1:], folder=folder, env={"PYTHONPATH": str(sources)})
+def _acl_study(line: str, folder: Path, variables: Mapping[str, str], refused: str | None) -> str:
+    done = acl_study(*shlex.split(line)[1:], folder=folder, env=variables)
     return _said(line, done.returncode, done.out, done.err, refused)
 
 

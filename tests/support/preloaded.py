@@ -19,10 +19,11 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+SHARED_RAY = "ACL_TESTS_RAY"  # address of a session that a launch joins
 _LIBRARIES = (
     "study.execution.ray_session",  # before other parts of Ray
     "mlflow.pyfunc",
@@ -169,6 +170,17 @@ def _serve(address: str) -> dict[str, Any] | None:
             client.sendall(f"{pid}\n".encode())
 
 
+def joining(init: Callable[..., Any], address: str) -> Callable[..., Any]:
+    """`ray.init` that joins a running session where a launch would start one of its own."""
+
+    def join(**options: Any) -> Any:
+        if options.get("address") == "local":
+            options = {name: value for name, value in options.items() if name != "include_dashboard"} | {"address": address}
+        return init(**options)
+
+    return join
+
+
 def _become(files: list[int]) -> None:
     """A session of its own that writes to two files."""
     os.setsid()
@@ -198,6 +210,8 @@ def _main(address: str) -> None:
         sys.path[:0] = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
         ray._raylet.Config.initialize("")  # it has read the variables when it was imported,
         ray._raylet.AuthenticationTokenLoader.instance().reset_cache()  # and found no token, so that it would write another one
+        if address := os.environ.pop(SHARED_RAY, ""):
+            ray.init = joining(ray.init, address)
         sys.argv = ["acl-study", *request["arguments"]]
         from study.cli.app import main
 

@@ -24,6 +24,7 @@ from study.state.home import state_folder
 from study.state.journal import Journal
 from support.command_line import call
 from support.mlflow_records import epochs_logged, runs, with_empty_store
+from support.shared_ray import join_here
 
 EPOCHS = 9
 
@@ -201,7 +202,8 @@ STUDY = {
 
 
 @pytest.mark.slow
-def test_sweeps_under_each_scheduler(tiny_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sweeps_under_each_scheduler(tiny_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared_ray: str) -> None:
+    join_here(shared_ray, monkeypatch)
     study, home = tmp_path / "study.yaml", with_empty_store(tmp_path / "home")
     study.write_text(yaml.safe_dump(STUDY))
     assert call(monkeypatch, "run", str(study), "--data", str(tiny_corpus), "--home", str(home)) == 0

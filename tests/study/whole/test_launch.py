@@ -21,6 +21,7 @@ from study import names
 from study.state.home import Home
 from support.command_line import SMOKE, acl_study, call
 from support.mlflow_records import epochs_logged, runs, store, with_empty_store
+from support.shared_ray import join_here
 from support.studies_without_training import end_study, study_of
 from support.study_integrity import journals
 
@@ -238,8 +239,9 @@ HALF = {
 
 
 def test_a_failing_trial_is_reported_and_the_others_finish(
-    tiny_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    tiny_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], shared_ray: str
 ) -> None:
+    join_here(shared_ray, monkeypatch)
     deleted = Home(with_empty_store(tmp_path / "elsewhere"))
     end_study(deleted, study_of("half", {"space": {"loss.alpha": {"grid": [0.5]}}}), lambda settings: (20, 50))
     (old,) = runs(deleted.root, names.KIND_STUDY)

@@ -16,6 +16,7 @@ from study.state.home import Home
 from support.command_line import acl_study, call
 from support.corpora import write_esc50, write_sound, write_table
 from support.mlflow_records import with_empty_store
+from support.shared_ray import variables
 
 MINI = ("--profile", "mini", "--set", "optim.epochs=1")
 
@@ -108,10 +109,12 @@ def test_noise_and_folds_are_searched_like_any_setting(folds_corpus: Path) -> No
 
 
 @pytest.mark.slow
-def test_a_shipped_study_runs_and_table_1_has_one_row(folds_corpus: Path, tmp_path: Path) -> None:
+def test_a_shipped_study_runs_and_table_1_has_one_row(folds_corpus: Path, tmp_path: Path, shared_ray: str) -> None:
     home = with_empty_store(tmp_path / "home")
     fixed = ("--set", "data.test_fold=3", "--set", "loss.alpha=1.0", "--set", "noise.rate=0.4")
-    process = acl_study("run", "table1-supervised", "--data", folds_corpus, *MINI, *fixed, "--home", home)
+    process = acl_study(
+        "run", "table1-supervised", "--data", folds_corpus, *MINI, *fixed, "--home", home, env=variables(shared_ray)
+    )
     assert process.returncode == 0, process.err
     assert "note: sweep sweep: ESC-50 with noise has no subset noisy" in process.err
     process = acl_study("report", "table1-supervised", "--home", home)
