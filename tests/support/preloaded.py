@@ -2,7 +2,7 @@
 
 Only libraries are imported beforehand, and `study.execution.ray_session`, which tells Ray things before it is imported. A process
 is a session of its own, as of a shell with job control, has the variables of the test and what comes on top of them, and ends as
-any other. Ray's workers begin as always: it knows them by their process.
+any other. The workers of a shared session of Ray (`shared_ray`) begin like that, too; all others begin as always.
 """
 
 import atexit
@@ -11,6 +11,7 @@ import gc
 import importlib
 import json
 import os
+import runpy
 import select
 import signal
 import socket
@@ -128,6 +129,11 @@ def _server() -> str:
     return _address(_started[os.getpid()][1].name)
 
 
+def server_address() -> str:
+    """Address of this process's server, for `worker_stub`."""
+    return _server()
+
+
 def _address(folder: str) -> str:
     return os.path.join(folder, "socket")
 
@@ -175,6 +181,8 @@ def joining(init: Callable[..., Any], address: str) -> Callable[..., Any]:
 
     def join(**options: Any) -> Any:
         if options.get("address") == "local":
+            # Ray does so for a session that it starts or finds by itself.
+            sys.modules["ray._private.authentication.authentication_token_setup"].enable_token_auth_by_default()
             options = {name: value for name, value in options.items() if name != "include_dashboard"} | {"address": address}
         return init(**options)
 
@@ -212,6 +220,11 @@ def _main(address: str) -> None:
         ray._raylet.AuthenticationTokenLoader.instance().reset_cache()  # and found no token, so that it would write another one
         if address := os.environ.pop(SHARED_RAY, ""):
             ray.init = joining(ray.init, address)
+        if request.get("is_worker"):
+            sys.argv = request["arguments"]
+            sys.path.insert(0, os.path.dirname(sys.argv[0]))
+            runpy.run_path(sys.argv[0], run_name="__main__")
+            _end(0)
         sys.argv = ["acl-study", *request["arguments"]]
         from study.cli.app import main
 

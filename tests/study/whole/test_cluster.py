@@ -39,8 +39,12 @@ def written(folder: Path, study: dict[str, object]) -> Path:
     return path
 
 
+def journals(home: Path) -> list[Path]:
+    return list(home.glob(f"studies/cluster/*/{JOURNAL_FILE}"))
+
+
 def epochs(home: Path) -> int:
-    return sum(path.read_text().count('"event": "epoch"') for path in home.glob(f"studies/cluster/*/{JOURNAL_FILE}"))
+    return sum(path.read_text().count('"event": "epoch"') for path in journals(home))
 
 
 def hosts(home: Path) -> dict[str, list[tuple[str, int]]]:
@@ -99,7 +103,8 @@ def test_machines_that_do_not_share_the_home_are_not_used(tiny_corpus: Path, tmp
         head.join()
         command = (study, "--data", tiny_corpus, "--home", home, "--address", head.head)
         launch = head.acl_study("run", *command)
-        wait_until(lambda: epochs(home) >= 1, launch)
+        # The launch has looked at its machines by then, and the first worker is starting, which takes as long as a machine that joins.
+        wait_until(lambda: any('"event": "trial"' in path.read_text() for path in journals(home)), launch)
         late.join(cpus=2)
         out, err = launch.communicate(timeout=200)
         assert launch.returncode == 0, out + err

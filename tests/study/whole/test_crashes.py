@@ -18,6 +18,7 @@ from support.command_line import acl_study, call
 from support.file_systems import fill, small_disk
 from support.kills import STUDY, strike, wait_until_gone
 from support.mlflow_records import with_empty_store
+from support.shared_ray import join_here
 from support.study_integrity import Results, assert_intact, results
 
 pytestmark = pytest.mark.slow
@@ -32,10 +33,11 @@ def command(tiny_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> tupl
 
 
 @pytest.fixture(scope="module")
-def undisturbed(command: tuple[object, ...], tmp_path_factory: pytest.TempPathFactory) -> Results:
+def undisturbed(command: tuple[object, ...], tmp_path_factory: pytest.TempPathFactory, shared_ray: str) -> Results:
     """What comes out of the study if nobody disturbs it."""
     home = with_empty_store(tmp_path_factory.mktemp("undisturbed"))
     with pytest.MonkeyPatch.context() as patch:
+        join_here(shared_ray, patch)
         assert call(patch, *map(str, (*command, home))) == 0
     found = results(home, "crash")
     assert_intact(home, "crash", found)

@@ -21,7 +21,7 @@ from study import names
 from study.state.home import Home
 from support.command_line import SMOKE, acl_study, call
 from support.mlflow_records import epochs_logged, runs, store, with_empty_store
-from support.shared_ray import join_here
+from support.shared_ray import join_here, variables
 from support.studies_without_training import end_study, study_of
 from support.study_integrity import journals
 
@@ -29,10 +29,10 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def finished_home(tiny_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished_home(tiny_corpus: Path, tmp_path_factory: pytest.TempPathFactory, shared_ray: str) -> Path:
     """The smoke study, run to its end, one trial at a time: a second worker loads everything once more."""
     home: Path = with_empty_store(tmp_path_factory.mktemp("finished") / "home")
-    process = acl_study("run", SMOKE, "--data", tiny_corpus, "--cpus", 2, "--home", home)
+    process = acl_study("run", SMOKE, "--data", tiny_corpus, "--cpus", 2, "--home", home, env=variables(shared_ray))
     assert process.returncode == 0, process.err
     assert "report smoke" in process.out
     assert "finished (2 of 2)" in process.err  # a log file shows how far the study is
