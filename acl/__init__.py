@@ -1,4 +1,4 @@
-"""The science: losses, features, views, networks, training and evaluation, with torch and numpy alone.
+"""The science: losses, features, views, networks, training and evaluation.
 
 It knows nothing of Ray, Optuna, MLflow, pandas and Plotly, and works without them.
 """

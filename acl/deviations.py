@@ -1,4 +1,4 @@
-"""Where a run computes something else than the published code, and why."""
+"""Deviations from the published code, and their reasons."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""How embeddings lie on the unit sphere: uniformity, tolerance, alignment.
+"""Quality of embeddings on the unit sphere: uniformity, tolerance, alignment.
 
 Rows are L2-normalised inside; all sums run in float64.
 """

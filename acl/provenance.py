@@ -1,4 +1,4 @@
-"""What a run's numbers came from: code, versions, machine, corpus."""
+"""Provenance of a run's numbers: code, versions, machine, corpus."""
 
 import functools
 import hashlib

@@ -1,4 +1,4 @@
-"""Do our runs give the published numbers? All of our results that the paper has too, against their intervals."""
+"""The gate: all of our results that the paper has too, against their intervals."""
 
 from collections.abc import Iterator, Sequence
 

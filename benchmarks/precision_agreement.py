@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from acl import optim as training_step
+from acl import optim
 from acl.config import build_config
 from acl.training import fit
 
@@ -36,9 +36,9 @@ def main(corpus: Path, seeds: int, epochs: int) -> None:
         "knn.k": 10,
         **size,
     }
-    captured_from = training_step.WARM_UP_STEPS
+    captured_from = optim.WARM_UP_STEPS
     for name, compute in VARIANTS.items():
-        training_step.WARM_UP_STEPS = captured_from if compute.get("compute.channels_last", True) else sys.maxsize
+        optim.WARM_UP_STEPS = captured_from if compute.get("compute.channels_last", True) else sys.maxsize
         started = time.perf_counter()
         last = []
         for seed in range(seeds):

@@ -1,4 +1,4 @@
-"""What the command line prints everywhere alike: durations, sizes, tables, progress bars."""
+"""Output of the command line: durations, sizes, tables, progress bars."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -5,7 +5,6 @@ import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import pooch
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -14,7 +13,6 @@ from acl.data.archives import PUBLISHED, Archive, unpack
 from acl.data.clip_rows import split_groups
 from acl.data.clips import Corpus
 from acl.data.corpus import import_corpus
-from acl.data.downloading import WAITS, ResumingDownloader, fetch
 from acl.data.fsdnoisy18k import DESCRIPTION_FILE
 from acl.data.manifest import read_manifest
 from acl.data.synthetic.corpus import write_synthetic_corpus
@@ -27,6 +25,7 @@ from study.state.home import Home
 
 MINI_SIZE = "small"
 MINI_SEED = 0
+WORK_FOLDER = ".download"  # in the corpus folder, while something is left to do
 
 
 def synthesise(folder: Path, size: str, seed: int) -> None:
@@ -77,11 +76,8 @@ def _parts(corpus: Corpus) -> list[str]:
     return parts + [f"{count} {split}" for split, count in counts.items() if count]
 
 
-WORK_FOLDER = ".download"  # in the corpus folder, while something is left to do
-
-
 def download_corpus(
-    corpus: str, folder: Path, base: str | None = None, kept: Path | None = None, waits: Sequence[float] = WAITS
+    corpus: str, folder: Path, base: str | None = None, kept: Path | None = None, waits: Sequence[float] | None = None
 ) -> None:
     """Make a corpus folder of published archives; what is there already is left as it is.
 
@@ -90,7 +86,7 @@ def download_corpus(
         folder: of the corpus.
         base: address of a mirror, without the archives' names; None for the publisher's.
         kept: folder of archives that need not be downloaded, and of those that are; None deletes each once it is unpacked.
-        waits: seconds before each further attempt at an address.
+        waits: seconds before each further attempt at an address; None for those of `acl.data.downloading`.
 
     Raises:
         ArchiveError: an archive cannot be had or unpacked, or the folder holds another corpus. The next call continues.
@@ -152,20 +148,24 @@ def _kept(archive: Archive, kept: Path | None, console: Console) -> Path | None:
     if path is None or not path.exists():
         return None
     _say(console, f"{archive.name}: checking {path}")
+    import pooch
+
     found = pooch.file_hash(str(path), alg="md5")
     if found != archive.md5:
         raise ArchiveError(f"{path} has MD5 {found}, published is {archive.md5}; remove it to download it")
     return path
 
 
-def _downloaded(archive: Archive, url: str, work: Path, waits: Sequence[float], console: Console) -> Path:
+def _downloaded(archive: Archive, url: str, work: Path, waits: Sequence[float] | None, console: Console) -> Path:
+    from acl.data.downloading import WAITS, ResumingDownloader, fetch  # with requests, which other commands need not wait for
+
     with progress_bar(f"downloading {archive.name}", "MB", console) as show:
 
         def progress(arrived: int, total: int) -> None:
             show(-(-arrived // 10**6), -(-total // 10**6))
 
         part = work / f"{archive.name}.part"
-        return fetch(archive, url, work, ResumingDownloader(part, work, progress, lambda line: _say(console, line), waits))
+        return fetch(archive, url, work, ResumingDownloader(part, work, progress, lambda line: _say(console, line), waits or WAITS))
 
 
 def _moved(path: Path, folder: Path) -> Path:

@@ -7,7 +7,7 @@ MOST_SHOWN = 600  # characters of a message
 
 
 class StudyError(ValueError):
-    """A study file, or the way it is used, is wrong; the message starts with one line with field, value and remedy."""
+    """An expected failure of a study; the message starts with one line with field, value and remedy."""
 
 
 class FieldError(StudyError):

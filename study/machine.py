@@ -1,4 +1,4 @@
-"""What this machine has, and how many trials run on it at once."""
+"""This machine: what it has, and how many trials run on it at once."""
 
 import ctypes
 import math

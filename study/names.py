@@ -1,6 +1,13 @@
-"""Names in the MLflow records: written by `study.tracking`, read by `analysis.records`. Metrics are named in `acl`."""
+"""Names in the MLflow records: written by `study.tracking`, read by `analysis.records`. Metrics are named in `acl`.
+
+A study is one run, above its trials (`mlflow.parentRunId`); where a sweep has several seeds, each of its settings is a run between
+the two. A trial's parameters are the dotted setting names of `acl.config`, plus nothing else; its metrics are those of
+`acl.training.EpochResult`, one step per epoch. A setting's parameters are those of its trials without the seed, its metrics the
+mean and the spread of theirs, one step per finished seed.
+"""
 
 from acl.metric_names import (  # noqa: F401 (records have metrics under the names that training gives them)
+    ACCURACY,
     BEST_EPOCH,
     CLIPS_PER_SECOND,
     COMPUTE_PREFIX,
@@ -9,13 +16,12 @@ from acl.metric_names import (  # noqa: F401 (records have metrics under the nam
     EVALUATION_FINETUNE_CLEAN,
     EVALUATION_FINETUNE_NOISY,
     EVALUATION_KNN,
-    GPU_MEMORY_GB,
     LEARNING_RATE,
     MEMORY_GB,
     METRIC_PREFIXES,
+    PATCH_WEIGHTED_ACCURACY,
     PLACE_SETTINGS,
     TEST_ACCURACY,
-    TEST_ALIGNMENT,
     TEST_KNN_ACCURACY,
     TEST_MACRO_ACCURACY,
     TEST_PATCH_WEIGHTED_ACCURACY,
@@ -39,6 +45,7 @@ from acl.metric_names import (  # noqa: F401 (records have metrics under the nam
     VAL_PATCH_WEIGHTED_ACCURACY,
     VAL_TOLERANCE,
     VAL_UNIFORMITY,
+    of_split,
 )
 
 EXPERIMENT = "acl-study"

@@ -1,4 +1,4 @@
-"""Whether a corpus is what was published: its files, counts, labels, and audio that is there twice."""
+"""Verification of a corpus against what was published: its files, counts, labels, and audio that is there twice."""
 
 import hashlib
 from collections import Counter, defaultdict

@@ -1,4 +1,4 @@
-"""Which encoder a self-supervised run trains: the only place where one is made."""
+"""The encoder of a self-supervised run: the only place where one is made."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""Where the patches of clips lie: fixed-length excerpts, cut from the feature store."""
+"""Tables of patches: fixed-length excerpts, cut from the feature store."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

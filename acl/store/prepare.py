@@ -1,4 +1,8 @@
-"""Preparing a corpus: from audio files to the feature stores of its clips, by several processes, interrupted or not."""
+"""Preparing a corpus: from audio files to the feature stores of its clips, by several processes, interrupted or not.
+
+It works in `ROOT/features/.partial-<front end>/`, takes over what an interrupted run left there if clips and front end are the
+same, and puts the finished folder in place in one rename. One process at a time does so; others wait for it.
+"""
 
 import errno
 import hashlib

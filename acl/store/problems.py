@@ -1,4 +1,4 @@
-"""What stops a preparation, as it is reported."""
+"""Problems that stop a preparation, as they are reported."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a run costs on this machine: a few real steps of every stage, timed in a process of its own and extrapolated."""
+"""Cost of a run on this machine, and of its stages."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,4 +1,4 @@
-"""Where and how a run computes."""
+"""The device of a run, its memory and its precision."""
 
 import contextlib
 from collections.abc import Iterator

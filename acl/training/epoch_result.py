@@ -1,4 +1,4 @@
-"""What one epoch of a run reports."""
+"""The report of one epoch of a run."""
 
 from dataclasses import dataclass, field
 from typing import Any

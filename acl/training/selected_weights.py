@@ -1,4 +1,4 @@
-"""What a run's folder holds to use: the weights that validation has selected, finished or not, and what they learned from."""
+"""Weights of a run that validation has selected, finished or not, and what they learned from."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the stages of a self-supervised run share: device, features, splits, normalisation."""
+"""The setup that stages of a self-supervised run share: device, features, splits, normalisation."""
 
 from functools import cached_property
 from pathlib import Path

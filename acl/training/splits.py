@@ -1,4 +1,4 @@
-"""Which clips train, validate and test a run."""
+"""Training, validation and test clips of a run."""
 
 from collections import Counter
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Times the parts of a run: steps of each stage, validation, final figures, and what is written to disk.
+"""Times of the parts of a run: steps of each stage, validation, final figures, and what is written to disk.
 
 Nothing here trains by other code than a run: steps are those of the stages. Passes without gradients that would take too long are
 made over a part of the patches and scaled; the kNN vote, which grows with the square of the patches, is timed on random embeddings.
@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from acl import optim as training_step
+from acl import optim
 from acl.config import Config, build_config
 from acl.features import testing_patch_starts
 from acl.metric_names import EVALUATION_CLASSIFIER, EVALUATION_KNN
@@ -38,6 +38,9 @@ from acl.training.pretraining import PretrainingStage
 from acl.training.scores import score
 from acl.training.stage import Stage
 from acl.training.supervised import SupervisedStage
+
+_BESIDE = 3  # how much longer those measure that run beside
+
 
 WARM_UP_STEPS = 2  # more on a GPU, which captures a step meanwhile
 FEWEST_STEPS = 2  # that are timed, however long they take
@@ -100,7 +103,7 @@ def _time_stage(stage: Stage, limit: float, checkpoints: Checkpoints) -> list[St
 def _step_seconds(stage: Stage, limit: float) -> float:
     """Mean time of a step of the optimiser, over whole passes if they are short."""
     steps = itertools.chain.from_iterable(stage.train_steps() for _ in itertools.count())
-    for _ in range(WARM_UP_STEPS + (training_step.WARM_UP_STEPS if stage.device.type == "cuda" else 0)):
+    for _ in range(WARM_UP_STEPS + (optim.WARM_UP_STEPS if stage.device.type == "cuda" else 0)):
         next(steps)
     started, taken = _now(stage), 0
     while taken < FEWEST_STEPS or _now(stage) - started < limit:
@@ -308,6 +311,3 @@ def _send_cost(
         sender.send(CostError(f"a run with batches of {config.optim.batch_size} does not fit the memory of this GPU; {remedy}"))
     except Exception as error:
         sender.send(error)
-
-
-_BESIDE = 3  # how much longer those measure that run beside

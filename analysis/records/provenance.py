@@ -1,4 +1,4 @@
-"""What the numbers come from, as the runs' tags and files say it: code, versions, machines, corpus, and the study as launched."""
+"""Provenance of the numbers, from the runs' tags and files: code, versions, machines, corpus, and the study as launched."""
 
 import tempfile
 from collections.abc import Iterable

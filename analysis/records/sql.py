@@ -1,4 +1,8 @@
-"""MLflow's tables read in bulk with SQL. MLflow's own calls make an object of every value: minutes for thousands of runs."""
+"""MLflow's tables read in bulk. MLflow's own calls make an object of every value, which takes minutes for thousands of runs.
+
+Used where the store is a database, and only for reading. The columns named here have been in MLflow's schema since its first
+stores in SQL. Whatever a later version changes raises `SQLAlchemyError`, and `analysis.records.store` asks MLflow's client instead.
+"""
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence

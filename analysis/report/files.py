@@ -237,5 +237,5 @@ def _write(kaleido: Any, specs: list[dict[str, Any]]) -> None:
     except errors.ChromeNotFoundError:
         raise AnalysisError(_NO_BROWSER) from None
     except (errors.BrowserFailedError, errors.BrowserClosedError, errors.ChannelClosedError) as error:
-        said = first_line(next(iter(error.args), type(error).__name__)).rstrip(".")
+        said = first_line(str(next(iter(error.args), "")), type(error).__name__).rstrip(".")
         raise AnalysisError(f"the browser does not work ({said}); name another one in BROWSER_PATH") from None

@@ -174,13 +174,12 @@ def kendall_interval(first: np.ndarray, second: np.ndarray) -> tuple[float, floa
 
 
 _STOPPED = "#8a8a8a"
-_COURSE_PLACE = ["study", "sweep", "mode"]
 _THIRD = "#009E73"
 
 
 def stopped_figure(table: pd.DataFrame) -> go.Figure:
     """Objective by epoch, where each stopped trial ends marked, a panel for each sweep, from `stopped_table`."""
-    panels = [panel for _, panel in table.groupby(_COURSE_PLACE, sort=False)]
+    panels = [panel for _, panel in table.groupby(_PLACE, sort=False)]
     columns = min(2, len(panels))
     rows = -(-len(panels) // columns)
     titles = [_title(panel.iloc[0]) for panel in panels]
@@ -204,7 +203,7 @@ def stopped_figure(table: pd.DataFrame) -> go.Figure:
 
 def early_figure(table: pd.DataFrame) -> go.Figure:
     """Agreement of early rankings with the final one, and the regret of stopping, from `early_table`."""
-    panels = [panel for _, panel in table.groupby(_COURSE_PLACE, sort=False)]
+    panels = [panel for _, panel in table.groupby(_PLACE, sort=False)]
     titles = [title for panel in panels for title in (f"{_title(panel.iloc[0])}, {panel['trials'].iloc[0]} trials", "regret")]
     figure = make_subplots(len(panels), 2, subplot_titles=titles, horizontal_spacing=0.12, vertical_spacing=0.25 / len(panels))
     for row, panel in enumerate(panels, start=1):
@@ -291,7 +290,6 @@ def _title(first: pd.Series) -> str:
     return f"{first['study']}, {first['sweep']}"
 
 
-ANCHORS = ("stopped", "early")
 MIN_TO_JUDGE = 10  # trials that a sentence about early stopping rests on
 _AGREES = 0.5  # τ: three of four pairs stand in the same order
 _EARLY = [
@@ -309,7 +307,7 @@ _EARLY = [
 
 
 def training_sections(history: pd.DataFrame, trials: pd.DataFrame) -> list[Section]:
-    """Those of the sections, each an anchor of `ANCHORS`, that have a table.
+    """The sections that have a table.
 
     Args:
         history: of `analysis.records.runs.load_history`, of `metrics_by_epoch`.

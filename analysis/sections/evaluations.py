@@ -110,11 +110,10 @@ def evaluation_table(
 
 def _columns(evaluation: str) -> dict[str, str]:
     """Column -> metric of an evaluation."""
-    prefix = "" if evaluation == names.EVALUATION_CLASSIFIER else f"{evaluation}_"
     return {
-        "val_accuracy": f"val.{prefix}accuracy",
-        "accuracy": f"test.{prefix}accuracy",
-        "patch_weighted": f"test.{prefix}patch_weighted_accuracy",
+        "val_accuracy": names.of_split(VAL, evaluation, names.ACCURACY),
+        "accuracy": names.of_split(TEST, evaluation, names.ACCURACY),
+        "patch_weighted": names.of_split(TEST, evaluation, names.PATCH_WEIGHTED_ACCURACY),
     }
 
 

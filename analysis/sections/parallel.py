@@ -1,6 +1,6 @@
-"""What a search says about its settings, as frames: maps, importance, every trial with all that varied. Pure functions.
+"""Parallel coordinates of a search: each finished trial as a line through its settings to the objective.
 
-Only validation counts here: a search may be read as a whole, which on test would be picking on test.
+Drawn as lines, not as Plotly's trace of that name: that shows one search a figure only, needs WebGL, and prints as a bitmap.
 """
 
 from typing import Any, NamedTuple

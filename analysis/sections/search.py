@@ -1,4 +1,4 @@
-"""What a search says about its settings: maps of validation accuracy, importance of each setting."""
+"""Searches: maps of validation accuracy, and the importance of each setting."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -276,7 +276,6 @@ def search_title(first: pd.Series) -> str:
     return f"{first['study']}, {first['sweep']} ({first['mode']}), {first['objective']}"
 
 
-ANCHORS = ("maps", "importance")
 _WHERE = [
     Column("Study", lambda row: row["study"], "text"),
     Column("Sweep", lambda row: row["sweep"], "text"),
@@ -305,7 +304,7 @@ _IMPORTANCE = [
 
 
 def search_sections(settings: pd.DataFrame, trials: pd.DataFrame) -> list[Section]:
-    """Those of the sections, each an anchor of `ANCHORS`, that have a table."""
+    """The sections that have a table."""
     importance = importance_table(trials)
     numbers = not importance.empty and bool((importance["fit"] > 0).any())
     sections = [

@@ -263,7 +263,6 @@ def cost_figure(table: pd.DataFrame) -> go.Figure:
     return styled(figure)
 
 
-ANCHORS = ("plane", "confusion", "cost")
 _SETTING = [
     Column("α", lambda row: plain(row["alpha"])),
     Column("Margin, rad", lambda row: plain(row["margin"])),
@@ -282,7 +281,7 @@ _PLANE = [
 def winner_sections(
     settings: pd.DataFrame, trials: pd.DataFrame, history: pd.DataFrame, predictions: pd.DataFrame
 ) -> list[Section]:
-    """Those of the sections, each an anchor of `ANCHORS`, that have a table; arguments as its tables take them."""
+    """The sections that have a table; arguments as its tables take them."""
     confusion = confusion_table(without_margin_sweeps(settings), predictions)
     cost = cost_table(settings, trials, history, predictions)
     sections = [

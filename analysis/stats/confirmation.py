@@ -1,4 +1,4 @@
-"""Whether a winner holds on fresh seeds, which took no part in picking it."""
+"""Confirmation of a winner on fresh seeds, which took no part in its selection."""
 
 import math
 from collections.abc import Sequence

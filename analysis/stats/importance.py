@@ -1,4 +1,4 @@
-"""How much a setting matters for an objective, from the trials of a search alone."""
+"""Importance of a setting for an objective, from the trials of a search alone."""
 
 from collections.abc import Mapping
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""What the commands of the command line do, beyond reading their options."""
+"""The commands `run`, `resume` and `plan`, beyond reading their options."""
 
 from collections.abc import Callable
 

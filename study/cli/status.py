@@ -1,4 +1,4 @@
-"""How far studies are, on the screen."""
+"""The status of studies on the screen."""
 
 import time
 from collections.abc import Callable

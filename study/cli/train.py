@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from acl.config import Config, build_config, flatten
+from acl.metric_names import CLASS_ACCURACY
 from acl.store.feature_store import FeatureStore
 from acl.system.files import write_durably
 from acl.system.memory import keep_freed_memory
@@ -15,7 +16,7 @@ from study.spec.profiles import check_profile, modes_of_profile, profile_setting
 if TYPE_CHECKING:
     from acl.training import EpochResult
 
-_CLASS_WISE = "class_accuracy."
+_CLASS_WISE = f"{CLASS_ACCURACY}."
 
 
 def train_one(config: Config, checkpoints: Path | None) -> None:

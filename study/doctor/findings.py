@@ -1,4 +1,4 @@
-"""What `acl-study doctor` finds, a line each."""
+"""Findings of `acl-study doctor`, a line each."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -34,6 +34,6 @@ class Finding:
         return f"{self.state:8} {self.topic:11} {self.found}" + (f" → {self.remedy}" if self.remedy else "")
 
 
-def one_line(error: BaseException) -> str:
+def reason_of(error: BaseException) -> str:
     """An error's first line, without the full stop; its type where it says nothing."""
     return first_line(str(error).strip(), type(error).__name__).rstrip(".")

@@ -1,4 +1,4 @@
-"""What `acl-study doctor` looks at on this machine: Python, torch, GPU, memory, disk. Imports torch only where it may fail."""
+"""Checks of this machine: Python, torch, GPU, memory, disk. Torch is imported only where it may fail."""
 
 import os
 import platform
@@ -12,7 +12,7 @@ from importlib import metadata
 from pathlib import Path
 
 from acl.system.text import format_size
-from study.doctor.findings import Finding, one_line
+from study.doctor.findings import Finding, reason_of
 
 _TRIAL_GB = 1.0  # what a small trial's process comes to, see LOG.md
 _LITTLE_MEMORY_GB = 4.0
@@ -29,13 +29,13 @@ def torch_findings() -> Iterator[Finding]:
         import torch
     except (ImportError, OSError) as error:
         remedy = "install torch anew: pip install --force-reinstall -c constraints.txt torch"
-        yield Finding("problem", "torch", f"does not load ({one_line(error)})", remedy)
+        yield Finding("problem", "torch", f"does not load ({reason_of(error)})", remedy)
         return
     try:
         import acl.torchaudio_import  # noqa: F401
     except (ImportError, OSError, RuntimeError, AttributeError) as error:
         remedy = "install the two together: pip install -c constraints.txt torch torchaudio"
-        yield Finding("problem", "torchaudio", f"does not load beside torch {torch.__version__} ({one_line(error)})", remedy)
+        yield Finding("problem", "torchaudio", f"does not load beside torch {torch.__version__} ({reason_of(error)})", remedy)
         return
     versions = f"{torch.__version__}, torchaudio {metadata.version('torchaudio')}"
     if getattr(sys.modules["torchaudio._extension"], "_IS_TORCHAUDIO_EXT_AVAILABLE", False):
@@ -87,7 +87,9 @@ def _usable_gpu(cards: list[dict[str, str]]) -> Finding:
     try:
         torch.ones(8, device="cuda").sum().item()
     except RuntimeError as error:
-        return Finding("problem", "GPU", f"{found}; does not compute ({one_line(error)})", "update driver or torch; see nvidia-smi")
+        return Finding(
+            "problem", "GPU", f"{found}; does not compute ({reason_of(error)})", "update driver or torch; see nvidia-smi"
+        )
     return Finding("ok", "GPU", found)
 
 
@@ -147,7 +149,7 @@ def _disk(home: Path) -> Finding:
             file.write(b"acl-study")
             file.flush()
     except OSError as error:
-        return Finding("problem", "results", f"{home} cannot be written ({error.strerror or one_line(error)})", remedy)
+        return Finding("problem", "results", f"{home} cannot be written ({error.strerror or reason_of(error)})", remedy)
     free = shutil.disk_usage(folder).free / 1e9
     found = f"{home} can be written, {free:.1f} GB are free"
     if free < _LITTLE_DISK_GB:

@@ -1,4 +1,4 @@
-"""What `acl-study doctor` looks at beyond the machine: figures as files, the records, a corpus, and whether Ray starts."""
+"""Checks beyond the machine: figures as files, the records, a corpus, and whether Ray starts."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from acl.system.text import last_line
-from study.doctor.findings import Finding, one_line
+from study.doctor.findings import Finding, reason_of
 from study.state.home import Home
 
 RAY_SECONDS = 90
@@ -87,7 +87,7 @@ def _sqlite(file: Path) -> Finding:
         }
         known = (advice for sign, advice in remedy.items() if sign in str(error))
         return Finding(
-            "problem", "records", f"{file}: {one_line(error)}", next(known, "move it away, or name another with --store")
+            "problem", "records", f"{file}: {reason_of(error)}", next(known, "move it away, or name another with --store")
         )
     return Finding("ok", "records", f"{file} can be written, {studies} runs")
 

@@ -1,4 +1,4 @@
-"""What the driver does as trials report: it keeps the journal, and tells Optuna."""
+"""The driver's part while trials report: it keeps the journal and tells Optuna."""
 
 import errno
 import sys

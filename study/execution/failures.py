@@ -1,4 +1,4 @@
-"""Why a trial failed, and whether it is worth another try."""
+"""Failures of trials: their reasons, and whether another try is worth it."""
 
 import errno
 import re

@@ -1,4 +1,4 @@
-"""Runs a study's sweeps with Ray Tune, from the beginning or from where they stopped."""
+"""The launch of a study's sweeps with Ray Tune, from the beginning or from where they stopped."""
 
 import errno
 import sys

@@ -1,4 +1,8 @@
-"""Staging: what a machine of a cluster needs before trials run on it, and what travels to it."""
+"""Staging: what a machine of a cluster needs before trials run on it, seen from that machine, and what is copied to it.
+
+It must see the folder of the study, in which trials keep their state. Features that it does not see where the study says are copied
+to it from the machine that launched the study, once, under their digest.
+"""
 
 import json
 import os
@@ -91,7 +95,7 @@ class NodeState:
 
 
 def inspect_node(marker_file: Path | None, storage: Storage | None, needed: Sequence[Features]) -> NodeState:
-    """What this machine has; arguments as `why_not`, and features that are needed."""
+    """What this machine has; arguments as `node_problem`, and features that are needed."""
     unseen = tuple(features for features in needed if seen_root(features) is None)
     return NodeState(here(), metadata.version("acl-study"), node_problem(marker_file, storage), unseen)
 

@@ -1,4 +1,4 @@
-"""Runs one sweep with Ray Tune, from wherever its journal is."""
+"""The run of one sweep with Ray Tune, from wherever its journal is."""
 
 import math
 import shutil
@@ -83,7 +83,7 @@ def run_sweep(
             [*failed, *(state for state in journal.unfinished() if not state.worker_crashes)], key=lambda state: state.number
         )
         _run_trials(sweep, context, sweep.resources, keeper, interruption, left, next_point)
-        # Each of these has a loss by the second time it gets no epoch further, so this ends.
+        # Each of these has a worker crash by the second time it gets no epoch further, so this ends.
         while interruption.reason is None and (left := [state for state in journal.unfinished() if not state.worker_crashes]):
             _run_trials(sweep, context, sweep.resources, keeper, interruption, left, next_point)
         for lost in [state for state in journal.unfinished() if state.worker_crashes]:

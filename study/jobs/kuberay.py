@@ -3,7 +3,7 @@
 import hashlib
 import re
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import PurePosixPath
 
@@ -13,8 +13,6 @@ from study.jobs.render import OBJECT_STORE_BYTES, Addresses, render
 from study.spec.study import Study
 from study.state.study_folder import study_text
 
-MOUNT = "/mnt/acl-study"
-CLAIM = "acl-study"
 RETRIES = 3  # each on a new cluster; what a study had failed trials for is tried again, too
 MEMORY_OF_A_CPU = 4  # GiB, where nobody says how much
 _LONGEST_NAME = 40  # KubeRay appends to it, and a label has 63 characters
@@ -38,13 +36,13 @@ class KubeRayJob:
 
     image: str
     data: str
-    home: str | None = None
-    claim: str = CLAIM
-    mount: str = MOUNT
-    shape: ClusterShape = field(default_factory=ClusterShape)
-    memory: int | None = None
-    hours: float | None = None
-    addresses: Addresses = field(default_factory=Addresses)
+    home: str | None
+    claim: str
+    mount: str
+    shape: ClusterShape
+    memory: int | None
+    hours: float | None
+    addresses: Addresses
 
     @property
     def results(self) -> PurePosixPath:
@@ -63,7 +61,9 @@ def kuberay_files(study: Study, nodes: Nodes, job: KubeRayJob) -> dict[str, str]
 
     def pod(container: str, cpus: int, gpus: int, gibibytes: int) -> str:
         sizes = {"cpus": cpus, "gpus": gpus, "memory": gibibytes}
-        return render("pod.yaml.jinja", container=container, claim=job.claim, mount=job.mount, **sizes, **common)
+        return render(
+            "pod.yaml.jinja", container=container, claim=job.claim, mount=str(PurePosixPath(job.mount)), **sizes, **common
+        )
 
     manifest = render(
         "rayjob.yaml.jinja",

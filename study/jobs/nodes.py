@@ -26,9 +26,9 @@ class ClusterShape:
         cpus, gpus: of each node.
     """
 
-    nodes: int = 1
-    cpus: int | None = None
-    gpus: int | None = None
+    nodes: int
+    cpus: int | None
+    gpus: int | None
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import re
 import secrets
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from study.errors import StudyError
@@ -34,9 +34,9 @@ class RayUpCluster:
     data: str
     home: str
     user: str
-    key: str | None = None
-    image: str | None = None
-    addresses: Addresses = field(default_factory=Addresses)
+    key: str | None
+    image: str | None
+    addresses: Addresses
 
 
 def ray_up_files(study: Study, folder: Path, cluster: RayUpCluster) -> dict[str, str]:

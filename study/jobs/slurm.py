@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from study.errors import StudyError
@@ -38,11 +38,11 @@ class SlurmJob:
         ports: between the nodes; None lets `ray symmetric-run` choose.
     """
 
-    shape: ClusterShape = field(default_factory=ClusterShape)
-    hours: float | None = None
-    addresses: Addresses = field(default_factory=Addresses)
-    options: Sequence[str] = ()
-    ports: PortRange | None = None
+    shape: ClusterShape
+    hours: float | None
+    addresses: Addresses
+    options: Sequence[str]
+    ports: PortRange | None
 
 
 def slurm_files(study: Study, home: Home, folder: Path, nodes: Nodes, limit: TimeLimit, job: SlurmJob) -> dict[str, str]:

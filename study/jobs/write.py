@@ -1,4 +1,4 @@
-"""Write what starts a study on a cluster, and say how to start it.
+"""Checks of a job and the files that start it on a cluster.
 
 A job is checked before its study is resolved, which may take a corpus that has to be made first.
 """

@@ -1,4 +1,4 @@
-"""Plans a study before its launch: prints what it would cost, or refuses one that takes too long."""
+"""Plans before a launch: printed, or a refusal of a study that takes too long."""
 
 import sys
 

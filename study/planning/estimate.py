@@ -21,6 +21,12 @@ from study.spec.space import edge_points
 from study.spec.study import Study
 from study.spec.sweep import Sweep, brackets
 
+SECONDS_OF_ALL_KINDS = 40.0  # measuring, shared by the kinds of trials; processes that start come on top
+
+
+SECONDS_OF_A_KIND = (2.0, 8.0)
+
+
 # What trains nothing takes as long as the machine makes it: measured in starts of a process that imports what a run needs, as
 # benchmarks/plan_accuracy.py --run has seen them, see LOG.md.
 LAUNCH_STARTS = 4.0  # each launch: Ray and MLflow start and end, the winners' models are logged
@@ -250,10 +256,6 @@ def _expected(plan: SweepPlan, kind: Kind) -> float:
             rung *= bracket.factor
         seconds += going * kind.cost.seconds
     return TRIAL_SECONDS + seconds
-
-
-SECONDS_OF_ALL_KINDS = 40.0  # measuring, shared by the kinds of trials; processes that start come on top
-SECONDS_OF_A_KIND = (2.0, 8.0)
 
 
 def kinds_of(sweep: Sweep) -> list[tuple[dict[str, Any], float]]:

@@ -1,4 +1,4 @@
-"""Runs a study's winners and their baselines again on fresh seeds: only those runs say what holds."""
+"""Confirmation of winners: they and their baselines run again on fresh seeds, which alone say what holds."""
 
 import sys
 from collections.abc import Mapping

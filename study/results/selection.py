@@ -105,7 +105,7 @@ def as_candidate(sweep: Sweep, rows: list[Row]) -> Candidate:
     return Candidate(setting_of_row(sweep, rows[0]), rows, means)
 
 
-def place(sweep: Sweep, candidate: Candidate) -> Rank:
+def rank_of(sweep: Sweep, candidate: Candidate) -> Rank:
     """A candidate's place by the first objective; the largest is best."""
     row, value = candidate.rows[0], candidate.objectives[0]
     gain = value if sweep.directions[0] == "max" else -value
@@ -120,7 +120,7 @@ def _choice(sweep: Sweep, subset: str | None, settings: list[Candidate]) -> Choi
 
 
 def _winners(sweep: Sweep, candidates: list[Candidate]) -> list[Candidate]:
-    ordered = sorted(candidates, key=lambda candidate: place(sweep, candidate), reverse=True)
+    ordered = sorted(candidates, key=lambda candidate: rank_of(sweep, candidate), reverse=True)
     if len(sweep.objectives) == 1:
         return ordered[:1]
     return [ordered[place] for place in pareto_front([candidate.objectives for candidate in ordered], sweep.directions)]

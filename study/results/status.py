@@ -1,4 +1,4 @@
-"""How far a study is, from the files that it keeps: reads them without a lock, also while another process writes them."""
+"""The status of a study, from the files that it keeps, without a lock, also while another process writes them."""
 
 import shutil
 import time

@@ -1,4 +1,4 @@
-"""What a study has found: the winners by validation, their figures, and how they compare with the baseline on the test clips."""
+"""Results of a study: the winners by validation, their figures, and how they compare with the baseline on test clips."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from analysis.settings import TEST, VAL, clips_of_runs, correct_clips, correct_o
 from analysis.stats.claims import Claim, claim
 from analysis.stats.intervals import interval_over_seeds
 from study import names
-from study.results.selection import ALPHA, CLIPS, Candidate, Choice, Row, as_candidate, choices, place
+from study.results.selection import ALPHA, CLIPS, Candidate, Choice, Row, as_candidate, choices, rank_of
 from study.spec.study import Study
 from study.spec.sweep import Sweep
 from study.state.seeds import SEED
@@ -93,7 +93,7 @@ class StudyResults:
             for candidate in (each for other_choice in self.choices[other.name] for each in other_choice.candidates)
             if candidate.is_baseline and self._same_protocol(sweep, other, choice.winners[0].rows[0], candidate.rows[0])
         ]
-        return max(found, key=lambda candidate: place(sweep, candidate), default=None)
+        return max(found, key=lambda candidate: rank_of(sweep, candidate), default=None)
 
     def claim(self, choice: Choice, baseline: Candidate) -> Claim:
         """What may be said about the winner and the baseline on the test clips."""

@@ -1,4 +1,4 @@
-"""Push a launched study to another MLflow store: one that ran offline, to a server."""
+"""Copies of a study's records in another MLflow store: one that ran offline, pushed to a server."""
 
 import hashlib
 import sys

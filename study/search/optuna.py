@@ -1,4 +1,8 @@
-"""Optuna: a search whose storage survives crashes, and its samplers."""
+"""Optuna: a search whose storage survives crashes, and its samplers.
+
+The storage is Optuna's journal in the sweep's folder, which optuna-dashboard opens too. Ours is the journal beside it: where the
+two disagree after a crash, ours decides when the search is opened.
+"""
 
 import math
 import warnings

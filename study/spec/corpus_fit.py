@@ -1,4 +1,4 @@
-"""Fits a study to a corpus that has not all the subsets of FSDnoisy18k."""
+"""The fit of a study to a corpus that has not all the subsets of FSDnoisy18k."""
 
 from collections.abc import Collection
 from typing import Any

@@ -1,4 +1,4 @@
-"""What is wrong with a study, in one line: file and line where it was written, field, rule and remedy."""
+"""Messages about a wrong study, one line each: file and line where it was written, field, rule and remedy."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, get_args

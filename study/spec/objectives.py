@@ -1,4 +1,4 @@
-"""What counts as better: the validation metrics that a sweep may search for, and their directions."""
+"""Objectives: the validation metrics that a sweep may search for, and their directions."""
 
 from collections.abc import Sequence
 from typing import Literal

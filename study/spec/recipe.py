@@ -1,4 +1,4 @@
-"""Which settings of a sweep are not the published recipe's."""
+"""Departures from the published recipe: the settings of a sweep that differ from it."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Where results lie: one folder that holds everything a person may want to keep or delete."""
+"""The results folder, which holds everything that a person may want to keep or delete."""
 
 import shutil
 import sys

@@ -1,4 +1,22 @@
-"""A sweep's journal: what happened to its trials, appended line by line and flushed to the disk; and how far it is."""
+"""A sweep's journal: what happened to its trials, appended line by line and flushed to the disk; and how far the sweep is.
+
+The journal is the truth about a sweep. Ray only schedules its trials, Optuna's storage is brought in line with it when a sweep is
+opened, and MLflow mirrors it. A line is one JSON object with its `time` (Unix seconds) and its `event`:
+
+    launch    resources                           a launch begins
+    trial     trial, number, point                a trial exists
+    resume    trial                               a launch takes up one that an earlier launch left under way
+    epoch     trial, epoch, is_last, rung, metrics
+                                                  an epoch of it has been trained, its checkpoint is written; at a `rung`, the
+                                                  scheduler may stop it
+    settings  trial, epoch, point, source         population-based training has given the trial other settings after that epoch,
+                                                  and the weights of `source`, a copy of another trial's checkpoint
+    lost      trial, reason, with_node, unfit     its worker died or ran out of memory: it runs once more, alone; or the worker's
+                                                  machine went down, or is unfit for trials: it goes on elsewhere
+    end       trial, outcome, reason              it is over
+
+A crash can leave half a line at the end: it is cut off.
+"""
 
 import json
 import os

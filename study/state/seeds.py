@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from acl.metric_names import CLASS_ACCURACY
 from study import names
 from study.spec.space import Point, conditional_point
 from study.spec.sweep import Sweep
 from study.state.journal import TrialState
 
 SEED = "seed"
-_CLASS_WISE = "class_accuracy"
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Setting:
         """
         figures: dict[str, float] = {names.SEEDS: len(self.finished)}
         for metric in dict.fromkeys(name for trial in self.finished for name in trial.metrics):
-            if metric not in objectives and (not metric.startswith("test.") or _CLASS_WISE in metric):
+            if metric not in objectives and (not metric.startswith("test.") or CLASS_ACCURACY in metric):
                 continue
             values = [trial.metrics[metric] for trial in self.finished if math.isfinite(trial.metrics.get(metric, math.nan))]
             if values:

@@ -1,4 +1,4 @@
-"""Where trials keep their state when the machines of a cluster share no folder: an address that pyarrow or fsspec knows.
+"""Remote storage for the state of trials, where machines share no folder: an address that pyarrow or fsspec knows.
 
 Each trial then trains in a folder of the machine that it runs on; each file of its state is put here when it is whole, and fetched
 by the machine that goes on. What nobody needs again but the machine that launched the study (predictions, provenance) is fetched

@@ -1,4 +1,4 @@
-"""Keeps MLflow up to date with a study's journals, in a thread of its own: training never waits for the store."""
+"""A mirror of a study's journals in MLflow, in a thread of its own: training never waits for the store."""
 
 import contextlib
 import queue

@@ -1,4 +1,4 @@
-"""Logs a study's winner to MLflow as a model that loads with `mlflow.pyfunc`, with the corpus that it learned from.
+"""Models in MLflow: a study's winner, loadable with `mlflow.pyfunc`, with the corpus that it learned from.
 
     mlflow.set_tracking_uri("sqlite:////data/acl-runs/mlflow.db")
     mlflow.pyfunc.load_model("models:/MODEL_ID").predict(["a.wav", "b.flac"])   # [2, D] embeddings

@@ -26,6 +26,7 @@ from study.state.home import Home
 from study.tracking.uri import check_no_password, check_store
 
 ADMIN = "admin"
+LOOPBACK = "127.0.0.1"
 PASSWORD_VARIABLE = "MLFLOW_AUTH_ADMIN_PASSWORD"
 _SHORTEST_PASSWORD = 12  # MLflow's rule
 _SQLITE = "sqlite:///"
@@ -186,7 +187,6 @@ def _addresses() -> list[str]:
     return [str(address[0]) for *_, address in found]
 
 
-LOOPBACK = "127.0.0.1"
 # No telemetry, and none of the processes that run jobs on the server.
 _QUIET = {
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",

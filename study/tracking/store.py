@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -59,7 +60,7 @@ _Result = TypeVar("_Result")
 
 
 def translate_mlflow_errors(call: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Result]:
-    """Turn what MLflow and the databases and file systems behind it raise into the two errors above."""
+    """Turn what MLflow, and the databases and file systems behind it, raise into the errors of records in `study.errors`."""
 
     @wraps(call)
     def calling(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Result:
@@ -212,8 +213,11 @@ def schema_lock(store_uri: str) -> Iterator[None]:
     if store_uri.startswith(_SQLITE):
         path = Path(f"{store_uri.removeprefix(_SQLITE)}.lock")
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Without locks it goes on in silence: the study's lock, which lies beside it, has said so.
-        with take_lock(path, ANY_PATIENCE, on_no_locks=lambda reason: None):
+
+        def say(reason: str) -> None:
+            print(f"{path.parent} is on a file system without locks ({reason}): begin one study there at a time", file=sys.stderr)
+
+        with take_lock(path, ANY_PATIENCE, on_no_locks=say):
             yield
     elif store_uri.startswith("postgresql"):
         engine = sa.create_engine(store_uri, poolclass=NullPool, isolation_level="AUTOCOMMIT")

@@ -1,4 +1,4 @@
-"""Which MLflow store a command means, and whether it may be used: asked before anything runs."""
+"""The MLflow store that a command means, and whether it may be used: asked before anything runs."""
 
 import socket
 from collections.abc import Sequence

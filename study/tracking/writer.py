@@ -1,4 +1,8 @@
-"""Write a study's records to MLflow: a run of the study, its trials below it, and between them a run of each setting with seeds."""
+"""Records of a study in MLflow: a run of the study, its trials below it, and between them a run of each setting with seeds.
+
+Trial runs are found again by their tag, and steps already logged are skipped, so a resumed study continues its own runs, and
+whatever is written twice is there once.
+"""
 
 import json
 import re

@@ -75,11 +75,15 @@ def test_a_lock_is_held_by_one_process_which_says_who_it_is(tmp_path: Path) -> N
             take_lock(path, 0.3)
         assert time.monotonic() - started > 0.25
         asked: list[str] = []
-        assert holder.stdin is not None
-        holder.stdin.write("end\n")
-        holder.stdin.flush()
-        with take_lock(path, 20, "mine", on_wait=asked.append):
-            assert asked in (["held by the other"], [])
+
+        def release(note: str) -> None:
+            asked.append(note)
+            assert holder.stdin is not None
+            holder.stdin.write("end\n")
+            holder.stdin.flush()
+
+        with take_lock(path, 20, "mine", on_wait=release):
+            assert asked == ["held by the other"]
             assert read_note(path) == LockNote("mine", is_held=True)
     assert read_note(path) is None
     assert path.exists()

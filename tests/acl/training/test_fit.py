@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import torch
 
+from acl import metric_names as names
 from acl.provenance import PROVENANCE_FILE
 from acl.store.feature_store import FeatureStore
 from acl.system.errors import CheckpointError, DeviceError, StoreError
 from acl.training import DivergedError, fit
 from acl.training.checkpoint_files import CHECKPOINT_FILE, stage_file
 from acl.training.splits import split_clips
-from study import names
 from support.training_runs import MODES, config, without_times
 
 MEASURED = {names.CLIPS_PER_SECOND, names.EPOCH_SECONDS, names.MEMORY_GB}

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+from acl import metric_names as names
 from acl.config import SelfSupervisedConfig
 from acl.models import ResNet18
 from acl.training import EpochResult, fit
@@ -18,7 +19,6 @@ from acl.training.loop import Course
 from acl.training.pretraining import PretrainingStage
 from acl.training.self_supervised import SelfSupervisedSetup
 from acl.training.stage import Weights
-from study import names
 from support.training_runs import config, without_times
 
 ALL_PROTOCOLS: dict[str, Any] = {

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from acl import metric_names as names
 from acl.training import fit
-from study import names
 from support.training_runs import config
 
 

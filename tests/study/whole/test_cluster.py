@@ -103,7 +103,7 @@ def test_machines_that_do_not_share_the_home_are_not_used(tiny_corpus: Path, tmp
         head.join()
         command = (study, "--data", tiny_corpus, "--home", home, "--address", head.head)
         launch = head.acl_study("run", *command)
-        # The launch has looked at its machines by then, and the first worker is starting, which takes as long as a machine that joins.
+        # By then the launch has looked at its machines, and the first worker starts, which takes as long as a machine that joins.
         wait_until(lambda: any('"event": "trial"' in path.read_text() for path in journals(home)), launch)
         late.join(cpus=2)
         out, err = launch.communicate(timeout=200)
