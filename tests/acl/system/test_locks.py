@@ -124,7 +124,7 @@ def test_without_locks_it_goes_on_where_the_caller_takes_that(without_locks: str
     ]
 
 
-def test_without_locks_a_study_runs_and_says_once_that_a_second_launch_is_not_kept_out(
+def test_without_locks_a_study_runs_and_says_so_once(
     without_locks: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     home = Home(tmp_path)
@@ -139,7 +139,7 @@ def test_without_locks_a_study_runs_and_says_once_that_a_second_launch_is_not_ke
     assert capfd.readouterr().err.splitlines() == [said]
 
 
-def test_without_locks_a_launch_of_another_machine_runs_and_a_killed_one_of_this_machine_does_not(
+def test_without_locks_a_killed_launch_of_this_machine_is_over(
     without_locks: str, tmp_path: Path
 ) -> None:
     home = Home(tmp_path)
@@ -183,7 +183,7 @@ def _as_ordinary_user(folder: Path) -> None:
             print(f"{type(error).__name__}: {error}")
 
 
-def test_who_may_not_write_the_lock_file_is_told_so_and_not_that_it_is_held(tmp_path: Path) -> None:
+def test_a_missing_permission_is_not_called_a_held_lock(tmp_path: Path) -> None:
     folder = tmp_path / "home"
     (folder / "locks").mkdir(parents=True)
     (folder / "locks").chmod(0o555)
