@@ -124,9 +124,7 @@ def test_without_locks_it_goes_on_where_the_caller_takes_that(without_locks: str
     ]
 
 
-def test_without_locks_a_study_runs_and_says_so_once(
-    without_locks: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_without_locks_a_study_runs_and_says_so_once(without_locks: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     home = Home(tmp_path)
     with study_lock(home, "mine"):
         running = running_process(home, "mine")
@@ -139,9 +137,7 @@ def test_without_locks_a_study_runs_and_says_so_once(
     assert capfd.readouterr().err.splitlines() == [said]
 
 
-def test_without_locks_a_killed_launch_of_this_machine_is_over(
-    without_locks: str, tmp_path: Path
-) -> None:
+def test_without_locks_a_killed_launch_of_this_machine_is_over(without_locks: str, tmp_path: Path) -> None:
     home = Home(tmp_path)
     path = tmp_path / "locks" / "mine"
     path.parent.mkdir()
