@@ -6,11 +6,18 @@ import os
 import socket
 import sys
 
-server = socket.socket(socket.AF_UNIX)
-server.connect(sys.argv[1])
-request = {"is_worker": True, "arguments": sys.argv[2:], "environment": dict(os.environ), "folder": os.getcwd()}
-ends = array.array("i", [1, 2])
-server.sendmsg([json.dumps(request).encode() + b"\n"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, ends)])
-answers = server.makefile()
-answers.readline()  # the worker's process
-sys.exit(int(answers.readline() or 1))
+
+def main(address: str, arguments: list[str]) -> int:
+    """Have the worker forked; returns its exit status."""
+    server = socket.socket(socket.AF_UNIX)
+    server.connect(address)
+    request = {"is_worker": True, "arguments": arguments, "environment": dict(os.environ), "folder": os.getcwd()}
+    ends = array.array("i", [1, 2])
+    server.sendmsg([json.dumps(request).encode() + b"\n"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, ends)])
+    answers = server.makefile()
+    answers.readline()  # the worker's process
+    return int(answers.readline() or 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], sys.argv[2:]))
