@@ -15,14 +15,13 @@ from analysis import published
 from analysis.formats import capitalised, count, p_value, percent, place, plain, points
 from analysis.published import SELF_SUPERVISED, SUPERVISED
 from analysis.records.runs import SUBSETS
-from analysis.section import Column, Section, difference
+from analysis.section import PANEL_KEYS, Column, Section, difference
 from analysis.sections.paper_tables import NAN
 from analysis.settings import correct_of_settings, pick
 from analysis.stats.comparisons import SettingsComparison, UnpairedComparison, compare_settings, compare_unpaired, largest_gain
 from analysis.stats.intervals import PairedComparison, compare_paired, finding, holm
 from analysis.stats.power import DISCORDANCE, smallest_difference
 
-_GROUP = ["mode", "subset", "temperature"]
 _Comparison = SettingsComparison | PairedComparison | UnpairedComparison
 
 
@@ -84,7 +83,7 @@ def _rows(
 ) -> list[dict[str, Any]]:
     rows = [
         {
-            **{name: setting[name] for name in (*_GROUP, "alpha", "margin", "seeds", "accuracy")},
+            **{name: setting[name] for name in (*PANEL_KEYS, "alpha", "margin", "seeds", "accuracy")},
             "baseline_accuracy": baseline["accuracy"],
             "difference": each.difference,
             "difference_low": each.low,

@@ -24,13 +24,13 @@ from analysis.section import (
     styled,
 )
 from analysis.sections.alpha import line_over_alpha
+from analysis.sections.paper_tables import NAN
 from analysis.settings import TEST, VAL, clips_of_runs, comparable_settings
 from analysis.stats.intervals import effective_clips, interval_over_seeds
 from study import names
 
 FINE_TUNINGS = (names.EVALUATION_FINETUNE_NOISY, names.EVALUATION_FINETUNE_CLEAN)
 EVALUATIONS = (names.EVALUATION_CLASSIFIER, *FINE_TUNINGS, names.EVALUATION_KNN)
-_NAN = float("nan")
 _ORDER = ["temperature", "alpha", "margin"]
 
 
@@ -89,7 +89,7 @@ def evaluation_table(
                 continue
             first = runs["run_id"].iloc[0]
             means = {column: float(runs[metric].mean()) for column, metric in columns.items()}
-            clips = {"val_clips": val_clips[evaluation].get(first, _NAN), "test_clips": setting["test_clips"]}
+            clips = {"val_clips": val_clips[evaluation].get(first, NAN), "test_clips": setting["test_clips"]}
             rows.append(
                 {
                     **{column: setting[column] for column in ("subset", "alpha", "margin", "temperature")},
@@ -125,14 +125,14 @@ def _interval(name: str, shares: pd.Series, clips: float) -> dict[str, Any]:
 
 def _with_line(table: pd.DataFrame, line: pd.Series) -> pd.DataFrame:
     drawn = (table["temperature"] == line["temperature"]) & (table["margin"].isna() | (table["margin"] == line["margin"]))
-    return table.assign(line_margin=drawn.map({True: line["margin"], False: _NAN}))
+    return table.assign(line_margin=drawn.map({True: line["margin"], False: NAN}))
 
 
 def _with_published(table: pd.DataFrame) -> pd.DataFrame:
     table = table.merge(published.evaluations_by_alpha(), on=["subset", "evaluation", "alpha"], how="left")
     elsewhere = table["temperature"] != published.temperature()
     elsewhere |= table["margin"].notna() & (table["margin"] != published.margin())
-    table.loc[elsewhere, "published_patch_weighted"] = _NAN
+    table.loc[elsewhere, "published_patch_weighted"] = NAN
     return table.assign(minus_published=table["patch_weighted"] - table["published_patch_weighted"])
 
 

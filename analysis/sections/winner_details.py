@@ -10,7 +10,7 @@ from plotly.subplots import make_subplots
 from analysis import published
 from analysis.formats import capitalised, count, percent, percent_interval, plain, points
 from analysis.published import SELF_SUPERVISED, SUPERVISED
-from analysis.section import ACL, BASELINE, Column, Section, interval, styled
+from analysis.section import ACL, BASELINE, MARKERS, Column, Section, interval, styled
 from analysis.sections.paper_figures import class_pair
 from analysis.sections.paper_tables import difference_columns
 from analysis.settings import TEST, pick, without_margin_sweeps
@@ -128,7 +128,6 @@ def _confusions(test: pd.DataFrame, run_ids: tuple[str, ...]) -> pd.DataFrame:
     return pd.crosstab(own["label"], own["predicted"]) / len(run_ids)
 
 
-_MARKS = {"baseline": "circle", "acl": "diamond"}
 _NAMES = {"baseline": "contrastive (α = 1)", "acl": "ACL (α < 1)"}
 _DIVERGING = [[0, BASELINE], [0.5, "#ffffff"], [1, ACL]]
 _MOST_INTERVALS = 12  # with more settings only the picked one has its interval drawn; the pointer shows the others
@@ -139,7 +138,7 @@ def plane_figure(table: pd.DataFrame) -> go.Figure:
     """Tolerance over −uniformity, coloured by patch-weighted accuracy, from `plane_table`."""
     figure = go.Figure()
     for source in (PUBLISHED, OURS):  # ours on top
-        for side, mark in _MARKS.items():
+        for side, mark in MARKERS.items():
             own = table[(table["source"] == source) & (table["side"] == side)].sort_values("temperature")
             hollow = source == PUBLISHED
             labelled = (table["source"] == OURS).sum() <= _MOST_LABELS and not hollow
@@ -233,7 +232,7 @@ def cost_figure(table: pd.DataFrame) -> go.Figure:
                 name="baseline (α = 1)" if side == "baseline" else "with margin (α < 1)",
                 legendgroup=side,
                 showlegend=index == 0,
-                marker={"symbol": _MARKS[side], "size": 10, "color": colour},
+                marker={"symbol": MARKERS[side], "size": 10, "color": colour},
                 error_y=interval(own, "accuracy", "low", "high") | {"visible": len(panel) <= _MOST_INTERVALS, "width": 3},
                 customdata=own[["alpha", "margin", "temperature", "seeds"]].assign(accuracy=intervals),
                 hovertemplate="α %{customdata[0]:.3g}, margin %{customdata[1]}"

@@ -18,6 +18,7 @@ from study.cli.options import (
     complete_launched,
     given_resources,
 )
+from study.errors import RecordError, StoreUnavailableError
 from study.state.home import DEFAULT_HOME, Home
 
 results_app = typer.Typer()
@@ -148,7 +149,6 @@ def report(
     from analysis.gate import gate_lines, gate_table
     from analysis.report.index import write_index
     from analysis.report.page import write_report
-    from study.errors import RecordError, StoreUnavailableError
     from study.tracking.reports import log_report
 
     page = write_report(kept, names, out or places.report(names))
@@ -191,7 +191,6 @@ def figures(
     check_recorded(kept, names)
 
     from analysis.report.files import write_figures
-    from study.errors import RecordError, StoreUnavailableError
     from study.tracking.reports import log_figures
 
     folder = out or places.report(names) / "figures"

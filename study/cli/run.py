@@ -5,6 +5,7 @@ from collections.abc import Callable
 import typer
 
 from study.cli.resolve import StudyOptions, choose_study
+from study.errors import RecordError, StoreUnavailableError
 from study.execution.interruption import EXIT_STATUS, last_words
 from study.execution.preflight import check_runnable, preflight
 from study.spec.study import Study
@@ -101,7 +102,6 @@ def launch_study(study: Study, home: Home, address: str | None, store: str | Non
 def _show(what: str, show: Callable[[], None]) -> bool:
     """Show figures of a study; where its records cannot be read, the reason, and what comes next is printed all the same."""
     from analysis.errors import AnalysisError
-    from study.errors import RecordError, StoreUnavailableError
     from study.tracking.store import translate_mlflow_errors
 
     try:

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from acl.system.text import last_line
 from study.doctor.findings import Finding, reason_of
+from study.errors import StudyError
 from study.state.home import Home
 
 RAY_SECONDS = 90
@@ -55,7 +56,6 @@ def _records(home: Home, store: str | None) -> Finding:
     uri = store or home.store_uri
     if uri.startswith("sqlite:///"):
         return _sqlite(Path(uri.removeprefix("sqlite:///")))
-    from study.errors import StudyError
     from study.tracking.uri import check_store
 
     try:

@@ -3,7 +3,7 @@
 import hashlib
 import sys
 
-from study.errors import StudyError
+from study.errors import RecordError, StoreUnavailableError, StudyError
 from study.state.home import Home, invocation
 from study.state.journal import Journal
 from study.state.study_folder import TrackingRef, load_study, load_tracking_ref, study_lock, study_text
@@ -59,7 +59,6 @@ def sync_study(name: str, store_uri: str, home: Home) -> None:
 
 def _tags(tracking: TrackingRef) -> dict[str, str]:
     """What heads the study's own record: the corpus that it says this of may be gone."""
-    from study.errors import RecordError, StoreUnavailableError
     from study.tracking.store import tags_of_record
 
     try:

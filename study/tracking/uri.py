@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
-from study.errors import StudyError
+from study.errors import NoAccessError, RecordError, StoreUnavailableError, StudyError
 from study.state.home import Home
 from study.state.study_folder import load_tracking_ref
 
@@ -46,7 +46,6 @@ def check_store(store_uri: str) -> None:
         return
     if scheme in ("http", "https"):
         _check_listener(store_uri)
-    from study.errors import NoAccessError, RecordError, StoreUnavailableError
     from study.tracking.store import artifacts_of
 
     try:
@@ -67,7 +66,6 @@ def begin_records(study: str, home: Home, store_uri: str, key: str = "") -> None
     Raises:
         StudyError: the store does not answer, or others share it and one of them has a study of this name.
     """
-    from study.errors import NoAccessError, RecordError, StoreUnavailableError
     from study.tracking.store import begin_store, study_of_others
 
     try:

@@ -1,4 +1,4 @@
-"""One Ray session for many launches: to start one takes seven seconds of the processor, and each of its workers four.
+"""One Ray session for many launches: to start one takes seconds of the processor, and so does each of its workers.
 
 Its workers are forked off a process that has imported ray, torch and MLflow.
 

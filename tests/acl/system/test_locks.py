@@ -1,5 +1,6 @@
 """Locks on files: held by another process, on a file system without locks, and where this user may not write."""
 
+import contextlib
 import ctypes
 import errno
 import fcntl
@@ -8,6 +9,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -96,6 +98,19 @@ def test_a_lock_ends_with_its_process_even_if_that_is_killed(options: tuple[str,
         holder.kill()
         with take_lock(path, 20):
             pass
+
+
+def test_another_thread_may_give_a_lock_back(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    held = contextlib.ExitStack()
+    taker = threading.Thread(target=lambda: held.enter_context(take_lock(path)))
+    taker.start()
+    taker.join()
+    with pytest.raises(LockHeldError):
+        take_lock(path)
+    held.close()
+    with take_lock(path):
+        pass
 
 
 def test_any_number_can_look_at_the_same_time(tmp_path: Path) -> None:
