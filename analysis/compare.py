@@ -11,16 +11,26 @@ from plotly.subplots import make_subplots
 
 from analysis.errors import AnalysisError
 from analysis.formats import p_value, percent, points
-from analysis.records.runs import find_trial, known_studies, load_history, load_predictions, load_trials, parameter_names
+from analysis.published import SELF_SUPERVISED, SUPERVISED
+from analysis.question import CLIP_SETTINGS, PAPER, PAPER_DIMENSIONS, Question, question_of, words
+from analysis.records.provenance import load_launched
+from analysis.records.runs import (
+    find_trial,
+    known_studies,
+    load_history,
+    load_predictions,
+    load_studies,
+    load_trials,
+    parameter_names,
+)
 from analysis.report.files import write_whole
 from analysis.section import ACL, BASELINE, styled
 from analysis.sections.curves import CURVE_METRICS
-from analysis.settings import comparable_settings, correct_clips
+from analysis.settings import PAPER_KEYS, comparable_settings, correct_clips, key_columns, name_of
 from analysis.stats.claims import claim
 from analysis.stats.intervals import finding, holm
 from study import names
 
-SETTING = ["mode", "subset", "alpha", "margin", "temperature"]
 _MOST_VALUES = 6  # of a setting that are listed
 
 
@@ -63,8 +73,11 @@ def compare(store_uri: str, first: str, second: str) -> Compared:
     trials = pd.concat([side.assign(side=number) for number, side in enumerate(sides)], ignore_index=True)
     finished = [side[side["outcome"] == names.FINISHED] for side in sides]
     predictions = load_predictions(store_uri, pd.concat(finished)["run_id"].unique())
-    settings, notes = zip(*(comparable_settings(side, predictions) for side in sides), strict=True)
-    pairs = paired_table(*_matched(*settings, by_setting=all(are_studies)), predictions)
+    question = _question(store_uri, (first, second)) if all(are_studies) else PAPER
+    settings, notes = zip(*(comparable_settings(side, predictions, question) for side in sides), strict=True)
+    one, other = settings
+    keys = list(dict.fromkeys(key for side in sides for key in key_columns(side, question)))
+    pairs = paired_table(*_matched(one, other, keys, by_setting=all(are_studies)), predictions, keys)
     said = [f"{name}: {note}" for name, side in zip((first, second), notes, strict=True) for note in side]
     return Compared((first, second), trials, differing_settings(*sides), pairs, said)
 
@@ -79,11 +92,13 @@ def differing_settings(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFram
     return pd.DataFrame(rows, columns=["setting", "first", "second"])
 
 
-def paired_table(first: pd.DataFrame, second: pd.DataFrame, predictions: pd.DataFrame) -> pd.DataFrame:
+def paired_table(
+    first: pd.DataFrame, second: pd.DataFrame, predictions: pd.DataFrame, keys: Sequence[str] = PAPER_KEYS
+) -> pd.DataFrame:
     """A row for each place of two equally long frames of settings: second minus first, paired over test clips.
 
-    Columns: those of `SETTING`, first and second (accuracies), difference with low and high (95 %, of this pair alone), p_value,
-    p_corrected (Holm over the rows), claim (settings where both have several seeds, else models), finding (of the corrected
+    Columns: `keys`, which distinguish settings, setting (in words), first and second (accuracies), difference with low and high
+    (95 %, of this pair alone), p_value, p_corrected (Holm over the rows), claim (settings where both have several seeds, else models), finding (of the corrected
     p-value), seeds (of the side that has fewer).
 
     Raises:
@@ -98,7 +113,8 @@ def paired_table(first: pd.DataFrame, second: pd.DataFrame, predictions: pd.Data
         low, high = found.interval
         rows.append(
             {
-                **{name: other[name] for name in SETTING},
+                **{name: other.get(name) for name in keys},
+                "setting": _setting(other, keys),
                 "first": one["accuracy"],
                 "second": other["accuracy"],
                 "difference": found.difference,
@@ -128,12 +144,23 @@ def compared_lines(compared: Compared) -> list[str]:
     for row in compared.pairs.to_dict("records"):
         number = f"{row['seeds']} seeds" if row["claim"] == "settings" else "one seed: about these trained models only"
         lines.append(
-            f"  {_setting(row)}: {percent(row['first'])} → {percent(row['second'])} %, {points(row['difference'])} "
+            f"  {row['setting']}: {percent(row['first'])} → {percent(row['second'])} %, {points(row['difference'])} "
             f"[{points(row['low'])}, {points(row['high'])}] points, {row['finding']} (p {p_value(row['p_corrected'])}; {number})"
         )
     if len(compared.pairs) > 1:
         lines.append(f"  p-values are corrected for {len(compared.pairs)} comparisons (Holm), intervals are those of each alone")
     return lines + [f"note: {note}" for note in compared.notes]
+
+
+def _question(store_uri: str, studies: Sequence[str]) -> Question:
+    """What distinguishes settings in any of the studies; which of them are baselines does not matter here."""
+    launches = load_studies(store_uri, studies)
+    files = [file for file in load_launched(store_uri, launches["run_id"])["file"] if file]
+    asked = [question_of(file, mode) for file in files for mode in (SUPERVISED, SELF_SUPERVISED)]
+    if all(set(each.dimensions) <= set(PAPER_DIMENSIONS) and set(each.within) <= set(CLIP_SETTINGS) for each in asked):
+        return PAPER
+    within = dict.fromkeys(name for each in asked for name in each.within)
+    return Question({}, tuple(within), tuple(dict.fromkeys(name for each in asked for name in each.dimensions)))
 
 
 def _study(store_uri: str, name: str) -> pd.DataFrame:
@@ -146,11 +173,14 @@ def _trial(store_uri: str, reference: str) -> pd.DataFrame:
     return trials[trials["run_id"] == found.run_id]
 
 
-def _matched(first: pd.DataFrame, second: pd.DataFrame, *, by_setting: bool) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _matched(
+    first: pd.DataFrame, second: pd.DataFrame, names_of_setting: Sequence[str], *, by_setting: bool
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The settings that both sides have, in the same order; of two trials the one of each side."""
     if not by_setting or first.empty or second.empty:
         return (first, second) if len(first) == len(second) == 1 else (first.iloc[:0], second.iloc[:0])
-    keys = [side[SETTING].astype(object).where(side[SETTING].notna(), None).apply(tuple, axis=1) for side in (first, second)]
+    sides = [side.reindex(columns=list(names_of_setting)).astype(object) for side in (first, second)]
+    keys = [side.where(side.notna(), None).apply(tuple, axis=1) for side in sides]
     shared = [key for key in keys[0] if key in set(keys[1])]
     return tuple(  # type: ignore[return-value]
         side.set_index(pd.Index(key, tupleize_cols=False)).loc[shared] for side, key in zip((first, second), keys, strict=True)
@@ -162,10 +192,10 @@ def _listed(values: Sequence[object]) -> str:
     return f"{shown}, …" if len(values) > _MOST_VALUES else shown or "–"
 
 
-def _setting(row: dict[Any, Any]) -> str:
-    parts = {"α": row["alpha"], "margin": row["margin"], "τ": row["temperature"]}
-    values = ", ".join(f"{name} {value:.3g}" for name, value in parts.items() if pd.notna(value))
-    return f"{row['mode']}, {str(row['subset']).replace('_', ' ')}, {values}"
+def _setting(setting: pd.Series, keys: Sequence[str]) -> str:
+    values = {name_of(column): setting[column] for column in keys if column not in ("mode", "subset") and column in setting}
+    shown = words({name: value for name, value in values.items() if pd.notna(value)})
+    return ", ".join(part for part in (str(setting["mode"]), str(setting["subset"]).replace("_", " "), shown) if part)
 
 
 _SIDES = ((BASELINE, "solid"), (ACL, "dash"))  # colour and stroke

@@ -49,6 +49,16 @@ class Cell(NamedTuple):
     href: str
 
 
+class Heading(NamedTuple):
+    """What tells a section from others of its kind: ends of its anchor and of its title."""
+
+    anchor: str = ""
+    title: str = ""
+
+
+ONLY = Heading()  # of its kind
+
+
 # Plotly reads some HTML in texts. Of what stands in angle brackets only these are ours; all else is part of a name.
 _NO_TAG = re.compile(r"<(?!/?(?:br|b|i|sub|sup|extra)>)")
 

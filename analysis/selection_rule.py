@@ -16,21 +16,24 @@ class Rank(NamedTuple):
     alpha: float
     minus_margin: float
     minus_temperature: float
+    minus_place: float
 
 
-def rank(gain: float, alpha: float, margin: float | None = None, temperature: float | None = None) -> Rank:
-    """Place of a setting among those that are compared; ties go to the larger alpha, then to the smaller margin and temperature.
+def rank(gain: float, alpha: float, margin: float | None = None, temperature: float | None = None, place: float = 0) -> Rank:
+    """Place of a setting among those that are compared; ties go to the larger alpha, then to the smaller margin and temperature,
+    then to the setting that was tried first.
 
     Args:
         gain: mean of the objective over the setting's seeds on validation, negated where smaller is better.
         alpha: weight of the loss without margin.
         margin: rad; None or NaN where the setting has none, which counts as 0.
         temperature: None or NaN where the setting has none, which counts as 0.
+        place: of its first trial in the order in which trials began.
 
     >>> rank(0.8, 0.5, 0.3) > rank(0.8, 0.5, 0.4) > rank(0.8, 0.4, 0.1), rank(0.81, 0.1, 0.9) > rank(0.8, 0.9, 0.1)
     (True, True)
     """
-    return Rank(gain, alpha, -_number(margin), -_number(temperature))
+    return Rank(gain, alpha, -_number(margin), -_number(temperature), -place)
 
 
 def has_all_seeds(seeds: Sequence[int]) -> list[bool]:

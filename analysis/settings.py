@@ -1,7 +1,8 @@
 """From trials to settings that may be compared: one row per setting, means over its seeds; folds are pooled first.
 
-A setting is (mode, subset, alpha, margin, temperature). Everything else but the seed is the protocol (epochs, width, corpus, …),
-and settings of different protocols are never pooled: the protocol with the most trials is used, the others are named in a note.
+A setting is (mode, subset, alpha, margin, temperature) and what else the question distinguishes. Everything else but the seed is
+the protocol (epochs, width, corpus, …), and settings of different protocols are never pooled: the protocol with the most trials is
+used, the others are named in a note.
 
 Where validation selects, `analysis.selection_rule` says which settings are candidates and which one wins.
 """
@@ -14,17 +15,19 @@ import numpy as np
 import pandas as pd
 
 from analysis.published import SELF_SUPERVISED, SUPERVISED, margin, temperature
+from analysis.question import ALPHA, FOLD, MARGIN, PAPER, SUBSET, TEMPERATURE, Question
 from analysis.records.runs import parameter_names
 from analysis.selection_rule import has_all_seeds, rank
 from analysis.stats.claims import Claim, claim
 from analysis.stats.intervals import effective_clips, intervals_of_means, intervals_over_seeds
 from study import names
 
-FOLD = "data.test_fold"
 _PART = ["study", "sweep"]
 VAL, TEST = "val", "test"  # splits of the predictions
 MIN_MARGINS = 3  # margins at one alpha and temperature that make a sweep of the margin
-_SETTING = {"data.subset": "subset", "loss.alpha": "alpha", "loss.margin": "margin", "loss.temperature": "temperature"}
+# Settings that every question distinguishes, and their columns; further ones have their dotted names.
+_SETTING = {SUBSET: "subset", ALPHA: "alpha", MARGIN: "margin", TEMPERATURE: "temperature"}
+PAPER_KEYS = ("mode", *_SETTING.values())  # columns that distinguish settings in every question
 _MEANS = {
     names.VAL_ACCURACY: "val_accuracy",
     names.TEST_ACCURACY: "accuracy",
@@ -35,30 +38,60 @@ _MEANS = {
 }
 
 
-def comparable_settings(trials: pd.DataFrame, predictions: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+def comparable_settings(
+    trials: pd.DataFrame, predictions: pd.DataFrame, question: Question = PAPER
+) -> tuple[pd.DataFrame, list[str]]:
     """Settings with test results, and a note on each group of trials that was left out.
 
-    Columns: mode, subset, alpha, margin (rad; empty at alpha 1, where it has no effect), temperature, seeds, candidate (bool: it
-    lacks no seeds, so that validation may pick it), run_ids (tuple), test_clips, linear_evaluation (self-supervised: by which
-    protocol), val_accuracy with val_low and val_high (95 %, validation clips), accuracy with low and high (95 %,
-    test clips), seed_sd, macro_accuracy, patch_weighted with patch_weighted_low and _high, uniformity and tolerance with _low and
-    _high (95 %, over seeds; empty with one). Accuracies are those of the test set unless their name says val.
+    Columns: mode, subset, alpha, margin (rad; empty at alpha 1, where it has no effect), temperature, what else the question
+    distinguishes (dotted names), baseline (bool), equivalence (share, that of the question; empty: not asked), seeds, candidate
+    (bool: it lacks no seeds, so that validation may pick it), first (place of its first trial), run_ids (tuple), test_clips,
+    linear_evaluation (self-supervised: by which protocol), val_accuracy with val_low and val_high (95 %, validation clips),
+    accuracy with low and high (95 %, test clips), seed_sd, macro_accuracy, patch_weighted with patch_weighted_low and _high,
+    uniformity and tolerance with _low and _high (95 %, over seeds; empty with one). Accuracies are those of the test set unless
+    their name says val.
 
     Args:
         trials: of `analysis.records.runs.load_trials`.
         predictions: of `analysis.records.runs.load_predictions`, of the finished trials at least.
+        question: which settings are distinguished, and which of them are baselines.
     """
     trials, notes = _of_fixed_settings(trials)
+    keys = key_columns(trials, question)
     columns = [*trials.columns, *[name for name in [*_SETTING, *_MEANS] if name not in trials.columns]]
-    finished = trials.reindex(columns=columns)[trials["outcome"] == names.FINISHED].rename(columns=_SETTING)
+    finished = trials.reindex(columns=columns)[trials["outcome"] == names.FINISHED]
+    is_baseline = [question.is_baseline(row) for row in finished.reindex(columns=[*question.baseline]).to_dict("records")]
+    finished = finished.assign(baseline=np.array(is_baseline, bool), first=np.arange(len(finished))).rename(columns=_SETTING)
     finished = finished.dropna(subset=[names.VAL_ACCURACY, names.TEST_ACCURACY])
     finished["margin"] = finished["margin"].where(finished["alpha"] < 1)
     kept = []
     for mode in (SUPERVISED, SELF_SUPERVISED):
-        one_protocol, mode_notes = _one_protocol(finished[finished["mode"] == mode], mode)
+        one_protocol, mode_notes = _one_protocol(finished[finished["mode"] == mode], mode, keys, question)
         kept.append(one_protocol)
         notes += mode_notes
-    return _means_over_seeds(pd.concat(kept), predictions), notes
+    settings = _means_over_seeds(pd.concat(kept), predictions, keys)
+    return settings.assign(equivalence=np.nan if question.equivalence is None else question.equivalence), notes
+
+
+def column_of(name: str) -> str:
+    """Column of a setting, by its dotted name.
+
+    >>> column_of("loss.alpha"), column_of("model.width")
+    ('alpha', 'model.width')
+    """
+    return _SETTING.get(name, name)
+
+
+def name_of(column: str) -> str:
+    """Dotted name of a setting, by its column."""
+    return next((name for name, own in _SETTING.items() if own == column), column)
+
+
+def key_columns(trials: pd.DataFrame, question: Question) -> list[str]:
+    """Columns that distinguish settings: those of every question, and what else this one distinguishes."""
+    own = () if question.is_of_paper else (*question.within, *question.dimensions)
+    others = [name for name in own if name not in _SETTING and name in trials and trials[name].notna().any()]
+    return [*PAPER_KEYS, *others]
 
 
 def _of_fixed_settings(trials: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
@@ -76,8 +109,10 @@ def _of_fixed_settings(trials: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     return trials[~changed & ~repeats], notes
 
 
-def _one_protocol(trials: pd.DataFrame, mode: str) -> tuple[pd.DataFrame, list[str]]:
-    varied = {"mode", "seed", "alpha", "margin", "temperature"} | ({"subset"} if mode == SUPERVISED else set())
+def _one_protocol(trials: pd.DataFrame, mode: str, keys: Sequence[str], question: Question) -> tuple[pd.DataFrame, list[str]]:
+    varied = {*keys, "seed", "baseline", "first"}
+    if mode == SELF_SUPERVISED and question.is_of_paper:  # which pre-trains on one subset
+        varied -= {"subset"}
     settings = [name for name in parameter_names(trials) if name not in varied and name not in names.PLACE_SETTINGS]
     protocol = ["corpus", *[name for name in settings if trials[name].notna().any()]]
     notes = []
@@ -94,35 +129,37 @@ def _one_protocol(trials: pd.DataFrame, mode: str) -> tuple[pd.DataFrame, list[s
             f"{len(left_out)} {mode} trials ({', '.join(sorted(left_out['study'].unique()))}) of another protocol are left out of "
             f"the tables; those shown, the largest group, have {values}."
         )
-    trials = trials.assign(candidate=_has_all_seeds(trials))
+    trials = trials.assign(candidate=_has_all_seeds(trials, keys, question))
     if len(trials) and not trials["candidate"].all():
         lacking = trials[~trials["candidate"]]
         notes.append(
-            f"{lacking.groupby(list(_SETTING.values()), dropna=False).ngroups} {mode} settings "
+            f"{lacking.groupby(list(keys), dropna=False).ngroups} {mode} settings "
             f"({', '.join(sorted(lacking['study'].unique()))}) have finished with fewer seeds than others of their sweep: they are "
             "shown, and no candidates where validation picks."
         )
-    unique = trials.drop_duplicates(["subset", "alpha", "margin", "temperature", "seed"], keep="last")
+    unique = trials.drop_duplicates([*keys, "seed"], keep="last")
     if len(unique) < len(trials):
         notes.append(f"{len(trials) - len(unique)} {mode} trials repeat a setting with the same seed; the latest of each counts.")
     return unique, notes
 
 
-def _has_all_seeds(trials: pd.DataFrame) -> pd.Series:
-    """Whether the setting of each trial has finished with as many seeds as any other, in each sweep (and subset) that it is in."""
-    setting, sweep = ["mode", *_SETTING.values()], ["mode", "study", "sweep", "subset"]
+def _has_all_seeds(trials: pd.DataFrame, keys: Sequence[str], question: Question) -> pd.Series:
+    """Whether the setting of each trial has finished with as many seeds as any other of its comparison, in each of its sweeps."""
+    within = [column_of(name) for name in question.within if column_of(name) in keys]
+    setting, sweep = list(keys), ["study", "sweep", *dict.fromkeys(["mode", "subset", *within])]
     own = trials.groupby([*setting, "study", "sweep"], dropna=False)["seed"].transform("nunique")
     complete = own.groupby([trials[name] for name in sweep], dropna=False).transform(lambda seeds: has_all_seeds(list(seeds)))
     return complete.groupby([trials[name] for name in setting], dropna=False).transform("all")
 
 
-def _means_over_seeds(trials: pd.DataFrame, predictions: pd.DataFrame) -> pd.DataFrame:
-    setting = ["mode", *_SETTING.values()]
+def _means_over_seeds(trials: pd.DataFrame, predictions: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
+    setting = list(keys)
     if trials.empty:
-        return pd.DataFrame(columns=[*setting, "candidate"])
+        return pd.DataFrame(columns=[*setting, "candidate", "baseline"])
     patches = predictions[predictions["split"] == TEST].groupby("run_id")["patches"].agg(["size", effective_clips])
     clips = {"test_clips": patches["size"], "effective": patches["effective_clips"], "val_clips": clips_of_runs(predictions, VAL)}
-    own = trials.reindex(columns=[*setting, "run_id", "candidate", "probe.protocol", *_MEANS])
+    own = trials.assign(linear_evaluation=trials.get("probe.protocol"))
+    own = own.reindex(columns=[*setting, "run_id", "candidate", "baseline", "first", "linear_evaluation", *_MEANS])
     own = own.assign(**{name: own["run_id"].map(number) for name, number in clips.items()})
     # A run whose predictions are lost was tested on the clips of the others of its mode: those have one corpus.
     own[[*clips]] = own[[*clips]].fillna(own.groupby("mode")[[*clips]].transform("max"))
@@ -131,7 +168,9 @@ def _means_over_seeds(trials: pd.DataFrame, predictions: pd.DataFrame) -> pd.Dat
         run_ids=("run_id", tuple),
         seeds=("run_id", "size"),
         candidate=("candidate", "all"),
-        linear_evaluation=("probe.protocol", "first"),
+        baseline=("baseline", "all"),
+        first=("first", "min"),
+        linear_evaluation=("linear_evaluation", "first"),
         **{name: (name, "max") for name in clips},
         **{name: (metric, "mean") for metric, name in _MEANS.items()},
     ).reset_index()
@@ -151,11 +190,12 @@ def _means_over_seeds(trials: pd.DataFrame, predictions: pd.DataFrame) -> pd.Dat
 
 
 class Pair(NamedTuple):
-    """A baseline (alpha 1) and the setting with margin that validation picked; None where there is no candidate of that kind."""
+    """A baseline and the setting that validation picked beside it; None where there is no candidate of that kind."""
 
     baseline: pd.Series | None
     acl: pd.Series | None
-    others: pd.DataFrame  # settings with alpha < 1 that the winner was picked from
+    baselines: pd.DataFrame  # settings that the baseline was picked from
+    others: pd.DataFrame  # settings that the winner was picked from
 
     @property
     def is_complete(self) -> bool:
@@ -166,23 +206,42 @@ class Pair(NamedTuple):
         """What may be said about the winner on the test clips; None where one side is missing."""
         if self.baseline is None or self.acl is None:
             return None
-        baseline, *candidates = correct_of_settings(predictions, [self.baseline["run_ids"], *self.others["run_ids"]])
-        return claim(baseline, candidates, list(self.others.index).index(self.acl.name))
+        rivals = self.baselines.drop(index=self.baseline.name)
+        sides = [self.baseline["run_ids"], *rivals["run_ids"], *self.others["run_ids"]]
+        baseline, *others = correct_of_settings(predictions, sides)
+        number = len(rivals)
+        asked = self.acl["equivalence"]
+        return claim(
+            baseline,
+            others[number:],
+            list(self.others.index).index(self.acl.name),
+            rivals=others[:number],
+            equivalence=None if pd.isna(asked) else float(asked),
+        )
 
 
-NO_PAIR = Pair(None, None, pd.DataFrame())
+NO_PAIR = Pair(None, None, pd.DataFrame(), pd.DataFrame())
 
 
 def pick(settings: pd.DataFrame) -> Pair:
-    """Best baseline and best setting with alpha < 1 among the candidates of `settings`, both by validation accuracy, never by test.
+    """Best baseline and best other setting among the candidates of `settings`, both by validation accuracy, never by test.
 
     `analysis.selection_rule.rank` decides.
     """
     order = settings[settings["candidate"].astype(bool)].sort_values(
-        ["alpha", "margin", "temperature"], ascending=[False, True, True]
+        ["alpha", "margin", "temperature"], ascending=[False, True, True], kind="stable"
     )
-    baselines, others = order[order["alpha"] == 1], order[order["alpha"] < 1]
-    return Pair(_best(baselines), _best(others), others)
+    is_baseline = order["baseline"].astype(bool)
+    baselines, others = order[is_baseline], order[~is_baseline]
+    return Pair(best_on_validation(baselines), best_on_validation(others), baselines, others)
+
+
+def best_on_validation(settings: pd.DataFrame) -> pd.Series | None:
+    """The setting with the highest place by `analysis.selection_rule.rank`; None of none."""
+    if settings.empty:
+        return None
+    ranks = [rank(*row) for row in settings[["val_accuracy", "alpha", "margin", "temperature", "first"]].itertuples(index=False)]
+    return settings.iloc[ranks.index(max(ranks))]
 
 
 def without_margin_sweeps(settings: pd.DataFrame) -> pd.DataFrame:
@@ -237,13 +296,6 @@ def correct_of_settings(predictions: pd.DataFrame, settings: Sequence[tuple[str,
     # Runs that were tested on other clips have gaps here, which are not theirs.
     sides = (whole[own].dropna(how="all") for own in columns)
     return [side if side.isna().any(axis=None) else side.astype(bool) for side in sides]
-
-
-def _best(settings: pd.DataFrame) -> pd.Series | None:
-    if settings.empty:
-        return None
-    ranks = [rank(*row) for row in settings[["val_accuracy", "alpha", "margin", "temperature"]].itertuples(index=False)]
-    return settings.iloc[ranks.index(max(ranks))]
 
 
 @dataclass(frozen=True)

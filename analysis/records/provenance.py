@@ -37,36 +37,35 @@ def load_provenance(store_uri: str, study_runs: Iterable[str]) -> pd.DataFrame:
 
 
 def load_launched(store_uri: str, study_runs: Iterable[str]) -> pd.DataFrame:
-    """One row per study run: run_id, experiment_id, status (of MLflow), digest (SHA-256 of the study, or empty), sweeps.
+    """One row per study run: run_id, experiment_id, status (of MLflow), digest (SHA-256 of the study, or empty), file, sweeps.
 
-    `sweeps` are those of the study as launched, as its file holds them; an empty list where the run has no such file, or it cannot
-    be read.
+    `file` is the content of the study as launched, `sweeps` are its sweeps; empty where the run has no such file, or it cannot be
+    read.
 
     Raises:
         AnalysisError: there is no store.
     """
     store, rows = Store(store_uri), []
     for run in store.runs([*study_runs]):
-        sweeps: list[dict[str, Any]] = []
+        content: dict[str, Any] = {}
         with tempfile.TemporaryDirectory() as folder:
             try:
                 file = store.artifact(run.info.run_id, run.info.artifact_uri, names.STUDY_FILE, folder)
-                sweeps = _sweeps(yaml.safe_load(file.read_text(encoding="utf-8")))
+                content = _checked(yaml.safe_load(file.read_text(encoding="utf-8")))
             except (OSError, yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError, RecursionError):
                 pass  # an older study, or one whose files are gone or damaged: its runs still say what was tried
         digest = run.data.tags.get(names.STUDY_DIGEST, "")
-        rows.append((run.info.run_id, run.info.experiment_id, run.info.status, digest, sweeps))
-    return pd.DataFrame(rows, columns=["run_id", "experiment_id", "status", "digest", "sweeps"])
+        rows.append((run.info.run_id, run.info.experiment_id, run.info.status, digest, content, content.get("sweeps", [])))
+    return pd.DataFrame(rows, columns=["run_id", "experiment_id", "status", "digest", "file", "sweeps"])
 
 
-def _sweeps(study: Any) -> list[dict[str, Any]]:
-    """Sweeps of a study's file.
+def _checked(study: Any) -> dict[str, Any]:
+    """Content of a study's file.
 
     Raises:
-        TypeError, LookupError, AttributeError: it has none, or they are not as studies write them.
+        TypeError, LookupError, AttributeError: it is none, or not as studies write theirs.
     """
-    sweeps: list[dict[str, Any]] = study["sweeps"]
-    for sweep in sweeps:
+    for sweep in study["sweeps"]:
         for dimension in sweep.get("space", {}).values():
             lists = [*dimension.get("when", {}).values(), *(values for name, values in dimension.items() if name != "when")]
             if not all(isinstance(values, list) for values in lists) or ("when" not in dimension and len(lists) != 1):
@@ -76,4 +75,9 @@ def _sweeps(study: Any) -> list[dict[str, Any]]:
         sweep.get("scheduler", {}).get("name"), sweep.get("budget", {}).get("trials"), sweep.get("base", {}).get("mode")
         if not all(isinstance(point, dict) for point in sweep.get("enqueue", [])):
             raise TypeError("enqueue")
-    return sweeps
+    baseline, equivalence = study.get("baseline") or {}, study.get("equivalence")
+    if not isinstance(baseline, dict) or not all(isinstance(value, bool | int | float | str) for value in baseline.values()):
+        raise TypeError("baseline")
+    if not isinstance(study.get("within") or [], list) or not isinstance(equivalence, float | int | None):
+        raise TypeError("within, equivalence")
+    return dict(study)

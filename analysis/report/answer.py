@@ -15,28 +15,40 @@ _KILLED = "KILLED"  # MLflow's status of a study that was interrupted
 
 
 class _Comparison(NamedTuple):
-    """A setting with margin and its baseline."""
+    """A selected setting and its baseline."""
 
     label: str
+    side: str  # what is compared with the baseline
     is_of_settings: bool  # else about trained models, of one seed each
     finding: str
     difference: float
     resolvable: float
 
 
-def answer(table1: pd.DataFrame, table2: pd.DataFrame, margin: pd.DataFrame, trials: pd.DataFrame, statuses: Sequence[str]) -> str:
+_WITH_MARGIN, _SELECTED = "with margin", "selected"
+
+
+def answer(
+    table1: pd.DataFrame,
+    table2: pd.DataFrame,
+    margin: pd.DataFrame,
+    comparisons: pd.DataFrame,
+    trials: pd.DataFrame,
+    statuses: Sequence[str],
+) -> str:
     """What helps, what cannot be told from the baseline, and which differences the study could resolve.
 
     Args:
         table1: of `analysis.sections.paper_tables.table1`.
         table2: of `analysis.sections.paper_tables.table2`.
         margin: of `analysis.sections.margin.margin_table`; empty where no margin was varied.
+        comparisons: of `analysis.sections.comparisons.comparison_table`, without what the tables above have.
         trials: of `analysis.records.runs.load_trials`.
         statuses: MLflow's, of the studies' runs.
     """
-    found = [*_of_table2(table2), *_of_table1(table1), *_of_margins(margin)]
+    found = [*_of_table2(table2), *_of_table1(table1), *_of_margins(margin), *_of_comparisons(comparisons)]
     if not found:
-        sentences = [_nothing_to_compare(trials)]
+        sentences = [_nothing_to_compare(trials, comparisons)]
     elif any(each.is_of_settings for each in found):
         sentences = [*_about_settings(found), _resolved(found)]
     else:
@@ -50,36 +62,43 @@ def answer(table1: pd.DataFrame, table2: pd.DataFrame, margin: pd.DataFrame, tri
 def _of_table2(table: pd.DataFrame) -> Iterator[_Comparison]:
     for row in table.to_dict("records"):
         if row["method"] == "SSL with ACL" and row["verdict"]:
-            yield _comparison("self-supervised", row)
+            yield _comparison(f"self-supervised at τ {plain(row['temperature'])}", _WITH_MARGIN, row)
 
 
 def _of_table1(table: pd.DataFrame) -> Iterator[_Comparison]:
     for row in table.to_dict("records"):
         if row["verdict"]:
-            yield _comparison(f"supervised on {row['subset'].replace('_', ' ')}", row)
+            yield _comparison(f"supervised on {row['subset'].replace('_', ' ')}", _WITH_MARGIN, row)
 
 
 def _of_margins(table: pd.DataFrame) -> Iterator[_Comparison]:
     for row in [] if table.empty else table[table["picked"] & table["verdict"].ne("")].to_dict("records"):
-        yield _comparison(
-            f"{place(row).replace(', ', ' on ' if row['mode'] == SUPERVISED else ' at ')} with the margin picked", row
-        )
+        label = f"{place(row).replace(', ', ' on ' if row['mode'] == SUPERVISED else ' at ')} with the margin picked"
+        yield _comparison(label, _WITH_MARGIN, row)
 
 
-def _comparison(label: str, row: dict[Any, Any]) -> _Comparison:
+def _of_comparisons(table: pd.DataFrame) -> Iterator[_Comparison]:
+    for row in table.to_dict("records"):
+        if row["verdict"]:
+            side = _WITH_MARGIN if row["with_margin"] else _SELECTED
+            yield _comparison(f"{row['label']} ({row['acl_setting']})", side, row)
+
+
+def _comparison(label: str, side: str, row: dict[Any, Any]) -> _Comparison:
     is_of_settings = row["claim"] == "settings"
     finding = row["finding"] if is_of_settings else row["models_finding"]
-    return _Comparison(label, is_of_settings, finding, row["difference"], row["resolvable"])
+    return _Comparison(label, side, is_of_settings, finding, row["difference"], row["resolvable"])
 
 
 def _about_settings(found: list[_Comparison]) -> list[str]:
     settings = [each for each in found if each.is_of_settings]
     told = _told(settings)
-    first = (
-        f"Over several seeds, the setting with margin is {told}."
-        if told
-        else ("Over several seeds, no setting with margin can be told from its baseline.")
+    the, a = (
+        ("the setting with margin", "setting with margin")
+        if _all_with_margin(found)
+        else ("the selected setting", "selected setting")
     )
+    first = f"Over several seeds, {the} is {told}." if told else f"Over several seeds, no {a} can be told from its baseline."
     rest = []
     equal = _labels(settings, NOT_DISTINGUISHABLE)
     if told and equal:
@@ -94,10 +113,15 @@ def _about_settings(found: list[_Comparison]) -> list[str]:
 
 def _about_models(found: list[_Comparison]) -> list[str]:
     told, equal = _told(found), _labels(found, NOT_DISTINGUISHABLE)
+    model = "model trained with margin" if _all_with_margin(found) else "model of a selected setting"
     if not told:
-        return ["No model trained with margin can be told from its baseline, and with one seed on a side settings remain unknown."]
-    first = f"The model trained with margin is {told}; with one seed on a side, this says nothing yet about the settings."
+        return [f"No {model} can be told from its baseline, and with one seed on a side settings remain unknown."]
+    first = f"The {model} is {told}; with one seed on a side, this says nothing yet about the settings."
     return [first] + ([f"Not distinguishable from the baseline: {equal}."] if equal else [])
+
+
+def _all_with_margin(found: list[_Comparison]) -> bool:
+    return all(each.side == _WITH_MARGIN for each in found)
 
 
 def _told(found: list[_Comparison]) -> str:
@@ -127,10 +151,14 @@ def _resolved(found: list[_Comparison]) -> str:
     return f"The study could resolve differences of {size} points (power 80 %); smaller ones may have gone unnoticed."
 
 
-def _nothing_to_compare(trials: pd.DataFrame) -> str:
+def _nothing_to_compare(trials: pd.DataFrame, comparisons: pd.DataFrame) -> str:
     finished = trials[trials["outcome"] == names.FINISHED]
     if finished.empty:
         return "No trial has finished, so there is nothing to compare and the question has no answer yet."
+    if len(comparisons):
+        known = comparisons[["baselines", "candidates"]].sum()
+        missing = "baseline" if not known["baselines"] else "other setting than the baseline"
+        return f"No {missing} has finished yet with all its seeds, so there is nothing to compare."
     if "loss.alpha" in finished and finished["loss.alpha"].eq(1).all():
         return (
             "Only baselines (α = 1) have finished; they show how far runs of one setting differ by chance, not what a margin does."
@@ -169,8 +197,9 @@ def summary_lines(table1: pd.DataFrame, table2: pd.DataFrame) -> list[SummaryLin
         own = table2.set_index("method")
         baseline, winner = own.loc["SSL baseline"].to_dict(), own.loc["SSL with ACL"].to_dict()
         if winner["verdict"]:
-            setting = f"{_setting(winner)}, temperature {plain(winner['temperature'])}"
-            lines.append(_line("Self-supervised", winner["verdict"], setting, _accuracy(winner, ""), _accuracy(baseline, "")))
+            setting = _setting(winner)
+            label = f"Self-supervised, τ {plain(winner['temperature'])}"
+            lines.append(_line(label, winner["verdict"], setting, _accuracy(winner, ""), _accuracy(baseline, "")))
     for row in table1.to_dict("records"):
         if row["verdict"]:
             label = f"Supervised, {row['subset'].replace('_', ' ')}"
@@ -186,6 +215,21 @@ def margin_lines(table: pd.DataFrame) -> list[SummaryLine]:
             baseline = group[group["baseline"]].iloc[0].to_dict()
             label = capitalised(f"{place(winner)}, by margin")
             lines.append(_line(label, winner["verdict"], _setting(winner), _accuracy(winner, ""), _accuracy(baseline, "")))
+    return lines
+
+
+def comparison_lines(table: pd.DataFrame) -> list[SummaryLine]:
+    """A line for each complete comparison of a question that is not the paper's, or not in its tables."""
+    lines = []
+    for row in table.to_dict("records"):
+        if row["verdict"]:
+            finding, _, reservation = row["verdict"].partition("; ")
+            unequal = f"; unequal tuning budget: {row['budget']}" if row["budget"] else ""
+            numbers = (
+                f"{row['acl_setting'] or 'Selected setting'}: test accuracy {_accuracy(row, 'acl_')}; baseline "
+                f"{row['baseline_setting']}: {_accuracy(row, 'baseline_')}."
+            )
+            lines.append(SummaryLine(capitalised(row["label"]), capitalised(finding), f"{reservation}{unequal}", numbers))
     return lines
 
 

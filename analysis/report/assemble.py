@@ -13,23 +13,26 @@ from analysis.published import SELF_SUPERVISED, SUPERVISED
 from analysis.records.provenance import load_launched, load_provenance
 from analysis.records.runs import SUBSETS, load_history, load_predictions, load_studies, load_trials
 from analysis.report.answer import answer
-from analysis.section import DIFFERENCES_TO_PUBLISHED, Section
+from analysis.report.questions import Part, heading_of, paper_part, parts_of
+from analysis.section import DIFFERENCES_TO_PUBLISHED, Heading, Section
 from analysis.sections.alpha import alpha_section
-from analysis.sections.claims import claim_sections
+from analysis.sections.claims import on_test_section, published_section
+from analysis.sections.comparisons import comparison_section, comparison_table, comparisons_of, not_in
 from analysis.sections.control import control_section
 from analysis.sections.curves import CURVE_METRICS, curves_section
+from analysis.sections.dimensions import dimension_sections
 from analysis.sections.early_stopping import metrics_by_epoch, training_sections
 from analysis.sections.evaluations import FINE_TUNINGS, evaluation_sections, fine_tuned_trials
 from analysis.sections.label_noise import noise_sections
 from analysis.sections.margin import margin_section
 from analysis.sections.paper_figures import paper_figure_sections
-from analysis.sections.paper_tables import paper_table_sections
+from analysis.sections.paper_tables import paper_table_sections, table1, table2
 from analysis.sections.parallel import parallel_section
 from analysis.sections.records import checklist, record_sections
 from analysis.sections.search import search_sections
 from analysis.sections.trials import counts_section, landscape_section
-from analysis.sections.winner_details import winner_sections
-from analysis.settings import PooledResults, comparable_settings, pooled_folds, without_margin_sweeps
+from analysis.sections.winner_details import cost_section, cost_table, pair_sections, winner_sections
+from analysis.settings import PooledResults, pooled_folds, without_margin_sweeps
 from study import names
 
 
@@ -43,6 +46,7 @@ class Reading:
         trials: of `analysis.records.runs.load_trials`.
         answer: to the question, in at most three sentences.
         sections: of the report, in its order.
+        comparisons: of `analysis.sections.comparisons.comparison_table`, those that no table of the paper has.
         notes: one on each group of trials that was left out of comparisons.
     """
 
@@ -51,6 +55,7 @@ class Reading:
     trials: pd.DataFrame
     answer: str
     sections: list[Section]
+    comparisons: pd.DataFrame
     notes: list[str]
 
 
@@ -66,14 +71,29 @@ def read_sections(store_uri: str, studies: Sequence[str]) -> Reading:
     """
     records = _load(store_uri, studies)
     pooled = pooled_folds(records.trials[~records.lost], records.predictions)
-    settings, notes = comparable_settings(pooled.trials, pooled.predictions)
-    notes = [*pooled.notes, *notes, *_lost_note(records)]
-    sections = _sections(store_uri, records, pooled, settings)
+    parts = parts_of(records.files, pooled)
+    notes = [*pooled.notes, *(note for part in parts for note in part.notes), *_lost_note(records)]
+    compared = compared_tables(parts, pooled.predictions)
+    sections = _sections(store_uri, records, pooled, parts, compared)
     sections = _shown(sections, records.launches, unfillable_sections(records.launched, records.trials))
     tables = tables_of(sections)
     statuses = list(records.launched["status"])
-    short = answer(tables["table1"], tables["table2"], tables["margin"], records.trials, statuses)
-    return Reading(records.launches, records.launched, records.trials, short, sections, notes)
+    extra = pd.concat([table for _, table in compared]) if compared else pd.DataFrame()
+    short = answer(tables["table1"], tables["table2"], tables["margin"], extra, records.trials, statuses)
+    return Reading(records.launches, records.launched, records.trials, short, sections, extra, notes)
+
+
+def compared_tables(parts: Sequence[Part], predictions: pd.DataFrame) -> list[tuple[Part, pd.DataFrame]]:
+    """The comparisons of each part; of the paper's part those that no table of the paper has."""
+    found = []
+    for part in parts:
+        table = comparison_table(part.settings, predictions, part.question)
+        if part.is_of_paper:
+            own = without_margin_sweeps(part.settings)
+            table = not_in(table, table1(own, predictions), table2(own, predictions))
+            table = table[table["verdict"].ne("")] if len(table) else table
+        found.append((part, table.assign(with_margin=part.is_of_paper)))
+    return found
 
 
 @dataclass(frozen=True)
@@ -87,6 +107,11 @@ class _Records:
     predictions: pd.DataFrame
     history: pd.DataFrame
     lost: pd.Series
+
+    @property
+    def files(self) -> dict[str, dict[str, Any]]:
+        """Content of each study's file, by its name."""
+        return dict(self.launches.merge(self.launched, on="run_id")[["study", "file"]].itertuples(index=False))
 
 
 def _load(store_uri: str, studies: Sequence[str]) -> _Records:
@@ -112,49 +137,93 @@ def _lost_note(records: _Records) -> list[str]:
     ]
 
 
-def _sections(store_uri: str, records: _Records, pooled: PooledResults, settings: pd.DataFrame) -> list[Section]:
+def _sections(
+    store_uri: str,
+    records: _Records,
+    pooled: PooledResults,
+    parts: Sequence[Part],
+    compared: Sequence[tuple[Part, pd.DataFrame]],
+) -> list[Section]:
     """All sections in their order, empty ones too.
 
     Args:
         store_uri: of the records.
         records: of the studies.
         pooled: their trials that have predictions.
-        settings: of these.
+        parts: of these trials, by question.
+        compared: of `compared_tables`.
     """
-    trials, history, tested = records.trials, records.history, pooled.predictions
-    with_lost = settings
-    if records.lost.any():
-        every = pooled_folds(trials, records.predictions)
-        with_lost, _ = comparable_settings(every.trials, every.predictions)
-    here = trials[~records.lost]
-    fine_tuned = fine_tuned_trials(here)["run_id"]
-    of_fine_tuning = {
-        evaluation: pooled_folds(here, load_predictions(store_uri, fine_tuned, evaluation)).predictions
-        for evaluation in FINE_TUNINGS
-    }
-    seconds = history.loc[history["metric"] == names.EPOCH_SECONDS, "value"]
+    trials, history = records.trials, records.history
     accuracies = trials.set_index("run_id").reindex(columns=[names.TEST_ACCURACY])[names.TEST_ACCURACY]
+    seconds = history.loc[history["metric"] == names.EPOCH_SECONDS, "value"]
     facts = checklist(records.launches, records.launched, trials, records.provenance, records.predictions, seconds)
-    # The margins of a sweep of the margin are no candidates in the paper's tables, but for the published one; they have a section.
-    own = without_margin_sweeps(settings)
+    with_lost = parts_of(records.files, pooled_folds(trials, records.predictions)) if records.lost.any() else parts
+    paper, shown, others = paper_part(parts), [], 0
+    for part, table in compared:
+        every = next((each.settings for each in with_lost if each.studies == part.studies), part.settings)
+        if part.is_of_paper:
+            shown += _paper_sections(
+                store_uri, records, pooled, part, table, on_test_section(every, pooled.predictions, accuracies)
+            )
+            continue
+        of = heading_of(part, others, len(compared) - (paper is not None))
+        on_test = on_test_section(every, pooled.predictions, accuracies, part.question, of)
+        shown += _other_sections(part, table, on_test, history, pooled.predictions, of)
+        others += 1
     return [
-        *paper_table_sections(own, tested, len(settings) - len(own)),
-        *paper_figure_sections(own, tested),
-        alpha_section(settings),
-        *winner_sections(settings, trials, history, tested),
-        *evaluation_sections(settings, pooled.trials, tested, of_fine_tuning),
-        *claim_sections(with_lost, tested, accuracies),
-        *margin_section(settings, tested),
-        *control_section(settings, pooled.trials, tested),
-        *noise_sections(pooled.trials, tested),
-        *search_sections(settings, trials),
+        *shown,
+        *search_sections(pd.DataFrame() if paper is None else paper.settings, trials),
         *parallel_section(trials),
-        landscape_section(trials, records.predictions),
+        landscape_section(trials, records.predictions, has_map=paper is not None),
         curves_section(trials, history),
         counts_section(trials),
         *training_sections(history, trials),
         *record_sections(store_uri, records.launched, trials, records.provenance, facts),
     ]
+
+
+def _paper_sections(
+    store_uri: str, records: _Records, pooled: PooledResults, part: Part, comparisons: pd.DataFrame, on_test: Section
+) -> list[Section]:
+    """Tables and figures of the paper, and what else there is about its question."""
+    settings, tested = part.settings, pooled.predictions
+    here = records.trials[~records.lost]
+    fine_tuned = fine_tuned_trials(here)["run_id"]
+    of_fine_tuning = {
+        evaluation: pooled_folds(here, load_predictions(store_uri, fine_tuned, evaluation)).predictions
+        for evaluation in FINE_TUNINGS
+    }
+    # The margins of a sweep of the margin are no candidates in the paper's tables, but for the published one; they have a section.
+    own = without_margin_sweeps(settings)
+    return [
+        *paper_table_sections(own, tested, len(settings) - len(own)),
+        *([comparison_section(comparisons, part.question)] if len(comparisons) else []),
+        *paper_figure_sections(own, tested),
+        alpha_section(settings),
+        *winner_sections(settings, records.trials, records.history, tested),
+        *evaluation_sections(settings, part.trials, tested, of_fine_tuning),
+        on_test,
+        published_section(),
+        *margin_section(settings, tested),
+        *control_section(settings, part.trials, tested),
+        *noise_sections(part.trials, tested),
+    ]
+
+
+def _other_sections(
+    part: Part, comparisons: pd.DataFrame, on_test: Section, history: pd.DataFrame, predictions: pd.DataFrame, of: Heading
+) -> list[Section]:
+    """What there is about a question that is not the paper's."""
+    first = next((each for each in comparisons_of(part.settings, part.question) if each.pair.is_complete), None)
+    cost = cost_table(part.settings, part.trials, history, predictions, part.question)
+    sections = [
+        comparison_section(comparisons, part.question, of),
+        *dimension_sections(part.settings, part.question, of),
+        *([] if first is None else pair_sections(first, predictions, of)),
+        cost_section(cost, of),
+        on_test,
+    ]
+    return [section for section in sections if len(section.frame) or section.missing]
 
 
 def tables_of(sections: Iterable[Section]) -> Mapping[str, pd.DataFrame]:

@@ -15,7 +15,7 @@ from markupsafe import Markup, escape
 from plotly.offline import get_plotlyjs
 
 from analysis import published
-from analysis.report.answer import control_lines, margin_lines, summary_lines
+from analysis.report.answer import comparison_lines, control_lines, margin_lines, summary_lines
 from analysis.report.assemble import is_of_paper, read_sections, tables_of
 from analysis.report.files import csv_link, write_tables, write_whole
 from analysis.report.index import FACTS_FILE
@@ -44,14 +44,19 @@ def write_report(store_uri: str, studies: Sequence[str], folder: Path) -> Path:
     launches, sections = reading.launches, reading.sections
     generated = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     rows = _launch_rows(store_uri, launches.merge(reading.launched, on="run_id"), reading.trials)
-    page = _page(launches, sections, {"answer": reading.answer, "generated": generated, "launches": rows, "notes": reading.notes})
+    page = _page(
+        launches,
+        sections,
+        reading.comparisons,
+        {"answer": reading.answer, "generated": generated, "launches": rows, "notes": reading.notes},
+    )
     folder.mkdir(parents=True, exist_ok=True)
     files = write_tables(sections, folder, list(dict.fromkeys(launches["corpus"])))
     _replace_facts(folder, _facts(launches, reading.trials, reading.answer, generated, files))
     return write_whole(folder / "index.html", page)
 
 
-def _page(launches: pd.DataFrame, sections: list[Section], texts: dict[str, Any]) -> str:
+def _page(launches: pd.DataFrame, sections: list[Section], comparisons: pd.DataFrame, texts: dict[str, Any]) -> str:
     tables = tables_of(sections)
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("analysis.report", "."),
@@ -68,7 +73,11 @@ def _page(launches: pd.DataFrame, sections: list[Section], texts: dict[str, Any]
         synthetic=bool(launches["corpus_is_synthetic"].any()),
         of_paper=is_of_paper(launches),
         questions=launches.drop_duplicates("study", keep="last").to_dict("records"),
-        summary=summary_lines(tables["table1"], tables["table2"]) + margin_lines(tables["margin"]),
+        summary=[
+            *summary_lines(tables["table1"], tables["table2"]),
+            *margin_lines(tables["margin"]),
+            *comparison_lines(comparisons),
+        ],
         controls=control_lines(tables["null"]),
         sections=sections,
         csv_link=csv_link,

@@ -4,7 +4,7 @@ Per-clip results of the paper are not published, so its comparisons are unpaired
 Holm's method corrects for. Nothing can be said about its seeds: each setting was run once.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Any
 
@@ -14,8 +14,10 @@ from statsmodels.stats.proportion import confint_proportions_2indep, proportions
 from analysis import published
 from analysis.formats import capitalised, count, p_value, percent, place, plain, points
 from analysis.published import SELF_SUPERVISED, SUPERVISED
+from analysis.question import PAPER, Question, words
 from analysis.records.runs import SUBSETS
-from analysis.section import PANEL_KEYS, Column, Section, difference
+from analysis.section import ONLY, PANEL_KEYS, Column, Heading, Section, difference
+from analysis.sections.comparisons import comparisons_of
 from analysis.sections.paper_tables import NAN
 from analysis.settings import correct_of_settings, pick
 from analysis.stats.comparisons import SettingsComparison, UnpairedComparison, compare_settings, compare_unpaired, largest_gain
@@ -25,8 +27,11 @@ from analysis.stats.power import DISCORDANCE, smallest_difference
 _Comparison = SettingsComparison | PairedComparison | UnpairedComparison
 
 
-def on_test_table(settings: pd.DataFrame, predictions: pd.DataFrame, accuracies: pd.Series) -> pd.DataFrame:
-    """A row for each setting with alpha < 1 that has a baseline of its mode, subset and temperature; the best on test first.
+def on_test_table(
+    settings: pd.DataFrame, predictions: pd.DataFrame, accuracies: pd.Series, question: Question = PAPER
+) -> pd.DataFrame:
+    """A row for each setting that has a baseline of its comparison (in the paper's question of its temperature, too); the best on
+    test first.
 
     Looking at all of them on test and naming the best is a selection on test: `p_corrected` accounts for the number of settings of
     the group. Where all of them and the baseline have several seeds it is about settings (`compare_settings`,
@@ -38,36 +43,51 @@ def on_test_table(settings: pd.DataFrame, predictions: pd.DataFrame, accuracies:
         settings: of `analysis.settings.comparable_settings`, with the trials whose predictions are lost.
         predictions: of `analysis.records.runs.load_predictions`.
         accuracies: on test, by run_id.
+        question: of the study.
     """
     parts = []
     known = set(predictions["run_id"].unique())
+    for label, setting_text, group in _groups(settings, question):
+        pair, others = pick(group), group[~group["baseline"].astype(bool)]
+        baseline = pair.baseline
+        if baseline is None or others.empty:
+            continue
+        rivals = pair.baselines.drop(index=baseline.name)["run_ids"]
+        run_ids = [baseline["run_ids"], *others["run_ids"]]
+        of_settings = min(len(own) for own in [*run_ids, *rivals]) > 1
+        paired = known.issuperset(run_id for own in [*run_ids, *rivals] for run_id in own)
+        compared = (
+            _paired(run_ids, [*rivals], predictions, of_settings=of_settings)
+            if paired
+            else _unpaired(run_ids, accuracies, int(baseline["test_clips"]))
+        )
+        about: dict[str, Any] = {"claim": "settings" if of_settings else "models", "paired": paired, "label": label}
+        texts = [setting_text(setting) for _, setting in others.iterrows()]
+        parts += _rows(baseline, others.assign(setting=texts), compared, about)
+    return pd.DataFrame(parts)
+
+
+def _groups(settings: pd.DataFrame, question: Question) -> Iterator[tuple[str, Callable[[pd.Series], str], pd.DataFrame]]:
+    """What the settings of a group have in common, what tells them apart in words, and the settings."""
+    if not question.is_of_paper:
+        for each in comparisons_of(settings, question):
+            yield each.label, each.setting_text, each.settings
+        return
     for mode in (SUPERVISED, SELF_SUPERVISED):
         for subset in SUBSETS:
             own = settings[(settings["mode"] == mode) & (settings["subset"] == subset)] if len(settings) else settings
             for _, group in own.groupby("temperature", dropna=False):
-                baseline, others = pick(group).baseline, group[group["alpha"] < 1]
-                if baseline is None or others.empty:
-                    continue
-                run_ids = [baseline["run_ids"], *others["run_ids"]]
-                of_settings = min(len(own) for own in run_ids) > 1
-                paired = known.issuperset(run_id for own in run_ids for run_id in own)
-                compared = (
-                    _paired(run_ids, predictions, of_settings=of_settings)
-                    if paired
-                    else _unpaired(run_ids, accuracies, int(baseline["test_clips"]))
-                )
-                about: dict[str, Any] = {"claim": "settings" if of_settings else "models", "paired": paired}
-                parts += _rows(baseline, others, compared, about)
-    return pd.DataFrame(parts)
+                yield place(group.iloc[0].to_dict()), lambda setting: f"α {setting['alpha']:.3g}", group
 
 
 def _paired(
-    run_ids: list[tuple[str, ...]], predictions: pd.DataFrame, *, of_settings: bool
+    run_ids: list[tuple[str, ...]], rivals: list[tuple[str, ...]], predictions: pd.DataFrame, *, of_settings: bool
 ) -> list[tuple[SettingsComparison | PairedComparison, float]]:
-    """Each setting against the baseline, the first, and the corrected p-value."""
-    first, *sides = correct_of_settings(predictions, run_ids)
+    """Each setting against the baseline, the first, and the corrected p-value; `rivals` are the other baselines."""
+    first, *sides = correct_of_settings(predictions, [*run_ids, *rivals])
+    sides, others = sides[: len(run_ids) - 1], sides[len(run_ids) - 1 :]
     if of_settings:
-        return [(each, each.p_value) for each in compare_settings(first, sides)]
+        return [(each, each.p_value) for each in compare_settings(first, sides, others)]
     return list(zip((compare_paired(first, side) for side in sides), largest_gain(first, sides), strict=True))
 
 
@@ -83,7 +103,7 @@ def _rows(
 ) -> list[dict[str, Any]]:
     rows = [
         {
-            **{name: setting[name] for name in (*PANEL_KEYS, "alpha", "margin", "seeds", "accuracy")},
+            **{name: setting[name] for name in (*PANEL_KEYS, "alpha", "margin", "setting", "seeds", "accuracy")},
             "baseline_accuracy": baseline["accuracy"],
             "difference": each.difference,
             "difference_low": each.low,
@@ -162,12 +182,15 @@ def _row(comparison: str, alpha: float, baseline: float, tried: dict[float, floa
     }
 
 
-ON_TEST_COLUMNS = [
+_OF_PAPER = [
     Column("Mode", lambda row: row["mode"], "text"),
     Column("Subset", lambda row: row["subset"].replace("_", " "), "text"),
     Column("α", lambda row: plain(row["alpha"])),
     Column("Margin, rad", lambda row: plain(row["margin"])),
     Column("τ", lambda row: plain(row["temperature"])),
+]
+_OF_OTHERS = [Column("Comparison", lambda row: row["label"], "text"), Column("Setting", lambda row: row["setting"], "prose")]
+ON_TEST_COLUMNS = [
     Column("Seeds", lambda row: count(row["seeds"])),
     Column("Test, %", lambda row: percent(row["accuracy"])),
     Column("Difference to baseline, points", difference),
@@ -194,34 +217,46 @@ _PUBLISHED = (
 )
 
 
-def claim_sections(settings: pd.DataFrame, predictions: pd.DataFrame, accuracies: pd.Series) -> list[Section]:
-    """Every setting against its baseline, and the published gains; the arguments are those of `on_test_table`."""
-    on_test = on_test_table(settings, predictions, accuracies)
-    return [
-        Section(
-            "on-test",
-            "Any setting against the baseline, read off the test results",
-            _on_test_text(on_test),
-            on_test,
-            ON_TEST_COLUMNS,
-            "No baseline (α = 1) has finished beside a setting with margin.",
-            folded=True,
-        ),
-        Section(
-            "published",
-            "The published gains, looked at anew",
-            "\n".join([*published_sentences(), _PUBLISHED]),
-            published_table(),
-            PUBLISHED_COLUMNS,
-            "",
-        ),
-    ]
+def on_test_section(
+    settings: pd.DataFrame,
+    predictions: pd.DataFrame,
+    accuracies: pd.Series,
+    question: Question = PAPER,
+    of: Heading = ONLY,
+) -> Section:
+    """Every setting against its baseline; the arguments are those of `on_test_table`, and what tells the section from others."""
+    on_test = on_test_table(settings, predictions, accuracies, question)
+    return Section(
+        f"on-test{of.anchor}",
+        f"Any setting against the baseline, read off the test results{of.title}",
+        _on_test_text(on_test),
+        on_test,
+        [*(_OF_PAPER if question.is_of_paper else _OF_OTHERS), *ON_TEST_COLUMNS],
+        "No baseline (α = 1) has finished beside a setting with margin."
+        if question.is_of_paper
+        else f"No baseline ({words(question.baseline) or 'none is named'}) has finished beside another setting.",
+        folded=True,
+    )
+
+
+def published_section() -> Section:
+    """The published gains, analysed again."""
+    return Section(
+        "published",
+        "The published gains, looked at anew",
+        "\n".join([*published_sentences(), _PUBLISHED]),
+        published_table(),
+        PUBLISHED_COLUMNS,
+        "",
+    )
 
 
 def _on_test_text(table: pd.DataFrame) -> str:
     paragraphs = [
         "The tables above name the setting that validation picked. Whoever looks at all settings on test and names the best has "
-        "selected on test: here the p-values account for the number of settings that were looked at."
+        "selected on test: here the p-values account for the number of settings that were looked at. They are of other tests than "
+        "those above: of the largest of all differences, by random flips of signs (models) or by multivariate t (settings), where "
+        "the tables above have the exact McNemar test of one pair, or t."
     ]
     if len(table) and (table["claim"] == "models").any():
         paragraphs[0] += " Where a side has one seed, it is about trained models: that says nothing about settings."
@@ -229,13 +264,13 @@ def _on_test_text(table: pd.DataFrame) -> str:
         paragraphs[0] += (
             " Where some runs have lost their predictions, accuracies are compared, unpaired, and the p-values corrected by Holm."
         )
-    for _, group in table.groupby(["mode", "subset", "temperature"], sort=False, dropna=False) if len(table) else ():
+    for _, group in table.groupby("label", sort=False) if len(table) else ():
         best = group.iloc[0].to_dict()
         tried = f"best of {best['settings_tried']}" if best["settings_tried"] > 1 else "the only one"
         about = "" if best["claim"] == "settings" else ", as trained models"
         unpaired = "" if best["paired"] else ", unpaired"
         paragraphs.append(
-            f"{capitalised(place(best))}: α {best['alpha']:.3g}, {tried}, has {points(best['difference'])} points against the "
+            f"{capitalised(best['label'])}: {best['setting']}, {tried}, has {points(best['difference'])} points against the "
             f"baseline: {best['finding']}{about} ({_corrected(best['p_corrected'])}{unpaired})."
         )
     return "\n".join(paragraphs)

@@ -47,7 +47,11 @@ def fig2_table(settings: pd.DataFrame, predictions: pd.DataFrame) -> pd.DataFram
     Of the self-supervised pair of Table 2; of the supervised pair (subset all, else the next complete one) where no
     self-supervised pair is complete. Column `mode` says which.
     """
-    pair, mode = class_pair(settings)
+    return class_table(*class_pair(settings), predictions)
+
+
+def class_table(pair: Pair, mode: str, predictions: pd.DataFrame) -> pd.DataFrame:
+    """Class-wise test accuracy of both sides of a pair, lowest baseline first; empty where a side is missing."""
     if pair.baseline is None or pair.acl is None:
         return pd.DataFrame()
     own = predictions["run_id"].isin(pair.baseline["run_ids"]) & (predictions["split"] == TEST)
@@ -101,13 +105,17 @@ def class_pair(settings: pd.DataFrame) -> tuple[Pair, str]:
     return next((own for own in pairs if own.is_complete), NO_PAIR), SUPERVISED
 
 
-FIG2_COLUMNS = [
-    text_column("Class", "class"),
-    number_column("Test clips", "clips", count),
-    side_column("Baseline, %", "baseline_"),
-    side_column("With margin, %", "acl_"),
-    number_column("Difference, points", "difference", points),
-]
+def _class_columns(other: str) -> list[Column]:
+    return [
+        text_column("Class", "class"),
+        number_column("Test clips", "clips", count),
+        side_column("Baseline, %", "baseline_"),
+        side_column(f"{other}, %", "acl_"),
+        number_column("Difference, points", "difference", points),
+    ]
+
+
+FIG2_COLUMNS, CLASS_COLUMNS = _class_columns("With margin"), _class_columns("Selected setting")
 
 
 def _with_erratum(row: Row) -> str:
@@ -140,11 +148,11 @@ _BANDS = {"baseline": "rgba(0, 114, 178, 0.18)", "acl": "rgba(213, 94, 0, 0.18)"
 _DODGE = {"baseline": -0.012, "acl": 0.012}  # in temperature, lest the intervals of the two lines hide each other
 
 
-def class_figure(table: pd.DataFrame) -> go.Figure:
-    """Fig. 2: class-wise accuracy with 95 % intervals, from `fig2_table`."""
+def class_figure(table: pd.DataFrame, sides: tuple[str, str] = ("baseline (α = 1)", "with margin")) -> go.Figure:
+    """Fig. 2: class-wise accuracy with 95 % intervals, from `fig2_table`; `sides` are the names of both."""
     figure = go.Figure()
     classes = [f"{label.replace('_', ' ')} ({clips})" for label, clips in zip(table["class"], table["clips"], strict=True)]
-    for side, name in (("baseline", "baseline (α = 1)"), ("acl", "with margin")):
+    for side, name in zip(("baseline", "acl"), sides, strict=True):
         figure.add_bar(
             y=classes,
             x=table[f"{side}_accuracy"],

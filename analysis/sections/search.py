@@ -64,8 +64,8 @@ def map_table(settings: pd.DataFrame) -> pd.DataFrame:
     Args:
         settings: of `analysis.settings.comparable_settings`.
     """
-    maps = []
-    for _, own in settings.groupby(["mode", "subset"], sort=False):
+    maps: list[pd.DataFrame] = []
+    for _, own in settings.groupby(["mode", "subset"], sort=False) if len(settings) else ():
         for axis, third in (("temperature", "margin"), ("margin", "temperature")):
             rows = _grid(own, axis, third)
             rows = _drawn(own, axis) if rows is None else rows

@@ -9,6 +9,8 @@ from plotly.subplots import make_subplots
 
 from analysis.formats import count, percent_interval
 from analysis.published import SELF_SUPERVISED, SUPERVISED
+from analysis.question import words
+from analysis.records.runs import parameter_names
 from analysis.section import GROUP_COLUMNS, SETTING_COLUMNS, Column, Section, all_columns, interval_column, number_column, styled
 from analysis.settings import TEST, VAL, clips_of_runs
 from analysis.stats.intervals import wilson_intervals
@@ -100,6 +102,13 @@ SEARCH_COLUMNS = [
     interval_column("Value, %", "objective_value", "objective_value_low", "objective_value_high"),
     interval_column("Test, %", "test_accuracy", "test_accuracy_low", "test_accuracy_high"),
 ]
+OTHER_SEARCH_COLUMNS = [
+    *SEARCH_COLUMNS[:3],
+    Column("Mode", lambda row: row["mode"], "text"),
+    Column("Settings", lambda row: row["settings"] or "–", "prose"),
+    *SEARCH_COLUMNS[-4:],
+]
+_NOT_SHOWN = ("mode", "seed", *names.PLACE_SETTINGS)
 _SCALE = sample_colorscale("Cividis", [0.15, 0.4, 0.65, 0.9])  # without its ends, which a dark or a light page would hide
 _NARROWEST = 0.04  # of a colour bar, share: on a narrower one ticks of whole percents would repeat
 _AXIS_TITLES = {"margin": "margin (rad)", "temperature": "temperature τ"}
@@ -173,8 +182,16 @@ def _points(trials: pd.DataFrame, mode: str, axis: str, symbol: str) -> go.Scatt
     )
 
 
-def landscape_section(trials: pd.DataFrame, predictions: pd.DataFrame) -> Section:
-    """The search's landscape: every trial at its settings."""
+def landscape_section(trials: pd.DataFrame, predictions: pd.DataFrame, *, has_map: bool = True) -> Section:
+    """The search's landscape: every trial at its settings; `has_map`: whether alpha, margin and temperature are what varies."""
+    if not has_map:
+        table = search_table(trials, predictions)
+        varied = [name for name in parameter_names(trials) if name not in _NOT_SHOWN and trials[name].nunique(dropna=False) > 1]
+        settings = trials.set_index("run_id")[varied].to_dict("index")
+        places = {(row["study"], row["trial_id"]): row["run_id"] for row in trials.to_dict("records")}
+        of_trials = [settings[places[row["study"], row["trial_id"]]] for row in table.to_dict("records")]
+        texts = [words({str(name): value for name, value in own.items() if pd.notna(value)}) for own in of_trials]
+        return Section("search", "All trials", "", table.assign(settings=texts), OTHER_SEARCH_COLUMNS, "")
     return Section(
         "search",
         "Search landscape",

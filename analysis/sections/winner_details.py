@@ -1,5 +1,6 @@
 """Winner and baseline in detail: embeddings' uniformity and tolerance, confusions, cost."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -9,11 +10,13 @@ from plotly.subplots import make_subplots
 
 from analysis import published
 from analysis.formats import capitalised, count, percent, percent_interval, plain, points
-from analysis.published import SELF_SUPERVISED, SUPERVISED
-from analysis.section import ACL, BASELINE, MARKERS, Column, Section, interval, styled
-from analysis.sections.paper_figures import class_pair
+from analysis.published import SELF_SUPERVISED
+from analysis.question import PAPER, PAPER_DIMENSIONS, Question
+from analysis.section import ACL, BASELINE, MARKERS, ONLY, Column, Heading, Section, interval, number_column, styled
+from analysis.sections.comparisons import Comparison, comparisons_of
+from analysis.sections.paper_figures import CLASS_COLUMNS, class_figure, class_pair, class_table
 from analysis.sections.paper_tables import difference_columns
-from analysis.settings import TEST, pick, without_margin_sweeps
+from analysis.settings import TEST, Pair, column_of, pick, without_margin_sweeps
 from study import names
 
 OURS, PUBLISHED = "ours", "published"
@@ -60,7 +63,11 @@ def confusion_table(settings: pd.DataFrame, predictions: pd.DataFrame) -> pd.Dat
         settings: of `analysis.settings.comparable_settings`.
         predictions: of `analysis.records.runs.load_predictions`.
     """
-    pair, mode = class_pair(settings)
+    return confusions_of(*class_pair(settings), predictions)
+
+
+def confusions_of(pair: Pair, mode: str, predictions: pd.DataFrame) -> pd.DataFrame:
+    """The same of any pair; empty where a side is missing."""
     if pair.baseline is None or pair.acl is None:
         return pd.DataFrame()
     test = predictions[predictions["split"] == TEST]
@@ -76,20 +83,28 @@ def confusion_table(settings: pd.DataFrame, predictions: pd.DataFrame) -> pd.Dat
     return table.assign(difference=table["acl"] - table["baseline"])
 
 
-def cost_table(settings: pd.DataFrame, trials: pd.DataFrame, history: pd.DataFrame, predictions: pd.DataFrame) -> pd.DataFrame:
+def cost_table(
+    settings: pd.DataFrame,
+    trials: pd.DataFrame,
+    history: pd.DataFrame,
+    predictions: pd.DataFrame,
+    question: Question = PAPER,
+) -> pd.DataFrame:
     """What a run of each setting takes, and what a point over the baseline costs.
 
     `hours` is the mean over the setting's runs of Σ train.epoch_seconds / 3600. Where every trial had a share of a GPU, all hours
     are GPU-hours, those on the clock times the share; `unit` says which. `baseline` marks the baseline that validation picks
-    in that mode and subset, `gain` is the accuracy over it, `hours_per_point` are the hours of a run for each of its percentage
-    points where it is positive. `all_trials` and `all_hours` are all trials of that mode and subset, whatever their outcome. The
-    row that validation picked (`picked`) has the columns of `analysis.sections.paper_tables.difference_columns`, too.
+    in that comparison, `is_baseline` every one, `gain` is the accuracy over the picked one, `hours_per_point` are hours of a run
+    for each of its percentage points where it is positive. `all_trials` and `all_hours` are all trials of that comparison, whatever
+    their outcome. The row that validation picked (`picked`) has the columns of
+    `analysis.sections.paper_tables.difference_columns`, too.
 
     Args:
         settings: of `analysis.settings.comparable_settings`.
         trials: of `analysis.records.runs.load_trials`.
         history: of `analysis.records.runs.load_history`, with `train.epoch_seconds`.
         predictions: of `analysis.records.runs.load_predictions`.
+        question: of the study.
     """
     seconds = history[history["metric"] == names.EPOCH_SECONDS].groupby("run_id")["value"].sum()
     hours = trials["run_id"].map(seconds) / 3600
@@ -97,16 +112,18 @@ def cost_table(settings: pd.DataFrame, trials: pd.DataFrame, history: pd.DataFra
     hours = hours * trials["gpu_share"] if of_gpus else hours
     by_run = dict(zip(trials["run_id"], hours, strict=True))
     rows: list[dict[str, Any]] = []
-    for (mode, subset), own in settings.groupby(["mode", "subset"], sort=False):
-        pair = pick(own)
-        everything = hours[(trials["mode"] == mode) & (trials["data.subset"] == subset)].dropna()
-        for name, setting in own.iterrows():
+    for each, own_trials in _groups(settings, trials, question):
+        pair, everything = each.pair, hours[own_trials].dropna()
+        for name, setting in each.settings.iterrows():
             of_runs = [by_run[run_id] for run_id in setting["run_ids"]]
             gain = np.nan if pair.baseline is None else setting["accuracy"] - pair.baseline["accuracy"]
             picked = pair.acl is not None and name == pair.acl.name
             rows.append(
                 {
                     **{column: setting[column] for column in ("mode", "subset", "alpha", "margin", "temperature", "seeds")},
+                    "label": each.label,
+                    "setting": each.setting_text(setting),
+                    "is_baseline": bool(setting["baseline"]),
                     "unit": GPU_HOURS if of_gpus else HOURS,
                     "hours": float(np.mean(of_runs)),
                     **{column: setting[column] for column in ("val_accuracy", "accuracy", "low", "high")},
@@ -121,6 +138,22 @@ def cost_table(settings: pd.DataFrame, trials: pd.DataFrame, history: pd.DataFra
             )
     table = pd.DataFrame(rows)
     return table.dropna(subset=["hours"]).reset_index(drop=True) if len(table) else table
+
+
+def _groups(settings: pd.DataFrame, trials: pd.DataFrame, question: Question) -> Iterator[tuple[Comparison, pd.Series]]:
+    """The comparisons, and which trials belong to each; in the paper's question a mode and subset each."""
+    if not question.is_of_paper:
+        for each in comparisons_of(settings, question):
+            own = pd.Series(True, index=trials.index)
+            for name in ("mode", *question.within):
+                if column_of(name) in each.place and name in trials:
+                    own &= trials[name].eq(each.place[column_of(name)])
+            yield each, own
+        return
+    for (mode, subset), group in settings.groupby(["mode", "subset"], sort=False):
+        label = f"{mode}, {str(subset).replace('_', ' ')}"
+        own = trials["mode"].eq(str(mode)) & trials["data.subset"].eq(str(subset))
+        yield Comparison(str(mode), label, {}, [*PAPER_DIMENSIONS], group, pick(group)), own
 
 
 def _confusions(test: pd.DataFrame, run_ids: tuple[str, ...]) -> pd.DataFrame:
@@ -190,8 +223,7 @@ def confusion_figure(table: pd.DataFrame) -> go.Figure:
             xgap=1,
             ygap=1,
             colorbar={"title": {"text": "clips", "side": "right"}, "thickness": 14},
-            hovertemplate="%{y} taken for %{x}<br>baseline %{customdata[0]:.3g}, "
-            "with margin %{customdata[1]:.3g} clips<extra></extra>",
+            hovertemplate="%{y} taken for %{x}<br>baseline %{customdata[0]:.3g}, winner %{customdata[1]:.3g} clips<extra></extra>",
         )
     )
     for place in range(len(classes)):
@@ -214,32 +246,33 @@ def _whole(clips: float) -> str:
 
 
 def cost_figure(table: pd.DataFrame) -> go.Figure:
-    """Test accuracy over hours of a run, a panel for each mode and subset, from `cost_table`."""
-    panels = [panel for _, panel in table.groupby(["mode", "subset"], sort=False)]
+    """Test accuracy over hours of a run, a panel for each comparison, from `cost_table`."""
+    panels = [panel for _, panel in table.groupby("label", sort=False)]
     columns = min(2, len(panels))
     rows = -(-len(panels) // columns)
-    titles = [f"{panel['mode'].iloc[0]}, {panel['subset'].iloc[0].replace('_', ' ')}" for panel in panels]
+    titles = [str(panel["label"].iloc[0]) for panel in panels]
+    names = {"baseline": "baseline", "acl": "other settings"}
+    if (table["is_baseline"] == table["alpha"].eq(1)).all():
+        names = {"baseline": "baseline (α = 1)", "acl": "with margin (α < 1)"}
     figure = make_subplots(rows, columns, subplot_titles=titles, horizontal_spacing=0.1, vertical_spacing=0.25 / rows)
     for index, panel in enumerate(panels):
         place = {"row": index // columns + 1, "col": index % columns + 1}
-        baseline = panel["alpha"] == 1
+        baseline = panel["is_baseline"]
         for side, own, colour in (("acl", panel[~baseline], ACL), ("baseline", panel[baseline], BASELINE)):
             intervals = [percent_interval(row, "accuracy", "low", "high") for row in own.to_dict("records")]
             points = go.Scatter(
                 x=own["hours"],
                 y=own["accuracy"],
                 mode="markers",
-                name="baseline (α = 1)" if side == "baseline" else "with margin (α < 1)",
+                name=names[side],
                 legendgroup=side,
                 showlegend=index == 0,
                 marker={"symbol": MARKERS[side], "size": 10, "color": colour},
                 error_y=interval(own, "accuracy", "low", "high") | {"visible": len(panel) <= _MOST_INTERVALS, "width": 3},
-                customdata=own[["alpha", "margin", "temperature", "seeds"]].assign(accuracy=intervals),
-                hovertemplate="α %{customdata[0]:.3g}, margin %{customdata[1]}"
-                + ("" if panel["mode"].iloc[0] == SUPERVISED else ", τ %{customdata[2]}")
-                + "<br>%{x:.3g} "
+                customdata=own[["setting", "seeds"]].assign(accuracy=intervals),
+                hovertemplate="%{customdata[0]}<br>%{x:.3g} "
                 + table["unit"].iloc[0]
-                + " a run, seeds: %{customdata[3]}<br>%{customdata[4]} % on test<extra></extra>",
+                + " a run, seeds: %{customdata[1]}<br>%{customdata[2]} % on test<extra></extra>",
             )
             figure.add_trace(points, **place)
         picked = panel[panel["picked"]]
@@ -306,18 +339,48 @@ def winner_sections(
             "",
             confusion_figure,
         ),
+        cost_section(cost),
+    ]
+    return [section for section in sections if not section.frame.empty]
+
+
+def pair_sections(each: Comparison, predictions: pd.DataFrame, of: Heading) -> list[Section]:
+    """Classes and confusions of the pair of a comparison."""
+    classes = class_table(each.pair, each.mode, predictions)
+    better = int((classes["difference"] > 0).sum())
+    pair = f"{each.label}: baseline {each.setting_text(each.pair.baseline)}, selected setting {each.setting_text(each.pair.acl)}."
+    sections = [
         Section(
-            "cost",
-            "Hours and accuracy",
-            _cost_text(cost),
-            cost,
-            _cost_columns(cost),
+            f"classes{of.anchor}",
+            f"Accuracy of each class{of.title}",
+            f"Test accuracy of each class with 95 % intervals (number of test clips in brackets). {capitalised(pair)} {better} of "
+            f"{len(classes)} classes improve.",
+            classes,
+            CLASS_COLUMNS,
             "",
-            cost_figure,
+            lambda table: class_figure(table, ("baseline", "selected setting")),
             folded=True,
+        ),
+        Section(
+            f"confusion{of.anchor}",
+            f"Confusions against the baseline{of.title}",
+            "Test clips of each class (row) by what they are taken for (column): selected setting minus baseline, mean over "
+            f"seeds. {capitalised(pair)} On the framed diagonal more (orange) is better, beside it fewer (blue).",
+            confusions_of(each.pair, each.mode, predictions),
+            [],
+            "",
+            confusion_figure,
         ),
     ]
     return [section for section in sections if not section.frame.empty]
+
+
+def cost_section(table: pd.DataFrame, of: Heading = ONLY) -> Section:
+    """Hours and accuracy, from `cost_table`; `of` tells the section from others of its kind."""
+    columns = _cost_columns(table)
+    return Section(
+        f"cost{of.anchor}", f"Hours and accuracy{of.title}", _cost_text(table), table, columns, "", cost_figure, folded=True
+    )
 
 
 def _confusion_text(table: pd.DataFrame) -> str:
@@ -341,9 +404,9 @@ def _confusion_text(table: pd.DataFrame) -> str:
 def _cost_columns(table: pd.DataFrame) -> list[Column]:
     unit = capitalised(_unit(table))
     return [
-        Column("Mode", lambda row: row["mode"], "text"),
-        Column("Subset", lambda row: row["subset"].replace("_", " "), "text"),
-        *_SETTING,
+        Column("Comparison", lambda row: row["label"], "text"),
+        Column("Setting", lambda row: row["setting"] or "the only one", "prose"),
+        number_column("Seeds", "seeds", count),
         Column(f"{unit} of a run", lambda row: plain(row["hours"])),
         Column("Test, %", lambda row: percent_interval(row, "accuracy", "low", "high")),
         Column("Over the baseline, points", lambda row: "baseline" if row["baseline"] else points(row["gain"])),
@@ -363,9 +426,9 @@ def _cost_text(table: pd.DataFrame) -> str:
         "shared machines do not compare. Those per point are of one run, for each point of test accuracy over the baseline that "
         "validation picks."
     ]
-    for (mode, subset), own in table.groupby(["mode", "subset"], sort=False) if len(table) else ():
+    for label, own in table.groupby("label", sort=False) if len(table) else ():
         first = own.iloc[0]
-        spent = f"{mode}, {str(subset).replace('_', ' ')}: {first['all_trials']} trials took {plain(first['all_hours'])} {unit}"
+        spent = f"{label}: {first['all_trials']} trials took {plain(first['all_hours'])} {unit}"
         winner: dict[Any, Any] = next(iter(own[own["picked"]].to_dict("records")), {})
         if not winner or pd.isna(winner["difference"]):
             paragraphs.append(f"{spent}; there is no winner and baseline to compare.")

@@ -29,11 +29,15 @@ class Claim:
         models: the trained models on the test clips.
         settings: the settings; None where the baseline or a candidate has one seed.
         candidates: settings among which validation picked this one.
+        baselines: baselines among which it picked the one that this is compared with.
+        equivalence: difference, share, below which settings count as equivalent; None: not asked.
     """
 
     models: PairedComparison
     settings: SettingsComparison | None
     candidates: int
+    baselines: int = 1
+    equivalence: float | None = None
 
     @property
     def finding(self) -> str:
@@ -57,19 +61,35 @@ class Claim:
         return self.models.resolvable if self.settings is None else self.settings.resolvable
 
     @property
+    def is_equivalent(self) -> bool:
+        """Whether the settings differ by less than `equivalence`; False with one seed, which tells nothing about settings."""
+        return self.settings is not None and self.equivalence is not None and self.settings.is_equivalent(self.equivalence)
+
+    @property
     def verdict(self) -> str:
         """One plain line: the finding, then what it rests on and how the setting was picked."""
-        picked = "the only candidate" if self.candidates == 1 else f"best of {self.candidates} on validation"
+        if self.baselines > 1:
+            picked = f"selected among {self.baselines} baselines and {_settings(self.candidates)}"
+        else:
+            picked = "the only candidate" if self.candidates == 1 else f"best of {self.candidates} on validation"
         if self.settings is not None:
-            corrected = "" if self.candidates == 1 else ", corrected for that"
+            corrected = "" if self.candidates == self.baselines == 1 else ", corrected for that"
             basis = f"{self.settings.seeds} seeds and {self.settings.clips} test clips"
-            return f"{_words(self.settings.finding, self.difference)} over {basis}; {picked}{corrected}; {self._resolves}"
+            return f"{self._finding_about_settings} over {basis}; {picked}{corrected}; {self._resolves}"
         return f"{_of_models(self.models)} on {self.models.clips} test clips; {picked}; {self._needs}"
 
     @property
     def difference(self) -> float:
         """Accuracy minus the baseline's, share."""
         return self.models.difference
+
+    @property
+    def _finding_about_settings(self) -> str:
+        finding = "" if self.settings is None else self.settings.finding
+        if not self.is_equivalent or self.equivalence is None:
+            return _words(finding, self.difference)
+        equivalent = f"equivalent to the baseline within ±{self.equivalence * 100:.3g} points"
+        return equivalent if finding == NOT_DISTINGUISHABLE else f"{_words(finding, self.difference)}, and {equivalent},"
 
     @property
     def _resolves(self) -> str:
@@ -88,22 +108,31 @@ class Claim:
         return f"one seed, so nothing is known about the settings: that would take about {number} seeds of each"
 
 
-def claim(baseline: pd.DataFrame, candidates: Sequence[pd.DataFrame], picked: int) -> Claim:
+def claim(
+    baseline: pd.DataFrame,
+    candidates: Sequence[pd.DataFrame],
+    picked: int,
+    *,
+    rivals: Sequence[pd.DataFrame] = (),
+    equivalence: float | None = None,
+) -> Claim:
     """What may be said about the candidate that validation picked.
 
     Args:
         baseline: correct (bool) by test clip (index) and run (columns).
         candidates: the same of all settings among which validation picked.
         picked: place of the one that it picked.
+        rivals: the same of each other baseline among which validation picked this one.
+        equivalence: difference, share, below which settings count as equivalent; None: not asked.
 
     Raises:
         ValueError: the picked one and the baseline were tested on different clips.
     """
     winner = candidates[picked]
     settings = None
-    if min(side.shape[1] for side in (baseline, *candidates)) > 1:
-        settings = compare_settings(baseline, candidates)[picked]
-    return Claim(compare_paired(baseline, winner), settings, len(candidates))
+    if min(side.shape[1] for side in (baseline, *candidates, *rivals)) > 1:
+        settings = compare_settings(baseline, candidates, rivals)[picked]
+    return Claim(compare_paired(baseline, winner), settings, len(candidates), 1 + len(rivals), equivalence)
 
 
 def seeds_needed(difference: float, clips: int, discordance: float) -> tuple[int | None, int | None]:
@@ -117,6 +146,10 @@ def seeds_needed(difference: float, clips: int, discordance: float) -> tuple[int
         enough = (seeds for seeds in tried if smallest_difference(clips, max(discordance, 1 / clips), seeds, seed_sd) <= difference)
         found.append(next(enough, None))
     return found[0], found[1]
+
+
+def _settings(number: int) -> str:
+    return "1 setting" if number == 1 else f"{number} settings"
 
 
 def _words(finding: str, difference: float) -> str:

@@ -23,31 +23,43 @@ class SettingsComparison:
         clips: test clips.
         seeds: of the side that has fewer.
         candidates: settings that were compared with the baseline at the same time.
+        baselines: baselines that validation selected this one from, itself among them.
         difference: of the mean accuracies, share.
         standard_error: of the difference, over other seeds and other clips.
         low: lower bound of its 95 % interval; of several candidates all intervals hold at once.
         high: upper bound.
         p_value: two-sided; of several candidates corrected for their number.
         resolvable: true difference that this study would have found with a power of 80 %, share.
+        equivalence_low: lower bound of the 90 % interval, which decides on equivalence; of several candidates all hold at once.
+        equivalence_high: upper bound.
     """
 
     clips: int
     seeds: int
     candidates: int
+    baselines: int
     difference: float
     standard_error: float
     low: float
     high: float
     p_value: float
     resolvable: float
+    equivalence_low: float
+    equivalence_high: float
 
     @property
     def finding(self) -> str:
         """In a word or two."""
         return finding(self.difference, self.p_value)
 
+    def is_equivalent(self, within: float) -> bool:
+        """Whether the two settings differ by less than `within` (share), by two one-sided tests at 5 % (Schuirmann 1987)."""
+        return -within < self.equivalence_low and self.equivalence_high < within
 
-def compare_settings(baseline: pd.DataFrame, others: Sequence[pd.DataFrame]) -> list[SettingsComparison]:
+
+def compare_settings(
+    baseline: pd.DataFrame, others: Sequence[pd.DataFrame], rivals: Sequence[pd.DataFrame] = ()
+) -> list[SettingsComparison]:
     """Compare several settings with one baseline, on other seeds and other clips, corrected for their number.
 
     Of setting j, d_j is the difference of its mean accuracy over its seeds and clips and the baseline's. Its variance
@@ -61,34 +73,45 @@ def compare_settings(baseline: pd.DataFrame, others: Sequence[pd.DataFrame]) -> 
     T_j = d_j / √V_j has Student's t with Satterthwaite's degrees of freedom, n − 1 of an own variance, Σ(n − 1) of the pooled one.
     The settings share baseline and clips, so their T_j are correlated; the largest of k is compared with that of multivariate t
     with these correlations (many-to-one comparisons: Dunnett, JASA 50 (1955) 1096; Hothorn, Bretz and Westfall, Biometrical
-    Journal 50 (2008) 346), drawn `DRAWS` times with a fixed seed. Intervals are d_j ± q √V_j with its 95 % quantile q.
+    Journal 50 (2008) 346), drawn `DRAWS` times with a fixed seed. Intervals are d_j ± q √V_j with its 95 % quantile q. Where the
+    baseline was selected among several, the largest of the differences of all settings to all baselines takes their place: a
+    baseline that was lucky on validation is lucky on test, too.
 
     Args:
         baseline: correct (bool) by test clip (index) and run (columns), at least two runs.
         others: the same of each setting.
+        rivals: the same of each other baseline among which validation selected this one.
 
     Raises:
         ValueError: a side has one run only, or other clips.
     """
-    if min(side.shape[1] for side in (baseline, *others)) < 2:
+    if min(side.shape[1] for side in (baseline, *others, *rivals)) < 2:
         raise ValueError("a claim about settings needs two seeds of each side; compare the models with compare_paired")
     sides = [aligned(baseline, other) for other in others]
     first = baseline.to_numpy(float)
     clips, runs = first.shape
     deltas = np.stack([side.mean(axis=1) - first.mean(axis=1) for side in sides])  # (settings, clips)
     of_clips = np.atleast_2d(np.cov(deltas)) / clips
-    of_seeds, satterthwaite = _variances_over_seeds([first, *sides])
+    others_baselines = [aligned(baseline, rival) for rival in rivals]
+    of_seeds, satterthwaite = _variances_over_seeds([first, *sides, *others_baselines])
+    of_seeds, of_rivals = of_seeds[: len(sides) + 1], of_seeds[len(sides) + 1 :]
+    satterthwaite = satterthwaite[: len(sides)]
     covariance = of_clips + of_seeds[0] + np.diag(of_seeds[1:])
     variances = np.diag(covariance)
     with np.errstate(divide="ignore", invalid="ignore"):
         freedom = variances**2 / (satterthwaite + np.diag(of_clips) ** 2 / (clips - 1))
-    largest = _largest_normals(covariance) if len(sides) > 1 else None
+    largest: np.ndarray | None
+    if rivals:
+        largest = _largest_of_all([first, *others_baselines], sides, np.array([of_seeds[0], *of_rivals]), of_seeds[1:])
+    else:
+        largest = _largest_normals(covariance) if len(sides) > 1 else None
     judged = [
         _judged(float(delta.mean()), math.sqrt(variance), float(each), largest)
         for delta, variance, each in zip(deltas, variances, freedom, strict=True)
     ]
     seeds = [min(runs, side.shape[1]) for side in sides]
-    return [SettingsComparison(clips, number, len(sides), **values) for number, values in zip(seeds, judged, strict=True)]
+    number, of = len(sides), 1 + len(rivals)
+    return [SettingsComparison(clips, each, number, of, **values) for each, values in zip(seeds, judged, strict=True)]
 
 
 def largest_gain(baseline: pd.DataFrame, others: Sequence[pd.DataFrame]) -> list[float]:
@@ -193,16 +216,43 @@ def _largest_normals(covariance: np.ndarray) -> np.ndarray:
     return np.asarray(np.abs(normals @ root.T).max(axis=1))
 
 
+def _largest_of_all(
+    baselines: Sequence[np.ndarray], others: Sequence[np.ndarray], of_baselines: np.ndarray, of_others: np.ndarray
+) -> np.ndarray:
+    """Draws of the largest standardised difference between any of the settings and any of the baselines, all equally good.
+
+    Args:
+        baselines: correct `[clips, runs]` of each.
+        others: the same of the settings.
+        of_baselines: variance over seeds of each baseline's mean accuracy.
+        of_others: the same of the settings.
+    """
+    means = np.stack([side.mean(axis=1) for side in (*baselines, *others)])
+    of_clips = np.atleast_2d(np.cov(means)) / means.shape[1]
+    covariance = of_clips + np.diag([*of_baselines, *of_others])
+    values, vectors = np.linalg.eigh(covariance)
+    root = vectors * np.sqrt(np.maximum(values, 0.0))
+    draws = np.random.default_rng(0).standard_normal((DRAWS, len(covariance))) @ root.T
+    number, largest = len(baselines), np.zeros(DRAWS)
+    spread = np.diag(covariance)
+    for place in range(number):
+        errors = np.sqrt(np.maximum(spread[place] + spread[number:] - 2 * covariance[place, number:], 1e-18))
+        statistics = np.abs(draws[:, number:] - draws[:, [place]]) / errors
+        largest = np.maximum(largest, statistics.max(axis=1))
+    return largest
+
+
 def _judged(difference: float, error: float, freedom: float, largest: np.ndarray | None) -> dict[str, float]:
     """A difference against its standard error; `largest` are draws of the largest normal number, None for a single setting."""
     if error == 0:  # the same predictions in every run
-        quantile, p_value = float(norm.ppf((1 + LEVEL) / 2)), float(difference == 0)
+        quantiles, p_value = norm.ppf([(1 + LEVEL) / 2, LEVEL]), float(difference == 0)
     elif largest is None:
-        quantile, p_value = float(t.ppf((1 + LEVEL) / 2, freedom)), float(2 * t.sf(abs(difference) / error, freedom))
+        quantiles, p_value = t.ppf([(1 + LEVEL) / 2, LEVEL], freedom), float(2 * t.sf(abs(difference) / error, freedom))
     else:
         drawn = largest / np.sqrt(np.random.default_rng(1).chisquare(freedom, len(largest)) / freedom)
         reached = (drawn >= abs(difference) / error).sum()
-        quantile, p_value = float(np.quantile(drawn, LEVEL)), float((reached + 1) / (len(drawn) + 1))
+        quantiles, p_value = np.quantile(drawn, [LEVEL, 2 * LEVEL - 1]), float((reached + 1) / (len(drawn) + 1))
+    quantile, of_equivalence = map(float, quantiles)
     return {
         "difference": difference,
         "standard_error": error,
@@ -210,4 +260,6 @@ def _judged(difference: float, error: float, freedom: float, largest: np.ndarray
         "high": difference + quantile * error,
         "p_value": p_value,
         "resolvable": (quantile + float(norm.ppf(POWER))) * error,
+        "equivalence_low": difference - of_equivalence * error,
+        "equivalence_high": difference + of_equivalence * error,
     }

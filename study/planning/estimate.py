@@ -13,10 +13,10 @@ from typing import Any
 from acl.config import build_config
 from acl.training.cost import RunCost, settings_that_cost
 from acl.training.timing import measure_run
+from analysis.question import CLIP_SETTINGS, FOLD
 from analysis.stats.power import Power
 from study.errors import StudyError
 from study.machine import Machine, Span
-from study.results.selection import CLIPS
 from study.spec.space import edge_points
 from study.spec.study import Study
 from study.spec.sweep import Sweep, brackets
@@ -75,12 +75,14 @@ class SweepPlan:
         kinds: of its trials.
         at_once: trials that run together.
         crowding: factor by which they slow each other.
+        within: settings of which each value is a comparison, or a part of one, of its own.
     """
 
     sweep: Sweep
     kinds: tuple[Kind, ...]
     at_once: int
     crowding: Span
+    within: tuple[str, ...] = CLIP_SETTINGS
 
     @property
     def start_seconds(self) -> float:
@@ -132,7 +134,9 @@ class SweepPlan:
     def power(self) -> list[Power]:
         """One for all kinds with the same clips."""
         groups = dict.fromkeys((kind.cost.test_clips, kind.cost.val_clips) for kind in self.kinds)
-        groups_of_settings = math.prod(len(self.sweep.space[name].values or [0]) for name in CLIPS if name in self.sweep.space)
+        groups_of_settings = math.prod(
+            len(self.sweep.space[name].values or [0]) for name in self.within if name in self.sweep.space
+        )
         candidates = max(1, self.sweep.trials // groups_of_settings)
         return [Power(test, val, len(self.sweep.seeds), candidates) for test, val in groups]
 
@@ -216,7 +220,8 @@ def plan_study(
         )
         trials = max(1, round(sum(kind.trials for kind in own)))
         crowding = machine.crowding(sweep.resources, min(here[sweep.name], trials))
-        plans.append(SweepPlan(sweep, own, min((room or here)[sweep.name], trials), crowding))
+        within = tuple(dict.fromkeys([*study.question_in(sweep.base["mode"]).within, FOLD]))
+        plans.append(SweepPlan(sweep, own, min((room or here)[sweep.name], trials), crowding, within))
     return StudyPlan(study, machine, tuple(plans), shutil.disk_usage(disk).free, busy_cores, is_cluster=room is not None)
 
 

@@ -82,7 +82,9 @@ def _next_lines(results: StudyResults, home: Home) -> Iterator[str]:
     found = [choice.winners[0].rows[0]["trial_id"] for sweep in study.sweeps for choice in results.choices[sweep.name]]
     if found:
         yield f"take a model along with:     {invocation(f'export {study.name}/{found[0]} DIR', home)}"
-    can_confirm = any(why_not(sweep, choice) is None for sweep in study.sweeps for choice in results.choices[sweep.name])
+    can_confirm = any(
+        why_not(sweep, choice, results.question(sweep)) is None for sweep in study.sweeps for choice in results.choices[sweep.name]
+    )
     if other is None and not left and can_confirm:
         yield f"run winners on fresh seeds:  {invocation(f'confirm {study.name}', home)}"
 

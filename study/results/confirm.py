@@ -4,10 +4,11 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from analysis.question import ALPHA, PAPER, Question
 from analysis.stats.confirmation import Confirmation, confirm, seeds_text
 from study import names
 from study.errors import StudyError
-from study.results.selection import ALPHA, Candidate, Choice
+from study.results.selection import Candidate, Choice
 from study.results.status import launched_studies, study_status
 from study.results.study_results import StudyResults
 from study.spec.space import Point
@@ -25,7 +26,8 @@ WINNER, BASELINE = "-winner", "-baseline"  # ends of the names of the sweeps tha
 def confirmation_study(study: Study, home: Home, store_uri: str, seeds: int | None, resources: Mapping[str, float]) -> Study:
     """The study that runs the winners of `study` and their baselines on fresh seeds: two sweeps of one setting for each.
 
-    The seeds are the first above all that the study has used. A study without baseline gets one: the winner's setting with alpha 1.
+    The seeds are the first above all that the study has used. Where no trial was a baseline, it is the winner's setting with the
+    baseline's values.
 
     Args:
         study: as launched; it has ended.
@@ -51,7 +53,7 @@ def confirmation_study(study: Study, home: Home, store_uri: str, seeds: int | No
         _repeated(side, sweep, f"{_label(sweep, choice)}{end}", list(range(first, first + seeds)), resources)
         for sweep in study.sweeps
         for choice in results.choices[sweep.name]
-        if why_not(sweep, choice) is None
+        if why_not(sweep, choice, results.question(sweep)) is None
         for end, side in ((WINNER, _settings(study, choice.winners[0])), (BASELINE, _baseline(results, sweep, choice)))
     ]
     left_out = _left_out(results)
@@ -60,7 +62,16 @@ def confirmation_study(study: Study, home: Home, store_uri: str, seeds: int | No
     for line in left_out:
         print(f"note: not confirmed: {line}", file=sys.stderr)
     question = f"Do the winners of {name} hold on {seeds} seeds that it did not use? Only these runs feed the answer."
-    again = Study(name=f"{name}{SUFFIX}", question=question, profile=study.profile, confirms=name, sweeps=sweeps)
+    again = Study(
+        name=f"{name}{SUFFIX}",
+        question=question,
+        profile=study.profile,
+        baseline=study.baseline or _default_baseline(study),
+        within=study.within,
+        equivalence=study.equivalence,
+        confirms=name,
+        sweeps=sweeps,
+    )
     launched = confirming(home, name)
     if launched is not None and study_digest(launched) != study_digest(again):
         raise StudyError(
@@ -156,8 +167,17 @@ def _number_of_seeds(home: Home, name: str, seeds: int | None) -> int:
     return before
 
 
-def why_not(sweep: Sweep, choice: Choice) -> str | None:
+def _default_baseline(study: Study) -> dict[str, Any] | None:
+    """The baseline of a study that names none, where it is not alpha 1; None also where its modes have different ones."""
+    found = [study.question_in(mode) for mode in study.modes]
+    same = all(each.baseline == found[0].baseline for each in found)
+    return dict(found[0].baseline) if same and found[0].baseline not in ({}, PAPER.baseline) else None
+
+
+def why_not(sweep: Sweep, choice: Choice, question: Question) -> str | None:
     """Why there is no winner to repeat; None where there is one."""
+    if not question.baseline:
+        return "the study names no baseline"
     if len(sweep.objectives) > 1:
         return "several objectives have a Pareto front and no one winner"
     if sweep.scheduler.name == "pbt":
@@ -170,7 +190,9 @@ def _left_out(results: StudyResults) -> list[str]:
     lines = []
     for sweep in results.study.sweeps:
         found = results.choices[sweep.name]
-        reasons = {_label(sweep, choice): why_not(sweep, choice) for choice in found} or {sweep.name: "no trial has finished"}
+        question = results.question(sweep)
+        reasons = {_label(sweep, choice): why_not(sweep, choice, question) for choice in found}
+        reasons = reasons or {sweep.name: "no trial has finished"}
         lines += [f"{label}: {reason}" for label, reason in reasons.items() if reason is not None]
     return lines
 
@@ -180,11 +202,15 @@ def _label(sweep: Sweep, choice: Choice) -> str:
 
 
 def _baseline(results: StudyResults, sweep: Sweep, choice: Choice) -> dict[str, Any]:
-    """Settings of the study's baseline; where it has none, the winner's with alpha 1."""
-    baseline = results.baseline(sweep, choice)
-    if baseline is None:
-        return {**_settings(results.study, choice.winners[0]), ALPHA: 1.0}
-    return _settings(results.study, baseline)
+    """Settings of the study's baseline; where no trial had it, the winner's with its values."""
+    baselines = results.baselines(sweep, choice)
+    if not baselines:
+        winner = _settings(results.study, choice.winners[0])
+        return {
+            **winner,
+            **{name: float(value) if name == ALPHA else value for name, value in results.question(sweep).baseline.items()},
+        }
+    return _settings(results.study, baselines[0])
 
 
 def _settings(study: Study, candidate: Candidate) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from acl.config import build_config, flatten
+from analysis.question import Question
 from study import names
 from study.results.selection import Choice, Row, choices
 from study.spec.sweep import Sweep, longest_epochs
@@ -119,7 +120,7 @@ def study_status(home: Home, name: str, *, now: float | None = None) -> StudySta
     """
     study, folder, process = load_study(home, name), home.study(name), running_process(home, name)
     journals = [Journal(folder / sweep.name) for sweep in study.sweeps]
-    at_work = _at_work(journals, process)
+    at_work, questions = _at_work(journals, process), {mode: study.question_in(mode) for mode in study.modes}
     written = mirrored(folder / MIRRORED_FILE)
     size, checkpoints = _sizes(folder)
     times = [journal.events[-1]["time"] for journal in journals if journal.events]
@@ -127,7 +128,7 @@ def study_status(home: Home, name: str, *, now: float | None = None) -> StudySta
         name,
         process,
         [
-            sweep_status(sweep, journal, is_running=journal is at_work, now=now or time.time())
+            sweep_status(sweep, journal, questions[sweep.base["mode"]], is_running=journal is at_work, now=now or time.time())
             for sweep, journal in zip(study.sweeps, journals, strict=True)
         ],
         max(times, default=None),
@@ -138,12 +139,13 @@ def study_status(home: Home, name: str, *, now: float | None = None) -> StudySta
     )
 
 
-def sweep_status(sweep: Sweep, journal: Journal, *, is_running: bool, now: float) -> SweepStatus:
+def sweep_status(sweep: Sweep, journal: Journal, question: Question, *, is_running: bool, now: float) -> SweepStatus:
     """How far the sweep is.
 
     Args:
         sweep: to look at.
         journal: of the sweep.
+        question: of the study, in the sweep's mode.
         is_running: whether a launch is at it.
         now: Unix seconds.
     """
@@ -162,7 +164,7 @@ def sweep_status(sweep: Sweep, journal: Journal, *, is_running: bool, now: float
     return SweepStatus(
         sweep,
         states,
-        choices(sweep, [_row(sweep, trial) for trial in trials if _counts(sweep, trial)]),
+        choices(sweep, [_row(sweep, trial) for trial in trials if _counts(sweep, trial)], question),
         rate,
         window,
         left,

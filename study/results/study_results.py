@@ -1,21 +1,24 @@
 """Results of a study: the winners by validation, their figures, and how they compare with the baseline on test clips."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
+from analysis.question import CLIP_SETTINGS, PAPER_DIMENSIONS, Question
 from analysis.records.runs import UNFINISHED, load_predictions, load_trials, parameter_names
 from analysis.settings import TEST, VAL, clips_of_runs, correct_clips, correct_of_settings
 from analysis.stats.claims import Claim, claim
 from analysis.stats.intervals import interval_over_seeds
 from study import names
-from study.results.selection import ALPHA, CLIPS, Candidate, Choice, Row, as_candidate, choices, rank_of
+from study.results.selection import Candidate, Choice, Row, as_candidate, choices, rank_of
 from study.spec.study import Study
 from study.spec.sweep import Sweep
 from study.state.seeds import SEED
 
-# What the baseline may have otherwise than the winner, besides what their sweeps search; the margin has no effect on it.
-_FREE = (SEED, ALPHA, "loss.margin", "loss.temperature")
+# What the baseline may have otherwise than the winner, besides what their sweeps search and what makes it one.
+_FREE = (SEED, *PAPER_DIMENSIONS)
 _SHARES = (names.VAL_ACCURACY, names.VAL_KNN_ACCURACY, names.TEST_ACCURACY)  # of clips
 
 
@@ -54,12 +57,17 @@ class StudyResults:
         self._predictions = load_predictions(store_uri, finished["run_id"])
         self._clips = {split: clips_of_runs(self._predictions, split) for split in (VAL, TEST)}
         self._settings = [name for name in parameter_names(self.trials) if name not in _FREE]
-        self.choices = {sweep.name: choices(sweep, self._rows_of(sweep)) for sweep in study.sweeps}
+        self._questions = {mode: study.question_in(mode) for mode in study.modes}
+        self.choices = {sweep.name: choices(sweep, self._rows_of(sweep), self.question(sweep)) for sweep in study.sweeps}
 
     @property
     def left(self) -> int:
         """Trials that are not over."""
         return max(0, self.study.runs - int((self.trials["outcome"] != UNFINISHED).sum()))
+
+    def question(self, sweep: Sweep) -> Question:
+        """What the study compares in the mode of a sweep."""
+        return self._questions[str(sweep.base["mode"])]
 
     def seeds(self, sweep: Sweep, outcome: str) -> set[int]:
         """Seeds of the sweep's trials that ended so."""
@@ -80,49 +88,64 @@ class StudyResults:
         seeds = {row["run_id"]: row[SEED] for row in candidate.rows}
         return correct_clips(self._predictions, tuple(seeds)).rename(columns=seeds)
 
-    def baseline(self, sweep: Sweep, choice: Choice) -> Candidate | None:
-        """The setting with alpha 1 that the winner is compared with, picked on validation as the winner is.
+    def baselines(self, sweep: Sweep, choice: Choice) -> list[Candidate]:
+        """The baselines that the winner may be compared with, best on validation first; it is compared with the first.
 
-        It is the best of the choice's own; where the sweep has none, the best among the study's other sweeps of those with the
-        winner's protocol: equal in all settings but what the sweeps search, alpha, margin, temperature and seed.
+        They are the choice's own; where the sweep has none, those of the study's other sweeps that have the winner's protocol:
+        equal in all settings but what the sweeps search, alpha, margin, temperature and seed.
         """
         own = [candidate for candidate in choice.candidates if candidate.is_baseline]
         found = own or [
-            as_candidate(sweep, candidate.rows)
+            as_candidate(sweep, candidate.rows, self.question(sweep))
             for other in self.study.sweeps
+            if other.base["mode"] == sweep.base["mode"]
             for candidate in (each for other_choice in self.choices[other.name] for each in other_choice.candidates)
             if candidate.is_baseline and self._same_protocol(sweep, other, choice.winners[0].rows[0], candidate.rows[0])
         ]
-        return max(found, key=lambda candidate: rank_of(sweep, candidate), default=None)
+        return sorted(found, key=lambda candidate: rank_of(sweep, candidate), reverse=True)
 
-    def claim(self, choice: Choice, baseline: Candidate) -> Claim:
-        """What may be said about the winner and the baseline on the test clips."""
+    def claim(self, sweep: Sweep, choice: Choice) -> Claim | None:
+        """What may be said about the winner and the baseline on the test clips; None where there is no baseline."""
+        baselines = self.baselines(sweep, choice)
+        if not baselines:
+            return None
         tried = [candidate for candidate in choice.candidates if not candidate.is_baseline]
-        runs = [tuple(row["run_id"] for row in each.rows) for each in (baseline, *tried)]
+        runs = [tuple(row["run_id"] for row in each.rows) for each in (*baselines, *tried)]
         first, *others = correct_of_settings(self._predictions, runs)
-        return claim(first, others, tried.index(choice.winners[0]))
+        rivals, sides = others[: len(baselines) - 1], others[len(baselines) - 1 :]
+        equivalence = self.question(sweep).equivalence
+        return claim(first, sides, tried.index(choice.winners[0]), rivals=rivals, equivalence=equivalence)
 
     def verdict(self, sweep: Sweep, choice: Choice) -> str:
         """What the report would say about the winner of one objective."""
         others = sum(not candidate.is_baseline for candidate in choice.candidates)
+        values = self.question(sweep).baseline
+        if not values:
+            return "no comparison: the study names no baseline; add `baseline` to its file"
         if choice.winners[0].is_baseline:
             if not others:
-                return f"only the baseline (alpha 1) has finished{' with so many seeds' if choice.lacking else ''}"
-            return f"no gain: no setting with alpha < 1 beats the baseline (alpha 1) on validation, of {others} tried"
-        baseline = self.baseline(sweep, choice)
-        if baseline is not None:
-            return self.claim(choice, baseline).verdict
+                return f"only the baseline ({_named(values)}) has finished{' with so many seeds' if choice.lacking else ''}"
+            return f"no gain: no other setting beats the baseline ({_named(values)}) on validation, of {others} tried"
+        found = self.claim(sweep, choice)
+        if found is not None:
+            return found.verdict
         if any(setting.is_baseline for setting in choice.lacking):
-            return "no comparison: the baseline (alpha 1) has finished with fewer seeds than the winner"
-        return "no baseline (alpha 1) in this study"
+            return f"no comparison: the baseline ({_named(values)}) has finished with fewer seeds than the winner"
+        return f"no baseline ({_named(values)}) in this study"
 
     def _rows_of(self, sweep: Sweep) -> list[Row]:
         return [row for row in self._rows if row["sweep"] == sweep.name]
 
     def _same_protocol(self, sweep: Sweep, other: Sweep, winner: Row, baseline: Row) -> bool:
-        searched = (set(sweep.space) | set(other.space)) - set(CLIPS)
+        question = self.question(sweep)
+        searched = {*sweep.space, *other.space, *question.dimensions} - {*CLIP_SETTINGS, *question.within}
         fixed = [name for name in self._settings if name not in searched]
         has_objective = all(pd.notna(baseline.get(objective)) for objective in sweep.objectives)
         return has_objective and all(
             winner[name] == baseline[name] or pd.isna([winner[name], baseline[name]]).all() for name in fixed
         )
+
+
+def _named(baseline: Mapping[str, Any]) -> str:
+    """Values of a baseline, e.g. "alpha 1"."""
+    return ", ".join(f"{name.rpartition('.')[2]} {value}" for name, value in baseline.items())

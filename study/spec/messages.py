@@ -21,6 +21,8 @@ _HOW_TO_WRITE = {
     "dimension": "a mapping with one of grid, choice (a list of values), uniform, loguniform ([low, high]), e.g. {uniform: [0, 1]}",
     "when": "a mapping of other settings to their values, e.g. {mode: self-supervised}",
     "enqueue": "a list of points, e.g. [{loss.alpha: 0.7, loss.margin: 0.5}]",
+    "baseline": "a mapping of settings to values, e.g. {model.width: 64}",
+    "within": "a list of settings, e.g. [data.subset]",
     "scheduler": f"one of {', '.join(_SCHEDULERS)}, or a mapping such as {{name: asha, grace: 0.2}}",
     "objective": "the name of a validation metric, or a list of several",
     "seeds": "a list of integers, e.g. [0, 1]",

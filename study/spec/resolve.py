@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from acl.config import ConfigError, Mode, setting_names
 from acl.system.text import close_to
 from study.errors import FieldError, StudyError
+from study.spec.baseline import with_baseline_points
 from study.spec.files import MERGED, PlacedContent, read_with_includes
 from study.spec.messages import ErrorFormatter, together
 from study.spec.profiles import check_profile, profile_settings
@@ -66,9 +67,11 @@ def resolve_study(
     resolved = {**fields, "profile": profile, "sweeps": sweeps}
     _check_overrides(overrides, sweeps)
     try:
-        return Study.model_validate(resolved)
+        return with_baseline_points(Study.model_validate(resolved))
     except ValidationError as error:
         raise formatter.from_pydantic(error, resolved) from None
+    except FieldError as error:
+        raise formatter.at_field(error.path, str(error)) from None
 
 
 def replaced_searches(content: Mapping[str, Any], overrides: Mapping[str, Any]) -> list[str]:

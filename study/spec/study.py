@@ -5,12 +5,15 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from acl.config import ConfigError, build_config
+from acl.config import ConfigError, build_config, setting_names
+from acl.system.text import close_to
+from analysis.question import FOLD, SUBSET, Question, question_of
 from study.errors import FieldError
 from study.spec.recipe import UNKNOWN_CORPUS, departures
-from study.spec.space import edge_points
+from study.spec.space import Scalar, edge_points
 from study.spec.sweep import Sweep
 
+_NEVER_COMPARED = {"mode", "seed", "data.root", FOLD}  # seeds and folds repeat a setting
 Profile = Literal["recipe", "mini", "paper-ssl", "paper-supervised"]
 
 
@@ -23,6 +26,17 @@ class Study(BaseModel):
     question: str = Field(min_length=1)
     paper_found: str = ""
     profile: Profile = "recipe"
+    baseline: dict[str, Scalar] | None = Field(
+        None,
+        min_length=1,
+        description="values that make a setting a baseline, by dotted name; default: alpha 1, or the first value of each list",
+    )
+    within: list[str] | None = Field(
+        None, min_length=1, description="settings of which each value is a comparison of its own; default: [data.subset]"
+    )
+    equivalence: float | None = Field(
+        None, gt=0, lt=1, description="difference in accuracy, share, below which settings count as equivalent, e.g. 0.02"
+    )
     confirms: str | None = Field(None, description="name of the study whose winners these runs repeat, see `acl-study confirm`")
     sweeps: list[Sweep] = Field(min_length=1)
 
@@ -39,6 +53,37 @@ class Study(BaseModel):
                 except ConfigError as error:
                     raise FieldError(str(error), "sweeps", number, *_place_of(str(error), sweep)) from None
         return self
+
+    @model_validator(mode="after")
+    def _check_question(self) -> "Study":
+        known = {name for mode in self.modes for name in setting_names(mode)} - _NEVER_COMPARED
+        for field, listed in (("baseline", self.baseline or {}), ("within", self.within or [])):
+            for name in listed:
+                path = (field, name) if field == "baseline" else (field,)
+                if name not in known:
+                    remedy = close_to(name, known) or "`acl-study train --list --mode MODE` lists them"
+                    raise FieldError(f"{name} is not a setting that this study can compare; {remedy}", *path)
+        if both := [name for name in self.within or [SUBSET] if name in (self.baseline or {})]:
+            rule = f"{both[0]} is in within, where each of its values is a comparison of its own; take it out of one of the two"
+            raise FieldError(rule, "baseline", both[0])
+        searched = [(name, dimension) for sweep in self.sweeps for name, dimension in sweep.space.items()]
+        for name, dimension in searched:
+            if name in (self.within or []) and dimension.values is None:
+                raise FieldError(
+                    f"{name} is drawn from a range, so each value has one setting; list its values with grid", "within"
+                )
+            if name == SUBSET and self.within and SUBSET not in self.within:
+                raise FieldError(f"{SUBSET} is searched, and subsets validate on different clips; add it to within", "within")
+        return self
+
+    @property
+    def modes(self) -> list[str]:
+        """Training modes of the sweeps."""
+        return list(dict.fromkeys(str(sweep.base.get("mode")) for sweep in self.sweeps))
+
+    def question_in(self, mode: str) -> Question:
+        """What the study compares in a training mode."""
+        return question_of(self.model_dump(mode="json", exclude_none=True), mode, setting_names(mode))
 
     @property
     def departures(self) -> str:

@@ -16,7 +16,7 @@ def answer_of(fakes, statuses=("FINISHED",), unfinished=0):
     own = without_margin_sweeps(settings)
     trials = pd.concat([fakes.trials, pd.DataFrame({"outcome": [UNFINISHED] * unfinished})], ignore_index=True)
     margin = margin_table(settings, fakes.predictions)
-    return answer(table1(own, fakes.predictions), table2(own, fakes.predictions), margin, trials, statuses)
+    return answer(table1(own, fakes.predictions), table2(own, fakes.predictions), margin, pd.DataFrame(), trials, statuses)
 
 
 def sentences(text):
@@ -69,7 +69,8 @@ def test_settings_and_models_are_told_apart(several_seeds):
     several_seeds.add(1.0, val=0.5, correct=50, mode="self-supervised")
     several_seeds.add(0.5, val=0.6, correct=70, mode="self-supervised")
     text = answer_of(several_seeds)
-    assert "with one seed, so about the trained models only: better than the baseline for self-supervised (+20.0 points)" in text
+    models = "with one seed, so about the trained models only"
+    assert f"{models}: better than the baseline for self-supervised at τ 0.2 (+20.0 points)" in text
     assert len(sentences(text)) == 3
 
 
@@ -106,5 +107,5 @@ def test_an_interrupted_study_without_open_trials_is_provisional(one_seed):
 )
 def test_without_a_comparison_it_says_why(trials, expected):
     empty = pd.DataFrame()
-    text = answer(empty, empty, empty, pd.DataFrame(trials), ["RUNNING"])
+    text = answer(empty, empty, empty, empty, pd.DataFrame(trials), ["RUNNING"])
     assert text.startswith(expected)

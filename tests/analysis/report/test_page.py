@@ -19,8 +19,8 @@ from analysis.settings import comparable_settings
 from analysis.stats.intervals import wilson_interval
 from study import names
 
-SECTIONS = ["table1", "table2", "fig2", "fig3", "alpha", "plane", "confusion", "on-test", "published", "importance", "parallel"]
-SECTIONS += ["search", "curves", "counts", "stopped", "failed", "checklist", "runs"]
+SECTIONS = ["table1", "table2", "comparisons", "fig2", "fig3", "alpha", "plane", "confusion", "on-test", "published"]
+SECTIONS += ["importance", "parallel", "search", "curves", "counts", "stopped", "failed", "checklist", "runs"]
 FIGURES = ["fig2", "fig3", "alpha", "plane", "confusion", "parallel", "search", "curves", "stopped"]
 ON_NO_PAGE = ("curves", "confusion", "parallel", "stopped")  # tables
 FILES = [*(f"{name}.csv" for name in SECTIONS), "table1.tex", "table2.tex", "report.json", "index.html"]
@@ -83,9 +83,9 @@ def test_banner_summary_and_provenance(page):
         "seed, so nothing is known about the settings: that would take about 2 to 11 seeds of each). "
         "α 0.5, margin 0.5 rad: test accuracy 60.0 % [50.2, 69.1]; baseline 50.0 % [40.4, 59.6]."
     ) in page.text
-    assert (
-        "Self-supervised Trained model not distinguishable from the baseline's on 100 test clips (the only candidate" in page.text
-    )
+    single = "Trained model not distinguishable from the baseline's on 100 test clips"
+    assert f"Self-supervised, τ 0.2 {single} (the only candidate" in page.text
+    assert f"Self-supervised, noisy {single} (selected among 3 baselines and 3 settings" in page.text
     assert "SSL rows are at the published temperature 0.2." in page.text
     assert "Linear evaluation keeps the encoder in evaluation mode here; in the published one" in page.text
     assert "quickstart grid 12 0 0 12" in page.text

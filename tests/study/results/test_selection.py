@@ -2,14 +2,20 @@
 
 from typing import Any
 
+from analysis.question import PAPER
 from study import names
-from study.results.selection import Row, choices
+from study.results.selection import Choice, Row
+from study.results.selection import choices as choices_of
 from study.spec.sweep import Sweep
 
 
 def sweep(**fields: Any) -> Sweep:
     listed = {"base": {"mode": "supervised"}, "space": {"loss.alpha": {"grid": [1.0, 0.5, 0.3]}}, **fields}
     return Sweep.model_validate(listed)
+
+
+def choices(sweep: Sweep, rows: list[Row]) -> list[Choice]:
+    return choices_of(sweep, rows, PAPER)
 
 
 def row(alpha: float, val: float, seed: int = 0, **more: Any) -> Row:

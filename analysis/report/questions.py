@@ -1,0 +1,101 @@
+"""Questions of a page: which of its trials answer which question, and the settings that each one compares."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from analysis.published import SELF_SUPERVISED, SUPERVISED
+from analysis.question import PAPER, Question, asks_the_paper, question_of
+from analysis.records.runs import parameter_names
+from analysis.section import Heading
+from analysis.settings import PooledResults, comparable_settings
+
+_MODES = (SUPERVISED, SELF_SUPERVISED)
+
+
+@dataclass(frozen=True)
+class Part:
+    """The trials that answer one question.
+
+    Attributes:
+        question: what they are asked.
+        studies: whose trials they are.
+        trials: those of the page that belong here, also such as have not finished.
+        settings: of `analysis.settings.comparable_settings`.
+        notes: what was left out of them.
+    """
+
+    question: Question
+    studies: tuple[str, ...]
+    trials: pd.DataFrame
+    settings: pd.DataFrame
+    notes: list[str]
+
+    @property
+    def is_of_paper(self) -> bool:
+        """Whether the paper asks it, so that the paper's tables and figures show it."""
+        return self.question.is_of_paper
+
+
+def parts_of(files: Mapping[str, Mapping[str, Any]], pooled: PooledResults) -> list[Part]:
+    """The parts of a page, that of the paper first.
+
+    Studies that vary only what the paper varies, and name no baseline, answer one question together. Every other study has its own
+    for each mode.
+
+    Args:
+        files: content of each study's file as launched, by name; without `sweeps` where it is not known.
+        pooled: trials and predictions of the page.
+    """
+    trials = pooled.trials
+    whose = _questions(files, trials)
+    parts = []
+    for question, places in whose:
+        mask = pd.Series(False, index=trials.index)
+        for study, mode in places:
+            mask |= trials["study"].eq(study) & trials["mode"].eq(mode)
+        if not mask.any():
+            continue
+        own = trials[mask]
+        settings, notes = comparable_settings(own, pooled.predictions, question)
+        parts.append(Part(question, tuple(dict.fromkeys(study for study, _ in places)), own, settings, notes))
+    return parts
+
+
+def _questions(files: Mapping[str, Mapping[str, Any]], trials: pd.DataFrame) -> list[tuple[Question, list[tuple[str, str]]]]:
+    """Questions, each with the studies and modes that answer it; that of the paper first."""
+    common = [study for study, content in files.items() if not content.get("sweeps") or asks_the_paper(content)]
+    merged = {"sweeps": [sweep for study in common for sweep in files[study].get("sweeps", [])]}
+    asked = [(question_of(merged, mode), [(study, mode) for study in common]) for mode in _MODES]
+    for study, content in files.items():
+        if study not in common:
+            asked += [(question_of(content, mode, _settings(trials, study, mode)), [(study, mode)]) for mode in _MODES]
+    of_paper = [(question, places) for question, places in asked if question.is_of_paper]
+    bounds = {question.equivalence for question, places in of_paper if _has_trials(trials, places)}
+    equivalence = bounds.pop() if len(bounds) == 1 else None
+    paper = Question(PAPER.baseline, PAPER.within, PAPER.dimensions, equivalence=equivalence)
+    own = [(question, places) for question, places in asked if not question.is_of_paper]
+    return [(paper, [place for _, places in of_paper for place in places]), *own]
+
+
+def _has_trials(trials: pd.DataFrame, places: list[tuple[str, str]]) -> bool:
+    return any((trials["study"].eq(study) & trials["mode"].eq(mode)).any() for study, mode in places)
+
+
+def _settings(trials: pd.DataFrame, study: str, mode: str) -> list[str]:
+    """Settings that the study's runs of a mode have."""
+    own = trials[trials["study"].eq(study) & trials["mode"].eq(mode)]
+    return [name for name in parameter_names(own) if own[name].notna().any()]
+
+
+def paper_part(parts: Sequence[Part]) -> Part | None:
+    """The part that answers the paper's question; None where no study of the page asks it."""
+    return next((part for part in parts if part.is_of_paper), None)
+
+
+def heading_of(part: Part, number: int, others: int) -> Heading:
+    """What tells the sections of a part that is not the paper's from those of the `others`; nothing where it is the only one."""
+    modes = ", ".join(part.trials["mode"].unique())
+    return Heading(f"-{number + 1}" if number else "", f": {', '.join(part.studies)}, {modes}" if others > 1 else "")
