@@ -24,6 +24,7 @@ from study.cli.options import (
     DataOption,
     GpusOption,
     HomeOption,
+    JsonOption,
     LaunchedArgument,
     NameOption,
     ProfileOption,
@@ -124,16 +125,20 @@ def plan(
     gpus: GpusOption = None,
     address: AddressOption = None,
     storage: StorageOption = None,
+    as_json: JsonOption = False,
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
-    """Measure a few steps and print what a study would cost here, and which differences it could resolve.
+    """Measure a few steps and print what a study would cost here, and which differences it could detect.
 
     Example: acl-study plan table1-supervised --data /data/FSDnoisy18k
+
+    Example: acl-study plan table2-ssl --data /data/FSDnoisy18k --json
     """
     from study.cli.resolve import study_options
     from study.cli.run import show_plan
 
-    show_plan(study, Home(home), study_options(name, profile, settings, data, cpus, gpus), address, storage)
+    options = study_options(name, profile, settings, data, cpus, gpus)
+    show_plan(study, Home(home), options, address, storage, as_json=as_json)
 
 
 @app.command()

@@ -76,6 +76,9 @@ CpusOption = Annotated[float | None, typer.Option("--cpus", min=0.01, help="CPUs
 GpusOption = Annotated[float | None, typer.Option("--gpus", min=0, help="GPUs of each trial, fractions share one.")]
 StudyArgument = Annotated[str, typer.Argument(help="Study file, or the name of a shipped study.", autocompletion=complete_study)]
 LaunchedArgument = Annotated[str, typer.Argument(help="Name of a launched study.", autocompletion=complete_launched)]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object instead of text; docs/json.md documents its fields.")
+]
 ProfileOption = Annotated[
     str | None,
     typer.Option(

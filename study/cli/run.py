@@ -4,7 +4,9 @@ from collections.abc import Callable
 
 import typer
 
+from study.cli.json_fields import plan_fields
 from study.cli.resolve import StudyOptions, choose_study
+from study.console import print_json, reserved_stdout
 from study.errors import RecordError, StoreUnavailableError
 from study.execution.interruption import EXIT_STATUS, last_words
 from study.execution.preflight import check_runnable, preflight
@@ -41,17 +43,25 @@ def run_study(
     launch_study(study, home, address, store, storage)
 
 
-def show_plan(study_name: str, home: Home, options: StudyOptions, address: str | None, storage: str | None) -> None:
-    """Resolve a study and print what it would cost.
+def show_plan(
+    study_name: str, home: Home, options: StudyOptions, address: str | None, storage: str | None, *, as_json: bool = False
+) -> None:
+    """Resolve a study, measure what it would cost and print that.
 
     Raises:
-        StudyError: the study is wrong, there is no corpus for it, or as `study.planning.check.print_plan`.
+        StudyError: the study is wrong, there is no corpus for it, or as `study.planning.check.measure_plan`.
     """
-    study = choose_study(study_name, home, options)
-    check_runnable(pending_sweeps(study, home), knows_machine=address is None)
-    from study.planning.check import print_plan
+    with reserved_stdout(as_json):
+        study = choose_study(study_name, home, options)
+        check_runnable(pending_sweeps(study, home), knows_machine=address is None)
+        from study.planning.check import measure_plan
+        from study.planning.text import plan_lines
 
-    print_plan(study, home, address, storage)
+        plan = measure_plan(study, home, address, storage)
+    if as_json:
+        print_json(plan_fields(plan))
+    else:
+        print("\n".join(plan_lines(plan)))
 
 
 def launch_study(study: Study, home: Home, address: str | None, store: str | None, storage: str | None = None) -> None:
