@@ -27,6 +27,7 @@ from study.cli.options import (
     JsonOption,
     LaunchedArgument,
     NameOption,
+    OnEndOption,
     ProfileOption,
     SetOption,
     StorageOption,
@@ -154,6 +155,7 @@ def run(
         float | None,
         typer.Option("--max-hours", min=0, help="Refuse a study that takes longer here, as `plan` measures it."),
     ] = None,
+    on_end: OnEndOption = None,
     address: AddressOption = None,
     store: StoreOption = None,
     storage: StorageOption = None,
@@ -162,12 +164,14 @@ def run(
     """Run a study; one that was interrupted continues.
 
     Example: acl-study run table1-supervised --data /data/FSDnoisy18k
+
+    Example: acl-study run table2-ssl --data /data/FSDnoisy18k --on-end 'acl-study report table2-ssl'
     """
     from study.cli.resolve import study_options
     from study.cli.run import run_study
 
     options = study_options(name, profile, settings, data, cpus, gpus)
-    run_study(study, Home(home), options, address=address, store=store, storage=storage, max_hours=max_hours)
+    run_study(study, Home(home), options, address=address, store=store, storage=storage, max_hours=max_hours, on_end=on_end)
 
 
 @app.command()
@@ -175,6 +179,7 @@ def resume(
     name: LaunchedArgument,
     cpus: CpusOption = None,
     gpus: GpusOption = None,
+    on_end: OnEndOption = None,
     address: AddressOption = None,
     store: StoreOption = None,
     home: HomeOption = DEFAULT_HOME,
@@ -187,7 +192,7 @@ def resume(
     from study.state.study_folder import load_study, with_resources
 
     study = with_resources(load_study(Home(home), name), given_resources(cpus, gpus))
-    launch_study(study, Home(home), address, store)
+    launch_study(study, Home(home), address, store, on_end=on_end)
 
 
 @app.command()
