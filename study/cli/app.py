@@ -210,20 +210,26 @@ def train(
         Path | None, typer.Option("--checkpoints", help="Folder to continue from, and to save state and predictions to.")
     ] = None,
     list_settings: Annotated[
-        bool, typer.Option("--list", help="List all settings of the mode with their values, and end.")
+        bool,
+        typer.Option(
+            "--list", help="List all settings with value, meaning, range, unit and default, and end; default: of both modes."
+        ),
     ] = False,
 ) -> None:
     """Train one run without Ray and print each epoch.
 
     Example: acl-study train --mode supervised --data corpus --set loss.alpha=0.3
+
+    Example: acl-study train --list --mode self-supervised
     """
+    from study.cli.resolve import parse_settings
     from study.cli.train import list_lines, run_config, run_settings
 
-    chosen = run_settings(mode, profile, settings, data)
+    given = parse_settings(settings, data)
     if list_settings:
-        print("\n".join(list_lines(chosen)))
+        print("\n".join(list_lines(mode, profile, given)))
         return
-    config = run_config(chosen)
+    config = run_config(run_settings(mode, profile, given))
 
     from study.cli.train import train_one
 
