@@ -1,5 +1,7 @@
 """Commands that say what there is: studies, settings, this installation."""
 
+import shutil
+import textwrap
 from typing import Annotated
 
 import typer
@@ -27,8 +29,10 @@ def studies(as_json: JsonOption = False) -> None:
     if as_json:
         print_json(studies_fields(shipped))
         return
+    width = shutil.get_terminal_size(fallback=(1000, 1)).columns  # a line each where the output is piped
     for study in shipped:
-        print(f"{study.name:20} {study.runs:4} trials  {study.question.strip()}")
+        begin = f"{study.name:20} {study.runs:4} trials  "
+        print(textwrap.fill(begin + study.question.strip(), max(width, 2 * len(begin)), subsequent_indent=" " * len(begin)))
 
 
 @about_app.command()

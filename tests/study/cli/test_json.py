@@ -135,6 +135,8 @@ def test_status_lists_unreadable_studies_too(
     assert call(monkeypatch, "status", "tooy", "--json", "--home", str(tmp_path)) == 1
     said = capsys.readouterr()
     assert (said.out, said.err.count("\n")) == ("", 1)
+    assert call(monkeypatch, "status", "--json", "--watch", "--home", str(tmp_path)) == 2
+    assert "leave one of them out" in capsys.readouterr().err
 
 
 def test_doctor_with_a_problem_ends_with_status_1(
