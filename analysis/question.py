@@ -68,8 +68,10 @@ def question_of(study: Mapping[str, Any], mode: str, settings: Collection[str] |
     """The question of a study in one mode.
 
     Without `baseline`, alpha 1 is the baseline where alpha varies, or nothing does; otherwise the first value of each list. Where
-    only a margin or temperature is drawn from a range it is alpha 1, too; where another setting is, there is none. Every setting that is searched or that `baseline` names distinguishes settings; of a study that confirms another one, everything in
-    which its sweeps differ.
+    only a margin or temperature is drawn from a range it is alpha 1, too; where another setting is, there is none.
+
+    Every setting that is searched or that `baseline` names distinguishes settings; of a study that confirms another one, everything
+    in which its sweeps differ.
 
     Args:
         study: content of a study's file as launched: `sweeps`, and where it has them `baseline`, `within`, `equivalence`.

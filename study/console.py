@@ -1,7 +1,12 @@
-"""Output of the command line: durations, sizes, tables, progress bars."""
+"""Output of the command line: durations, sizes, tables, progress bars, the objects of `--json`."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import json
+import math
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext, redirect_stdout
+from numbers import Integral, Real
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -9,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from acl.system.text import format_size
 
 _LOG_WIDTH = 140
+JSON_SCHEMA = 1  # of the objects of `--json`; the next number where a field goes or means something else
 
 
 def format_hours(value: float, *, split: bool = False) -> str:
@@ -61,6 +67,37 @@ def table_console() -> Console:
     """Standard output for tables: as wide as the terminal, and 140 columns in a log file, which has no width of its own."""
     console = Console()
     return console if console.is_terminal else Console(width=_LOG_WIDTH)
+
+
+def print_json(fields: Mapping[str, Any]) -> None:
+    """Print the object of `--json`: `schema`, then `fields`; docs/json.md documents them all."""
+    print(json.dumps({"schema": JSON_SCHEMA, **json_value(fields)}, indent=2, allow_nan=False), flush=True)
+
+
+def json_value(value: Any) -> Any:
+    """Convert a value for JSON: numbers stay unrounded, NaN and infinities become null.
+
+    >>> json_value({"accuracy": 0.1 + 0.2, "gain": float("nan"), "seeds": (0, 1)})
+    {'accuracy': 0.30000000000000004, 'gain': None, 'seeds': [0, 1]}
+    """
+    if isinstance(value, Mapping):
+        return {str(name): json_value(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [json_value(part) for part in value]
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, Integral):  # numpy's numbers, too
+        return int(value)
+    if isinstance(value, Real):
+        return float(value) if math.isfinite(value) else None
+    return value
+
+
+@contextmanager
+def reserved_stdout(is_reserved: bool = True) -> Iterator[None]:
+    """Send what the block prints to standard error, so that the object of `--json` stands alone on standard output."""
+    with redirect_stdout(sys.stderr) if is_reserved else nullcontext():
+        yield
 
 
 @contextmanager

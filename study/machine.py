@@ -8,6 +8,7 @@ from pathlib import Path
 
 from acl.system.processes import available_cores
 from acl.system.text import format_size
+from study.console import format_bytes
 from study.spec.sweep import Resources
 
 # Share of a GPU's memory beyond what torch reserved: CUDA's own context, and cuDNN workspaces of shapes that were not measured.
@@ -20,6 +21,36 @@ class Span:
 
     least: float
     most: float
+
+
+@dataclass(frozen=True)
+class ClusterMachine:
+    """A machine of a cluster that has room for trials.
+
+    Attributes:
+        host: its name.
+        address: in the cluster's network.
+        cpus: that Ray may use.
+        gpus: the same.
+        copied_bytes: features that it does not see, which the launch copies there.
+    """
+
+    host: str
+    address: str
+    cpus: float
+    gpus: float
+    copied_bytes: int
+
+    @property
+    def words(self) -> str:
+        """Name, address, CPUs and GPUs, and whether it sees the features.
+
+        >>> ClusterMachine("gpu2", "10.0.0.2", 16, 4, 0).words
+        'gpu2 (10.0.0.2): 16 CPUs and 4 GPUs; sees the features'
+        """
+        copied = f"{format_bytes(self.copied_bytes)} of features are copied there at the launch"
+        has = copied if self.copied_bytes else "sees the features"
+        return f"{self.host} ({self.address}): {Resources(cpus=self.cpus, gpus=self.gpus).words}; {has}"
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ configuration class, so a setting that a mode does not use does not exist there.
 The dotted name of a setting (`loss.alpha`) is its name everywhere: command line, search space, study file, MLflow parameter.
 """
 
-from acl.config.build import Config, build_config, flatten, setting_names
+from acl.config.build import Config, build_config, describe_settings, flatten, setting_names
+from acl.config.describe import Setting
 from acl.config.sections import SELF_SUPERVISED, SUPERVISED, ComputeConfig, Mode, NoiseConfig
 from acl.config.self_supervised import (
     BLUR_SIGMA_MIN,
@@ -33,11 +34,13 @@ __all__ = [
     "ProbeConfig",
     "SelfSupervisedConfig",
     "SelfSupervisedData",
+    "Setting",
     "StepDecayConfig",
     "SupervisedConfig",
     "SupervisedData",
     "ViewsConfig",
     "build_config",
+    "describe_settings",
     "flatten",
     "setting_names",
 ]

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from typing import Any, get_args
 
 from pydantic import ValidationError
+from pydantic.fields import FieldInfo
 
+from acl.config.describe import Setting, describe
 from acl.config.sections import SELF_SUPERVISED, SUPERVISED, Mode, Section
 from acl.config.self_supervised import SelfSupervisedConfig
 from acl.config.supervised import SupervisedConfig
@@ -18,12 +20,24 @@ _CONFIG_OF_MODE: dict[str, ConfigClass] = {SUPERVISED: SupervisedConfig, SELF_SU
 
 def setting_names(mode: str) -> list[str]:
     """Dotted names of all settings of `mode`, in the order of their declaration."""
-    names = []
-    for name, field in _config_class(mode).model_fields.items():
+    return list(_fields(_config_class(mode)))
+
+
+def describe_settings(mode: str) -> dict[str, Setting]:
+    """Dotted name -> meaning, unit, range and default of every setting of `mode`."""
+    return {name: describe(name, field) for name, field in _fields(_config_class(mode)).items()}
+
+
+def _fields(config_class: ConfigClass) -> dict[str, FieldInfo]:
+    """Fields of all sections by dotted name."""
+    fields: dict[str, FieldInfo] = {}
+    for name, field in config_class.model_fields.items():
         section = field.annotation
-        leaves = section.model_fields if isinstance(section, type) and issubclass(section, Section) else None
-        names += [name] if leaves is None else [f"{name}.{leaf}" for leaf in leaves]
-    return names
+        if isinstance(section, type) and issubclass(section, Section):
+            fields.update({f"{name}.{leaf}": leaf_field for leaf, leaf_field in section.model_fields.items()})
+        else:
+            fields[name] = field
+    return fields
 
 
 def build_config(settings: Mapping[str, Any]) -> Config:
@@ -78,7 +92,5 @@ def _in_words(config_class: ConfigClass, error: ValidationError) -> str:
     where = ".".join(names) or "settings"
     message = first["msg"].removeprefix("Value error, ").replace("a valid tuple", "a list such as [a, b]")
     got = "" if isinstance(first["input"], dict) else f", got {first['input']!r}"
-    section = config_class.model_fields.get(names[0]) if names else None
-    leaves = section.annotation.model_fields if section and isinstance(section.annotation, type(Section)) else {}
-    description = leaves[names[1]].description if len(names) > 1 and names[1] in leaves else None
-    return f"{where}: {message}{got}" + (f" ({description})" if description else "")
+    field = next((field for name, field in _fields(config_class).items() if f"{where}.".startswith(f"{name}.")), None)
+    return f"{where}: {message}{got}" + (f" ({describe(where, field).words})" if field else "")

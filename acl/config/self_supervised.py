@@ -1,13 +1,29 @@
 """Settings of self-supervised runs; defaults are the published recipe, with our linear evaluation."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from acl.config.sections import Alpha, ComputeConfig, Fraction, Margin, NoiseConfig, Section, Subset, TestFold
+from acl.config.describe import Unit, ZeroOrAtLeast
+from acl.config.sections import (
+    Alpha,
+    ComputeConfig,
+    Epochs,
+    Fraction,
+    LearningRate,
+    Margin,
+    NoiseConfig,
+    Root,
+    Section,
+    Seed,
+    Subset,
+    TestFold,
+    WeightDecay,
+)
 
 BLUR_SIGMA_MIN = 0.1  # pixels
+Milestones = Annotated[tuple[Fraction, ...], Field(description="shares of the epochs after which the rate is cut")]
 # What the paper's text names, in place of compander and noise of the published code: SpecAugment and Gaussian blur.
 _PAPER_TEXT = {"compander_min": 1.0, "noise_std_max": 0.0, "masks": 2, "blur_sigma_max": 2.0}
 
@@ -15,17 +31,21 @@ _PAPER_TEXT = {"compander_min": 1.0, "noise_std_max": 0.0, "masks": 2, "blur_sig
 class SelfSupervisedData(Section):
     """Clips that a self-supervised run learns from and selects with."""
 
-    root: str = Field(description="corpus folder, prepared with `acl-study data prepare`")
+    root: Root
     test_fold: TestFold = 0
-    subset: Subset = Field("noisy", description="labelled clips of the linear evaluation")
+    subset: Subset = Field(
+        "noisy", description="labelled clips of the linear evaluation; all and clean need data.validation holdout"
+    )
     pretraining: Literal["subset", "all"] = Field(
         "subset",
-        description="clips of pre-training, without labels; all: every training clip, so that validation clips are heard too",
+        description="clips of pre-training, without labels; all: every training clip, also those that validate",
     )
     validation: Literal["clean", "holdout"] = Field(
-        "clean", description="clean: the whole clean set, disjoint from `noisy`; holdout: a stratified share of the subset"
+        "clean",
+        description="clips that validate; clean: the whole clean set, disjoint from `noisy`; "
+        "holdout: a stratified share of the subset",
     )
-    validation_fraction: float = Field(
+    validation_fraction: Annotated[float, Unit()] = Field(
         0.15, gt=0, lt=1, description="share held out where validation is holdout, and of fine-tuning on clean"
     )
 
@@ -34,7 +54,7 @@ class SelfSupervisedData(Section):
         if self.validation == "clean" and self.subset in ("all", "clean"):
             raise ValueError(
                 f"subset {self.subset!r} contains the clean validation clips; set data.validation to holdout, or data.subset to "
-                "noisy (with data.pretraining all, pre-training hears the clean clips too)"
+                "noisy (with data.pretraining all, pre-training uses the clean clips too)"
             )
         return self
 
@@ -42,7 +62,9 @@ class SelfSupervisedData(Section):
 class EncoderConfig(Section):
     """ResNet-18 encoder and projection head."""
 
-    width: int = Field(64, ge=4, le=256, description="channels of the first stage; the embedding has 8 * width dimensions")
+    width: Annotated[int, Unit("channels")] = Field(
+        64, ge=4, le=256, description="size of the first stage; the embedding has 8 * width dimensions"
+    )
 
 
 class AngularContrastiveConfig(Section):
@@ -50,8 +72,12 @@ class AngularContrastiveConfig(Section):
 
     alpha: Alpha = 0.3
     margin: Margin = 0.5
-    temperature: float = Field(0.2, gt=0, le=10)
-    angular_scale: float = Field(256 / 25, ge=0, description="256/25 equals the published sum over pairs / 25 at batch 128")
+    temperature: Annotated[float, Unit()] = Field(
+        0.2, gt=0, le=10, description="divisor of the cosine similarities of NT-Xent; a small one weighs hard negatives"
+    )
+    angular_scale: Annotated[float, Unit()] = Field(
+        256 / 25, ge=0, description="factor of the margin part; 256/25 equals the published sum over pairs / 25 at batch 128"
+    )
 
 
 class ViewsConfig(Section):
@@ -62,18 +88,23 @@ class ViewsConfig(Section):
     """
 
     augmentations: Literal["published-code", "paper-text"] = Field(
-        "published-code", description="published-code: crop, compander, noise; paper-text: crop, SpecAugment masks, blur"
+        "published-code",
+        description="set of strengths; published-code: crop, compander, noise; paper-text: crop, SpecAugment masks, blur",
     )
     mix_back_max: Fraction = Field(0.05, description="mix-back weight is drawn from U(0, this)")
-    crop_area_min: float = Field(0.8, gt=0, le=1, description="area of the random crop is drawn from U(this, 1)")
-    compander_min: float = Field(0.75, gt=0, le=1, description="log-mel gain is drawn from U(this, 1); 1 is off")
-    masks: int = Field(0, ge=0, description="SpecAugment masks per axis; 0 is off")
-    mask_frames_max: int = Field(20, ge=0, le=100, description="widest SpecAugment time mask, frames")
-    mask_bands_max: int = Field(20, ge=0, le=95, description="widest SpecAugment frequency mask, mel bands")
-    noise_std_max: float = Field(
-        0.01, ge=0, description="noise standard deviation is drawn from U(0, this), log-mel units; 0 is off"
+    crop_area_min: Annotated[float, Unit()] = Field(
+        0.8, gt=0, le=1, description="share of the area that the random crop keeps is drawn from U(this, 1)"
     )
-    blur_sigma_max: float = Field(0.0, ge=0, description="Gaussian blur sigma is drawn from U(0.1, this), pixels; 0 is off")
+    compander_min: Annotated[float, Unit()] = Field(0.75, gt=0, le=1, description="log-mel gain is drawn from U(this, 1); 1 is off")
+    masks: Annotated[int, Unit("masks")] = Field(0, ge=0, description="SpecAugment masks along each axis; 0 is off")
+    mask_frames_max: Annotated[int, Unit("frames")] = Field(20, ge=0, le=100, description="widest SpecAugment time mask")
+    mask_bands_max: Annotated[int, Unit("mel bands")] = Field(20, ge=0, le=95, description="widest SpecAugment frequency mask")
+    noise_std_max: Annotated[float, Unit("log-mel units")] = Field(
+        0.01, ge=0, description="noise standard deviation is drawn from U(0, this); 0 is off"
+    )
+    blur_sigma_max: Annotated[float, Unit("pixels"), ZeroOrAtLeast(BLUR_SIGMA_MIN)] = Field(
+        0.0, ge=0, description=f"Gaussian blur sigma is drawn from U({BLUR_SIGMA_MIN}, this); 0 is off"
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -82,39 +113,33 @@ class ViewsConfig(Section):
             return {**_PAPER_TEXT, **values}
         return values
 
-    @model_validator(mode="after")
-    def _blur_has_a_range(self) -> "ViewsConfig":
-        if 0 < self.blur_sigma_max < BLUR_SIGMA_MIN:
-            raise ValueError(f"blur_sigma_max is {self.blur_sigma_max}; it is 0 (no blur) or at least {BLUR_SIGMA_MIN} pixels")
-        return self
-
 
 class StepDecayConfig(Section):
     """SGD with step decay; at least one epoch runs at the full rate, however few there are."""
 
-    epochs: int = Field(ge=1)
-    batch_size: int = Field(128, ge=2, description="clips per step")
-    lr: float = Field(gt=0)
-    momentum: float = Field(0.9, ge=0, lt=1)
-    weight_decay: float = Field(1e-4, ge=0)
-    milestones: tuple[Fraction, ...] = Field(description="shares of the epochs after which the rate is cut")
-    decay: float = Field(0.1, gt=0, le=1)
+    epochs: Epochs
+    batch_size: Annotated[int, Unit("clips")] = Field(128, ge=2, description="batch size")
+    lr: LearningRate
+    momentum: Annotated[float, Unit()] = Field(0.9, ge=0, lt=1, description="momentum of SGD; 0 is off")
+    weight_decay: WeightDecay = 1e-4
+    milestones: Milestones
+    decay: Annotated[float, Unit()] = Field(0.1, gt=0, le=1, description="factor by which the rate is cut at each milestone")
 
 
 class SelfSupervisedOptim(StepDecayConfig):
     """Pre-training; each clip of a batch gives two views."""
 
-    epochs: int = Field(500, ge=1)
-    lr: float = Field(0.03, gt=0)
-    milestones: tuple[Fraction, ...] = Field((0.65, 0.85), description="shares of the epochs after which the rate is cut")
+    epochs: Epochs = 500
+    lr: LearningRate = 0.03
+    milestones: Milestones = (0.65, 0.85)
 
 
 class ClassifierOptim(StepDecayConfig):
     """Training of a classifier on the encoder, on one random patch of each clip, selected by macro validation accuracy."""
 
-    epochs: int = Field(200, ge=1)
-    lr: float = Field(0.1, gt=0)
-    milestones: tuple[Fraction, ...] = Field((0.4, 0.8), description="shares of the epochs after which the rate is cut")
+    epochs: Epochs = 200
+    lr: LearningRate = 0.1
+    milestones: Milestones = (0.4, 0.8)
 
 
 class ProbeConfig(ClassifierOptim):
@@ -122,7 +147,8 @@ class ProbeConfig(ClassifierOptim):
 
     protocol: Literal["cached", "published"] = Field(
         "cached",
-        description="cached: encoder in evaluation mode, embeddings computed once; published: BatchNorm drifts meanwhile",
+        description="mode of the encoder; cached: evaluation mode, embeddings computed once; published: training mode, in "
+        "which its BatchNorm drifts",
     )
 
 
@@ -130,9 +156,11 @@ class FineTuneConfig(ClassifierOptim):
     """Fine-tuning of all weights."""
 
     on: tuple[Literal["noisy", "clean"], ...] = Field(
-        (), description="noisy: all noisy clips, validated on the clean ones; clean: 85 % of the clean clips, validated on the rest"
+        (),
+        description="parts to fine-tune on, each once; noisy: all noisy clips, validated on the clean ones; "
+        "clean: 85 % of the clean clips, validated on the rest",
     )
-    lr: float = Field(0.01, gt=0)
+    lr: LearningRate = 0.01
 
     @model_validator(mode="after")
     def _each_once(self) -> "FineTuneConfig":
@@ -144,14 +172,14 @@ class FineTuneConfig(ClassifierOptim):
 class KnnConfig(Section):
     """k-nearest-neighbour evaluation that selects the checkpoint."""
 
-    k: int = Field(200, ge=1, description="neighbouring patches that vote")
+    k: Annotated[int, Unit("patches")] = Field(200, ge=1, description="nearest neighbours that vote")
 
 
 class SelfSupervisedConfig(Section):
     """A self-supervised run: ACL pre-training on 1 s patches, then linear evaluation and, where asked for, fine-tuning."""
 
-    mode: Literal["self-supervised"] = "self-supervised"
-    seed: int = Field(0, ge=0, lt=2**31)
+    mode: Literal["self-supervised"] = Field("self-supervised", description="kind of training; each has its own settings")
+    seed: Seed = 0
     data: SelfSupervisedData
     noise: NoiseConfig = NoiseConfig()
     model: EncoderConfig = EncoderConfig()

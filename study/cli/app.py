@@ -24,8 +24,10 @@ from study.cli.options import (
     DataOption,
     GpusOption,
     HomeOption,
+    JsonOption,
     LaunchedArgument,
     NameOption,
+    OnEndOption,
     ProfileOption,
     SetOption,
     StorageOption,
@@ -124,16 +126,20 @@ def plan(
     gpus: GpusOption = None,
     address: AddressOption = None,
     storage: StorageOption = None,
+    as_json: JsonOption = False,
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
-    """Measure a few steps and print what a study would cost here, and which differences it could resolve.
+    """Measure a few steps and print what a study would cost here, and which differences it could detect.
 
     Example: acl-study plan table1-supervised --data /data/FSDnoisy18k
+
+    Example: acl-study plan table2-ssl --data /data/FSDnoisy18k --json
     """
     from study.cli.resolve import study_options
     from study.cli.run import show_plan
 
-    show_plan(study, Home(home), study_options(name, profile, settings, data, cpus, gpus), address, storage)
+    options = study_options(name, profile, settings, data, cpus, gpus)
+    show_plan(study, Home(home), options, address, storage, as_json=as_json)
 
 
 @app.command()
@@ -149,6 +155,7 @@ def run(
         float | None,
         typer.Option("--max-hours", min=0, help="Refuse a study that takes longer here, as `plan` measures it."),
     ] = None,
+    on_end: OnEndOption = None,
     address: AddressOption = None,
     store: StoreOption = None,
     storage: StorageOption = None,
@@ -157,12 +164,14 @@ def run(
     """Run a study; one that was interrupted continues.
 
     Example: acl-study run table1-supervised --data /data/FSDnoisy18k
+
+    Example: acl-study run table2-ssl --data /data/FSDnoisy18k --on-end 'acl-study report table2-ssl'
     """
     from study.cli.resolve import study_options
     from study.cli.run import run_study
 
     options = study_options(name, profile, settings, data, cpus, gpus)
-    run_study(study, Home(home), options, address=address, store=store, storage=storage, max_hours=max_hours)
+    run_study(study, Home(home), options, address=address, store=store, storage=storage, max_hours=max_hours, on_end=on_end)
 
 
 @app.command()
@@ -170,6 +179,7 @@ def resume(
     name: LaunchedArgument,
     cpus: CpusOption = None,
     gpus: GpusOption = None,
+    on_end: OnEndOption = None,
     address: AddressOption = None,
     store: StoreOption = None,
     home: HomeOption = DEFAULT_HOME,
@@ -182,7 +192,7 @@ def resume(
     from study.state.study_folder import load_study, with_resources
 
     study = with_resources(load_study(Home(home), name), given_resources(cpus, gpus))
-    launch_study(study, Home(home), address, store)
+    launch_study(study, Home(home), address, store, on_end=on_end)
 
 
 @app.command()
@@ -200,20 +210,26 @@ def train(
         Path | None, typer.Option("--checkpoints", help="Folder to continue from, and to save state and predictions to.")
     ] = None,
     list_settings: Annotated[
-        bool, typer.Option("--list", help="List all settings of the mode with their values, and end.")
+        bool,
+        typer.Option(
+            "--list", help="List all settings with value, meaning, range, unit and default, and end; default: of both modes."
+        ),
     ] = False,
 ) -> None:
     """Train one run without Ray and print each epoch.
 
     Example: acl-study train --mode supervised --data corpus --set loss.alpha=0.3
+
+    Example: acl-study train --list --mode self-supervised
     """
+    from study.cli.resolve import parse_settings
     from study.cli.train import list_lines, run_config, run_settings
 
-    chosen = run_settings(mode, profile, settings, data)
+    given = parse_settings(settings, data)
     if list_settings:
-        print("\n".join(list_lines(chosen)))
+        print("\n".join(list_lines(mode, profile, given)))
         return
-    config = run_config(chosen)
+    config = run_config(run_settings(mode, profile, given))
 
     from study.cli.train import train_one
 

@@ -76,6 +76,18 @@ CpusOption = Annotated[float | None, typer.Option("--cpus", min=0.01, help="CPUs
 GpusOption = Annotated[float | None, typer.Option("--gpus", min=0, help="GPUs of each trial, fractions share one.")]
 StudyArgument = Annotated[str, typer.Argument(help="Study file, or the name of a shipped study.", autocompletion=complete_study)]
 LaunchedArgument = Annotated[str, typer.Argument(help="Name of a launched study.", autocompletion=complete_launched)]
+OnEndOption = Annotated[
+    str | None,
+    typer.Option(
+        "--on-end",
+        metavar="COMMAND",
+        help="Run this shell command once when the launch has ended, however it ended; default: none. It finds name, state and "
+        "counts of trials in variables such as ACL_STUDY_STATE.",
+    ),
+]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object instead of text; docs/json.md documents its fields.")
+]
 ProfileOption = Annotated[
     str | None,
     typer.Option(

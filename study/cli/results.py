@@ -13,6 +13,7 @@ from study.cli.options import (
     CpusOption,
     GpusOption,
     HomeOption,
+    JsonOption,
     LaunchedArgument,
     StoreOption,
     complete_launched,
@@ -30,15 +31,20 @@ def status(
         str | None, typer.Argument(help="Name of a launched study; none lists all.", autocompletion=complete_launched)
     ] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Show it anew every few seconds, until Ctrl-C.")] = False,
+    as_json: JsonOption = False,
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
     """Show how far studies are, while they run or afterwards.
 
     Example: acl-study status table1-supervised --watch
+
+    Example: acl-study status --json
     """
+    if watch and as_json:
+        raise typer.BadParameter("--json prints one object and --watch prints for ever; leave one of them out")
     from study.cli.status import show_status
 
-    show_status(Home(home), name, watch=watch)
+    show_status(Home(home), name, watch=watch, as_json=as_json)
 
 
 @results_app.command()

@@ -1,17 +1,24 @@
 """The commands `run`, `resume` and `plan`, beyond reading their options."""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import typer
 
+from study.cli.json_fields import plan_fields
 from study.cli.resolve import StudyOptions, choose_study
+from study.console import print_json, reserved_stdout
 from study.errors import RecordError, StoreUnavailableError
+from study.execution.end_command import command_at_end
 from study.execution.interruption import EXIT_STATUS, last_words
 from study.execution.preflight import check_runnable, preflight
 from study.spec.study import Study
 from study.state.home import Home, invocation
 from study.state.journal import pending_sweeps
 from study.tracking.uri import existing_store
+
+if TYPE_CHECKING:
+    from study.execution.launch import Outcome  # with Ray and MLflow
 
 
 def run_study(
@@ -23,11 +30,13 @@ def run_study(
     store: str | None = None,
     storage: str | None = None,
     max_hours: float | None = None,
+    on_end: str | None = None,
 ) -> None:
     """Resolve a study and launch it.
 
     Args:
         max_hours: a study that this machine cannot run in so many hours is refused.
+        on_end: shell command that runs when the launch has ended.
 
     Raises:
         StudyError: the study is wrong, there is no corpus for it, or it takes too long.
@@ -38,24 +47,34 @@ def run_study(
         from study.planning.check import keep_within
 
         keep_within(study, home, max_hours, address, storage)
-    launch_study(study, home, address, store, storage)
+    launch_study(study, home, address, store, storage, on_end=on_end)
 
 
-def show_plan(study_name: str, home: Home, options: StudyOptions, address: str | None, storage: str | None) -> None:
-    """Resolve a study and print what it would cost.
+def show_plan(
+    study_name: str, home: Home, options: StudyOptions, address: str | None, storage: str | None, *, as_json: bool = False
+) -> None:
+    """Resolve a study, measure what it would cost and print that.
 
     Raises:
-        StudyError: the study is wrong, there is no corpus for it, or as `study.planning.check.print_plan`.
+        StudyError: the study is wrong, there is no corpus for it, or as `study.planning.check.measure_plan`.
     """
-    study = choose_study(study_name, home, options)
-    check_runnable(pending_sweeps(study, home), knows_machine=address is None)
-    from study.planning.check import print_plan
+    with reserved_stdout(as_json):
+        study = choose_study(study_name, home, options)
+        check_runnable(pending_sweeps(study, home), knows_machine=address is None)
+        from study.planning.check import measure_plan
+        from study.planning.text import plan_lines
 
-    print_plan(study, home, address, storage)
+        plan = measure_plan(study, home, address, storage)
+    if as_json:
+        print_json(plan_fields(plan))
+    else:
+        print("\n".join(plan_lines(plan)))
 
 
-def launch_study(study: Study, home: Home, address: str | None, store: str | None, storage: str | None = None) -> None:
-    """Run what is left of a study, and say how it ended and what to do next.
+def launch_study(
+    study: Study, home: Home, address: str | None, store: str | None, storage: str | None = None, *, on_end: str | None = None
+) -> None:
+    """Run what is left of a study, say how it ended and what to do next, and run the command `on_end`.
 
     Raises:
         typer.Exit: trials are left or failed.
@@ -65,8 +84,19 @@ def launch_study(study: Study, home: Home, address: str | None, store: str | Non
     from study.execution.launch import launch  # with Ray and MLflow
 
     resume = checked.resumption
-    with last_words(f"the launch was killed, or ended by Ray without a word; continue with: {resume}"):
-        outcome = launch(checked)
+    with command_at_end(on_end, study, home) as end:
+        with last_words(f"the launch was killed, or ended by Ray without a word; continue with: {resume}"):
+            outcome = launch(checked, end.begin)
+        end.state = outcome.state
+        _conclude(study, home, store, outcome, resume)
+
+
+def _conclude(study: Study, home: Home, store: str | None, outcome: "Outcome", resume: str) -> None:
+    """Say how a launch ended and what to do next; `resume` is the command that continues.
+
+    Raises:
+        typer.Exit: trials are left or failed, or the records cannot be read.
+    """
     # Statistics take a second to import, which trials need not wait for.
     from study.results.best import print_summary
     from study.results.confirm import confirmation_lines

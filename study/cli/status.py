@@ -1,7 +1,7 @@
 """The status of studies on the screen."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from rich.console import Console, Group, RenderableType
@@ -9,11 +9,12 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from acl.system.text import first_line, format_size
+from acl.system.text import format_size
 from study import names
-from study.console import format_hours, table_console
+from study.cli.json_fields import UNREADABLE, status_fields
+from study.console import format_hours, print_json, table_console
 from study.results.selection import Candidate, Choice
-from study.results.status import STATES, StudyStatus, SweepStatus, launched_studies, study_status
+from study.results.status import STATES, StudyStatus, SweepStatus, UnreadableStudy, home_status, study_status
 from study.spec.objectives import value_text
 from study.spec.sweep import Sweep
 from study.state.home import Home, invocation
@@ -23,16 +24,25 @@ WATCH_SECONDS = 5.0
 _MOST_NAMED = 3  # trials named with a failure
 
 
-def show_status(home: Home, name: str | None, *, watch: bool) -> None:
-    """Print how far a study is, or all studies of the home; with `watch` anew every few seconds until Ctrl-C.
+def show_status(home: Home, name: str | None, *, watch: bool, as_json: bool = False) -> None:
+    """Print how far a study is, or all studies of the home.
+
+    Args:
+        home: folder of results.
+        name: of a launched study; None for all.
+        watch: print it anew every few seconds, until Ctrl-C.
+        as_json: print the object of `--json`, once.
 
     Raises:
         StudyError: there is no such study.
     """
+    if as_json:
+        print_json(status_fields(home, home_status(home) if name is None else [study_status(home, name)]))
+        return
     console = table_console()
 
     def drawn() -> RenderableType:
-        return _overview(home) if name is None else _study(home, study_status(home, name))
+        return _overview(home, home_status(home)) if name is None else _study(home, study_status(home, name))
 
     if watch:
         _watch(console, drawn)
@@ -55,19 +65,16 @@ def _watch(console: Console, drawn: Callable[[], RenderableType]) -> None:
         return
 
 
-def _overview(home: Home) -> RenderableType:
-    studies = launched_studies(home)
+def _overview(home: Home, studies: Sequence[StudyStatus | UnreadableStudy]) -> RenderableType:
     if not studies:
         return Text(f"no study in {home.root}; start one with: {invocation('run STUDY', home)}, or name another folder with --home")
     table = Table("study", "state", "trials", "failed", "last activity")
-    for name in studies:
-        try:
-            status = study_status(home, name)
-        except ValueError as error:  # of another version, or damaged: the others are shown all the same
-            table.add_row(Text(name), "unreadable", "–", "–", Text(first_line(error, "")))
+    for status in studies:
+        if isinstance(status, UnreadableStudy):
+            table.add_row(Text(status.name), UNREADABLE, "–", "–", Text(status.reason))
             continue
         failed = sum(sweep.states[names.FAILED] for sweep in status.sweeps)
-        table.add_row(Text(name), status.state, f"{status.over}/{status.total}", str(failed), _when(status.last_activity))
+        table.add_row(Text(status.name), status.state, f"{status.over}/{status.total}", str(failed), _when(status.last_activity))
     return table
 
 

@@ -1,21 +1,23 @@
 """One run without Ray: its settings from the command line, its epochs on the screen."""
 
+import json
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from acl.config import Config, build_config, flatten
+from acl.config import Config, Setting, build_config, describe_settings, flatten, setting_names
 from acl.metric_names import CLASS_ACCURACY
 from acl.store.feature_store import FeatureStore
 from acl.system.files import write_durably
 from acl.system.memory import keep_freed_memory
 from study import names
-from study.cli.resolve import parse_settings
 from study.spec.profiles import check_profile, modes_of_profile, profile_settings
 
 if TYPE_CHECKING:
     from acl.training import EpochResult
 
+_WIDTH = 80
 _CLASS_WISE = f"{CLASS_ACCURACY}."
 
 
@@ -57,23 +59,49 @@ def _print_final(result: "EpochResult", checkpoints: Path | None) -> None:
         print(f"predictions of every clip: {path}")
 
 
-def run_settings(mode: str | None, profile: str | None, settings: list[str], data: Path | None) -> dict[str, Any]:
-    """Settings of a run by dotted name: those of the profile, and above them those of the command line.
+def run_settings(mode: str | None, profile: str | None, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of a run by dotted name: those of the profile, and above them those that the command line gives.
 
     Raises:
-        ConfigError: there is no such profile, it is one of the other mode, or an option without "=".
+        ConfigError: there is no such profile, or it is one of the other mode.
     """
     of_profile = profile_settings(profile or "recipe")
     modes = modes_of_profile(profile or "recipe")
     chosen = mode or modes[0]
     check_profile(profile or "recipe", [chosen])
-    return {"mode": chosen, **of_profile.get(chosen, {}), **parse_settings(settings, data)}
+    return {"mode": chosen, **of_profile.get(chosen, {}), **given}
 
 
-def list_lines(settings: Mapping[str, Any]) -> list[str]:
-    """A line for each setting."""
-    config = build_config({"data.root": "(none: name one with --data)", **settings})
-    return [f"{name} = {value}" for name, value in flatten(config).items()]
+def list_lines(mode: str | None, profile: str | None, given: Mapping[str, Any]) -> list[str]:
+    """Describe the settings of a mode, or of each mode that the profile is about; arguments and errors as `run_settings`.
+
+    Of several modes, each takes those of the `given` settings that it has.
+    """
+    named = given.get("mode", mode)
+    modes = [named] if named else modes_of_profile(profile or "recipe")
+    known = {each: setting_names(each) for each in modes}
+    lines: list[str] = []
+    for each in modes:
+        of_others = {name for other in modes for name in known[other]} - set(known[each])
+        own = {name: value for name, value in given.items() if name not in of_others}
+        config = build_config({"data.root": "(none: name one with --data)", **run_settings(each, profile, own)})
+        lines += ["", f"Settings of {each} runs"]
+        for name, value in flatten(config).items():
+            lines += ["", f"{name} = {_as_typed(value)}", *_described(describe_settings(each)[name])]
+    return lines[1:]
+
+
+def _described(setting: Setting) -> list[str]:
+    """Meaning, then range, unit and default."""
+    default = "no default" if setting.default is None else f"default {_as_typed(setting.default)}"
+    unit = f", in {setting.unit}" if setting.unit else ""
+    texts = (setting.meaning, f"{setting.range}{unit}; {default}")
+    return [line for text in texts for line in textwrap.wrap(text, _WIDTH, initial_indent="    ", subsequent_indent="    ")]
+
+
+def _as_typed(value: Any) -> str:
+    """A value as `--set` takes it."""
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def run_config(settings: Mapping[str, Any]) -> Config:

@@ -1,5 +1,6 @@
 """Findings of `acl-study doctor`, a line each."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -32,6 +33,11 @@ class Finding:
         'warning  disk        2.0 GB are free → make room'
         """
         return f"{self.state:8} {self.topic:11} {self.found}" + (f" → {self.remedy}" if self.remedy else "")
+
+
+def count_problems(findings: Iterable[Finding]) -> int:
+    """Count what keeps studies from running."""
+    return sum(finding.state == "problem" for finding in findings)
 
 
 def reason_of(error: BaseException) -> str:

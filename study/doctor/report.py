@@ -1,31 +1,36 @@
-"""The checks of `acl-study doctor`, printed as they come."""
+"""The checks of `acl-study doctor`, one after the other."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from study.doctor.findings import Finding
+from study.doctor.findings import Finding, count_problems
 from study.doctor.machine_checks import machine_findings, torch_findings
 from study.doctor.tool_checks import tool_findings
 from study.state.home import Home
 
 
-def check_installation(home: Home, store: str | None, data: Path | None, *, with_ray: bool) -> int:
-    """Print what this installation is and a line for each thing that is looked at; returns the number of problems.
+def installation_findings(home: Home, store: str | None, data: Path | None, *, with_ray: bool) -> Iterator[Finding]:
+    """Look at one thing after the other; where torch does not load, nothing else is looked at.
 
     Arguments as `study.doctor.tool_checks.tool_findings`.
     """
-    problems = _shown(torch_findings())
-    if problems:
-        print("the rest needs torch; once it loads, run acl-study doctor again")
-        return problems
-    problems += _shown(machine_findings(home.root)) + _shown(tool_findings(home, store, data, with_ray=with_ray))
-    print(f"{problems or 'no'} problem{'' if problems == 1 else 's'} that would keep studies from running")
-    return problems
+    has_torch = True
+    for finding in torch_findings():
+        has_torch = has_torch and finding.state != "problem"
+        yield finding
+    if has_torch:
+        yield from machine_findings(home.root)
+        yield from tool_findings(home, store, data, with_ray=with_ray)
+    else:
+        yield Finding("note", "all else", "not looked at, since it needs torch", "once torch loads, run acl-study doctor again")
 
 
-def _shown(findings: Iterable[Finding]) -> int:
-    problems = 0
+def show_findings(findings: Iterable[Finding]) -> list[Finding]:
+    """Print each finding as it comes, then the number of problems; returns the findings."""
+    shown = []
     for finding in findings:
         print(finding.line, flush=True)
-        problems += finding.state == "problem"
-    return problems
+        shown.append(finding)
+    problems = count_problems(shown)
+    print(f"{problems or 'no'} problem{'' if problems == 1 else 's'} that would keep studies from running")
+    return shown

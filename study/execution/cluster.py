@@ -16,11 +16,11 @@ from ray.util.placement_group import placement_group
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from acl.system.text import first_line, last_line
-from study.console import format_bytes, progress_bar
+from study.console import progress_bar
 from study.errors import NodeError, StudyError
 from study.execution.interruption import Interruption
 from study.execution.staging import FeatureFeed, Features, NodeRequirements, NodeState, inspect_node
-from study.machine import Machine
+from study.machine import ClusterMachine, Machine
 from study.spec.sweep import Resources, Sweep
 from study.state.storage import Storage
 
@@ -39,15 +39,6 @@ class Node:
     address: str
     cpus: float
     gpus: float
-
-    @property
-    def words(self) -> str:
-        """Name, address, CPUs and GPUs; of a machine that has CPUs.
-
-        >>> Node("1f", "gpu2", "10.0.0.2", 16, 4).words
-        'gpu2 (10.0.0.2): 16 CPUs and 4 GPUs'
-        """
-        return f"{self.host} ({self.address}): {Resources(cpus=self.cpus, gpus=self.gpus).words}"
 
     def trials_at_once(self, resources: Resources) -> int:
         """How many trials it has room for."""
@@ -136,17 +127,13 @@ def cluster_of(folder: Path, sweeps: Sequence[Sweep], storage: Storage | None, i
         yield Cluster(requirements)
 
 
-def cluster_lines(folder: Path, sweeps: Sequence[Sweep], storage: Storage | None) -> list[str]:
-    """Each machine that has room for trials, and what will be copied to it; arguments and errors as `cluster_of`."""
+def inspect_machines(folder: Path, sweeps: Sequence[Sweep], storage: Storage | None) -> list[ClusterMachine]:
+    """Inspect each machine that has room for trials; arguments and errors as `cluster_of`."""
     with _requirements(folder, sweeps, storage) as requirements:
         used = _used(sweeps)
         states = _look_at(used, requirements)
-    lines = []
-    for node in used:
-        missing = sum(features.size for features in states[node.id].unseen)
-        has = f"{format_bytes(missing)} of features are copied there at the launch" if missing else "sees the features"
-        lines.append(f"  {node.words}; {has}")
-    return lines
+    copied = {node.id: sum(features.size for features in states[node.id].unseen) for node in used}
+    return [ClusterMachine(node.host, node.address, node.cpus, node.gpus, copied[node.id]) for node in used]
 
 
 def _used(sweeps: Sequence[Sweep]) -> list[Node]:

@@ -14,6 +14,17 @@ EXIT_STATUS = 130  # of a launch that one of these has ended
 _TOGETHER_SECONDS = 0.3  # `timeout` signals a process and at once its group, which is one request
 
 
+@contextmanager
+def signals_to(handle: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Have Ctrl-C and SIGTERM call `handle` during the block."""
+    previous = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
 class Interruption:
     """A request to stop, which the sweep sees between two steps of Ray.
 
@@ -54,12 +65,8 @@ class Interruption:
             self.request(word)
             os.write(2, f"\n{word}: {doing}; {word} again ends at once\n".encode())
 
-        previous = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
+        with signals_to(handle):
             yield
-        finally:
-            for number, handler in previous.items():
-                signal.signal(number, handler)
 
     @contextmanager
     def after(self, hours: float | None, has_epochs: Callable[[], bool]) -> Iterator[None]:

@@ -2,12 +2,13 @@
 
 import errno
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from study.execution.cluster import Cluster, check_room, cluster_of
+from study.execution.end_command import EndState
 from study.execution.interruption import Interruption
 from study.execution.preflight import LaunchRequest
 from study.execution.progress import ProgressLine
@@ -46,9 +47,20 @@ class Outcome:
         """Trials that failed."""
         return sum(sweep.failed for sweep in self.sweeps)
 
+    @property
+    def state(self) -> EndState:
+        """State for the command of `--on-end`."""
+        if self.left:
+            return "interrupted"
+        return "failed" if self.failed else "complete"
 
-def launch(request: LaunchRequest) -> Outcome:
+
+def launch(request: LaunchRequest, begin: Callable[[], None] = lambda: None) -> Outcome:
     """Run what is left of a study, whose launch has been checked.
+
+    Args:
+        request: the checked launch.
+        begin: called once nothing can refuse the launch any more.
 
     Raises:
         StudyError: it is running already, the store of a first launch takes no records, the storage cannot be used, no machine fits
@@ -80,6 +92,7 @@ def launch(request: LaunchRequest) -> Outcome:
                 sweep.name: SweepContext(folder / sweep.name, cluster, request.storage and request.storage.below(sweep.name))
                 for sweep in pending
             }
+            begin()
             return _run(study, pending, contexts, folder, journals, record, interruption)
 
 

@@ -1,13 +1,14 @@
-"""Plans before a launch: printed, or a refusal of a study that takes too long."""
+"""Plans before a launch: measured, and a refusal of a study that takes too long."""
 
 import sys
+from dataclasses import replace
 
 from study.console import format_hours
 from study.errors import StudyError
 from study.execution.interruption import Interruption
-from study.machine import has_gpu, this_machine
+from study.machine import ClusterMachine, has_gpu, this_machine
 from study.planning.estimate import StudyPlan, plan_study
-from study.planning.text import disk_line, fits_disk, plan_lines, refusal
+from study.planning.text import disk_line, fits_disk, machine_lines, refusal
 from study.spec.study import Study
 from study.state.home import Home, invocation
 from study.state.journal import Journal
@@ -15,42 +16,17 @@ from study.state.storage import Storage
 from study.state.study_folder import load_storage
 
 
-def print_plan(study: Study, home: Home, address: str | None, storage: str | None) -> None:
-    """Measure what a runnable study would cost here; print it with what it could find out, and the machines of a cluster.
+def measure_plan(study: Study, home: Home, address: str | None, storage: str | None) -> StudyPlan:
+    """Measure what is left of a runnable study on this machine, or for the cluster at `address`.
 
     Raises:
         StudyError: a trial does not fit; there is no cluster at `address`, or its machines cannot run the study.
     """
-    plan, machines = _measured(study, home, address, storage)
-    print("\n".join([*plan_lines(plan), *machines]))
-
-
-def keep_within(study: Study, home: Home, max_hours: float, address: str | None, storage: str | None) -> None:
-    """Plan the study and refuse it where even its shortest course is too long or the disk too small.
-
-    Raises:
-        StudyError: with what it would take, and what would fit; or as `print_plan`.
-    """
-    plan, _ = _measured(study, home, address, storage)
-    if refused := refusal(plan, max_hours):
-        raise StudyError(refused)
-    if not fits_disk(plan):
-        raise StudyError(f"{study.name} takes {disk_line(plan)}")
-    hours = plan.hours
-    if hours.longest > max_hours:
-        span = (
-            f"{format_hours(hours.shortest)} to {format_hours(hours.longest)} {plan.place}, {format_hours(hours.expected)} expected"
-        )
-        print(f"{study.name} starts, but it takes {span}: it may not end within --max-hours {max_hours:g}", flush=True)
-
-
-def _measured(study: Study, home: Home, address: str | None, storage: str | None) -> tuple[StudyPlan, list[str]]:
-    """The plan, and of a cluster a line for each machine."""
     folder = home.study(study.name)
     left = {sweep.name: sweep.runs - len(Journal(folder / sweep.name).outcomes()) for sweep in study.sweeps}
     room, machines = (None, []) if address is None else _cluster(study, home, address, storage)
     if room is not None and not has_gpu() and any(sweep.resources.gpus for sweep in study.sweeps):
-        print("\n".join(machines[1:]))
+        print("\n".join(machine_lines(machines)))
         raise StudyError(
             f"the trials of {study.name} take GPUs and this machine has none, so their time cannot be measured here; run `plan` on "
             "a machine of the cluster that has one"
@@ -63,16 +39,35 @@ def _measured(study: Study, home: Home, address: str | None, storage: str | None
         room=room,
         progress=lambda line: print(line, file=sys.stderr, flush=True),
     )
-    return plan, machines
+    return replace(plan, machines=tuple(machines))
 
 
-def _cluster(study: Study, home: Home, address: str, storage: str | None) -> tuple[dict[str, int], list[str]]:
+def keep_within(study: Study, home: Home, max_hours: float, address: str | None, storage: str | None) -> None:
+    """Plan the study and refuse it where even its shortest course is too long or the disk too small.
+
+    Raises:
+        StudyError: with what it would take, and what would fit; or as `measure_plan`.
+    """
+    plan = measure_plan(study, home, address, storage)
+    if refused := refusal(plan, max_hours):
+        raise StudyError(refused)
+    if not fits_disk(plan):
+        raise StudyError(f"{study.name} takes {disk_line(plan)}")
+    hours = plan.hours
+    if hours.longest > max_hours:
+        span = (
+            f"{format_hours(hours.shortest)} to {format_hours(hours.longest)} {plan.place}, {format_hours(hours.expected)} expected"
+        )
+        print(f"{study.name} starts, but it takes {span}: it may not end within --max-hours {max_hours:g}", flush=True)
+
+
+def _cluster(study: Study, home: Home, address: str, storage: str | None) -> tuple[dict[str, int], list[ClusterMachine]]:
     """Trials of each sweep that run at once on the cluster, and its machines."""
-    from study.execution.cluster import Cluster, check_room, cluster_lines  # Ray is slow to import
+    from study.execution.cluster import Cluster, check_room, inspect_machines  # Ray is slow to import
     from study.execution.ray_session import ray_session
 
     kept = load_storage(home, study.name) or (None if storage is None else Storage(storage))
     with ray_session(address, Interruption(invocation(f"plan {study.name}", home))):
         check_room(study.sweeps)
-        lines = cluster_lines(home.study(study.name), study.sweeps, kept)
-        return {sweep.name: Cluster().room_for(sweep.resources) for sweep in study.sweeps}, ["", "machines of the cluster:", *lines]
+        machines = inspect_machines(home.study(study.name), study.sweeps, kept)
+        return {sweep.name: Cluster().room_for(sweep.resources) for sweep in study.sweeps}, machines

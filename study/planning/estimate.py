@@ -16,7 +16,7 @@ from acl.training.timing import measure_run
 from analysis.question import CLIP_SETTINGS, FOLD
 from analysis.stats.power import Power
 from study.errors import StudyError
-from study.machine import Machine, Span
+from study.machine import ClusterMachine, Machine, Span
 from study.spec.space import edge_points
 from study.spec.study import Study
 from study.spec.sweep import Sweep, brackets
@@ -108,10 +108,14 @@ class SweepPlan:
         return Hours(shortest * self.crowding.least, expected * self.crowding.most, longest * self.crowding.most)
 
     @property
-    def trial_hours(self) -> Span:
-        """Hours of all trials, added up."""
-        fewest, most = (sum(kind.trials * seconds(self, kind) for kind in self.kinds) / 3600 for seconds in (_stopped, _full))
-        return Span(fewest, most)
+    def gpu_hours(self) -> Span:
+        """Hours of all trials, added up and multiplied by the GPUs of a trial."""
+        return self._hours_of_trials(self.sweep.resources.gpus)
+
+    @property
+    def core_hours(self) -> Span:
+        """Hours of all trials, added up and multiplied by the CPUs of a trial."""
+        return self._hours_of_trials(self.sweep.resources.cpus)
 
     @property
     def kept_bytes(self) -> int:
@@ -140,6 +144,10 @@ class SweepPlan:
         candidates = max(1, self.sweep.trials // groups_of_settings)
         return [Power(test, val, len(self.sweep.seeds), candidates) for test, val in groups]
 
+    def _hours_of_trials(self, share: float) -> Span:
+        fewest, most = (sum(kind.trials * seconds(self, kind) for kind in self.kinds) / 3600 for seconds in (_stopped, _full))
+        return Span(fewest * share, most * share)
+
     def _makespan(self, seconds: Callable[["SweepPlan", Kind], float]) -> float:
         """Hours until the last trial ends, each started as soon as one ends, in their order."""
         ends = [WORKER_STARTS * self.start_seconds] * self.at_once
@@ -159,6 +167,7 @@ class StudyPlan:
     free_bytes: int
     busy_cores: float = 0.0  # of this machine, when measuring began
     is_cluster: bool = False  # whether trials run on the machines of a cluster, as many at once as these have room for
+    machines: tuple[ClusterMachine, ...] = ()  # of the cluster
 
     @property
     def place(self) -> str:

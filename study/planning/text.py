@@ -1,9 +1,10 @@
 """A plan in words."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from acl.training.cost import RunCost, StageCost
 from study.console import format_bytes, format_hours, format_seconds
+from study.machine import ClusterMachine, Span
 from study.planning.estimate import Hours, Kind, StudyPlan, SweepPlan
 
 BUSY_SHARE = 0.3  # of the cores, from which on measured times are doubtful
@@ -17,7 +18,12 @@ def plan_lines(plan: StudyPlan) -> list[str]:
     for sweep in plan.sweeps:
         lines += ["", *_sweep_lines(plan, sweep)]
     lines += ["", f"in all: {_range(plan.hours)}{_expected(plan.hours)}", f"disk: {disk_line(plan)}"]
-    return lines
+    return lines + (["", *machine_lines(plan.machines)] if plan.machines else [])
+
+
+def machine_lines(machines: Sequence[ClusterMachine]) -> list[str]:
+    """List the machines of a cluster, a line each below a heading."""
+    return ["machines of the cluster:", *(f"  {machine.words}" for machine in machines)]
 
 
 def disk_line(plan: StudyPlan) -> str:
@@ -60,9 +66,7 @@ def _sweep_lines(plan: StudyPlan, sweep: SweepPlan) -> Iterator[str]:
     yield f"sweep {sweep.sweep.name}: {_count(sweep.trials, 'trial')}, {sweep.at_once} at once ({resources.words} each)"
     for kind in sweep.kinds:
         yield from _kind_lines(kind, several=len(sweep.kinds) > 1)
-    spent_hours = sweep.trial_hours
-    unit, share = ("GPU", resources.gpus) if resources.gpus else ("core", resources.cpus)
-    spent = _spent(spent_hours.least * share, spent_hours.most * share, unit)
+    spent = _spent(sweep.gpu_hours, "GPU") if resources.gpus else _spent(sweep.core_hours, "core")
     yield f"  time: {_range(sweep.hours)}{_expected(sweep.hours)}; {spent}{_why_a_range(sweep)}"
     yield f"  disk: {format_bytes(sweep.kept_bytes)} kept, {format_bytes(sweep.working_bytes)} more while it runs"
     yield from (f"  {line}" for line in _memory_lines(plan, sweep))
@@ -127,14 +131,14 @@ def _range(hours: Hours) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def _spent(fewest: float, most: float, unit: str) -> str:
+def _spent(hours: Span, unit: str) -> str:
     """Hours of GPUs or cores.
 
-    >>> _spent(0.003, 0.006, "core"), _spent(0.2, 1.5, "core"), _spent(120, 480, "GPU")
+    >>> _spent(Span(0.003, 0.006), "core"), _spent(Span(0.2, 1.5), "core"), _spent(Span(120, 480), "GPU")
     ('less than 0.1 core-hours', '0.2 to 1.5 core-hours', '120 to 480 GPU-hours')
     """
-    low, high = (f"{value:.1f}" if value < 10 else f"{value:.0f}" for value in (fewest, most))
-    if most < 0.1:
+    low, high = (f"{value:.1f}" if value < 10 else f"{value:.0f}" for value in (hours.least, hours.most))
+    if hours.most < 0.1:
         return f"less than 0.1 {unit}-hours"
     return f"{high if low == high else f'{low} to {high}'} {unit}-hours"
 

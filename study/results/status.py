@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from acl.config import build_config, flatten
+from acl.system.text import first_line
 from analysis.question import Question
 from study import names
 from study.results.selection import Choice, Row, choices
@@ -102,9 +103,33 @@ class StudyStatus:
         return "complete" if self.over >= self.total else "interrupted"
 
 
+@dataclass(frozen=True)
+class UnreadableStudy:
+    """A study of another version, or with damaged files.
+
+    Attributes:
+        name: under which it was launched.
+        reason: why it cannot be read, one line.
+    """
+
+    name: str
+    reason: str
+
+
 def launched_studies(home: Home) -> list[str]:
     """Names of the studies in `home`, sorted."""
     return sorted(path.parent.name for path in home.root.glob(f"studies/*/{STUDY_FILE}"))
+
+
+def home_status(home: Home) -> list[StudyStatus | UnreadableStudy]:
+    """Look at every study in `home`; an unreadable one does not hide the others."""
+    found: list[StudyStatus | UnreadableStudy] = []
+    for name in launched_studies(home):
+        try:
+            found.append(study_status(home, name))
+        except ValueError as error:
+            found.append(UnreadableStudy(name, first_line(error, "")))
+    return found
 
 
 def study_status(home: Home, name: str, *, now: float | None = None) -> StudyStatus:

@@ -7,7 +7,7 @@ checked by `study.spec.resolve.resolve_study` only.
 import json
 from typing import Any
 
-from acl.config import SelfSupervisedConfig, SupervisedConfig
+from acl.config import SelfSupervisedConfig, SupervisedConfig, describe_settings
 from study.spec.files import INCLUDE
 from study.spec.objectives import DIRECTIONS
 from study.spec.study import Study
@@ -81,11 +81,13 @@ def setting_schemas() -> dict[str, Schema]:
     found: dict[str, list[Schema]] = {}
     for config_class in (SupervisedConfig, SelfSupervisedConfig):
         whole = config_class.model_json_schema()
+        described = describe_settings(config_class.model_fields["mode"].default)
         for name, field in whole["properties"].items():
             section = whole["$defs"][field["$ref"].rpartition("/")[2]]["properties"] if "$ref" in field else None
             leaves = {name: field} if section is None else {f"{name}.{leaf}": schema for leaf, schema in section.items()}
             for dotted, schema in leaves.items():
                 cleaned = {key: value for key, value in schema.items() if key not in ("title", "default")}
+                cleaned["description"] = described[dotted].words
                 if cleaned not in found.setdefault(dotted, []):
                     found[dotted].append(cleaned)
     return {name: schemas[0] if len(schemas) == 1 else {"anyOf": schemas} for name, schemas in found.items() if name != "seed"}

@@ -35,9 +35,9 @@ def test_flatten_and_build_are_inverse(mode: str) -> None:
             {"mode": "self-supervised", "finetune.on": "clean"},
             "finetune.on: Input should be a list such as \\[a, b\\], got 'clean'",
         ),
-        ({"loss.margin": 30}, r"less than or equal to 3\.14\d+, got 30 \(angular margin, rad\)"),
+        ({"loss.margin": 30}, r"less than or equal to 3\.14\d+, got 30 \(angular margin \[rad\]\)"),
         ({"mode": "self-supervised", "optim.milestones": [65]}, "shares of the epochs"),
-        ({"mode": "self-supervised", "views.blur_sigma_max": 0.05}, "0 \\(no blur\\) or at least 0.1 pixels"),
+        ({"mode": "self-supervised", "views.blur_sigma_max": 0.05}, r"0 \(off\) or at least 0.1, got 0.05 .*\[pixels\]"),
     ],
 )
 def test_wrong_settings_are_refused_in_one_line(settings: dict[str, Any], message: str) -> None:

@@ -77,13 +77,18 @@ def test_settings_are_read_as_yaml_and_exponents_as_numbers() -> None:
     assert parsed == {"a": 0.001, "b": [0.5, 0.9], "c": True, "d": "clean", "e": 3}
 
 
-def test_train_lists_every_setting_with_the_recipes_value(
+def test_train_lists_settings_with_meaning_range_and_default(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert call(monkeypatch, "train", "--list", "--mode", "self-supervised", "--set", "loss.alpha=0.7") == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert "loss.alpha = 0.7" in lines
-    assert "optim.epochs = 500" in lines
+    given = ["--set", "loss.margin=0.7", "--set", "loss.temperature=0.1"]  # the temperature is one of self-supervised runs
+    assert call(monkeypatch, "train", "--list", *given) == 0
+    listed = capsys.readouterr().out
+    assert listed.count("loss.margin = 0.7\n    angular margin\n    0 to pi, in rad; default 0.5\n") == 2
+    assert listed.count("loss.temperature = 0.1\n") == 1
+    assert listed.count("data.root = (none: name one with --data)\n") == 2
+    assert max(map(len, listed.splitlines())) <= 80
+    assert call(monkeypatch, "train", "--list", "--set", "loss.tau=1") == 1
+    assert "loss.tau is not a setting" in capsys.readouterr().err
 
 
 def test_train_uses_mode_and_settings_of_a_one_mode_profile(

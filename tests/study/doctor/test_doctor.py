@@ -143,9 +143,10 @@ def test_a_torch_that_does_not_load_is_a_line_of_its_own(tmp_path):
     out, err = process.communicate(timeout=60)
     assert process.returncode == 1
     assert err == ""
-    _, torch_line, last = out.splitlines()
+    _, torch_line, rest, last = out.splitlines()
     assert torch_line.startswith("problem  torch       does not load (libcudart.so.13: cannot open shared object file) → ")
-    assert "once it loads" in last
+    assert rest.endswith("→ once torch loads, run acl-study doctor again")
+    assert last == "1 problem that would keep studies from running"
 
 
 def test_a_broken_or_hanging_ray_is_found_in_bounded_time(tmp_path, monkeypatch):

@@ -9,7 +9,7 @@ import pytest
 from acl.config import build_config, flatten
 from acl.deviations import deviations
 from study.cli import app as cli
-from study.doctor.installation import profile_lines
+from study.doctor.installation import profile_lines, settings_of_modes
 from study.spec.profiles import profile_settings
 from study.spec.resolve import resolve_study
 
@@ -133,7 +133,7 @@ def test_doctor_lists_every_setting_and_every_deviation(
 
 
 def test_doctor_marks_what_a_profile_changes() -> None:
-    lines = profile_lines("mini")
+    lines = profile_lines("mini", settings_of_modes("mini"))
     assert "  optim.epochs = 12    (published: 500)" in lines
     assert "  probe.protocol = cached    (published: published)" in lines
     assert "  loss.margin = 0.5" in lines

@@ -1,0 +1,225 @@
+"""Fields of the objects that `--json` prints, made of what the text is made of. docs/json.md documents each of them.
+
+Names are in snake case and end in their unit. Keys that are names of users or settings stand as they are.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from study.doctor.findings import Finding, count_problems
+from study.results.selection import Choice
+from study.results.status import StudyStatus, SweepStatus, UnreadableStudy
+from study.spec.study import Study
+from study.state.home import Home
+
+if TYPE_CHECKING:  # these import torch
+    from acl.training.cost import StageCost
+    from analysis.stats.power import Power
+    from study.doctor.installation import Installation, ModeSettings
+    from study.machine import Span
+    from study.planning.estimate import Hours, Kind, StudyPlan, SweepPlan
+
+UNREADABLE = "unreadable"  # state of a study whose files cannot be read
+Fields = dict[str, Any]
+
+
+def studies_fields(studies: Sequence[Study]) -> Fields:
+    """Fields of `studies`."""
+    return {
+        "studies": [
+            {
+                "name": study.name,
+                "question": study.question.strip(),
+                "trials": study.runs,
+                "sweeps": [{"name": sweep.name, "mode": sweep.base["mode"], "trials": sweep.runs} for sweep in study.sweeps],
+            }
+            for study in studies
+        ]
+    }
+
+
+def doctor_fields(findings: Sequence[Finding]) -> Fields:
+    """Fields of `doctor`."""
+    return {
+        "problems": count_problems(findings),
+        "findings": [
+            {"state": each.state, "topic": each.topic, "found": each.found, "remedy": each.remedy or None} for each in findings
+        ],
+    }
+
+
+def profile_fields(profile: str, installation: "Installation", modes: Sequence["ModeSettings"]) -> Fields:
+    """Fields of `doctor --profile`."""
+    code, hardware = installation.code, installation.hardware
+    return {
+        "profile": profile,
+        "code": {name: code[name] for name in ("version", "git_commit", "git_dirty")},
+        "versions": installation.versions,
+        "hardware": {name: hardware[name] for name in ("cpu", "cores", "memory_gib", "gpu")},
+        "modes": [
+            {
+                "mode": of_mode.mode,
+                "settings": {**of_mode.settings, "data.root": None},
+                "published": of_mode.published,
+                "deviations": [
+                    {"topic": each.topic, "published": each.published, "here": each.here, "because": each.why}
+                    for each in of_mode.deviations
+                ],
+            }
+            for of_mode in modes
+        ],
+    }
+
+
+def status_fields(home: Home, studies: Sequence[StudyStatus | UnreadableStudy]) -> Fields:
+    """Fields of `status`, of one study or of all."""
+    return {"home": str(home.root.resolve()), "studies": [_study_status(study) for study in studies]}
+
+
+def _study_status(study: StudyStatus | UnreadableStudy) -> Fields:
+    if isinstance(study, UnreadableStudy):
+        return {"name": study.name, "state": UNREADABLE, "reason": study.reason}
+    process = study.process
+    return {
+        "name": study.name,
+        "state": study.state,
+        "trials": study.total,
+        "trials_over": study.over,
+        "process": process and {"host": process.host, "pid": process.pid, "since_unix_seconds": process.since},
+        "last_activity_unix_seconds": study.last_activity,
+        "mlflow_entries_behind": study.events_behind,
+        "study_bytes": study.size,
+        "checkpoint_bytes": study.checkpoints,
+        "free_bytes": study.free,
+        "sweeps": [_sweep_status(sweep) for sweep in study.sweeps],
+    }
+
+
+def _sweep_status(sweep: SweepStatus) -> Fields:
+    return {
+        "name": sweep.sweep.name,
+        "trials": sweep.sweep.runs,
+        "trials_over": sweep.over,
+        "states": sweep.states,
+        "epochs_per_hour": sweep.epochs_per_hour,
+        "rate_window_seconds": sweep.window,
+        "epochs_left": sweep.epochs_left,
+        "is_upper_bound": sweep.is_bound,
+        "seconds_left": None if sweep.hours_left is None else 3600 * sweep.hours_left,
+        "best": [_choice(sweep.sweep.objectives, choice) for choice in sweep.choices],
+        "failures": [{"reason": reason or None, "trials": trials} for reason, trials in sweep.failures.items()],
+    }
+
+
+def _choice(objectives: Sequence[str], choice: Choice) -> Fields:
+    return {
+        "subset": choice.subset,
+        "candidates": len(choice.candidates),
+        "winners": [
+            {
+                "setting": winner.setting,
+                "objectives": dict(zip(objectives, winner.objectives, strict=True)),
+                "seeds": len(winner.rows),
+            }
+            for winner in choice.winners
+        ],
+    }
+
+
+def plan_fields(plan: "StudyPlan") -> Fields:
+    """Fields of `plan`."""
+    from study.planning.text import fits_disk
+
+    machine = plan.machine
+    return {
+        "study": plan.study.name,
+        "profile": plan.study.profile,
+        "machine": {
+            "cores": machine.cores,
+            "busy_cores": plan.busy_cores,
+            "memory_bytes": machine.memory_bytes,
+            "gpus": machine.gpus,
+            "gpu_memory_bytes": machine.gpu_memory_bytes,
+        },
+        "cluster": [
+            {"host": each.host, "address": each.address, "cpus": each.cpus, "gpus": each.gpus, "copied_bytes": each.copied_bytes}
+            for each in plan.machines
+        ]
+        if plan.is_cluster
+        else None,
+        "seconds": _seconds(plan.hours),
+        "disk_bytes": plan.disk_bytes,
+        "free_bytes": plan.free_bytes,
+        "fits_disk": fits_disk(plan),
+        "sweeps": [_sweep_plan(sweep) for sweep in plan.sweeps],
+    }
+
+
+def _sweep_plan(plan: "SweepPlan") -> Fields:
+    return {
+        "name": plan.sweep.name,
+        "trials": plan.trials,
+        "trials_at_once": plan.at_once,
+        "cpus_per_trial": plan.sweep.resources.cpus,
+        "gpus_per_trial": plan.sweep.resources.gpus,
+        "seconds": _seconds(plan.hours),
+        "core_hours": _ends(plan.core_hours),
+        "gpu_hours": _ends(plan.gpu_hours),
+        "first_stop_epoch": plan.grace_epochs,
+        "kept_bytes": plan.kept_bytes,
+        "working_bytes": plan.working_bytes,
+        "kinds": [_kind(kind) for kind in plan.kinds],
+        "power": [_power(power) for power in plan.power],
+    }
+
+
+def _kind(kind: "Kind") -> Fields:
+    cost = kind.cost
+    return {
+        "label": kind.label,
+        "trials": kind.trials,
+        "seconds_per_trial": cost.seconds,
+        "setup_seconds": cost.setup_seconds,
+        "memory_bytes": cost.memory_bytes,
+        "gpu_allocated_bytes": cost.gpu_allocated_bytes,
+        "gpu_reserved_bytes": cost.gpu_reserved_bytes,
+        "stages": [_stage(stage) for stage in cost.stages],
+    }
+
+
+def _stage(stage: "StageCost") -> Fields:
+    return {
+        "name": stage.name,
+        "epochs": stage.epochs,
+        "steps_per_epoch": stage.steps,
+        "seconds_per_step": stage.step_seconds,
+        "seconds_per_epoch": stage.epoch_seconds,
+        "validation_seconds_per_epoch": stage.validation_seconds,
+        "final_seconds": stage.final_seconds,
+    }
+
+
+def _power(power: "Power") -> Fields:
+    from analysis.stats.power import DISCORDANCE, luck_of_the_best, smallest_difference
+
+    models = [smallest_difference(power.test_clips, share) for share in DISCORDANCE]
+    ends = list(zip(DISCORDANCE, power.seed_sd, strict=True))
+    settings = [smallest_difference(power.test_clips, share, power.seeds, sd) for share, sd in ends]
+    luck = [luck_of_the_best(power.candidates, power.val_clips, share, power.seeds, sd) for share, sd in ends]
+    return {
+        "test_clips": power.test_clips,
+        "validation_clips": power.val_clips,
+        "seeds": power.seeds,
+        "settings": power.candidates,
+        "detectable_model_difference": {"least": models[0], "most": models[1]},
+        "detectable_setting_difference": {"least": settings[0], "most": settings[1]},
+        "chance_gain_of_best": {"least": luck[0], "most": luck[1]} if power.candidates > 1 else None,
+    }
+
+
+def _seconds(hours: "Hours") -> Mapping[str, float]:
+    return {"shortest": 3600 * hours.shortest, "expected": 3600 * hours.expected, "longest": 3600 * hours.longest}
+
+
+def _ends(span: "Span") -> Mapping[str, float]:
+    return {"least": span.least, "most": span.most}
