@@ -15,6 +15,7 @@ PAPER_DIMENSIONS = (ALPHA, MARGIN, TEMPERATURE)
 SUBSET, FOLD = "data.subset", "data.test_fold"
 # Settings that decide which clips validate, or by which labels: validation figures compare only where these are equal.
 CLIP_SETTINGS = (SUBSET, FOLD, "noise.rate", "noise.kind")
+_SETS = {"views.augmentations": "views."}  # settings that give several others their values, and how the names of those begin
 _NO_DIMENSION = ("seed", FOLD)  # seeds repeat a setting, folds are pooled
 
 
@@ -56,9 +57,11 @@ class Question:
         known = {name: value for name, value in self.baseline.items() if not _is_missing(values.get(name))}
         return bool(known) and all(values[name] == value for name, value in known.items())
 
-    def comparison(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """The values that say which comparison a setting belongs to."""
-        return {name: values[name] for name in self.within if name in values}
+    def follows(self, name: str) -> str | None:
+        """The compared setting that gives this one its value, as `views.augmentations` does `views.masks`; None where none does."""
+        compared = (*self.within, *self.dimensions)
+        found = (of for of, start in _SETS.items() if of in compared and name.startswith(start) and name not in compared)
+        return next(found, None)
 
 
 PAPER = Question({ALPHA: 1}, tuple(name for name in CLIP_SETTINGS if name != FOLD), PAPER_DIMENSIONS)
@@ -79,9 +82,10 @@ def question_of(study: Mapping[str, Any], mode: str, settings: Collection[str] |
         settings: names of the settings that runs of the mode have; None: any.
     """
     sweeps = [sweep for sweep in study["sweeps"] if sweep.get("base", {}).get("mode") == mode]
-    within = tuple(dict.fromkeys([*(study.get("within") or [SUBSET]), *(name for name in CLIP_SETTINGS if name != FOLD)]))
-    named = {name: value for name, value in (study.get("baseline") or {}).items() if settings is None or name in settings}
     searched = dict.fromkeys(name for sweep in sweeps for name in sweep.get("space", {}))
+    of_clips = [name for name in CLIP_SETTINGS if name in searched and name != FOLD]
+    within = tuple(dict.fromkeys([*(study.get("within") or [SUBSET]), *of_clips]))
+    named = {name: value for name, value in (study.get("baseline") or {}).items() if settings is None or name in settings}
     differing = _differing(sweeps) if study.get("confirms") else []
     names = dict.fromkeys([*searched, *named, *differing])
     dimensions = tuple(name for name in names if name not in (*within, *_NO_DIMENSION))

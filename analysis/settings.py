@@ -114,7 +114,7 @@ def _one_protocol(trials: pd.DataFrame, mode: str, keys: Sequence[str], question
     if mode == SELF_SUPERVISED and question.is_of_paper:  # which pre-trains on one subset
         varied -= {"subset"}
     settings = [name for name in parameter_names(trials) if name not in varied and name not in names.PLACE_SETTINGS]
-    protocol = ["corpus", *[name for name in settings if trials[name].notna().any()]]
+    protocol = ["corpus", *[name for name in settings if trials[name].notna().any() and not _follows(trials, name, question)]]
     notes = []
     if len(trials) and trials.groupby(protocol, dropna=False).ngroups > 1:
         sizes = trials.groupby(protocol, dropna=False, sort=True).size()
@@ -141,6 +141,12 @@ def _one_protocol(trials: pd.DataFrame, mode: str, keys: Sequence[str], question
     if len(unique) < len(trials):
         notes.append(f"{len(trials) - len(unique)} {mode} trials repeat a setting with the same seed; the latest of each counts.")
     return unique, notes
+
+
+def _follows(trials: pd.DataFrame, name: str, question: Question) -> bool:
+    """Whether a setting differs only with one that is compared, and that decides on it."""
+    of = question.follows(name)
+    return of is not None and bool(trials.groupby(of, dropna=False)[name].nunique(dropna=False).le(1).all())
 
 
 def _has_all_seeds(trials: pd.DataFrame, keys: Sequence[str], question: Question) -> pd.Series:

@@ -78,6 +78,9 @@ OBJECTIVE = "acl_study.objective"  # the validation metric that the sweep search
 # Tags of setting runs
 SETTING = "acl_study.setting"  # values of what the sweep varies, JSON by dotted name
 
+# Ends of the names of the sweeps of a study that confirms another: a winner and its baseline make a pair
+WINNER_SWEEP, BASELINE_SWEEP = "-winner", "-baseline"
+
 # Tags of models, beside STUDY, SWEEP and TRIAL_ID
 TRIAL_RUN = "acl_study.trial_run"  # id of the trial's run
 

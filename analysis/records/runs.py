@@ -82,6 +82,21 @@ def known_studies(store_uri: str) -> list[str]:
     return sorted({run.data.tags.get(names.STUDY, "") for run in launches})
 
 
+def confirming_studies(store_uri: str, studies: Sequence[str]) -> dict[str, str]:
+    """Studies that have run winners of `studies` again on fresh seeds, each with the study that it confirms.
+
+    Raises:
+        AnalysisError: there is no store.
+    """
+    launches = Store(store_uri).search(f"tags.`{names.KIND}` = '{names.KIND_STUDY}'")
+    tags = [run.data.tags for run in launches]
+    return {
+        own[names.STUDY]: own[names.CONFIRMS]
+        for own in tags
+        if own.get(names.CONFIRMS) in studies or (own.get(names.STUDY) in studies and names.CONFIRMS in own)
+    }
+
+
 def load_trials(store_uri: str, studies: Sequence[str]) -> pd.DataFrame:
     """One row per trial of all launches of the named studies, oldest first.
 

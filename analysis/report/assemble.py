@@ -1,5 +1,6 @@
 """From the records of studies to the sections of their report, without those that no trial can fill."""
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,15 +10,17 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from analysis import published
+from analysis.errors import AnalysisError
 from analysis.published import SELF_SUPERVISED, SUPERVISED
 from analysis.records.provenance import load_launched, load_provenance
-from analysis.records.runs import SUBSETS, load_history, load_predictions, load_studies, load_trials
+from analysis.records.runs import SUBSETS, confirming_studies, load_history, load_predictions, load_studies, load_trials
 from analysis.report.answer import answer
 from analysis.report.questions import Part, heading_of, paper_part, parts_of
 from analysis.section import DIFFERENCES_TO_PUBLISHED, Heading, Section
 from analysis.sections.alpha import alpha_section
 from analysis.sections.claims import on_test_section, published_section
 from analysis.sections.comparisons import comparison_section, comparison_table, comparisons_of, not_in
+from analysis.sections.confirmations import confirmation_sections, confirmation_sentence, confirmation_table, confirmed_pairs
 from analysis.sections.control import control_section
 from analysis.sections.curves import CURVE_METRICS, curves_section
 from analysis.sections.dimensions import dimension_sections
@@ -31,7 +34,7 @@ from analysis.sections.parallel import parallel_section
 from analysis.sections.records import checklist, record_sections
 from analysis.sections.search import search_sections
 from analysis.sections.trials import counts_section, landscape_section
-from analysis.sections.winner_details import cost_section, cost_table, pair_sections, winner_sections
+from analysis.sections.winner_details import PUBLISHED, cost_section, cost_table, pair_sections, winner_sections
 from analysis.settings import PooledResults, pooled_folds, without_margin_sweeps
 from study import names
 
@@ -80,6 +83,7 @@ def read_sections(store_uri: str, studies: Sequence[str]) -> Reading:
     statuses = list(records.launched["status"])
     extra = pd.concat([table for _, table in compared]) if compared else pd.DataFrame()
     short = answer(tables["table1"], tables["table2"], tables["margin"], extra, records.trials, statuses)
+    short = " ".join(part for part in (confirmation_sentence(records.confirmed), short) if part)
     return Reading(records.launches, records.launched, records.trials, short, sections, extra, notes)
 
 
@@ -98,7 +102,7 @@ def compared_tables(parts: Sequence[Part], predictions: pd.DataFrame) -> list[tu
 
 @dataclass(frozen=True)
 class _Records:
-    """What is read of the studies; `lost` marks finished trials without predictions."""
+    """What is read of the studies; `lost` marks finished trials without predictions, `confirmed` is of `confirmation_table`."""
 
     launches: pd.DataFrame
     launched: pd.DataFrame
@@ -107,6 +111,7 @@ class _Records:
     predictions: pd.DataFrame
     history: pd.DataFrame
     lost: pd.Series
+    confirmed: pd.DataFrame
 
     @property
     def files(self) -> dict[str, dict[str, Any]]:
@@ -124,7 +129,23 @@ def _load(store_uri: str, studies: Sequence[str]) -> _Records:
     lost = trials["run_id"].isin(set(finished) - set(predictions["run_id"]))
     shown = {metric for metrics in CURVE_METRICS.values() for metric in metrics}
     history = load_history(store_uri, trials["run_id"], sorted({*shown, *metrics_by_epoch(trials), names.EPOCH_SECONDS}))
-    return _Records(launches, launched, trials, provenance, predictions, history, lost)
+    confirmed = _confirmed(store_uri, studies)
+    return _Records(launches, launched, trials, provenance, predictions, history, lost, confirmed)
+
+
+def _confirmed(store_uri: str, studies: Sequence[str]) -> pd.DataFrame:
+    """What fresh seeds say of the winners of these studies, and of those that they confirm themselves."""
+    pairs = {}
+    for study, of in confirming_studies(store_uri, studies).items():
+        launched = load_launched(store_uri, load_studies(store_uri, [study])["run_id"])
+        try:
+            trials = load_trials(store_uri, [study])
+        except AnalysisError:  # it has none yet
+            continue
+        finished = trials.loc[trials["outcome"] == names.FINISHED, "run_id"]
+        predictions = load_predictions(store_uri, finished, may_lack=True)
+        pairs[of] = confirmed_pairs(trials, predictions, launched["sweeps"].iloc[-1])
+    return confirmation_table(pairs)
 
 
 def _lost_note(records: _Records) -> list[str]:
@@ -171,6 +192,7 @@ def _sections(
         shown += _other_sections(part, table, on_test, history, pooled.predictions, of)
         others += 1
     return [
+        *confirmation_sections(records.confirmed),
         *shown,
         *search_sections(pd.DataFrame() if paper is None else paper.settings, trials),
         *parallel_section(trials),
@@ -241,7 +263,11 @@ def _shown(sections: list[Section], launches: pd.DataFrame, never: Collection[st
     shown = [section for section in sections if not (section.frame.empty and section.anchor in never)]
     subsets = {subset for listed in launches["corpus_subsets"] for subset in listed.split(", ")}
     shown = [_of_subsets(section, subsets) if section.anchor == "table1" else section for section in shown]
-    return shown if is_of_paper(launches) else [_without_comparison(section) for section in shown]
+    if is_of_paper(launches):
+        return shown
+    if launches["paper_found"].ne("").any():
+        return [_without_comparison(section) for section in shown]
+    return [_without_published(section) for section in shown if section.anchor != "published"]
 
 
 def _of_subsets(table1: Section, subsets: Collection[str]) -> Section:
@@ -262,6 +288,25 @@ def _without_comparison(section: Section) -> Section:
     """The section without columns that compare with published numbers, which mean nothing on another corpus."""
     compared = DIFFERENCES_TO_PUBLISHED
     return replace(section, columns=[column for column in section.columns if column not in compared])
+
+
+def _without_published(section: Section) -> Section:
+    """The section without anything of the paper's results, which the study does not ask about."""
+    frame = section.frame
+    blank = [name for name in frame.columns if "published" in str(name)] if len(frame) else []
+    frame = frame.assign(**dict.fromkeys(blank, float("nan"))) if blank else frame
+    if section.anchor == "plane":
+        frame = frame[frame["source"] != PUBLISHED]
+    if section.anchor == "fig3" and len(frame):
+        frame = frame[frame["baseline_accuracy"].notna()]
+    if section.anchor == "margin":
+        frame = frame.assign(papers=False)
+    columns = [column for column in section.columns if column.kind != "published"]
+    lines = [_SAYS_PUBLISHED.sub("", f"{line} ").strip() for line in section.text.splitlines()]
+    return replace(section, frame=frame, columns=columns, text="\n".join(line for line in lines if line))
+
+
+_SAYS_PUBLISHED = re.compile(r"[^.;:]*\b[Pp](?:ublished|aper)\b.*?(?:[.;:] |$)")
 
 
 class _Kind(NamedTuple):

@@ -72,6 +72,7 @@ def _page(launches: pd.DataFrame, sections: list[Section], comparisons: pd.DataF
         departures=launches[launches["departures"] != ""].drop_duplicates("study", keep="last").to_dict("records"),
         synthetic=bool(launches["corpus_is_synthetic"].any()),
         of_paper=is_of_paper(launches),
+        shows_published=is_of_paper(launches) or bool(launches["paper_found"].ne("").any()),
         questions=launches.drop_duplicates("study", keep="last").to_dict("records"),
         summary=[
             *summary_lines(tables["table1"], tables["table2"]),

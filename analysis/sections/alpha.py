@@ -134,7 +134,7 @@ def _alpha_lines(group: pd.DataFrame) -> list[go.Scatter]:
         marker={"symbol": "square-open", "size": 7},
         hovertemplate="α %{x}: %{y:.1%}<extra>published</extra>",
     )
-    return [*lines, published]
+    return [*lines, *([] if group["published_accuracy"].isna().all() else [published])]
 
 
 def _alpha_title(first: pd.Series) -> str:

@@ -110,6 +110,9 @@ def dimension_figure(table: pd.DataFrame, name: str) -> go.Figure:
     figure.update_xaxes(title=symbol(name), type="category" if not numbers else None)
     if numbers and is_logarithmic(table["value"]):
         figure.update_xaxes(type="log")
+    if kind == _LISTED:
+        values = sorted(table["value"].unique())
+        figure.update_xaxes(tickvals=values, ticktext=[plain(float(value)) for value in values], minor_showgrid=False)
     return finished_panels(figure, len(panels))
 
 

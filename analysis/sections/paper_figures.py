@@ -181,11 +181,13 @@ def temperature_figure(table: pd.DataFrame) -> go.Figure:
             if _has_bands(ours):
                 figure.add_trace(_band(ours, side, panel, name), row=1, col=column)
             figure.add_trace(line.update(showlegend=column == 1), row=1, col=column)
-            published = _published_line(table, side, panel)
-            figure.add_trace(published.update(showlegend=column == 1), row=1, col=column)
+            if table[f"published_{side}_{panel}"].notna().any():
+                published = _published_line(table, side, panel)
+                figure.add_trace(published.update(showlegend=column == 1), row=1, col=column)
     printed = {"x": table["temperature"], "y": table["published_acl_tolerance_printed"], "name": "printed value (erratum)"}
     cross = {"symbol": "x-thin", "size": 10, "line": {"color": PUBLISHED, "width": 2.5}}
-    figure.add_scatter(**printed, mode="markers", marker=cross, row=1, col=2)
+    if table["published_acl_tolerance_printed"].notna().any():
+        figure.add_scatter(**printed, mode="markers", marker=cross, row=1, col=2)
     every = 1 + (len(table) > _MOST_TICKS)
     labels = [f"{value:g}" if not place % every else "" for place, value in enumerate(table["temperature"])]
     figure.update_xaxes(title="temperature τ", tickvals=table["temperature"], ticktext=labels, tickangle=0)

@@ -174,6 +174,8 @@ def plane_figure(table: pd.DataFrame) -> go.Figure:
         for side, mark in MARKERS.items():
             own = table[(table["source"] == source) & (table["side"] == side)].sort_values("temperature")
             hollow = source == PUBLISHED
+            if hollow and own.empty:
+                continue
             labelled = (table["source"] == OURS).sum() <= _MOST_LABELS and not hollow
             figure.add_scatter(
                 x=own["minus_uniformity"],

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from analysis.question import ALPHA, PAPER, Question
-from analysis.stats.confirmation import Confirmation, confirm, seeds_text
+from analysis.records.runs import load_predictions, load_trials
+from analysis.sections.confirmations import ConfirmedPair, confirmed_pairs
 from study import names
 from study.errors import StudyError
 from study.results.selection import Candidate, Choice
@@ -15,12 +16,11 @@ from study.spec.space import Point
 from study.spec.study import Study
 from study.spec.sweep import Sweep
 from study.state.home import Home, invocation
-from study.state.seeds import SEED, setting_text
+from study.state.seeds import setting_text
 from study.state.study_folder import load_study, study_digest
 
 SUFFIX = "-confirm"
 DEFAULT_SEEDS = 5
-WINNER, BASELINE = "-winner", "-baseline"  # ends of the names of the sweeps that make a pair
 
 
 def confirmation_study(study: Study, home: Home, store_uri: str, seeds: int | None, resources: Mapping[str, float]) -> Study:
@@ -54,7 +54,10 @@ def confirmation_study(study: Study, home: Home, store_uri: str, seeds: int | No
         for sweep in study.sweeps
         for choice in results.choices[sweep.name]
         if why_not(sweep, choice, results.question(sweep)) is None
-        for end, side in ((WINNER, _settings(study, choice.winners[0])), (BASELINE, _baseline(results, sweep, choice)))
+        for end, side in (
+            (names.WINNER_SWEEP, _settings(study, choice.winners[0])),
+            (names.BASELINE_SWEEP, _baseline(results, sweep, choice)),
+        )
     ]
     left_out = _left_out(results)
     if not sweeps:
@@ -95,63 +98,28 @@ def confirmation_lines(study: Study, store_uri: str) -> list[str]:
     Raises:
         AnalysisError: it has no trials yet.
     """
-    results = StudyResults(study, store_uri)
-    found = _confirmations(results)
+    pairs = confirmations(study, store_uri)
     seeds = ", ".join(map(str, study.sweeps[0].seeds))
     lines = [f"{study.confirms} on seeds that it did not use ({seeds}), its winners by validation against their baselines:"]
-    for label, each in found.items():
-        none = f"no seed has finished on both sides ({', '.join(_missing(results, label))})"
-        lines.append(f"  {label}, {_difference(results, label)}: {none if each is None else each.verdict}")
-    if len(found) > 1:
-        lines.append(f"  Each interval is of 95 %; that all {len(found)} hold at once is less certain.")
+    for pair in pairs:
+        sides = " against ".join(setting_text(side) for side in (pair.winner, pair.baseline))
+        none = f"no seed has finished on both sides ({', '.join(pair.missing)})"
+        lines.append(f"  {pair.label}, {sides}: {none if pair.found is None else pair.found.verdict}")
+    if len(pairs) > 1:
+        lines.append(f"  Each interval is of 95 %; that all {len(pairs)} hold at once is less certain.")
     return lines
 
 
-def confirmations(study: Study, store_uri: str) -> dict[str, Confirmation | None]:
-    """Comparison of each winner with its baseline over the seeds that have finished on both sides; None where none has."""
-    return _confirmations(StudyResults(study, store_uri))
+def confirmations(study: Study, store_uri: str) -> list[ConfirmedPair]:
+    """Each winner and its baseline over the seeds that have finished on both sides.
 
-
-def _confirmations(results: StudyResults) -> dict[str, Confirmation | None]:
-    found: dict[str, Confirmation | None] = {}
-    for sweep in results.study.sweeps:
-        label = sweep.name.removesuffix(WINNER)
-        if label == sweep.name:
-            continue
-        sides = [results.choices.get(f"{label}{end}") for end in (BASELINE, WINNER)]
-        found[label] = None
-        if all(sides):
-            baseline, winner = (results.correct(side[0].winners[0]) for side in sides if side)
-            shared = sorted(set(baseline.columns) & set(winner.columns))
-            if shared:
-                found[label] = confirm(baseline[shared], winner[shared], len(sweep.seeds), _missing(results, label))
-    return found
-
-
-def _missing(results: StudyResults, label: str) -> list[str]:
-    """Which seeds of a pair have no result, a few words for each side and reason."""
-    words = []
-    for end in (WINNER, BASELINE):
-        sweep = _side(results.study, label, end)
-        choice = next(iter(results.choices[sweep.name]), None)
-        finished = set() if choice is None else {int(row[SEED]) for row in choice.winners[0].rows}
-        failed = results.seeds(sweep, names.FAILED) - finished
-        left = set(sweep.seeds) - finished - failed
-        reasons = {"failed": failed, "not finished": left}
-        words += [f"{seeds_text(len(seeds))} {reason} on the {end[1:]}'s side" for reason, seeds in reasons.items() if seeds]
-    return words
-
-
-def _difference(results: StudyResults, label: str) -> str:
-    """The settings in which winner and baseline differ."""
-    winner, baseline = (_side(results.study, label, end).base for end in (WINNER, BASELINE))
-    differing = [name for name in winner if winner[name] != baseline.get(name)]
-    sides = [setting_text({name: side[name] for name in differing if name in side}) for side in (winner, baseline)]
-    return " against ".join(sides)
-
-
-def _side(study: Study, label: str, end: str) -> Sweep:
-    return next(sweep for sweep in study.sweeps if sweep.name == f"{label}{end}")
+    Raises:
+        AnalysisError: the study has no trials yet.
+    """
+    trials = load_trials(store_uri, [study.name])
+    finished = trials.loc[trials["outcome"] == names.FINISHED, "run_id"]
+    sweeps = [sweep.model_dump(mode="json") for sweep in study.sweeps]
+    return confirmed_pairs(trials, load_predictions(store_uri, finished), sweeps)
 
 
 def _number_of_seeds(home: Home, name: str, seeds: int | None) -> int:

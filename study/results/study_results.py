@@ -139,7 +139,7 @@ class StudyResults:
     def _same_protocol(self, sweep: Sweep, other: Sweep, winner: Row, baseline: Row) -> bool:
         question = self.question(sweep)
         searched = {*sweep.space, *other.space, *question.dimensions} - {*CLIP_SETTINGS, *question.within}
-        fixed = [name for name in self._settings if name not in searched]
+        fixed = [name for name in self._settings if name not in searched and question.follows(name) not in searched]
         has_objective = all(pd.notna(baseline.get(objective)) for objective in sweep.objectives)
         return has_objective and all(
             winner[name] == baseline[name] or pd.isna([winner[name], baseline[name]]).all() for name in fixed

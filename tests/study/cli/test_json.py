@@ -49,7 +49,7 @@ def the_plan() -> StudyPlan:
 
 
 def the_status() -> list[StudyStatus | UnreadableStudy]:
-    winner = Candidate({"loss.alpha": 0.5}, [{"loss.alpha": 0.5}], (0.8,))
+    winner = Candidate({"loss.alpha": 0.5}, [{"loss.alpha": 0.5}], (0.8,), is_baseline=False)
     sweep = SweepStatus(
         STUDY.sweeps[0],
         dict.fromkeys(STATES, 0),

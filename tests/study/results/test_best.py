@@ -148,7 +148,7 @@ def test_only_fresh_seeds_of_winner_and_baseline_decide(home: Home, capsys: pyte
     assert study == again(home, "first", 3, {"cpus": 2})
     better = {5: 70, 6: 72, 7: 71}
     end_study(home, study, lambda settings: (20, better[settings["seed"]] if settings["loss.alpha"] < 1 else 45))
-    found = confirmations(study, home.store_uri)["sweep"]
+    ((found,),) = ([pair.found for pair in confirmations(study, home.store_uri)],)
     assert found is not None
     assert (found.finding, found.seeds, found.difference) == (CONFIRMED, 3, pytest.approx(0.26))
     text = printed(home, "first-confirm", capsys)
@@ -185,7 +185,7 @@ def test_a_study_without_baseline_gets_one_for_each_subset(home: Home) -> None:
         for side, alpha in (("-winner", 0.5), ("-baseline", 1.0))
     }
     end_study(home, repeated, lambda settings: None if settings["seed"] == 2 else (20, 50))
-    assert {label: each and each.finding for label, each in confirmations(repeated, home.store_uri).items()} == {
+    assert {pair.label: pair.found and pair.found.finding for pair in confirmations(repeated, home.store_uri)} == {
         "sweep-clean": UNDECIDED,
         "sweep-noisy_small": UNDECIDED,
     }
