@@ -3,7 +3,7 @@
 console  lines behind a $ are run in the reader's folder, acl-study by itself, all else by bash
 python   with a path in a comment on its first line: written to that file; else a part of the page's script, run at the end
 yaml     written to the file that the text before it names: "as `study.yaml`"
-diff     applied to the sources in the reader's folder
+diff     applied to the sources in the reader's folder with `git apply`
 bash     takes hours or other machines: its acl-study commands are parsed only
 text     shown only
 """
@@ -78,15 +78,9 @@ def follow(
 
 
 def apply_diff(diff: str, folder: Path) -> None:
-    """Apply a diff whose hunks name no lines: what they replace must be there exactly once."""
-    path = folder / re.findall(r"^\+\+\+ b/(\S+)$", diff, flags=re.MULTILINE)[0]
-    text = path.read_text(encoding="utf-8")
-    for hunk in diff.split("\n@@\n")[1:]:
-        lines = hunk.removesuffix("\n").split("\n")
-        old, new = ("".join(f"{line[1:]}\n" for line in lines if not line.startswith(sign)) for sign in "+-")
-        assert text.count(old) == 1, f"{path} has not exactly once:\n{old}"
-        text = text.replace(old, new)
-    path.write_text(text, encoding="utf-8")
+    """Apply a patch as a reader does, with git."""
+    done = subprocess.run(["git", "apply", "-"], cwd=folder, input=diff, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{done.stderr}\n{diff}"
 
 
 def _acl_study(line: str, folder: Path, variables: Mapping[str, str], refused: str | None) -> str:

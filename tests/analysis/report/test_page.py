@@ -23,7 +23,7 @@ SECTIONS = ["table1", "table2", "comparisons", "fig2", "fig3", "alpha", "plane",
 SECTIONS += ["importance", "parallel", "search", "curves", "counts", "stopped", "failed", "checklist", "runs"]
 FIGURES = ["fig2", "fig3", "alpha", "plane", "confusion", "parallel", "search", "curves", "stopped"]
 ON_NO_PAGE = ("curves", "confusion", "parallel", "stopped")  # tables
-FILES = [*(f"{name}.csv" for name in SECTIONS), "table1.tex", "table2.tex", "report.json", "index.html"]
+FILES = [*(f"{name}.csv" for name in SECTIONS), "table1.tex", "table2.tex", "comparisons.tex", "report.json", "index.html"]
 FILES += [f"{name}.md" for name in SECTIONS if name not in ON_NO_PAGE]
 
 
