@@ -9,8 +9,8 @@ from study.errors import RecordError, StoreUnavailableError
 from study.execution.interruption import EXIT_STATUS, last_words
 from study.execution.preflight import check_runnable, preflight
 from study.spec.study import Study
+from study.state.completion import pending_sweeps, study_remarks
 from study.state.home import Home, invocation
-from study.state.journal import pending_sweeps
 from study.tracking.uri import existing_store
 
 
@@ -80,6 +80,8 @@ def launch_study(study: Study, home: Home, address: str | None, store: str | Non
     else:
         kept = existing_store(home, store, [study.name])
         shown = _show("summary", lambda: print_summary(study, kept))
+    for line in study_remarks(study, home):
+        print(line)
     if outcome.left:
         why = f"{outcome.interrupted}: " if outcome.interrupted else ""
         print(f"{why}incomplete, {outcome.left} trials are left; continue with: {resume}")

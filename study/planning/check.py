@@ -9,8 +9,8 @@ from study.machine import has_gpu, this_machine
 from study.planning.estimate import StudyPlan, plan_study
 from study.planning.text import disk_line, fits_disk, plan_lines, refusal
 from study.spec.study import Study
+from study.state.completion import study_left
 from study.state.home import Home, invocation
-from study.state.journal import Journal
 from study.state.storage import Storage
 from study.state.study_folder import load_storage
 
@@ -46,8 +46,6 @@ def keep_within(study: Study, home: Home, max_hours: float, address: str | None,
 
 def _measured(study: Study, home: Home, address: str | None, storage: str | None) -> tuple[StudyPlan, list[str]]:
     """The plan, and of a cluster a line for each machine."""
-    folder = home.study(study.name)
-    left = {sweep.name: sweep.runs - len(Journal(folder / sweep.name).outcomes()) for sweep in study.sweeps}
     room, machines = (None, []) if address is None else _cluster(study, home, address, storage)
     if room is not None and not has_gpu() and any(sweep.resources.gpus for sweep in study.sweeps):
         print("\n".join(machines[1:]))
@@ -59,7 +57,7 @@ def _measured(study: Study, home: Home, address: str | None, storage: str | None
         study,
         home.root,
         this_machine(),
-        left=left,
+        left=study_left(study, home),
         room=room,
         progress=lambda line: print(line, file=sys.stderr, flush=True),
     )

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from analysis.records.runs import UNFINISHED, load_predictions, load_trials, parameter_names
+from analysis.records.runs import load_predictions, load_trials, parameter_names
 from analysis.settings import TEST, VAL, clips_of_runs, correct_clips, correct_of_settings
 from analysis.stats.claims import Claim, claim
 from analysis.stats.intervals import interval_over_seeds
@@ -55,11 +55,6 @@ class StudyResults:
         self._clips = {split: clips_of_runs(self._predictions, split) for split in (VAL, TEST)}
         self._settings = [name for name in parameter_names(self.trials) if name not in _FREE]
         self.choices = {sweep.name: choices(sweep, self._rows_of(sweep)) for sweep in study.sweeps}
-
-    @property
-    def left(self) -> int:
-        """Trials that are not over."""
-        return max(0, self.study.runs - int((self.trials["outcome"] != UNFINISHED).sum()))
 
     def seeds(self, sweep: Sweep, outcome: str) -> set[int]:
         """Seeds of the sweep's trials that ended so."""
