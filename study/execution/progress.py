@@ -81,7 +81,7 @@ class ProgressLine:
         self._bar.update(self._task, total=self._needed * self._epochs)
         if event["event"] == events.SEARCH_END:
             under_way = len(self._journal.unfinished())
-            then = f"; the {under_way} under way run to their end" if under_way else ""
+            then = f"; {under_way} under way run{'s' * (under_way == 1)} to the end" if under_way else ""
             self.say(f"{self._sweep.name}: {early_end(self._sweep, self._journal)}{then}")
         elif not self._bar.console.is_terminal:
             self.say(f"{self._sweep.trial_name(event['number'])} repeats {event['of']} and is not trained")

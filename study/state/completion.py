@@ -96,7 +96,7 @@ def remarks(sweep: Sweep, journal: Journal) -> list[str]:
     if journal.warm_start:
         studies = ", ".join(dict.fromkeys(result.study for result in journal.warm_start))
         number = len(journal.warm_start)
-        lines.append(f"began with {number} result{'s' * (number > 1)} of {studies}")
+        lines.append(f"began with {number} result{'s' * (number > 1)} of {studies} (warm_start)")
     if journal.repeats:
         number = len(journal.repeats)
         lines.append(
