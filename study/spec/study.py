@@ -26,7 +26,6 @@ class Study(BaseModel):
     confirms: str | None = Field(None, description="name of the study whose winners these runs repeat, see `acl-study confirm`")
     warm_start: list[str] | None = Field(
         None,
-        min_length=1,
         description="names of earlier studies in the same results folder, whose finished trials tpe and gp begin with",
     )
     sweeps: list[Sweep] = Field(min_length=1)
@@ -54,8 +53,8 @@ class Study(BaseModel):
                 raise FieldError(f"{name} is listed twice; list each study once", "warm_start", number)
         if self.warm_start and not any(sweep.learns_from_others for sweep in self.sweeps):
             searches = ", ".join(dict.fromkeys(sweep.search for sweep in self.sweeps))
-            rule = f"warm_start needs a sweep with search: tpe or gp, got {searches}; the others learn nothing from earlier trials"
-            raise FieldError(f"{rule}, leave it out", "warm_start")
+            rule = f"warm_start needs a sweep with search: tpe or gp, got {searches}; the others do not learn from earlier trials"
+            raise FieldError(f"{rule}: leave it out", "warm_start")
         return self
 
     @property

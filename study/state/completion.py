@@ -108,8 +108,9 @@ def remarks(sweep: Sweep, journal: Journal) -> list[str]:
 
 
 def study_remarks(study: Study, home: Home) -> list[str]:
-    """The remarks on all sweeps of a study."""
-    return [line for sweep in study.sweeps for line in remarks(sweep, _journal(study, sweep, home))]
+    """The remarks on all searches of a study."""
+    searches = [sweep for sweep in study.sweeps if sweep.uses_optuna]
+    return [line for sweep in searches for line in remarks(sweep, _journal(study, sweep, home))]
 
 
 def _journal(study: Study, sweep: Sweep, home: Home) -> Journal:

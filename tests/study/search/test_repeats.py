@@ -12,7 +12,7 @@ from study.search.optuna import STORAGE_FILE
 from study.state import journal as events
 from study.state.completion import is_complete, trials_left
 from study.state.journal import EarlierResult, Repeat
-from support.search_without_training import KNOWN, SPACE, TRIALS, Launch, told
+from support.search_without_training import KNOWN, SPACE, Launch, told
 
 SMALL: dict[str, Any] = {
     "space": {"optim.batch_size": {"choice": [16, 32, 64]}, "loss.alpha": {"grid": [0.5, 1.0]}},
@@ -59,9 +59,10 @@ def content(folder: Path, **fields: Any) -> tuple[Any, ...]:
     return points, journal.repeats, [(trial.params, trial.values, trial.state) for trial in told(folder)]
 
 
-def test_a_small_space_ends_without_training_a_point_twice(tmp_path: Path) -> None:
-    run(tmp_path)
-    points, repeats, optuna = content(tmp_path)
+@pytest.mark.parametrize("method", ["tpe", "gp", "cmaes", "qmc"])
+def test_a_small_space_ends_without_training_a_point_twice(method: str, tmp_path: Path) -> None:
+    run(tmp_path, search=method)
+    points, repeats, optuna = content(tmp_path, search=method)
     assert len(points) + len(repeats) == 12
     assert len(repeats) >= 6
     assert len({tuple(point.items()) for point in points.values()}) == len(points)
@@ -72,14 +73,15 @@ def test_a_small_space_ends_without_training_a_point_twice(tmp_path: Path) -> No
 
 
 def test_a_kill_at_any_moment_gives_the_same_repeats(tmp_path: Path) -> None:
-    moments = run(tmp_path / "whole")
-    whole = content(tmp_path / "whole")
+    warm: dict[str, Any] = {"warm_start": [EarlierResult("earlier", "s-0000", {"optim.batch_size": 16, "loss.alpha": 0.5}, [0.3])]}
+    moments = run(tmp_path / "whole", **warm)
+    whole = content(tmp_path / "whole", **warm)
     for moment in range(1, moments + 1):
         folder = tmp_path / str(moment)
         with pytest.raises(KilledError):
-            run(folder, kill_at=moment)
-        run(folder)
-        assert content(folder) == whole, moment
+            run(folder, kill_at=moment, **warm)
+        run(folder, **warm)
+        assert content(folder, **warm) == whole, moment
         shutil.rmtree(folder)
 
 
@@ -135,9 +137,10 @@ def test_earlier_results_come_first_and_are_no_trials(lost: str, tmp_path: Path)
     assert [trial.state for trial in told(tmp_path)[3:]] == [TrialState.FAIL] * 4
 
 
-def test_a_warm_search_resumes_as_an_uninterrupted_one(tmp_path: Path) -> None:
-    cold = Launch(tmp_path / "cold").run(TRIALS)
-    whole = Launch(tmp_path / "whole", warm_start=EARLIER * 4).run(TRIALS)
+@pytest.mark.parametrize("method", ["tpe", "gp"])
+def test_a_warm_search_resumes_as_an_uninterrupted_one(method: str, tmp_path: Path) -> None:
+    cold = Launch(tmp_path / "cold", method).run(4)
+    whole = Launch(tmp_path / "whole", method, warm_start=EARLIER * 4).run(4)
     assert whole != cold  # the sampler has learnt from them
-    assert [Launch(tmp_path / "again", warm_start=EARLIER * 4).run(1)[0] for _ in range(TRIALS)] == whole
+    assert [Launch(tmp_path / "again", method, warm_start=EARLIER * 4).run(1)[0] for _ in range(4)] == whole
     assert all(point.keys() == SPACE.keys() for point in whole)
