@@ -200,10 +200,12 @@ def _spaces(runs: Iterable[Mapping[Any, Any]], trials: pd.DataFrame) -> list[str
 
 def _sweep(sweep: Mapping[str, Any]) -> str:
     space = "; ".join(f"{name} {_dimension(values)}" for name, values in sweep.get("space", {}).items()) or "one setting"
-    scheduler, budget = sweep.get("scheduler", {}).get("name", "none"), sweep.get("budget", {}).get("trials")
+    scheduler, budget = sweep.get("scheduler", {}).get("name", "none"), sweep.get("budget", {})
     how = [f"search {sweep.get('search', _UNKNOWN)}", f"seeds {_values(sweep.get('seeds', []))}"]
     how += [f"scheduler {scheduler}"] if scheduler != "none" else []
-    how += [f"{budget} trials"] if budget is not None else []
+    ends_early = [f"{name} {budget[name]:g}" for name in ("patience", "target") if budget.get(name) is not None]
+    how += [f"{'at most ' if ends_early else ''}{budget['trials']} trials"] if budget.get("trials") is not None else []
+    how += ends_early
     return f"{sweep.get('name', 'sweep')}: {space} ({', '.join(how)})"
 
 

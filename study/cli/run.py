@@ -13,8 +13,8 @@ from study.execution.end_command import command_at_end
 from study.execution.interruption import EXIT_STATUS, last_words
 from study.execution.preflight import check_runnable, preflight
 from study.spec.study import Study
+from study.state.completion import pending_sweeps, study_remarks
 from study.state.home import Home, invocation
-from study.state.journal import pending_sweeps
 from study.tracking.uri import existing_store
 
 if TYPE_CHECKING:
@@ -110,6 +110,8 @@ def _conclude(study: Study, home: Home, store: str | None, outcome: "Outcome", r
     else:
         kept = existing_store(home, store, [study.name])
         shown = _show("summary", lambda: print_summary(study, kept))
+    for line in study_remarks(study, home):
+        print(line)
     if outcome.left:
         why = f"{outcome.interrupted}: " if outcome.interrupted else ""
         print(f"{why}incomplete, {outcome.left} trials are left; continue with: {resume}")

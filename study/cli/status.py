@@ -84,8 +84,8 @@ def _study(home: Home, status: StudyStatus) -> RenderableType:
     table = Table("sweep", "trials", *shown, "epochs per hour", "time left")
     for sweep in status.sweeps:
         counts = [str(sweep.states[state]) for state in shown]
-        table.add_row(Text(sweep.sweep.name), f"{sweep.over}/{sweep.sweep.runs}", *counts, _rate(sweep), _left(status, sweep))
-    parts += [table, Text("best so far by validation:")]
+        table.add_row(Text(sweep.sweep.name), f"{sweep.over}/{sweep.needed}", *counts, _rate(sweep), _left(status, sweep))
+    parts += [table, *(Text(line) for sweep in status.sweeps for line in sweep.remarks), Text("best so far by validation:")]
     parts += [Text(f"  {line}") for sweep in status.sweeps for line in _best(sweep)]
     failures = [f"  {sweep.sweep.name}: {line}" for sweep in status.sweeps for line in _failures(sweep)]
     return Group(*parts, *[Text(line) for line in (["failed or lost:", *failures] if failures else [])])

@@ -62,12 +62,28 @@ class JournalKeeper(Callback):
         else:
             self._note(events.RESUME, trial=name)
 
+    def note_repeat(self, number: int, point: Point) -> bool:
+        """Note a proposed point that a trial of the sweep has already, and tell the search its result; False for a new point."""
+        original = self._search.original_of(point) if self._search is not None else None
+        if self._search is None or original is None:
+            return False
+        self._note(events.REPEAT, number=number, point=dict(point), of=original)
+        self._kept(self._search.tell_repeat, number)
+        return True
+
+    def end_search(self) -> None:
+        """End the search where its patience is over or its target reached; trials under way run to their end."""
+        reason = self._search.reason_to_end() if self._search is not None else None
+        if reason is not None:
+            self._note(events.SEARCH_END, reason=reason)
+
     def end(self, name: str, outcome: str, reason: str | None = None) -> None:
         """A trial is over."""
         self._kept(self._fetch_results, name)
         self._note(events.END, trial=name, outcome=outcome, reason=reason)
         if self._search is not None:
             self._kept(self._search.tell, name)
+        self.end_search()
 
     def change(self, name: str, epoch: int, point: Point, source: str) -> None:
         """After an epoch, a trial takes over another one's weights and goes on with other settings."""

@@ -13,8 +13,9 @@ from typing import Literal
 from study.errors import one_line
 from study.execution.interruption import signals_to
 from study.spec.study import Study
+from study.state.completion import outcome_of
 from study.state.home import Home
-from study.state.journal import Journal, outcome_of
+from study.state.journal import Journal
 
 LIMIT_SECONDS = 600.0  # that the command may take
 EndState = Literal["complete", "interrupted", "failed"]

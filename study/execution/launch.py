@@ -4,7 +4,7 @@ import errno
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, nullcontext
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from study.execution.cluster import Cluster, check_room, cluster_of
@@ -16,7 +16,9 @@ from study.execution.ray_session import ray_session
 from study.execution.sweep import SweepContext, run_sweep
 from study.spec.study import Study
 from study.spec.sweep import Sweep
-from study.state.journal import Event, Journal, SweepOutcome, is_complete, outcome_of
+from study.state import journal as events
+from study.state.completion import SweepOutcome, is_complete, outcome_of
+from study.state.journal import Event, Journal
 from study.state.study_folder import keep_records, keep_study, study_lock, study_text
 from study.tracking.mirror import PATIENCE_SECONDS, Mirror
 from study.tracking.uri import begin_records
@@ -87,6 +89,7 @@ def launch(request: LaunchRequest, begin: Callable[[], None] = lambda: None) -> 
                 store = None if tracking.store_uri == home.store_uri else tracking.store_uri
                 storage = None if request.storage is None else request.storage.uri
                 keep_records(home, study.name, store, tracking.key, storage)
+            _note_warm_start(request, journals)
             record = StudyRecord(tracking.store_uri, study.name, tracking.key, request.tags, study_text(study))
             contexts = {
                 sweep.name: SweepContext(folder / sweep.name, cluster, request.storage and request.storage.below(sweep.name))
@@ -94,6 +97,13 @@ def launch(request: LaunchRequest, begin: Callable[[], None] = lambda: None) -> 
             }
             begin()
             return _run(study, pending, contexts, folder, journals, record, interruption)
+
+
+def _note_warm_start(request: LaunchRequest, journals: Mapping[str, Journal]) -> None:
+    """Note what searches begin with: when the earlier studies change, this one does not."""
+    for name, results in request.warm_start.items():
+        if journals[name].warm_start is None and not journals[name].trials:
+            journals[name].append(events.WARM_START, results=[asdict(result) for result in results])
 
 
 def _run(

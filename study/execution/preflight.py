@@ -1,7 +1,8 @@
 """Checks before a launch. Those come first that need neither torch nor Ray nor MLflow, whose imports take seconds."""
 
+import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -11,12 +12,14 @@ from acl.store.feature_store import FeatureStore
 from study import names
 from study.errors import StudyError
 from study.machine import has_gpu
+from study.search.warm_start import earlier_results
 from study.spec.schedulers import Pbt
 from study.spec.space import edge_points
 from study.spec.study import Study
 from study.spec.sweep import Sweep
+from study.state.completion import pending_sweeps
 from study.state.home import Home, invocation
-from study.state.journal import pending_sweeps
+from study.state.journal import EarlierResult
 from study.state.storage import Storage
 from study.state.study_folder import TrackingRef, check_unchanged, load_storage, load_tracking_ref, study_digest, study_storage
 from study.tracking.uri import check_store
@@ -34,6 +37,7 @@ class LaunchRequest:
         is_first: whether it was never launched here, so that this is not noted yet.
         storage: where its trials keep their state; None is the home.
         address: of a Ray cluster; None starts Ray on this machine.
+        warm_start: known results with which searches begin, by sweep; of sweeps whose journals do not have them yet.
     """
 
     study: Study
@@ -43,6 +47,7 @@ class LaunchRequest:
     is_first: bool
     storage: Storage | None
     address: str | None
+    warm_start: Mapping[str, list[EarlierResult]] = field(default_factory=dict)
 
     @property
     def resumption(self) -> str:
@@ -64,6 +69,7 @@ def preflight(
     Raises:
         StudyError: another study was launched under this name, it keeps its records or its state elsewhere, the store does not
             answer, a trial could not run, or takes a GPU that this machine has not.
+            An earlier study of its warm_start is unknown or has nothing that fits.
         StoreError: the corpus is not prepared.
     """
     tags = _study_tags(study)
@@ -77,8 +83,11 @@ def preflight(
         check_store(store_uri)
     tracking = kept or TrackingRef(store_uri or home.store_uri, uuid4().hex)
     storage = _storage(study, home, storage_uri, tracking.key, first=kept is None)
+    warm_start, notes = earlier_results(study, home)
     check_runnable(pending_sweeps(study, home), knows_machine=address is None)
-    return LaunchRequest(study, home, tags, tracking, kept is None, storage, address)
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
+    return LaunchRequest(study, home, tags, tracking, kept is None, storage, address, warm_start)
 
 
 def _storage(study: Study, home: Home, uri: str | None, key: str, *, first: bool) -> Storage | None:

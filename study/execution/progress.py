@@ -13,6 +13,7 @@ from study import names
 from study.spec.objectives import value_text
 from study.spec.sweep import Sweep
 from study.state import journal as events
+from study.state.completion import early_end, trials_needed
 from study.state.journal import Event, Journal
 
 _SHOWN_EACH_SECONDS = 0.2
@@ -26,7 +27,7 @@ class ProgressLine:
         self._sweep = sweep
         self._journal = journal
         self._epochs = epochs
-        self._runs = sweep.runs  # a grid makes all its points to count them
+        self._needed = trials_needed(sweep, journal)  # not again for each event: a grid makes all its points to count them
         self._done = {name: epochs if state.outcome else state.epochs for name, state in journal.trials.items()}
         self._bar = Progress(
             TextColumn("{task.description}", markup=False),
@@ -39,7 +40,7 @@ class ProgressLine:
             console=Console(file=sys.stderr),
         )
         self._show_next = 0.0
-        self._task = self._bar.add_task(sweep.name, total=self._runs * epochs, completed=sum(self._done.values()), state="")
+        self._task = self._bar.add_task(sweep.name, total=self._needed * epochs, completed=sum(self._done.values()), state="")
 
     @contextmanager
     def shown(self) -> Iterator[None]:
@@ -51,8 +52,10 @@ class ProgressLine:
 
     def take(self, event: Event) -> None:
         """Show what an event of the sweep changes."""
-        trial = event["trial"]
-        if event["event"] == events.TRIAL:
+        trial = event.get("trial", "")
+        if event["event"] in (events.REPEAT, events.SEARCH_END):
+            self._take_fewer(event)
+        elif event["event"] == events.TRIAL:
             self._count(trial, self._journal.trials[trial].epochs)
         elif event["event"] == events.EPOCH:
             self._count(trial, event["epoch"])
@@ -64,13 +67,24 @@ class ProgressLine:
             if event["outcome"] == names.FAILED:
                 self.say(f"{trial} failed: {event['reason']}")
             elif not self._bar.console.is_terminal:
-                self.say(f"{trial} {event['outcome']} ({len(self._journal.outcomes())} of {self._runs})")
+                self.say(f"{trial} {event['outcome']} ({len(self._journal.outcomes())} of {self._needed})")
         if time.monotonic() > self._show_next:
             self._show()
 
     def say(self, line: str) -> None:
         """A line above the bar."""
         self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def _take_fewer(self, event: Event) -> None:
+        """Show that the sweep has fewer trials than its budget: a point came again, or the search ended early."""
+        self._needed = trials_needed(self._sweep, self._journal)
+        self._bar.update(self._task, total=self._needed * self._epochs)
+        if event["event"] == events.SEARCH_END:
+            under_way = len(self._journal.unfinished())
+            then = f"; {under_way} under way run{'s' * (under_way == 1)} to the end" if under_way else ""
+            self.say(f"{self._sweep.name}: {early_end(self._sweep, self._journal)}{then}")
+        elif not self._bar.console.is_terminal:
+            self.say(f"{self._sweep.trial_name(event['number'])} repeats {event['of']} and is not trained")
 
     def _count(self, trial: str, epochs: int) -> None:
         self._done[trial] = epochs

@@ -26,8 +26,9 @@ from study.search.population import copy_each
 from study.search.schedulers import build_scheduler, takes_all_trials
 from study.spec.sweep import Resources, Sweep, longest_epochs
 from study.state import journal as events
+from study.state.completion import SweepOutcome, is_complete, outcome_of
 from study.state.home import state_folder
-from study.state.journal import Event, Journal, SweepOutcome, TrialState, is_complete, outcome_of
+from study.state.journal import Event, Journal, TrialState
 from study.state.storage import Storage
 
 
@@ -78,6 +79,7 @@ def run_sweep(
     before = len(journal.events)
     with progress.shown(), interruption.after(sweep.budget.hours, lambda: _has_epochs(journal.events[before:])):
         keeper.end_trained(folder)
+        keeper.end_search()  # of a launch that was killed before it noted this
         failed = [state for state in journal.trials.values() if state.outcome == names.FAILED]
         left = sorted(
             [*failed, *(state for state in journal.unfinished() if not state.worker_crashes)], key=lambda state: state.number

@@ -42,6 +42,7 @@ class TrialQueue(SearchAlgorithm):
         scheduler: is shown what the journal has.
         at_once: trials that have room at the same time. As many are given to Ray, and one more that waits for the first worker that
             is free; a search chooses later ones when more is known. Where there is more room after all, one by one is given.
+            A search that can end early gives no trial without room, so that none waits when it ends.
     """
 
     def __init__(
@@ -83,7 +84,10 @@ class TrialQueue(SearchAlgorithm):
         """The next trial for Ray's queue; None also while enough are under way."""
         self._given = [trial for trial in self._given if not trial.is_finished()]
         waiting = any(trial.status == Trial.PENDING for trial in self._given)
-        if self._finished or (waiting and len(self._given) > self._at_once):
+        is_full = (
+            len(self._given) >= max(1, self._at_once) if self._sweep.can_end_early else waiting and len(self._given) > self._at_once
+        )
+        if self._finished or is_full:
             return None
         trial = self._next_trial()
         if trial is None:
@@ -98,13 +102,13 @@ class TrialQueue(SearchAlgorithm):
             state = self._keeper.journal.trials[trial.trial_id]
             self._keeper.start(state.trial, state.number, state.point)
             return trial
-        new = self._next_point() if self._next_point is not None else None
-        if new is None:
-            return None
-        number, point = new
-        name = self._sweep.trial_name(number)
-        self._keeper.start(name, number, point)
-        return self._trial(name, point, received=0, source=None)
+        while self._next_point is not None and (new := self._next_point()) is not None:
+            number, point = new
+            if not self._keeper.note_repeat(number, point):
+                name = self._sweep.trial_name(number)
+                self._keeper.start(name, number, point)
+                return self._trial(name, point, received=0, source=None)
+        return None
 
     def _trial(self, name: str, point: Mapping[str, Any], received: int, source: str | None) -> Trial:
         assert self._experiment is not None

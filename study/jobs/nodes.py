@@ -10,8 +10,8 @@ from study.console import format_hours
 from study.errors import StudyError
 from study.machine import Machine, has_gpu, this_machine
 from study.spec.study import Study
+from study.state.completion import study_left
 from study.state.home import Home
-from study.state.journal import Journal
 
 if TYPE_CHECKING:
     from study.planning.estimate import StudyPlan
@@ -131,13 +131,11 @@ def hours_needed(study: Study, home: Home, nodes: Nodes) -> TimeLimit:
         )
     from study.planning.estimate import plan_study  # with torch, which takes seconds to import
 
-    folder = home.study(study.name)
-    left = {sweep.name: sweep.runs - len(Journal(folder / sweep.name).outcomes()) for sweep in study.sweeps}
     here = plan_study(
         study,
         home.root,
         this_machine(),
-        left=left,
+        left=study_left(study, home),
         room={sweep.name: nodes.count * nodes.machine.trials_at_once(sweep.resources) for sweep in study.sweeps},
         progress=lambda line: print(line, file=sys.stderr, flush=True),
     )

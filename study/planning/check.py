@@ -10,8 +10,8 @@ from study.machine import ClusterMachine, has_gpu, this_machine
 from study.planning.estimate import StudyPlan, plan_study
 from study.planning.text import disk_line, fits_disk, machine_lines, refusal
 from study.spec.study import Study
+from study.state.completion import study_left
 from study.state.home import Home, invocation
-from study.state.journal import Journal
 from study.state.storage import Storage
 from study.state.study_folder import load_storage
 
@@ -22,8 +22,6 @@ def measure_plan(study: Study, home: Home, address: str | None, storage: str | N
     Raises:
         StudyError: a trial does not fit; there is no cluster at `address`, or its machines cannot run the study.
     """
-    folder = home.study(study.name)
-    left = {sweep.name: sweep.runs - len(Journal(folder / sweep.name).outcomes()) for sweep in study.sweeps}
     room, machines = (None, []) if address is None else _cluster(study, home, address, storage)
     if room is not None and not has_gpu() and any(sweep.resources.gpus for sweep in study.sweeps):
         print("\n".join(machine_lines(machines)))
@@ -35,7 +33,7 @@ def measure_plan(study: Study, home: Home, address: str | None, storage: str | N
         study,
         home.root,
         this_machine(),
-        left=left,
+        left=study_left(study, home),
         room=room,
         progress=lambda line: print(line, file=sys.stderr, flush=True),
     )

@@ -38,9 +38,9 @@ def fits_disk(plan: StudyPlan) -> bool:
 
 
 def refusal(plan: StudyPlan, max_hours: float) -> str | None:
-    """Why a launch within `max_hours` is refused, with what would fit; None where it may fit."""
+    """Why a launch within `max_hours` is refused, with what would fit; None where it may fit: perhaps a search ends early."""
     shortest = plan.hours.shortest
-    if shortest <= max_hours:
+    if shortest <= max_hours or any(sweep.sweep.can_end_early for sweep in plan.sweeps):
         return None
     trials, at_once = sum(sweep.trials for sweep in plan.sweeps), max(sweep.at_once for sweep in plan.sweeps)
     busy = _busy(plan)
@@ -64,6 +64,8 @@ def _busy(plan: StudyPlan) -> str:
 def _sweep_lines(plan: StudyPlan, sweep: SweepPlan) -> Iterator[str]:
     resources = sweep.sweep.resources
     yield f"sweep {sweep.sweep.name}: {_count(sweep.trials, 'trial')}, {sweep.at_once} at once ({resources.words} each)"
+    if sweep.sweep.can_end_early:
+        yield "  an upper bound: budget.patience or budget.target can end the search before all its trials have run"
     for kind in sweep.kinds:
         yield from _kind_lines(kind, several=len(sweep.kinds) > 1)
     spent = _spent(sweep.gpu_hours, "GPU") if resources.gpus else _spent(sweep.core_hours, "core")

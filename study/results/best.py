@@ -14,6 +14,7 @@ from study.results.study_results import Figure, StudyResults
 from study.spec.objectives import value_text
 from study.spec.study import Study
 from study.spec.sweep import Sweep
+from study.state.completion import study_left
 from study.state.home import Home, invocation
 from study.state.seeds import setting_text
 from study.state.study_folder import running_process
@@ -71,7 +72,8 @@ def _candidate_lines(results: StudyResults, candidate: Candidate) -> Iterator[st
 
 
 def _next_lines(results: StudyResults, home: Home) -> Iterator[str]:
-    study, left = results.study, results.left
+    study = results.study
+    left = sum(study_left(study, home).values())
     if left:
         running = running_process(home, study.name) is not None
         then = "it is running" if running else f"continue with {invocation(f'resume {study.name}', home)}"

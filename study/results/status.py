@@ -14,6 +14,7 @@ from study import names
 from study.results.selection import Choice, Row, choices
 from study.spec.sweep import Sweep, longest_epochs
 from study.state import journal as events
+from study.state.completion import remarks, trials_needed
 from study.state.home import Home
 from study.state.journal import Journal, TrialState
 from study.state.study_folder import MIRRORED_FILE, STUDY_FILE, LaunchProcess, load_study, mirrored, running_process
@@ -36,9 +37,11 @@ class SweepStatus:
         choices: best so far by validation; of a search with one seed, trials count that are not over.
         epochs_per_hour: of all trials together; None before the first epoch of the last launch.
         window: seconds over which that was counted, the last of the last launch.
-        epochs_left: until all trials are over; an upper bound where the scheduler stops trials.
-        is_bound: whether it does.
+        epochs_left: until all trials are over; an upper bound where the scheduler stops trials or the search can end early.
+        is_bound: whether it is an upper bound.
         failures: reason -> trials that failed or are lost for it.
+        needed: trials that the sweep consists of; fewer than its budget where its search has ended early.
+        remarks: why they are fewer, in words.
     """
 
     sweep: Sweep
@@ -49,6 +52,8 @@ class SweepStatus:
     epochs_left: int
     is_bound: bool
     failures: dict[str, list[str]]
+    needed: int
+    remarks: list[str]
 
     @property
     def over(self) -> int:
@@ -93,7 +98,7 @@ class StudyStatus:
     @property
     def total(self) -> int:
         """Trials that there are at most."""
-        return sum(sweep.sweep.runs for sweep in self.sweeps)
+        return sum(sweep.needed for sweep in self.sweeps)
 
     @property
     def state(self) -> Literal["running", "interrupted", "complete"]:
@@ -175,12 +180,14 @@ def sweep_status(sweep: Sweep, journal: Journal, question: Question, *, is_runni
         now: Unix seconds.
     """
     longest, trials = longest_epochs(sweep), list(journal.trials.values())
+    needed = trials_needed(sweep, journal)
+    not_begun = max(0, needed - len(trials))
     active = _since_launch(journal) if is_running else set()
     kinds = {trial.trial: _state(trial, active) for trial in trials}
     states = {state: list(kinds.values()).count(state) for state in STATES}
-    states[WAITING] += max(0, sweep.runs - len(trials))
+    states[WAITING] += not_begun
     begun = sum(max(0, longest - trial.epochs) for trial in trials if trial.outcome is None)
-    left = begun + longest * max(0, sweep.runs - len(trials))
+    left = begun + longest * not_begun
     rate, window = _rate(journal, now if is_running else None)
     failures: dict[str, list[str]] = {}
     for trial in trials:
@@ -193,8 +200,10 @@ def sweep_status(sweep: Sweep, journal: Journal, question: Question, *, is_runni
         rate,
         window,
         left,
-        sweep.scheduler.name not in _RUN_TO_THE_END,
+        sweep.scheduler.name not in _RUN_TO_THE_END or sweep.can_end_early,
         failures,
+        needed,
+        remarks(sweep, journal),
     )
 
 

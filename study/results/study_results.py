@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.question import CLIP_SETTINGS, PAPER_DIMENSIONS, Question
-from analysis.records.runs import UNFINISHED, load_predictions, load_trials, parameter_names
+from analysis.records.runs import load_predictions, load_trials, parameter_names
 from analysis.settings import TEST, VAL, clips_of_runs, correct_clips, correct_of_settings
 from analysis.stats.claims import Claim, claim
 from analysis.stats.intervals import interval_over_seeds
@@ -59,11 +59,6 @@ class StudyResults:
         self._settings = [name for name in parameter_names(self.trials) if name not in _FREE]
         self._questions = {mode: study.question_in(mode) for mode in study.modes}
         self.choices = {sweep.name: choices(sweep, self._rows_of(sweep), self.question(sweep)) for sweep in study.sweeps}
-
-    @property
-    def left(self) -> int:
-        """Trials that are not over."""
-        return max(0, self.study.runs - int((self.trials["outcome"] != UNFINISHED).sum()))
 
     def question(self, sweep: Sweep) -> Question:
         """What the study compares in the mode of a sweep."""

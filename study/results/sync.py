@@ -4,6 +4,7 @@ import hashlib
 import sys
 
 from study.errors import RecordError, StoreUnavailableError, StudyError
+from study.state.completion import trials_left
 from study.state.home import Home, invocation
 from study.state.journal import Journal
 from study.state.study_folder import TrackingRef, load_study, load_tracking_ref, study_lock, study_text
@@ -43,7 +44,7 @@ def sync_study(name: str, store_uri: str, home: Home) -> None:
         journals = {sweep.name: (sweep, Journal(folder / sweep.name)) for sweep in study.sweeps}
         record = StudyRecord(store_uri, name, kept.key, _tags(kept), study_text(study))
         notes = f"synced-{hashlib.sha256(store_uri.encode()).hexdigest()[:12]}.json"
-        left = sum(max(0, sweep.runs - len(journal.outcomes())) for sweep, journal in journals.values())
+        left = sum(trials_left(sweep, journal) for sweep, journal in journals.values())
         taken = Mirror(record, folder, journals, _say, notes).close(complete=not left)
         if taken and not left:
             for line in log_winners(study, home, store_uri):

@@ -24,6 +24,7 @@ from study.errors import StudyError
 from study.spec.space import Dimension, Point, Scalar, conditional_point
 from study.spec.sweep import Sweep
 from study.state import journal as events
+from study.state.completion import reason_to_end
 from study.state.journal import Journal, read_whole_lines
 
 STORAGE_FILE = "optuna.journal"
@@ -32,6 +33,7 @@ _UNREADABLE = (
     optuna.exceptions.OptunaError,
 )
 _OWNER = "trial"  # user attribute of Optuna's trial: the name of ours, where it does not follow from its number
+_EARLIER = "warm_start"  # user attribute of Optuna's trial: study and trial of an earlier result
 _LOCK_SUFFIX = ".lock"
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
@@ -41,6 +43,9 @@ class Search:
 
     How a trial of ours ended is told once: scheduler-stopped is PRUNED, a failure or an objective that is not finite is FAIL. A
     failed trial that a later launch completes is told as a new trial of Optuna, which keeps its finished ones as they are.
+
+    A point that is proposed again is a trial of Optuna's only. It is told the result of the trial that has the point already: at
+    once, or when that trial ends. Results of earlier studies are Optuna's first trials, and none of ours.
 
     The sampler's randomness depends on the seed and the trial's number alone, so that a resumed search goes on as the uninterrupted
     one would; with several trials at once, the order in which they end decides what is sampled next.
@@ -66,6 +71,7 @@ class Search:
                 sampler=self._first_sampler,
                 load_if_exists=True,
             )
+            self._add_earlier()
             self._numbers = self._settle()
         except _UNREADABLE as error:  # of Optuna, when it reads a line that it cannot
             raise StudyError(
@@ -73,15 +79,17 @@ class Search:
             ) from None
         known = set(self._numbers.values())
         self._unknown = [
-            trial.number for trial in self._trials() if trial.number not in known and trial.state != TrialState.WAITING
+            trial.number for trial in self._own_trials() if trial.number not in known and trial.state != TrialState.WAITING
         ]
-        for point in sweep.enqueue:  # those that the journal has are there by now
-            self._study.enqueue_trial(point, skip_if_exists=True)
+        there = [trial.system_attrs.get("fixed_params", trial.params) for trial in self._own_trials()]
+        for point in sweep.enqueue:
+            if point not in there:  # those that the journal has are there by now
+                self._study.enqueue_trial(point)
 
     def next_point(self) -> tuple[int, Point] | None:
-        """Number and point of a new trial; None when there are as many as the sweep has."""
-        number = len(self._journal.trials)
-        if number >= self._sweep.trials:
+        """Number and point that are proposed next; None when as many were as the sweep has trials, or when the search has ended."""
+        number = len(self._journal.trials) + len(self._journal.repeats)
+        if number >= self._sweep.trials or self._journal.search_end is not None:
             return None
         name = self._sweep.trial_name(number)
         self._study.sampler = knowing(sampler_of(self._sweep, number), self._first_sampler)
@@ -91,7 +99,7 @@ class Search:
             return number, dict(frozen.params)
         trial = self._study.ask() if frozen is None else optuna.Trial(self._study, frozen._trial_id)
         point = self._draw(trial, number)
-        if trial.number != number:
+        if trial.number - self._earlier != number:
             trial.set_user_attr(_OWNER, name)
         self._numbers[name] = trial.number
         return number, point
@@ -122,7 +130,15 @@ class Search:
             return False
 
     def _owner(self, frozen: FrozenTrial) -> str:
-        return str(frozen.user_attrs.get(_OWNER) or self._sweep.trial_name(frozen.number))
+        return str(frozen.user_attrs.get(_OWNER) or self._sweep.trial_name(frozen.number - self._earlier))
+
+    def original_of(self, point: Point) -> str | None:
+        """The trial of the sweep that has this point; it has the same seed, too, as a search takes one."""
+        return next((trial.trial for trial in self._journal.trials.values() if trial.point == point), None)
+
+    def reason_to_end(self) -> str | None:
+        """Why the search is to end now, see `study.state.completion`."""
+        return reason_to_end(self._sweep, self._journal)
 
     def report(self, name: str, epoch: int, metrics: Mapping[str, float]) -> None:
         """An epoch's objective, where there is one and it is the only one."""
@@ -134,13 +150,28 @@ class Search:
             self._storage.set_trial_intermediate_value(frozen._trial_id, epoch, value)
 
     def tell(self, name: str) -> None:
-        """How a trial ended, as the journal has it."""
-        state, values = self._result(name)
+        """Tell how a trial ended, as the journal has it, also under the numbers under which its point came again."""
+        self._tell(name, name)
+        for repeat in self._journal.repeats:
+            if repeat.of == name:
+                self.tell_repeat(repeat.number)
+
+    def tell_repeat(self, number: int) -> None:
+        """Tell the result of the point that was proposed again under this number, where it is known."""
+        original = next(repeat.of for repeat in self._journal.repeats if repeat.number == number)
+        if self._journal.trials[original].outcome is not None:
+            self._tell(self._sweep.trial_name(number), original)
+
+    def _tell(self, name: str, original: str) -> None:
+        """Tell the end of `original` as that of Optuna's trial `name`."""
+        state, values = self._result(original)
         frozen = self._trial(self._numbers[name])
         if not frozen.state.is_finished():
+            if name != original:
+                self._report_as(frozen, self._trial(self._numbers[original]).intermediate_values)
             self._study.tell(frozen.number, values, state=state)
         elif frozen.state == TrialState.FAIL and state != TrialState.FAIL:
-            self._add(name, state, values, self._reported().get(name, {}))
+            self._add(name, original, state, values, self._reported().get(original, {}))
 
     def _result(self, name: str) -> tuple[TrialState, list[float] | None]:
         trial = self._journal.trials[name]
@@ -153,40 +184,66 @@ class Search:
 
     def _settle(self) -> dict[str, int]:
         """Tell Optuna what it missed; returns the number that each of our trials has there."""
-        self._numbers = {self._owner(frozen): frozen.number for frozen in self._trials()}
-        self._numbers = {name: number for name, number in self._numbers.items() if name in self._journal.trials}
+        self._numbers = {self._owner(frozen): frozen.number for frozen in self._own_trials()}
+        originals = self._originals()
+        self._numbers = {name: number for name, number in self._numbers.items() if name in originals}
         reported = self._reported()
-        for name, trial in self._journal.trials.items():
+        for name, original in originals.items():
+            is_over = self._journal.trials[original].outcome is not None
+            own = reported.get(original, {}) if is_over or name == original else {}
             if name not in self._numbers:  # the end of Optuna's file is lost
-                self._add(name, *(self._result(name) if trial.outcome else (TrialState.RUNNING, None)), reported.get(name, {}))
+                self._add(name, original, *(self._result(original) if is_over else (TrialState.RUNNING, None)), own)
                 continue
-            self._complete(name, reported.get(name, {}))
-            if trial.outcome is not None:
-                self.tell(name)
+            self._complete(name, original, own)
+            if is_over:
+                self._tell(name, original)
         return self._numbers
+
+    def _originals(self) -> dict[str, str]:
+        """The trial whose point and result each of Optuna's trials has, by our name for it and in the order of numbers."""
+        pairs = [(trial.number, trial.trial) for trial in self._journal.trials.values()]
+        pairs += [(repeat.number, repeat.of) for repeat in self._journal.repeats]
+        return {self._sweep.trial_name(number): original for number, original in sorted(pairs)}
+
+    def _add_earlier(self) -> None:
+        """Add what the journal says that the search begins with; Optuna's first trials, whatever it has lost since."""
+        results = self._journal.warm_start or []
+        self._earlier = len(results)
+        for result in results[len(self._trials()) :]:
+            self._study.add_trial(
+                optuna.trial.create_trial(
+                    values=result.values,
+                    params=dict(result.point),
+                    distributions={key: distribution_of(self._sweep.space[key]) for key in result.point},
+                    user_attrs={_EARLIER: f"{result.study}/{result.trial}"},
+                )
+            )
 
     def _point_of(self, name: str) -> Point:
         """The values that were drawn for a trial of ours."""
         return {key: value for key, value in self._journal.trials[name].point.items() if key in self._sweep.space}
 
-    def _complete(self, name: str, reported: Mapping[int, float]) -> None:
+    def _complete(self, name: str, original: str, reported: Mapping[int, float]) -> None:
         """Write what is lost of a trial that is not told yet: values, reports."""
         frozen = self._trial(self._numbers[name])
         if frozen.state.is_finished():
             return
         if frozen.state == TrialState.WAITING:  # a known point that the journal says has been asked for
             self._storage.set_trial_state_values(frozen._trial_id, TrialState.RUNNING)
-        for key, value in self._point_of(name).items():
+        for key, value in self._point_of(original).items():
             if key not in frozen.params:
                 distribution = distribution_of(self._sweep.space[key])
                 internal = distribution.to_internal_repr(value)
                 self._storage.set_trial_param(frozen._trial_id, key, internal, distribution)
+        self._report_as(frozen, reported)
+
+    def _report_as(self, frozen: FrozenTrial, reported: Mapping[int, float]) -> None:
         for epoch, value in reported.items():
             if epoch not in frozen.intermediate_values:
                 self._storage.set_trial_intermediate_value(frozen._trial_id, epoch, value)
 
-    def _add(self, name: str, state: TrialState, values: list[float] | None, reported: Mapping[int, float]) -> None:
-        point = self._point_of(name)
+    def _add(self, name: str, original: str, state: TrialState, values: list[float] | None, reported: Mapping[int, float]) -> None:
+        point = self._point_of(original)
         self._study.add_trial(
             optuna.trial.create_trial(
                 state=state,
@@ -214,6 +271,10 @@ class Search:
 
     def _trials(self) -> list[FrozenTrial]:
         return self._study.get_trials(deepcopy=False)
+
+    def _own_trials(self) -> list[FrozenTrial]:
+        """All but those of earlier studies."""
+        return self._trials()[self._earlier :]
 
     @property
     def _storage(self) -> BaseStorage:

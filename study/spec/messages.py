@@ -28,6 +28,7 @@ _HOW_TO_WRITE = {
     "seeds": "a list of integers, e.g. [0, 1]",
     "resources": "a mapping such as {cpus: 2, gpus: 0.25}",
     "budget": "a mapping such as {trials: 30, hours: 12}",
+    "warm_start": "a list of earlier studies, e.g. [search-ssl]",
 }
 _WRONG_SHAPE = ("model_type", "model_attributes_type", "dict_type", "list_type", "union_tag_not_found", "union_tag_invalid")
 

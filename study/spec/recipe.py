@@ -10,10 +10,10 @@ from study.spec.sweep import Sweep
 # What studies vary as their question, which evaluations are made (both protocols are the recipe's), and what says only where a run
 # computes: no departure from the recipe.
 _QUESTIONS = ("seed", "loss.alpha", "loss.margin", "loss.temperature")
-_PLACE = (*PLACE_SETTINGS, "compute.channels_last")  # a memory format, of which the recipe says nothing
+PLACE = (*PLACE_SETTINGS, "compute.channels_last")  # a memory format, of which the recipe says nothing
 _NO_DEPARTURE = {
-    SUPERVISED: (*_QUESTIONS, *_PLACE, "data.test_fold", "data.subset"),
-    SELF_SUPERVISED: (*_QUESTIONS, *_PLACE, "data.test_fold", "probe.protocol", "finetune.on"),
+    SUPERVISED: (*_QUESTIONS, *PLACE, "data.test_fold", "data.subset"),
+    SELF_SUPERVISED: (*_QUESTIONS, *PLACE, "data.test_fold", "probe.protocol", "finetune.on"),
 }
 UNKNOWN_CORPUS = "."  # stands for data.root while a study is checked before its corpus is named
 

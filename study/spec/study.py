@@ -38,6 +38,10 @@ class Study(BaseModel):
         None, gt=0, lt=1, description="difference in accuracy, share, below which settings count as equivalent, e.g. 0.02"
     )
     confirms: str | None = Field(None, description="name of the study whose winners these runs repeat, see `acl-study confirm`")
+    warm_start: list[str] | None = Field(
+        None,
+        description="names of earlier studies in the same results folder, whose finished trials tpe and gp begin with",
+    )
     sweeps: list[Sweep] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -52,6 +56,19 @@ class Study(BaseModel):
                     build_config({"data.root": UNKNOWN_CORPUS, **sweep.base, **point})
                 except ConfigError as error:
                     raise FieldError(str(error), "sweeps", number, *_place_of(str(error), sweep)) from None
+        return self
+
+    @model_validator(mode="after")
+    def _warm_start_has_a_use(self) -> "Study":
+        for number, name in enumerate(self.warm_start or []):
+            if name == self.name:
+                raise FieldError(f"{name} is this study itself; name an earlier one", "warm_start", number)
+            if name in (self.warm_start or [])[:number]:
+                raise FieldError(f"{name} is listed twice; list each study once", "warm_start", number)
+        if self.warm_start and not any(sweep.learns_from_others for sweep in self.sweeps):
+            searches = ", ".join(dict.fromkeys(sweep.search for sweep in self.sweeps))
+            rule = f"warm_start needs a sweep with search: tpe or gp, got {searches}; the others do not learn from earlier trials"
+            raise FieldError(f"{rule}: leave it out", "warm_start")
         return self
 
     @model_validator(mode="after")

@@ -45,10 +45,18 @@ class Resources(_Part):
 
 
 class Budget(_Part):
-    """How much a sweep may take. When a launch's hours are over it is interrupted as by Ctrl-C, and `resume` goes on."""
+    """How much a sweep may take, and what ends its search earlier.
+
+    When a launch's hours are over it is interrupted as by Ctrl-C, and `resume` goes on. A search that patience or target has ended
+    is complete.
+    """
 
     trials: int | None = Field(None, ge=1, le=MOST_TRIALS, description="settings that are tried; every method but grid needs it")
     hours: float | None = Field(None, gt=0, description="of each launch of the sweep")
+    patience: int | None = Field(
+        None, ge=1, description="ends an Optuna search whose best objective has not improved for so many finished trials"
+    )
+    target: float | None = Field(None, description="ends an Optuna search when a finished trial's objective reaches it")
 
 
 SearchMethod = Literal["grid", "random", "tpe", "gp", "cmaes", "qmc"]
@@ -127,6 +135,31 @@ class Sweep(BaseModel):
         if self.uses_optuna and len(self.seeds) > 1:
             rule = f"search {self.search} takes one seed, got {self.seeds}; repeat its winner with a grid over seeds"
             raise FieldError(rule, "seeds")
+        return self
+
+    @model_validator(mode="after")
+    def _search_can_end_early(self) -> "Sweep":
+        for field in ("patience", "target"):
+            value = getattr(self.budget, field)
+            if value is None:
+                continue
+            if self.scheduler.name in ("hyperband", "pbt"):  # both need a random search
+                rule = f"{self.scheduler.name} needs all its trials, got {field} {value:g}; leave it out, or use scheduler: asha"
+                raise FieldError(f"{rule} and search: tpe", "budget", field)
+            if not self.uses_optuna:
+                rule = (
+                    f"search {self.search} lists all its points beforehand, got {field} {value:g}; leave it out, or use search: tpe"
+                )
+                raise FieldError(rule, "budget", field)
+            if len(self.objectives) > 1:
+                rule = (
+                    f"{field} {value:g} is for one objective, got {', '.join(self.objectives)}; leave it out, or keep one of them"
+                )
+                raise FieldError(rule, "budget", field)
+        target = self.budget.target
+        if target is not None and "accuracy" in self.objectives[0] and not 0 < target <= 1:
+            rule = f"target is a share of clips above 0 and up to 1, got {target:g}; 80 % is target: 0.8"
+            raise FieldError(rule, "budget", "target")
         return self
 
     @model_validator(mode="after")
@@ -222,6 +255,16 @@ class Sweep(BaseModel):
     def uses_optuna(self) -> bool:
         """Whether the points depend on earlier results or on a sampler of Optuna."""
         return self.search not in ("grid", "random")
+
+    @property
+    def learns_from_others(self) -> bool:
+        """Whether the search uses results of trials that it did not propose: cmaes and qmc do not."""
+        return self.search in ("tpe", "gp")
+
+    @property
+    def can_end_early(self) -> bool:
+        """Whether the search may end before it has used its budget of trials."""
+        return self.budget.patience is not None or self.budget.target is not None
 
     @property
     def common(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A sweep's journal: what happened to its trials, appended line by line and flushed to the disk; and how far the sweep is.
+"""A sweep's journal: what happened to its trials, appended line by line and flushed to the disk.
 
 The journal is the truth about a sweep. Ray only schedules its trials, Optuna's storage is brought in line with it when a sweep is
 opened, and MLflow mirrors it. A line is one JSON object with its `time` (Unix seconds) and its `event`:
@@ -14,6 +14,11 @@ opened, and MLflow mirrors it. A line is one JSON object with its `time` (Unix s
     lost      trial, reason, with_node, unfit     its worker died or ran out of memory: it runs once more, alone; or the worker's
                                                   machine went down, or is unfit for trials: it goes on elsewhere
     end       trial, outcome, reason              it is over
+    warm_start  results                           finished trials of earlier studies that a search begins with; they are no
+                                                  trials of this sweep
+    repeat    number, point, of                   a search has proposed the point of the trial `of` again: it is not trained twice,
+                                                  the number is used up
+    search_end  reason                            a search ends before its budget is used; trials under way run to their end
 
 A crash can leave half a line at the end: it is cut off.
 """
@@ -32,13 +37,11 @@ from acl.system.text import parse_json
 from study import names
 from study.errors import StudyError
 from study.spec.space import Point
-from study.spec.study import Study
-from study.spec.sweep import Sweep
-from study.state.home import Home
 
 JOURNAL_FILE = "journal.jsonl"
 _READ_TOGETHER = 1000  # lines
 LAUNCH, TRIAL, RESUME, EPOCH, SETTINGS, LOST, END = "launch", "trial", "resume", "epoch", "settings", "lost", "end"
+WARM_START, REPEAT, SEARCH_END = "warm_start", "repeat", "search_end"
 Event = dict[str, Any]
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _NUMBER, _TEXT = (int, float), (str,)
@@ -51,7 +54,34 @@ _FIELDS: dict[str, dict[str, tuple[type, ...]]] = {
     SETTINGS: {"trial": _TEXT, "epoch": (int,), "point": (dict,), "source": _TEXT},
     LOST: {"trial": _TEXT, "reason": _TEXT},
     END: {"trial": _TEXT, "outcome": _TEXT, "reason": (str, NoneType)},
+    WARM_START: {"results": (list,)},
+    REPEAT: {"number": (int,), "point": (dict,), "of": _TEXT},
+    SEARCH_END: {"reason": _TEXT},
 }
+
+
+@dataclass(frozen=True)
+class EarlierResult:
+    """A finished trial of an earlier study, with which a search begins.
+
+    Attributes:
+        study, trial: their names.
+        point: its values of what the search varies.
+        values: of the search's objectives.
+    """
+
+    study: str
+    trial: str
+    point: Point
+    values: list[float]
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """A point that a search has proposed again: it has a number of the sweep, and the result of the trial `of`."""
+
+    number: int
+    of: str
 
 
 @dataclass
@@ -120,6 +150,10 @@ class Journal:
     Attributes:
         events: everything in it, oldest first.
         trials: what it amounts to, by name and in the order of their numbers.
+        finished: names of the finished trials, in the order in which they ended.
+        repeats: points that a search has proposed again.
+        warm_start: what a search begins with; None where that is not noted.
+        search_end: why a search has ended before its budget was used; None while it goes on.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -131,13 +165,17 @@ class Journal:
         self.path = folder / JOURNAL_FILE
         self.events: list[Event] = []
         self.trials: dict[str, TrialState] = {}
+        self.finished: list[str] = []
+        self.repeats: list[Repeat] = []
+        self.warm_start: list[EarlierResult] | None = None
+        self.search_end: str | None = None
         self._file: IO[bytes] | None = None
         content, self._whole = read_whole_lines(self.path)
         try:
             for event in _events(content):
                 _check(event)
                 self._apply(event)
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, AttributeError):
             raise StudyError(
                 f"{self.path} is damaged in line {len(self.events) + 1}; restore it from a backup, or delete that line and the "
                 "study's mirrored.json, which counts lines, and resume"
@@ -182,6 +220,14 @@ class Journal:
             self.trials[event["trial"]] = TrialState(event["trial"], event["number"], event["point"])
         elif "trial" in event:
             self.trials[event["trial"]].apply(event)
+            if event["event"] == END and event["outcome"] == names.FINISHED:
+                self.finished.append(event["trial"])
+        elif event["event"] == REPEAT:
+            self.repeats.append(Repeat(event["number"], self.trials[event["of"]].trial))
+        elif event["event"] == WARM_START:
+            self.warm_start = [EarlierResult(**result) for result in event["results"]]
+        elif event["event"] == SEARCH_END:
+            self.search_end = event["reason"]
         self.events.append(event)
 
 
@@ -205,11 +251,17 @@ def _check(event: Any) -> None:
     fields = {"time": _NUMBER, **_FIELDS.get(event["event"], {})}
     if wrong := [name for name, kinds in fields.items() if type(event[name]) not in kinds]:
         raise TypeError(wrong[0])
-    numbers = [event["time"], *(event[name] for name in ("number", "epoch") if name in fields)]
+    numbers: list[Any] = [event["time"], *(event[name] for name in ("number", "epoch") if name in fields)]
     if "trial" in event and not _NAME.fullmatch(event["trial"]):  # names a folder
         raise ValueError(event["trial"])
-    if "point" in fields and not all(type(value) in (*_NUMBER, bool, str) for value in event["point"].values()):
-        raise TypeError("point")
+    if "point" in fields:
+        _check_point(event["point"])
+    if event["event"] == WARM_START:
+        for result in event["results"]:
+            _check_point(result["point"])
+            numbers += result["values"]
+            if not all(type(result[name]) is str for name in ("study", "trial")):
+                raise TypeError("results")
     if "metrics" in fields:
         numbers += event["metrics"].values()
     if not all(type(value) is float or (type(value) is int and abs(value) < _LARGEST) for value in numbers):
@@ -218,37 +270,13 @@ def _check(event: Any) -> None:
         raise ValueError(event["outcome"])
 
 
+def _check_point(point: dict[str, Any]) -> None:
+    if not all(type(value) in (*_NUMBER, bool, str) for value in point.values()):
+        raise TypeError("point")
+
+
 def read_whole_lines(path: Path) -> tuple[list[bytes], int]:
     """Lines of a file that end in a newline, and how many bytes they take: a crash can leave half a line behind them."""
     content = path.read_bytes() if path.exists() else b""
     whole = content.rfind(b"\n") + 1
     return content[:whole].splitlines(), whole
-
-
-@dataclass(frozen=True)
-class SweepOutcome:
-    """How many trials of a sweep ended in which way; `left` were not finished when it was interrupted."""
-
-    name: str
-    finished: int
-    stopped: int
-    failed: int
-    left: int
-
-
-def outcome_of(sweep: Sweep, journal: Journal) -> SweepOutcome:
-    """How far a sweep is."""
-    ended = journal.outcomes()
-    finished, stopped, failed = (ended.count(outcome) for outcome in names.OUTCOMES)
-    return SweepOutcome(sweep.name, finished, stopped, failed, left=max(0, sweep.runs - len(ended)))
-
-
-def is_complete(sweep: Sweep, journal: Journal) -> bool:
-    """Whether nothing is left to run or to try again."""
-    outcome = outcome_of(sweep, journal)
-    return outcome.left == outcome.failed == 0
-
-
-def pending_sweeps(study: Study, home: Home) -> list[Sweep]:
-    """Those of which something is left to run or to try again."""
-    return [sweep for sweep in study.sweeps if not is_complete(sweep, Journal(home.study(study.name) / sweep.name))]

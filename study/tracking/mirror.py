@@ -190,6 +190,8 @@ class Mirror:
         if event["event"] == events.LAUNCH:
             yield record.go_on
             return
+        if "trial" not in event:  # about the search: MLflow has trials only
+            return
         trial, folder = event["trial"], state_folder(self._folder / sweep_name, event["trial"])
         if event["event"] == events.TRIAL:
             yield lambda: record.start_trial(trial, sweep, _all_settings(sweep, event["point"]), event["time"])

@@ -85,6 +85,10 @@ def test_a_loss_and_an_encoder_are_added(tmp_path):
     assert "3 passed" in printed
     assert "epoch 1/1 pretraining" in printed
     assert len(list((tmp_path / "acl-runs" / "studies" / "choices").glob("*/*/state"))) == 4
+    page = (tmp_path / "acl-runs" / "reports" / "choices" / "index.html").read_text()
+    assert "Baseline: loss.contrastive nt-xent, model.encoder resnet18." in page
+    assert "the only candidate" not in page
+    assert "Accuracy by model.encoder" in page
 
 
 @pytest.mark.slow

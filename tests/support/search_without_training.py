@@ -1,7 +1,8 @@
 """A search without training: launches of a sweep in which the test says how each trial goes."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from study import names
 from study.search.optuna import STORAGE_FILE, Search
 from study.spec.sweep import Sweep
 from study.state import journal as events
-from study.state.journal import Journal
+from study.state.journal import EarlierResult, Journal
 
 SPACE = {
     "loss.alpha": {"uniform": [0.1, 0.9]},
@@ -23,6 +24,7 @@ SPACE = {
 }
 OBJECTIVE = names.VAL_ACCURACY
 TRIALS = 14
+KNOWN = {"loss.alpha": 0.25, "optim.lr": 0.01, "optim.batch_size": 64}
 
 Point = Mapping[str, Any]
 
@@ -30,12 +32,16 @@ Point = Mapping[str, Any]
 class Launch:
     """A launch of a sweep: its journal, and the search beside it."""
 
-    def __init__(self, folder: Path, search: str = "tpe", seed: int = 0, **fields: Any) -> None:
+    def __init__(
+        self, folder: Path, search: str = "tpe", seed: int = 0, warm_start: Sequence[EarlierResult] = (), **fields: Any
+    ) -> None:
         content = {"name": "s", "base": {"mode": "supervised"}, "space": SPACE, "search": search, "seeds": [seed]}
         content |= {"budget": {"trials": TRIALS}, "objective": OBJECTIVE}
         self.folder = folder
         self.sweep = Sweep.model_validate(content | fields)
         self.journal = Journal(folder)
+        if warm_start and self.journal.warm_start is None:
+            self.journal.append(events.WARM_START, results=[asdict(result) for result in warm_start])
         self.search = Search(self.sweep, folder, self.journal)
 
     def __del__(self) -> None:
@@ -43,11 +49,27 @@ class Launch:
 
     def begin(self) -> tuple[str, Point]:
         """Ask for a trial and note it."""
-        new = self.search.next_point()
+        new = self.ask()
         assert new is not None
-        name = self.sweep.trial_name(new[0])
-        self.journal.append(events.TRIAL, trial=name, number=new[0], point=new[1])
-        return name, new[1]
+        return new
+
+    def ask(self, stop: Callable[[str], None] = lambda moment: None) -> tuple[str, Point] | None:
+        """Ask for a trial and note it, as a launch does: a point that comes again is noted and told. None when there is none.
+
+        Calls `stop` at moments at which a driver may be killed.
+        """
+        while (new := self.search.next_point()) is not None:
+            number, point = new
+            stop("asked")
+            original = self.search.original_of(point)
+            if original is None:
+                name = self.sweep.trial_name(number)
+                self.journal.append(events.TRIAL, trial=name, number=number, point=point)
+                return name, point
+            self.journal.append(events.REPEAT, number=number, point=point, of=original)
+            stop("noted")
+            self.search.tell_repeat(number)
+        return None
 
     def epoch(self, name: str, epoch: int, **metrics: float) -> None:
         metrics = {key.replace("__", "."): value for key, value in metrics.items()}

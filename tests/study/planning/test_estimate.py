@@ -108,6 +108,13 @@ def test_only_a_study_that_is_surely_too_long_is_refused() -> None:
     assert "\n" not in message
 
 
+def test_a_search_that_can_end_early_has_an_upper_bound() -> None:
+    of = planned(study(search="tpe", budget={"trials": 9, "patience": 3}, objective="val.knn_accuracy"))
+    assert any("an upper bound" in line for line in plan_lines(of))
+    assert refusal(of, 1) is None
+    assert not any("an upper bound" in line for line in plan_lines(planned(study())))
+
+
 def test_a_busy_machine_is_said_to_be_one() -> None:
     idle = planned(study())
     busy = dataclasses.replace(idle, busy_cores=9.0)

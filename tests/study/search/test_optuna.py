@@ -12,10 +12,9 @@ from study import names
 from study.errors import StudyError
 from study.search.optuna import STORAGE_FILE
 from study.state import journal as events
-from support.search_without_training import OBJECTIVE, SPACE, TRIALS, Launch, Point, told
+from support.search_without_training import KNOWN, OBJECTIVE, SPACE, TRIALS, Launch, Point, told
 
 METHODS = ["tpe", "gp", "cmaes", "qmc"]
-KNOWN = {"loss.alpha": 0.25, "optim.lr": 0.01, "optim.batch_size": 64}
 
 
 @pytest.fixture(scope="module")
@@ -198,13 +197,17 @@ def test_a_storage_that_is_damaged_is_refused_with_its_remedy(tmp_path: Path) ->
 def test_a_conditional_search_goes_on_after_inactive_settings(tmp_path: Path) -> None:
     space = {
         "optim.batch_size": {"choice": [16, 64]},
+        "optim.lr": {"loguniform": [1e-4, 1e-1]},  # without it, a batch size alone would be a point that comes again
         "loss.margin": {"uniform": [0.1, 1.0], "when": {"optim.batch_size": 64}},
     }
     points = []
     for _ in range(8):
         launch = Launch(tmp_path, space=space)  # each is the launch after a kill: the trials before are under way
         points.append(launch.begin()[1])
-    assert {tuple(point) for point in points} == {("optim.batch_size",), ("optim.batch_size", "loss.margin")}
+    assert {tuple(point) for point in points} == {
+        ("optim.batch_size", "optim.lr"),
+        ("optim.batch_size", "optim.lr", "loss.margin"),
+    }
     assert [trial.params for trial in told(tmp_path)] == points
     (tmp_path / STORAGE_FILE).unlink()
     Launch(tmp_path, space=space)

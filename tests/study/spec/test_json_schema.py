@@ -34,6 +34,11 @@ seeds: [0]
 resources: {cpus: 2, gpus: 0.25}
 budget: {trials: 3, hours: 1}
 """
+WARM = """\
+include: search-ssl
+warm_start: [earlier]
+budget: {patience: 3, target: 0.8}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -43,9 +48,9 @@ def validator() -> Any:
     return jsonschema.Draft202012Validator(schema)
 
 
-@pytest.mark.parametrize("name", [*shipped_studies(), "smoke", "own", "including"])
+@pytest.mark.parametrize("name", [*shipped_studies(), "smoke", "own", "including", "warm"])
 def test_right_files_are_valid(validator: Any, name: str) -> None:
-    own = {"smoke": SMOKE.read_text(), "own": RIGHT, "including": "include: search-ssl\nspace: {loss.margin: }\n"}
+    own = {"smoke": SMOKE.read_text(), "own": RIGHT, "including": "include: search-ssl\nspace: {loss.margin: }\n", "warm": WARM}
     content = yaml.safe_load({**shipped_studies(), **own}[name])
     validator.validate(content)
     assert "include" in content or resolve_study(content)

@@ -92,6 +92,18 @@ def test_schedulers_have_their_own_fields_with_defaults() -> None:
         ({**PBT, "space": {"optim.batch_size": {"choice": [16, 32]}}}, "cannot change while a trial runs"),
         ({"search": "random", "budget": {"trials": 3}}, "needs a space; one setting alone is a grid"),
         ({**PBT, "budget": {"trials": 3}}, "never replaces one"),
+        ({"space": {"loss.alpha": {"grid": [0.5]}}, "budget": {"patience": 3}}, "got patience 3; leave it out, or use search: tpe"),
+        ({**PBT, "budget": {"trials": 4, "target": 0.8}}, "pbt needs all its trials, got target 0.8"),
+        (
+            {
+                "objective": ["val.accuracy", "val.macro_accuracy"],
+                "space": ALPHA,
+                "search": "tpe",
+                "budget": {"trials": 3, "patience": 2},
+            },
+            "patience 2 is for one objective",
+        ),
+        ({"space": ALPHA, "search": "gp", "budget": {"trials": 3, "target": 80}}, "got 80; 80 % is target: 0.8"),
         ({"space": {"loss.alpha": {"grid": [0.5]}}, "enqueue": [{"loss.alpha": 0.5}]}, "a grid tries all its points anyway"),
     ],
 )

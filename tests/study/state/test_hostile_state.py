@@ -43,12 +43,15 @@ STUDY = {
 }
 EVENTS: list[dict[str, Any]] = [
     {"event": events.LAUNCH, "resources": {"cpus": 1.0, "gpus": 0.0}},
+    {"event": events.WARM_START, "results": [{"study": "a", "trial": "b", "point": {"loss.alpha": 0.5}, "values": [0.5]}]},
     {"event": events.TRIAL, "trial": "sweep-0000", "number": 0, "point": {"loss.alpha": 0.5, "loss.margin": 0.3, "seed": 0}},
     {"event": events.EPOCH, "trial": "sweep-0000", "epoch": 1, "is_last": False, "rung": True, "metrics": {"val.accuracy": 0.5}},
     {"event": events.LOST, "trial": "sweep-0000", "reason": "killed", "with_node": False, "unfit": False},
     {"event": events.RESUME, "trial": "sweep-0000"},
     {"event": events.EPOCH, "trial": "sweep-0000", "epoch": 2, "is_last": True, "rung": False, "metrics": {"val.accuracy": 0.5}},
     {"event": events.END, "trial": "sweep-0000", "outcome": names.FINISHED, "reason": None},
+    {"event": events.REPEAT, "number": 1, "point": {"loss.alpha": 0.5, "loss.margin": 0.3, "seed": 0}, "of": "sweep-0000"},
+    {"event": events.SEARCH_END, "reason": "no improvement for 1 trial"},
 ]
 LINES = [{"time": 1_700_000_000.5 + place, **event} for place, event in enumerate(EVENTS)]
 
