@@ -179,18 +179,17 @@ def _sections(
     seconds = history.loc[history["metric"] == names.EPOCH_SECONDS, "value"]
     facts = checklist(records.launches, records.launched, trials, records.provenance, records.predictions, seconds)
     with_lost = parts_of(records.files, pooled_folds(trials, records.predictions)) if records.lost.any() else parts
-    paper, shown, others = paper_part(parts), [], 0
-    for part, table in compared:
+    paper, shown = paper_part(parts), []
+    for place, (part, table) in enumerate(compared):
         every = next((each.settings for each in with_lost if each.studies == part.studies), part.settings)
         if part.is_of_paper:
             shown += _paper_sections(
                 store_uri, records, pooled, part, table, on_test_section(every, pooled.predictions, accuracies)
             )
             continue
-        of = heading_of(part, others, len(compared) - (paper is not None))
+        of = heading_of(part, place, len(compared))
         on_test = on_test_section(every, pooled.predictions, accuracies, part.question, of)
         shown += _other_sections(part, table, on_test, history, pooled.predictions, of)
-        others += 1
     return [
         *confirmation_sections(records.confirmed),
         *shown,

@@ -95,7 +95,15 @@ def paper_part(parts: Sequence[Part]) -> Part | None:
     return next((part for part in parts if part.is_of_paper), None)
 
 
-def heading_of(part: Part, number: int, others: int) -> Heading:
-    """What tells the sections of a part that is not the paper's from those of the `others`; nothing where it is the only one."""
+def heading_of(part: Part, place: int, parts: int) -> Heading:
+    """What tells the sections of a part from those of the other parts of a page; nothing where it is the only one.
+
+    Args:
+        part: one that is not the paper's.
+        place: among all parts of the page, from 0.
+        parts: how many there are.
+    """
+    if parts == 1:
+        return Heading()
     modes = ", ".join(part.trials["mode"].unique())
-    return Heading(f"-{number + 1}" if number else "", f": {', '.join(part.studies)}, {modes}" if others > 1 else "")
+    return Heading(f"-{place + 1}" if place else "", f": {', '.join(part.studies)}, {modes}")

@@ -35,7 +35,8 @@ def study_of(name: str, *sweeps: dict[str, Any], **fields: Any) -> Study:
 def end_study(home: Home, study: Study, right: Right, trials: int | None = None) -> StudyRecord:
     """Write what a launch of the study's grids would, with `right` numbers; of each sweep all trials, or the first few."""
     keep_study(home, study)
-    record = new_record(home.store_uri, study.name, study_file=study_text(study))
+    tags = {names.QUESTION: study.question} | ({names.CONFIRMS: study.confirms} if study.confirms else {})
+    record = new_record(home.store_uri, study.name, tags, study_text(study))
     keep_records(home, study.name, None, record.key)
     journals = {sweep.name: Journal(home.study(study.name) / sweep.name) for sweep in study.sweeps}
     for sweep in study.sweeps:

@@ -1,0 +1,210 @@
+"""Studies of other settings than the paper's, on records with known numbers: page, `best` and `confirm` give the same answer."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis.compare import compare, compared_lines
+from analysis.records.runs import load_predictions, load_trials
+from analysis.report.assemble import Reading, read_sections, tables_of
+from analysis.report.page import write_report
+from analysis.settings import correct_clips
+from analysis.stats.claims import claim
+from study.results.best import print_best
+from study.results.confirm import confirmation_study
+from study.spec.study import Study
+from study.state.home import Home
+from study.state.study_folder import load_study
+from support.mlflow_records import with_empty_store
+from support.studies_without_training import end_study, study_of
+
+SSL = {"mode": "self-supervised", "data.subset": "noisy", "loss.alpha": 0.3}
+SEEDS = [0, 1, 2]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    return Home(with_empty_store(tmp_path_factory.mktemp("home")))
+
+
+def end(home: Home, name: str, space: Mapping[str, Any], good: Mapping[str, Any], **fields: Any) -> Study:
+    """End a study of a grid in which the setting `good` is best on validation, and 20 points better on test."""
+    sweep = {"space": {setting: {"grid": values} for setting, values in space.items()}, "seeds": fields.pop("seeds", SEEDS)}
+    study = study_of(name, {**sweep, "base": fields.pop("base", {})}, **fields)
+
+    def right(settings: Mapping[str, Any]) -> tuple[int, int]:
+        is_good = all(settings[setting] == value for setting, value in good.items())
+        return 20 + 8 * is_good + settings["seed"], 50 + 20 * is_good + 2 * settings["seed"]
+
+    end_study(home, study, right)
+    return study
+
+
+def read(home: Home, name: str) -> Reading:
+    return read_sections(home.store_uri, [name])
+
+
+def best(home: Home, name: str, capsys: pytest.CaptureFixture[str]) -> str:
+    capsys.readouterr()
+    print_best(load_study(home, name), home, home.store_uri)
+    return capsys.readouterr().out
+
+
+CASES: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any], tuple[int, int]]] = {
+    "rates": ({"optim.lr": [0.1, 0.001]}, {"optim.lr": 0.001}, {}, (1, 1)),
+    "batches": (
+        {"optim.batch_size": [64, 16], "optim.weight_decay": [0.0, 1e-3]},
+        {"optim.batch_size": 16, "optim.weight_decay": 1e-3},
+        {"baseline": {"optim.batch_size": 64}},
+        (2, 2),
+    ),
+    "encoders": ({"model.width": [4, 8], "optim.lr": [0.03, 0.1]}, {"model.width": 8, "optim.lr": 0.1}, {"base": SSL}, (1, 3)),
+    "views": (
+        {"views.augmentations": ["published-code", "paper-text"]},
+        {"views.augmentations": "paper-text"},
+        {"base": SSL},
+        (1, 1),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_selected_setting_is_better_on_page_and_screen(home: Home, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    space, good, fields, (baselines, candidates) = CASES[name]
+    study = end(home, name, space, good, **fields)
+    reading = read(home, name)
+    (row,) = reading.comparisons.to_dict("records")
+    question = study.question_in(study.modes[0])
+    trials = load_trials(home.store_uri, [name])
+    predictions = load_predictions(home.store_uri, trials["run_id"])
+
+    def correct(**values: Any) -> pd.DataFrame:
+        own = trials[np.logical_and.reduce([trials[setting] == value for setting, value in values.items()])]
+        return correct_clips(predictions, tuple(own["run_id"]))
+
+    assert (row["baselines"], row["candidates"]) == (baselines, candidates)
+    assert row["difference"] == pytest.approx(0.2)
+    assert row["claim"] == "settings"
+    assert row["finding"] == "better"
+    first = {setting: question.baseline.get(setting, values[0]) for setting, values in space.items()}
+    if candidates == 1:
+        again = claim(correct(**first), [correct(**good)], 0)
+        assert (row["p_value"], row["difference_low"]) == (again.p_value, again.interval[0])
+    assert "is better than the baseline for" in reading.answer
+    assert "+20.0 points" in reading.answer
+    printed = best(home, name, capsys)
+    assert row["verdict"] in printed
+    tables = tables_of(reading.sections)
+    for setting in space:
+        table = tables[f"by-{setting.replace('.', '-').replace('_', '-')}"]
+        assert set(table["value"]) == set(space[setting])
+        assert table.loc[table["picked"], "value"].tolist() == [good[setting]]
+    assert not {"table1", "table2", "fig2", "fig3", "alpha", "published"} & {section.anchor for section in reading.sections}
+
+
+def test_a_page_of_another_question_has_nothing_published(home: Home, tmp_path: Path) -> None:
+    end(home, "plain", {"optim.lr": [0.1, 0.001]}, {"optim.lr": 0.001})
+    page = write_report(home.store_uri, ["plain"], tmp_path).read_text(encoding="utf-8")
+    visible = page.partition("</style>")[2].rpartition("<script>")[0].partition("<body")[2]
+    assert "Baseline: optim.lr 0.1 (the first value of each list;" in visible
+    assert "α" not in visible.partition('id="methods"')[0]
+    assert 'class="published"' not in visible
+
+
+def test_each_value_within_is_a_comparison_of_its_own(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    space = {"optim.batch_size": [64, 16], "optim.lr": [0.1, 0.001]}
+    end(home, "within", space, {"optim.batch_size": 16, "optim.lr": 0.001}, within=["optim.batch_size"])
+    rows = read(home, "within").comparisons.set_index("optim.batch_size")
+    assert rows["finding"].to_dict() == {64: "not distinguishable", 16: "better"}
+    assert rows["label"].to_dict() == {64: "supervised, clean, optim.batch_size 64", 16: "supervised, clean, optim.batch_size 16"}
+    printed = best(home, "within", capsys)
+    assert "sweep, batch_size-16: best of 2 finished settings" in printed
+    assert all(verdict in printed for verdict in rows["verdict"][[16]])
+
+
+def test_settings_within_the_bounds_are_equivalent(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    space = {"optim.lr": [0.1, 0.001]}
+    end(home, "equal", space, {"optim.lr": 5.0}, seeds=list(range(8)), equivalence=0.2)
+    (row,) = read(home, "equal").comparisons.to_dict("records")
+    assert row["verdict"].startswith("equivalent to the baseline within ±20 points over 8 seeds and 100 test clips; ")
+    narrow = end(home, "narrow", space, {"optim.lr": 5.0}, seeds=list(range(8)), equivalence=0.001)
+    assert read(home, narrow.name).comparisons["verdict"][0].startswith("not distinguishable from the baseline over 8 seeds")
+
+
+def test_fewer_chances_of_the_baseline_are_pointed_out(home: Home) -> None:
+    end(home, "unequal", {"optim.lr": [0.1, 0.01, 0.001]}, {"optim.lr": 0.001})
+    reading = read(home, "unequal")
+    assert reading.comparisons["budget"].tolist() == ["baseline 1 setting with 3 seeds, others 2 settings with 3 seeds"]
+    end(home, "equal-budget", {"optim.lr": [0.1, 0.001]}, {"optim.lr": 0.001})
+    assert read(home, "equal-budget").comparisons["budget"].tolist() == [""]
+
+
+def test_a_search_without_lists_has_no_baseline_until_one_is_named(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    drawn = {"space": {"optim.lr": {"loguniform": [0.001, 0.1]}}, "search": "random", "budget": {"trials": 4}}
+    study = study_of("drawn", drawn)
+    end_study(home, study, lambda settings: (20, 50))
+    assert read(home, "drawn").answer.startswith("No baseline has finished yet")
+    assert "add `baseline` to its file" in best(home, "drawn", capsys)
+    named = study_of("named", {**drawn, "enqueue": [{"optim.lr": 0.01}]}, baseline={"optim.lr": 0.01})
+    end_study(home, named, lambda settings: (20 + 4 * (settings["optim.lr"] < 0.01), 50))
+    (row,) = read(home, "named").comparisons.to_dict("records")
+    assert (row["baselines"], row["candidates"], row["baseline_setting"]) == (1, 3, "optim.lr 0.01")
+
+
+def test_two_questions_on_a_page_stay_apart(home: Home) -> None:
+    end(home, "first", {"optim.lr": [0.1, 0.001]}, {"optim.lr": 0.001})
+    end(home, "second", {"loss.alpha": [1.0, 0.5]}, {"loss.alpha": 0.5})
+    reading = read_sections(home.store_uri, ["first", "second"])
+    anchors = [section.anchor for section in reading.sections]
+    assert {"table1", "comparisons-2", "by-optim-lr-2"} <= set(anchors)
+    assert len(set(anchors)) == len(anchors)
+    assert "supervised on clean (+20.0 points)" in reading.answer
+    assert "supervised, clean (optim.lr 0.001) (+20.0 points)" in reading.answer
+
+
+@pytest.mark.parametrize(("fresh", "answer"), [((50, 70), "yes"), ((50, 50), "no")])
+def test_fresh_seeds_head_the_page(home: Home, fresh: tuple[int, int], answer: str) -> None:
+    name = f"held-{answer}"
+    end(home, name, {"optim.lr": [0.1, 0.001], "optim.batch_size": [16, 64]}, {"optim.lr": 0.001, "optim.batch_size": 64})
+    again = confirmation_study(load_study(home, name), home, home.store_uri, 3, {})
+    assert again.baseline == {"optim.lr": 0.1, "optim.batch_size": 16}
+
+    def right(settings: Mapping[str, Any]) -> tuple[int, int]:
+        return 20, fresh[settings["optim.lr"] == 0.001] + settings["seed"] % 2
+
+    end_study(home, again, right)
+    for page in (name, again.name):
+        reading = read(home, page)
+        assert reading.answer.startswith(f"Confirmed on fresh seeds: {answer} for sweep (")
+        (row,) = tables_of(reading.sections)["confirmed"].to_dict("records")
+        assert (row["study"], row["seeds"], row["baseline_setting"]) == (name, 3, "optim.lr 0.1, optim.batch_size 16")
+        assert row["difference"] == pytest.approx((fresh[1] - fresh[0]) / 100)
+    (own,) = read(home, again.name).comparisons.to_dict("records")
+    assert own["difference"] == pytest.approx(row["difference"])
+
+
+def test_a_confirmation_that_lacks_seeds_is_incomplete(home: Home) -> None:
+    end(home, "lacking", {"optim.lr": [0.1, 0.001]}, {"optim.lr": 0.001})
+    again = confirmation_study(load_study(home, "lacking"), home, home.store_uri, 3, {})
+    end_study(home, again, lambda settings: None if settings["seed"] == 3 and settings["optim.lr"] == 0.1 else (20, 60))
+    reading = read(home, "lacking")
+    assert reading.answer.startswith("Confirmed on fresh seeds: incomplete for sweep (")
+    assert tables_of(reading.sections)["confirmed"]["missing"].tolist() == ["1 seed failed on the baseline's side"]
+
+
+def test_two_studies_are_paired_by_all_that_they_search(home: Home) -> None:
+    space = {"optim.lr": [0.1, 0.001], "optim.batch_size": [16, 64]}
+    end(home, "one", space, {"optim.lr": 0.001})
+    end(home, "two", space, {"optim.batch_size": 64})
+    compared = compare(home.store_uri, "one", "two")
+    differences = {row["setting"]: round(row["difference"], 2) for row in compared.pairs.to_dict("records")}
+    assert differences == {
+        f"supervised, clean, α 1, optim.lr {lr}, optim.batch_size {size}": 0.2 * ((size == 64) - (lr == 0.001))
+        for lr in (0.1, 0.001)
+        for size in (16, 64)
+    }
+    assert sum("optim.batch_size 64" in line for line in compared_lines(compared)) == 2
