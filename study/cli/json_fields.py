@@ -6,18 +6,25 @@ Names are in snake case and end in their unit. Keys that are names of users or s
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from study import names
 from study.doctor.findings import Finding, count_problems
-from study.results.selection import Choice
+from study.results.selection import Candidate, Choice
 from study.results.status import StudyStatus, SweepStatus, UnreadableStudy
 from study.spec.study import Study
+from study.spec.sweep import Sweep
 from study.state.home import Home
+from study.state.seeds import SEED
 
-if TYPE_CHECKING:  # these import torch
+if TYPE_CHECKING:  # these import torch, or pandas
     from acl.training.cost import StageCost
+    from analysis.compare import Compared
+    from analysis.sections.confirmations import ConfirmedPair
+    from analysis.stats.claims import Claim
     from analysis.stats.power import Power
     from study.doctor.installation import Installation, ModeSettings
     from study.machine import Span
     from study.planning.estimate import Hours, Kind, StudyPlan, SweepPlan
+    from study.results.study_results import StudyResults
 
 UNREADABLE = "unreadable"  # state of a study whose files cannot be read
 Fields = dict[str, Any]
@@ -108,6 +115,7 @@ def _sweep_status(sweep: SweepStatus) -> Fields:
         "seconds_left": None if sweep.hours_left is None else 3600 * sweep.hours_left,
         "best": [_choice(sweep.sweep.objectives, choice) for choice in sweep.choices],
         "failures": [{"reason": reason or None, "trials": trials} for reason, trials in sweep.failures.items()],
+        "remarks": list(sweep.remarks),
     }
 
 
@@ -124,6 +132,122 @@ def _choice(objectives: Sequence[str], choice: Choice) -> Fields:
             for winner in choice.winners
         ],
     }
+
+
+def best_fields(results: "StudyResults", left: int) -> Fields:
+    """Fields of `best`, for a study that confirms no other.
+
+    Args:
+        results: of the study.
+        left: trials that are not over.
+    """
+    return {
+        "study": results.study.name,
+        "confirms": None,
+        "trials_left": left,
+        "sweeps": [
+            {"name": sweep.name, "choices": [_selected(results, sweep, choice) for choice in results.choices[sweep.name]]}
+            for sweep in results.study.sweeps
+        ],
+        "pairs": [],
+    }
+
+
+def _selected(results: "StudyResults", sweep: Sweep, choice: Choice) -> Fields:
+    is_single = len(sweep.objectives) == 1
+    found = results.claim(sweep, choice) if is_single and not choice.winners[0].is_baseline else None
+    return {
+        **_choice(sweep.objectives, choice),
+        "winners": [
+            {
+                "setting": winner.setting,
+                "is_baseline": winner.is_baseline,
+                "objectives": {objective: _figure(results, winner, objective) for objective in sweep.objectives},
+                "test_accuracy": _figure(results, winner, names.TEST_ACCURACY),
+                "seeds": [int(row[SEED]) for row in winner.rows],
+                "trials": [row["trial_id"] for row in winner.rows],
+                "run_ids": [row["run_id"] for row in winner.rows],
+            }
+            for winner in choice.winners
+        ],
+        "lacking_seeds": [lacking.setting for lacking in choice.lacking],
+        "baseline": dict(results.question(sweep).baseline),
+        "verdict": results.verdict(sweep, choice) if is_single else None,
+        "claim": found and _claim(found),
+    }
+
+
+def _figure(results: "StudyResults", candidate: Candidate, metric: str) -> Fields:
+    figure = results.figure(candidate, metric)
+    low, high = figure.interval or (None, None)
+    return {"value": figure.value, "low": low, "high": high}
+
+
+def _claim(claim: "Claim") -> Fields:
+    low, high = claim.interval
+    return {
+        "about": "models" if claim.settings is None else "settings",
+        "finding": claim.models.finding if claim.settings is None else claim.finding,
+        "difference": claim.difference,
+        "low": low,
+        "high": high,
+        "p_value": claim.p_value,
+        "detectable_difference": claim.resolvable,
+        "baselines": claim.baselines,
+        "candidates": claim.candidates,
+        "equivalence": claim.equivalence,
+        "is_equivalent": None if claim.equivalence is None else claim.is_equivalent,
+    }
+
+
+def confirmation_fields(study: Study, pairs: Sequence["ConfirmedPair"], left: int) -> Fields:
+    """Fields of `confirm`, and of `best` for a study that confirms another one.
+
+    Args:
+        study: that confirms.
+        pairs: winners and their baselines.
+        left: trials that are not over.
+    """
+    return {"study": study.name, "confirms": study.confirms, "trials_left": left, "sweeps": [], "pairs": [*map(_pair, pairs)]}
+
+
+def _pair(pair: "ConfirmedPair") -> Fields:
+    found = pair.found
+    return {
+        "label": pair.label,
+        "winner_setting": pair.winner,
+        "baseline_setting": pair.baseline,
+        "confirmed": pair.answer,
+        "seeds": found.seeds if found else 0,
+        "winner_accuracy": found and found.winner,
+        "baseline_accuracy": found and found.baseline,
+        "difference": found and found.difference,
+        "low": found and found.low,
+        "high": found and found.high,
+        "missing": pair.missing,
+    }
+
+
+def compare_fields(compared: "Compared", curves: str) -> Fields:
+    """Fields of `compare`.
+
+    Args:
+        compared: the two sides.
+        curves: file with their learning curves.
+    """
+    pairs = [] if compared.pairs.empty else compared.pairs.to_dict("records")
+    columns = ("setting", "first", "second", "difference", "low", "high", "p_value", "p_corrected", "finding", "claim", "seeds")
+    return {
+        "first": compared.labels[0],
+        "second": compared.labels[1],
+        "differing": compared.differing.to_dict("records"),
+        "pairs": [{_PAIR_NAMES.get(name, name): row[name] for name in columns} for row in pairs],
+        "notes": compared.notes,
+        "curves": curves,
+    }
+
+
+_PAIR_NAMES = {"setting": "of", "first": "first_accuracy", "second": "second_accuracy", "claim": "about"}
 
 
 def plan_fields(plan: "StudyPlan") -> Fields:

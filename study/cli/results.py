@@ -50,6 +50,7 @@ def status(
 @results_app.command()
 def best(
     name: LaunchedArgument,
+    as_json: JsonOption = False,
     store: StoreOption = None,
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
@@ -64,6 +65,11 @@ def best(
     study = load_study(places, name)
     kept = existing_store(places, store, [name])
 
+    if as_json:
+        from study.cli.run import print_results
+
+        print_results(study, places, kept)
+        return
     from study.results.best import print_best
 
     print_best(study, places, kept)
@@ -76,6 +82,7 @@ def compare(
         typer.Argument(help="Name of a launched study, or a trial: STUDY/TRIAL or its run id.", autocompletion=complete_launched),
     ],
     second: Annotated[str, typer.Argument(help="The same, to compare it with.", autocompletion=complete_launched)],
+    as_json: JsonOption = False,
     store: StoreOption = None,
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
@@ -94,9 +101,15 @@ def compare(
     from analysis.compare import compared_lines, write_curves
 
     compared = compare_sides(kept, first, second)
-    print("\n".join(compared_lines(compared)))
     file = f"{first} and {second}.html".replace("/", " ")
-    print(f"learning curves: {write_curves(kept, compared, places.reports / 'compared' / file)}")
+    curves = write_curves(kept, compared, places.reports / "compared" / file)
+    if as_json:
+        from study.cli.json_fields import compare_fields
+        from study.console import print_json
+
+        print_json(compare_fields(compared, str(curves)))
+    else:
+        print("\n".join([*compared_lines(compared), f"learning curves: {curves}"]))
 
 
 @results_app.command()
@@ -106,13 +119,15 @@ def confirm(
     cpus: CpusOption = None,
     gpus: GpusOption = None,
     address: AddressOption = None,
+    as_json: JsonOption = False,
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
     """Run the winners of a study and their baselines again, on seeds that it did not use, and say what holds.
 
     Example: acl-study confirm table1-supervised --seeds 5
     """
-    from study.cli.run import launch_study
+    from study.cli.run import launch_study, print_results
+    from study.console import reserved_stdout
     from study.state.study_folder import load_storage, load_study
     from study.tracking.uri import existing_store
 
@@ -121,10 +136,16 @@ def confirm(
     storage = load_storage(places, name)
     kept = existing_store(places, None, [name])
 
-    from study.results.confirm import confirmation_study
+    from study.results.confirm import confirmation_study, confirming
 
-    again = confirmation_study(study, places, kept, seeds, given_resources(cpus, gpus))
-    launch_study(again, places, address, None if kept == places.store_uri else kept, storage.uri if storage else None)
+    store = None if kept == places.store_uri else kept
+    try:
+        with reserved_stdout(as_json):
+            again = confirmation_study(study, places, kept, seeds, given_resources(cpus, gpus))
+            launch_study(again, places, address, store, storage.uri if storage else None)
+    finally:
+        if as_json and (found := confirming(places, name)) is not None:
+            print_results(found, places, kept)
 
 
 @results_app.command()

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from study.cli.json_fields import plan_fields
+from study.cli.json_fields import best_fields, confirmation_fields, plan_fields
 from study.cli.resolve import StudyOptions, choose_study
 from study.console import print_json, reserved_stdout
 from study.errors import RecordError, StoreUnavailableError
@@ -13,7 +13,7 @@ from study.execution.end_command import command_at_end
 from study.execution.interruption import EXIT_STATUS, last_words
 from study.execution.preflight import check_runnable, preflight
 from study.spec.study import Study
-from study.state.completion import pending_sweeps, study_remarks
+from study.state.completion import pending_sweeps, study_left, study_remarks
 from study.state.home import Home, invocation
 from study.tracking.uri import existing_store
 
@@ -89,6 +89,22 @@ def launch_study(
             outcome = launch(checked, end.begin)
         end.state = outcome.state
         _conclude(study, home, store, outcome, resume)
+
+
+def print_results(study: Study, home: Home, store_uri: str) -> None:
+    """Print the object of `best --json`, or of a study that confirms another one that of `confirm --json`.
+
+    Raises:
+        AnalysisError: the study has no trials yet.
+    """
+    from study.results.confirm import confirmations
+    from study.results.study_results import StudyResults
+
+    left = sum(study_left(study, home).values())
+    if study.confirms is not None:
+        print_json(confirmation_fields(study, confirmations(study, store_uri), left))
+    else:
+        print_json(best_fields(StudyResults(study, store_uri), left))
 
 
 def _conclude(study: Study, home: Home, store: str | None, outcome: "Outcome", resume: str) -> None:

@@ -15,6 +15,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from support.command_line import acl_study
 
@@ -81,6 +82,34 @@ def apply_diff(diff: str, folder: Path) -> None:
     """Apply a patch as a reader does, with git."""
     done = subprocess.run(["git", "apply", "-"], cwd=folder, input=diff, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{done.stderr}\n{diff}"
+
+
+# Objects of `--json` whose keys are settings, metrics or libraries
+_NAMED_BY_OTHERS = ("setting", "settings", "winner_setting", "baseline_setting", "baseline", "lacking_seeds", "objectives")
+_NAMED_BY_OTHERS += ("published", "versions")
+
+
+def documented_fields(command: str) -> set[str]:
+    """Fields of a command's object that docs/json.md documents; none twice."""
+    section = (DOCS / "json.md").read_text().split(f"\n## {command}\n")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| (`.*?`) \|", section, flags=re.MULTILINE)
+    documented = [field for row in rows for field in re.findall(r"`(.+?)`", row)]
+    assert len(documented) == len(set(documented))
+    return set(documented)
+
+
+def field_paths(value: Any, path: str = "", key: str = "") -> Iterator[str]:
+    """Path of each field of an object, as the page writes it."""
+    if isinstance(value, Mapping):
+        for name, part in value.items():
+            shown = "*" if key in _NAMED_BY_OTHERS else name
+            of_setting = shown == "*" and not isinstance(part, Mapping)
+            yield from [f"{path}.*"] if of_setting else field_paths(part, f"{path}.{shown}".removeprefix("."), shown)
+    elif isinstance(value, list):
+        for part in value:
+            yield from field_paths(part, f"{path}[]", key)
+    else:
+        yield path
 
 
 def _acl_study(line: str, folder: Path, variables: Mapping[str, str], refused: str | None) -> str:

@@ -1,8 +1,7 @@
 """The objects of `--json`: alone on standard output, with the fields that docs/json.md documents."""
 
 import json
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +21,8 @@ from study.spec.resolve import resolve_study
 from study.state.home import Home
 from study.state.study_folder import LaunchProcess, keep_study
 from support.command_line import call
+from support.documentation import documented_fields, field_paths
 
-PAGE = Path(__file__).parents[3] / "docs" / "json.md"
-NAMED_BY_OTHERS = (
-    "setting",
-    "settings",
-    "objectives",
-    "published",
-    "versions",
-)  # objects whose keys are settings, metrics, libraries
 STUDY = resolve_study(
     {
         "name": "toy",
@@ -59,6 +51,8 @@ def the_status() -> list[StudyStatus | UnreadableStudy]:
         3,
         False,
         {"gone": ["sweep-0000"]},
+        needed=2,
+        remarks=["no improvement"],
     )
     return [StudyStatus("toy", LaunchProcess("box", 7, 1.0), [sweep], None, 0, 1, 1, 1), UnreadableStudy("old", "too old")]
 
@@ -79,27 +73,9 @@ OBJECTS: dict[str, Callable[[], dict[str, Any]]] = {
 }
 
 
-def paths(value: Any, path: str = "", key: str = "") -> Iterator[str]:
-    """Path of each field, as the page writes it."""
-    if isinstance(value, Mapping) and key in NAMED_BY_OTHERS:
-        yield f"{path}.*"
-    elif isinstance(value, Mapping):
-        for name, part in value.items():
-            yield from paths(part, f"{path}.{name}".removeprefix("."), name)
-    elif isinstance(value, list):
-        for part in value:
-            yield from paths(part, f"{path}[]")
-    else:
-        yield path
-
-
 @pytest.mark.parametrize("command", OBJECTS)
 def test_the_page_documents_exactly_the_fields(command: str) -> None:
-    section = PAGE.read_text().split(f"\n## {command}\n")[1].split("\n## ")[0]
-    rows = re.findall(r"^\| (`.*?`) \|", section, flags=re.MULTILINE)
-    documented = [field for row in rows for field in re.findall(r"`(.+?)`", row)]
-    assert len(documented) == len(set(documented))
-    assert set(documented) == set(paths(OBJECTS[command]()))
+    assert documented_fields(command) == set(field_paths(OBJECTS[command]()))
 
 
 def test_numbers_are_whole_and_nan_is_null(capsys: pytest.CaptureFixture[str]) -> None:

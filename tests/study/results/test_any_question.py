@@ -1,5 +1,6 @@
 """Studies of other settings than the paper's, on records with known numbers: page, `best` and `confirm` give the same answer."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from study.results.confirm import confirmation_study
 from study.spec.study import Study
 from study.state.home import Home
 from study.state.study_folder import load_study
+from support.command_line import call
+from support.documentation import documented_fields, field_paths
 from support.mlflow_records import with_empty_store
 from support.studies_without_training import end_study, study_of
 
@@ -208,3 +211,38 @@ def test_two_studies_are_paired_by_all_that_they_search(home: Home) -> None:
         for size in (16, 64)
     }
     assert sum("optim.batch_size 64" in line for line in compared_lines(compared)) == 2
+
+
+def test_json_has_the_numbers_of_page_and_screen(
+    home: Home, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    space = {"optim.lr": [0.1, 0.001], "optim.batch_size": [16, 64]}
+    for name, good in (("json-one", {"optim.lr": 0.001}), ("json-two", {"optim.lr": 0.1})):
+        end(home, name, space, good, baseline={"optim.lr": 0.1}, equivalence=0.01)
+    again = confirmation_study(load_study(home, "json-one"), home, home.store_uri, 3, {})
+    end_study(home, again, lambda settings: None if settings["seed"] == 5 else (20, 50 + 20 * (settings["optim.lr"] < 0.1)))
+
+    def said(*arguments: str) -> dict[str, Any]:
+        capsys.readouterr()
+        assert call(monkeypatch, *arguments, "--home", str(home.root), "--json") == 0
+        found: dict[str, Any] = json.loads(capsys.readouterr().out)
+        return found
+
+    found = said("best", "json-one")
+    (row,) = read(home, "json-one").comparisons.to_dict("records")
+    (choice,) = found["sweeps"][0]["choices"]
+    assert choice["claim"]["p_value"] == row["p_value"]
+    assert (choice["claim"]["low"], choice["claim"]["high"]) == (row["difference_low"], row["difference_high"])
+    assert choice["verdict"] == row["verdict"]
+    written = set(field_paths({**found, "schema": 1})) - {"schema", "pairs[]"}
+    assert documented_fields("best") - {"sweeps[].choices[].lacking_seeds[].*"} == written
+    compared = said("compare", "json-one", "json-two")
+    assert {round(pair["difference"], 2) for pair in compared["pairs"]} == {0.2, -0.2}
+    assert documented_fields("compare") - {"notes[]"} == set(field_paths(compared)) - {"schema"} | {
+        "differing[].setting",
+        "differing[].first",
+        "differing[].second",
+    }
+    held = said("best", again.name)
+    assert documented_fields("confirm") == set(field_paths(held)) - {"schema"}
+    assert (held["confirms"], held["pairs"][0]["confirmed"]) == ("json-one", "incomplete")
