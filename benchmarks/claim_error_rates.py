@@ -7,6 +7,10 @@ over seeds, true gain in points; then shares of the studies in which the setting
 validation, as reported; of the same one without the correction; of any of them, as when the best is read off the test results
 (with one seed: of the trained models). `models` is the share in which the trained models are said to differ: they do, by the luck
 of their seeds.
+
+A second table has studies with several baselines, of which validation picks one, too: the share in which the picked setting is said
+to differ, as reported, and with the correction for the settings alone. The names of settings play no part in any of this, so a grid
+of names is a row with as many settings.
 """
 
 import sys
@@ -15,7 +19,7 @@ import numpy as np
 
 from analysis.stats.comparisons import compare_settings, largest_gain
 from analysis.stats.intervals import compare_paired
-from support.simulated_results import expected_accuracy, simulate_results
+from support.simulated_results import Sides, expected_accuracy, simulate_results, simulate_selection
 
 GAINS = {0.0: "0", 0.2: "3", 0.43: "6"}
 
@@ -47,6 +51,19 @@ def row(studies: int, settings: int, seeds: int, seed_sd: float, gain: float) ->
     }
 
 
+def row_of_baselines(studies: int, sides: Sides, seed_sd: float) -> dict[str, object]:
+    """Shares over the studies, without any true difference."""
+    generator = np.random.default_rng(0)
+    found = {"picked": 0, "settings alone": 0}
+    for _ in range(studies):
+        baselines, first, others, picked = simulate_selection(generator, sides, seed_sd=seed_sd)
+        rivals = [each for place, each in enumerate(baselines) if place != first]
+        found["picked"] += compare_settings(baselines[first], others, rivals)[picked].p_value < 0.05
+        found["settings alone"] += compare_settings(baselines[first], others)[picked].p_value < 0.05
+    shares = {name: round(count / studies, 3) for name, count in found.items()}
+    return {**sides._asdict(), "luck": seed_sd, **shares}
+
+
 def main(studies: int) -> None:
     for number, line in enumerate(
         row(studies, settings, seeds, seed_sd, gain)
@@ -56,6 +73,13 @@ def main(studies: int) -> None:
         for gain in gains
     ):
         print(("" if number else " | ".join(line) + "\n") + " | ".join(map(str, line.values())), flush=True)
+    for number, line in enumerate(
+        row_of_baselines(studies, Sides(baselines, settings, seeds), seed_sd)
+        for seeds in (3, 5)
+        for baselines, settings in ((1, 1), (3, 3), (10, 1), (10, 10))
+        for seed_sd in (0.15, 0.4)
+    ):
+        print(("" if number else "\n" + " | ".join(line) + "\n") + " | ".join(map(str, line.values())), flush=True)
 
 
 if __name__ == "__main__":

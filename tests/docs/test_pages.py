@@ -10,7 +10,12 @@ import pytest
 import typer.main
 
 from study.cli.app import app
-from support.documentation import DOCS, PAGES, ROOT, commands, follow
+from study.spec.files import INCLUDE, read_mapping
+from study.spec.resolve import resolve_study
+from study.spec.space import Dimension
+from study.spec.study import Study
+from study.spec.sweep import Budget, Resources, Sweep
+from support.documentation import DOCS, PAGES, ROOT, blocks, commands, follow
 from support.shared_ray import variables
 
 
@@ -97,3 +102,15 @@ def test_the_records_are_read_with_pandas(tmp_path, shared_ray):
     printed = follow("mlflow-with-pandas.md", tmp_path, variables=variables(shared_ray))
     assert "loss.alpha" in printed
     assert printed.rstrip().endswith("synthetic corpus, tiny, seed 0")
+
+
+def test_every_field_of_a_study_file_is_explained():
+    page = (DOCS / "study-file.md").read_text()
+    explained = set(re.findall(r"^\| `(\w+)` \|", page, flags=re.MULTILINE)) | set(re.findall(r"`(cpus|gpus)`", page))
+    fields = {INCLUDE}.union(*(part.model_fields for part in (Study, Sweep, Dimension, Budget, Resources)))
+    assert explained == fields
+
+
+def test_the_example_of_a_study_file_is_one():
+    (example,) = (content for kind, content, _ in blocks("study-file.md") if kind == "yaml")
+    assert resolve_study(read_mapping(example, "study-file.md")).runs == 12

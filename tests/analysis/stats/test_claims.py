@@ -8,7 +8,7 @@ from analysis.stats.claims import claim, seeds_needed
 from analysis.stats.comparisons import compare_settings
 from analysis.stats.intervals import compare_paired
 from analysis.stats.power import smallest_difference
-from support.simulated_results import simulate_results
+from support.simulated_results import Sides, simulate_results, simulate_selection
 
 
 def test_one_seed_allows_the_claim_about_models_only() -> None:
@@ -62,6 +62,39 @@ def test_no_seeds_are_proposed_for_undetectable_differences() -> None:
     baseline = pd.DataFrame({0: np.arange(947) < 600})
     verdict = claim(baseline, [pd.DataFrame({0: np.arange(947) < 610})], 0).verdict
     assert "the only candidate; one seed, so nothing is known about the settings" in verdict
+
+
+def test_a_baseline_selected_among_many_rarely_errs() -> None:
+    """Ten baselines against one setting, all equally good; validation picks the luckiest baseline."""
+    generator, studies = np.random.default_rng(0), 120
+    corrected = alone = 0
+    for _ in range(studies):
+        baselines, first, others, picked = simulate_selection(generator, Sides(10, 1, 3), clips=400, seed_sd=0.4)
+        rivals = [each for place, each in enumerate(baselines) if place != first]
+        corrected += claim(baselines[first], others, picked, rivals=rivals).finding != "not distinguishable"
+        alone += claim(baselines[first], others, picked).finding != "not distinguishable"
+    assert corrected <= 0.05 * studies < alone
+
+
+def test_rivals_of_the_baseline_only_widen_the_interval() -> None:
+    baselines, first, others, picked = simulate_selection(np.random.default_rng(0), Sides(3, 3, 5), gain=0.6)
+    rivals = [each for place, each in enumerate(baselines) if place != first]
+    alone, among = claim(baselines[first], others, picked), claim(baselines[first], others, picked, rivals=rivals)
+    assert among.difference == alone.difference
+    assert among.interval[0] < alone.interval[0] < alone.interval[1] < among.interval[1]
+    assert among.p_value >= alone.p_value
+    assert "selected among 3 baselines and 3 settings, corrected for that" in among.verdict
+
+
+def test_equivalence_is_two_one_sided_tests() -> None:
+    baseline, (other,), _ = simulate_results(np.random.default_rng(0), 1, 5, seed_sd=0.02)
+    comparison = compare_settings(baseline, [other])[0]
+    half = (comparison.equivalence_high - comparison.equivalence_low) / 2
+    assert comparison.equivalence_low < comparison.difference < comparison.equivalence_high
+    assert half < (comparison.high - comparison.low) / 2  # 90 %, not 95 %
+    edge = max(abs(comparison.equivalence_low), abs(comparison.equivalence_high))
+    assert comparison.is_equivalent(edge + 1e-9)
+    assert not comparison.is_equivalent(edge - 1e-9)
 
 
 @pytest.mark.parametrize("seeds", [1, 3])
