@@ -11,6 +11,9 @@ of their seeds.
 A second table has studies with several baselines, of which validation picks one, too: the share in which the picked setting is said
 to differ, as reported, and with the correction for the settings alone. The names of settings play no part in any of this, so a grid
 of names is a row with as many settings.
+
+A third table has equivalence: the share of studies that call the picked setting equivalent within 3 points where the true difference is
+just that, and where there is none.
 """
 
 import sys
@@ -64,6 +67,19 @@ def row_of_baselines(studies: int, sides: Sides, seed_sd: float) -> dict[str, ob
     return {**sides._asdict(), "luck": seed_sd, **shares}
 
 
+def row_of_equivalence(studies: int, settings: int, seeds: int, seed_sd: float) -> dict[str, object]:
+    """Shares over the studies."""
+    generator, gain = np.random.default_rng(0), 0.2
+    bound = expected_accuracy(gain, seed_sd) - expected_accuracy(0, seed_sd)
+    found = {"at the bound": 0, "equal": 0}
+    for _ in range(studies):
+        for name, true_gain in (("at the bound", gain), ("equal", 0.0)):
+            baseline, others, picked = simulate_results(generator, settings, seeds, seed_sd=seed_sd, gain=true_gain)
+            found[name] += compare_settings(baseline, others)[picked].is_equivalent(bound)
+    shares = {name: round(count / studies, 3) for name, count in found.items()}
+    return {"settings": settings, "seeds": seeds, "luck": seed_sd, **shares}
+
+
 def main(studies: int) -> None:
     for number, line in enumerate(
         row(studies, settings, seeds, seed_sd, gain)
@@ -78,6 +94,13 @@ def main(studies: int) -> None:
         for seeds in (3, 5)
         for baselines, settings in ((1, 1), (3, 3), (10, 1), (10, 10))
         for seed_sd in (0.15, 0.4)
+    ):
+        print(("" if number else "\n" + " | ".join(line) + "\n") + " | ".join(map(str, line.values())), flush=True)
+    for number, line in enumerate(
+        row_of_equivalence(studies, settings, seeds, seed_sd)
+        for seeds in (3, 5, 10)
+        for settings in (1, 4)
+        for seed_sd in (0.05, 0.15)
     ):
         print(("" if number else "\n" + " | ".join(line) + "\n") + " | ".join(map(str, line.values())), flush=True)
 
