@@ -1,0 +1,126 @@
+"""Forest plot: every comparison of the page as a row, with its interval and what the study could not have detected.
+
+The summary shows it first. The published gains have the same plot in the section that analyses them.
+"""
+
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from analysis.formats import capitalised, place, plain
+from analysis.section import ACL, PUBLISHED, styled
+
+_BAND = "rgba(120, 120, 120, 0.18)"
+_COLUMNS = ["label", "difference", "low", "high", "detectable", "published", "about", "confirmed"]
+
+
+def forest_table(
+    table1: pd.DataFrame, table2: pd.DataFrame, margin: pd.DataFrame, comparisons: pd.DataFrame, confirmed: pd.DataFrame
+) -> pd.DataFrame:
+    """A row for each complete comparison.
+
+    Columns: label, difference with low and high (95 %; of settings with several seeds, else of the trained models), detectable
+    (difference that the study would have found with 80 % power), published (difference, empty where the paper has none), about
+    (settings or models), confirmed (whether fresh seeds confirm this pair; of pairs that nobody ran again False).
+
+    Args:
+        table1: of `analysis.sections.paper_tables.table1`.
+        table2: of `analysis.sections.paper_tables.table2`.
+        margin: of `analysis.sections.margin.margin_table`.
+        comparisons: of `analysis.sections.comparisons.comparison_table`, without what the tables above have.
+        confirmed: of `analysis.sections.confirmations.confirmation_table`.
+    """
+    rows: list[dict[str, Any]] = []
+    if len(table2):
+        published = table2.set_index("method")["published"] if "published" in table2 else pd.Series(dtype=float)
+        for row in table2[table2["method"] == "SSL with ACL"].to_dict("records"):
+            gain = published.get("SSL with ACL", float("nan")) - published.get("SSL baseline", float("nan"))
+            rows.append(_row(f"self-supervised, τ {plain(row['temperature'])}", row, gain))
+    for row in table1.to_dict("records"):
+        label = f"supervised, {str(row['subset']).replace('_', ' ')}"
+        rows.append(_row(label, row, row.get("published_difference", float("nan"))))
+    for row in margin[margin["picked"]].to_dict("records") if len(margin) else ():
+        rows.append(_row(f"{place(row)}, by margin", row, float("nan")))
+    rows += [_row(str(row["label"]), row, float("nan")) for row in comparisons.to_dict("records")]
+    table = pd.DataFrame([row for row in rows if pd.notna(row["difference"])], columns=_COLUMNS)
+    held = set(confirmed.loc[confirmed["answer"] == "yes", "test"]) if len(confirmed) and "test" in confirmed else set()
+    return table.assign(confirmed=[label in held for label in table["label"]])
+
+
+def _row(label: str, row: dict[Any, Any], published: float) -> dict[str, Any]:
+    return {
+        "label": label,
+        "difference": row["difference"],
+        "low": row["difference_low"],
+        "high": row["difference_high"],
+        "detectable": row["resolvable"],
+        "published": published,
+        "about": row["claim"],
+        "confirmed": False,
+    }
+
+
+def forest_figure(table: pd.DataFrame) -> go.Figure:
+    """Differences in percentage points, first row on top, from `forest_table`."""
+    figure = go.Figure()
+    labels = [capitalised(label) for label in table["label"]]
+    places = list(range(len(table)))[::-1]
+    for place_of_row, row in zip(places, table.to_dict("records"), strict=True):
+        if pd.notna(row["detectable"]):
+            figure.add_shape(
+                type="rect",
+                x0=-100 * row["detectable"],
+                x1=100 * row["detectable"],
+                y0=place_of_row - 0.32,
+                y1=place_of_row + 0.32,
+                fillcolor=_BAND,
+                line_width=0,
+                layer="below",
+                name="could not be detected (80 % power)",
+                legendgroup="band",
+                showlegend=not any(shape.showlegend for shape in figure.layout.shapes),
+            )
+    for about, name in (("settings", "settings, several seeds"), ("models", "trained models, one seed")):
+        for confirmed, mark, suffix in ((True, "diamond", ", confirmed on fresh seeds"), (False, "diamond-open", "")):
+            own = table[(table["about"] == about) & (table["confirmed"] == confirmed)]
+            if len(own):
+                figure.add_trace(_marks(own, places, name + suffix, mark, about))
+    published = table.dropna(subset=["published"])
+    if len(published):
+        figure.add_scatter(
+            x=100 * published["published"],
+            y=[places[index] for index in published.index],
+            mode="markers",
+            name="published",
+            marker={"symbol": "x-thin", "size": 11, "line": {"color": PUBLISHED, "width": 2.5}},
+            hovertemplate="published: %{x:+.1f} points<extra></extra>",
+        )
+    figure.add_vline(x=0, line={"color": "#222", "width": 1.2})
+    figure.update_yaxes(
+        tickvals=places, ticktext=labels, range=[-0.6, len(table) - 0.4], showgrid=False, zeroline=False, automargin=True
+    )
+    figure.update_xaxes(title="difference to the baseline, percentage points", zeroline=False)
+    figure.update_layout(height=150 + 38 * len(table))
+    return styled(figure).update_layout(margin={"t": 20, "b": 90})
+
+
+def _marks(own: pd.DataFrame, places: list[int], name: str, mark: str, about: str) -> go.Scatter:
+    return go.Scatter(
+        x=100 * own["difference"],
+        y=[places[index] for index in own.index],
+        mode="markers",
+        name=name,
+        marker={"symbol": mark, "size": 12, "color": ACL, "line_width": 2},
+        error_x={
+            "type": "data",
+            "symmetric": False,
+            "array": 100 * (own["high"] - own["difference"]),
+            "arrayminus": 100 * (own["difference"] - own["low"]),
+            "thickness": 2 if about == "settings" else 1.2,
+            "width": 5,
+            "color": ACL,
+        },
+        customdata=100 * own[["low", "high"]],
+        hovertemplate="%{x:+.1f} points [%{customdata[0]:+.1f}, %{customdata[1]:+.1f}]<extra>" + name + "</extra>",
+    )
