@@ -46,9 +46,9 @@ def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def shared_ray() -> Iterator[str]:
+def shared_ray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of a Ray session that launches may join."""
-    with ray_head() as address:
+    with ray_head(tmp_path_factory.mktemp("ray")) as address:
         yield address
 
 

@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -14,6 +15,8 @@ from acl.system.memory import keep_freed_memory
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
+
+_START_SECONDS = 2.0  # until a worker has imported its libraries
 
 
 def available_cores() -> int:
@@ -29,12 +32,23 @@ def each_result(function: Callable[[Task], Result], tasks: Sequence[Task], worke
     Args:
         function: importable by name, because workers are spawned.
         tasks: picklable arguments.
-        workers: processes; None takes all available cores.
+        workers: processes; None takes all available cores, or this process where the tasks take less time than workers to start.
 
     Raises:
         WorkerError: a worker was killed.
     """
-    workers = min(workers or available_cores(), len(tasks))
+    if workers is None:
+        workers = min(available_cores(), len(tasks))
+        took = 0.0
+        for task in tasks[:2]:  # the first one may import libraries
+            began = time.monotonic()
+            result = function(task)
+            took = time.monotonic() - began
+            yield result
+        tasks = tasks[2:]
+        if took * len(tasks) * (workers - 1) < _START_SECONDS * workers:
+            workers = 1
+    workers = min(workers, len(tasks))
     if workers <= 1:
         yield from map(function, tasks)
         return

@@ -15,6 +15,7 @@ from acl.data.fsdnoisy18k import read_corpus
 from acl.provenance import PROVENANCE_FILE, append_provenance, describe_hardware, describe_run, describe_versions
 from acl.store.feature_store import FeatureStore
 from acl.store.prepare import prepare
+from support.command_line import python
 from support.training_runs import config
 
 PROJECT = Path(__file__).parents[2]
@@ -28,11 +29,7 @@ def git(folder: Path, *arguments: str) -> str:
 def code_of(checkout: Path) -> dict[str, object]:
     """`describe_code` as another process sees it that imports the package from `checkout`."""
     command = "import json; from acl.provenance import describe_code; print(json.dumps(describe_code()))"
-    environment = os.environ | {"PYTHONPATH": str(checkout)}
-    done = subprocess.run(
-        [sys.executable, "-c", command], capture_output=True, text=True, check=True, env=environment, cwd=checkout
-    )
-    described: dict[str, object] = json.loads(done.stdout)
+    described: dict[str, object] = json.loads(python("-c", command, env={"PYTHONPATH": str(checkout)}, folder=checkout))
     return described
 
 
@@ -74,8 +71,7 @@ def test_a_commit_made_after_the_import_is_not_recorded(tmp_path: Path) -> None:
         "subprocess.run('git -c user.name=t -c user.email=t commit -q --allow-empty -m second'.split(), check=True);"
         "assert describe_code()['git_commit'] == before"
     )
-    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
-    subprocess.run([sys.executable, "-c", script], check=True, env=environment, cwd=tmp_path)
+    python("-c", script, env={"PYTHONPATH": str(tmp_path)}, folder=tmp_path)
     assert git(tmp_path, "rev-list", "--count", "HEAD") == "2"
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from support.preloaded import Command
+
 # The first process of a node: it sets the node up and then waits, which also takes leave of processes that nobody waits for.
 _INIT = r"""
 set -e
@@ -125,34 +127,36 @@ def _in(pid: int, script: str) -> None:
 
 @dataclass(frozen=True)
 class RayNode:
-    """A node, and what a test has started on it; `head` is the address of the cluster that it belongs to."""
+    """A node, and what a test has started on it.
+
+    Attributes:
+        head: address of the cluster that it belongs to.
+        env, fresh: as in `ray_nodes`.
+        processes: what was started.
+    """
 
     node: Node
     head: str
     env: Mapping[str, str] = field(default_factory=dict)
-    processes: list["subprocess.Popen[str]"] = field(default_factory=list)
+    fresh: bool = False
+    processes: list[Command] = field(default_factory=list)
 
     @property
     def name(self) -> str:
         """Its host name."""
         return self.node.name
 
-    def start(self, *command: object) -> "subprocess.Popen[str]":
-        """Start a command there, in a session of its own."""
-        process = subprocess.Popen(
-            self.node.command([str(part) for part in command], _PROJECT),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-            env={**os.environ, "COLUMNS": "150", "RAY_USAGE_STATS_ENABLED": "0", **_TOKEN, **self.env},
-        )
+    def start(self, *command: object, lasting: bool = False) -> Command:
+        """Start a command there, in a session of its own; `lasting` as in `Command`."""
+        environment = {**os.environ, "COLUMNS": "150", "RAY_USAGE_STATS_ENABLED": "0", **_TOKEN, **self.env}
+        environment.pop("MALLOC_ARENA_MAX", None)  # which this process may have
+        process = Command([*map(str, command)], environment, _PROJECT, node=self.node.pid, fresh=self.fresh, lasting=lasting)
         self.processes.append(process)
         return process
 
-    def acl_study(self, *arguments: object) -> "subprocess.Popen[str]":
+    def acl_study(self, *arguments: object) -> Command:
         """Start the command line there."""
-        return self.start(sys.executable, "-m", "study.cli", *arguments)
+        return self.start(*((sys.executable, "-m", "study.cli") if self.fresh else ("acl-study",)), *arguments)
 
     def join(self, cpus: int = 1, gpus: int = 0) -> None:
         """Start Ray there; it takes our word for the GPUs."""
@@ -165,7 +169,7 @@ class RayNode:
             f"--num-gpus={gpus}",
             "--object-store-memory=100000000",
         ]
-        started = self.start("env", "-u", "MALLOC_ARENA_MAX", _RAY, "start", *where, *options)  # which this process may have
+        started = self.start(_RAY if self.fresh else "ray", "start", *where, *options, lasting=True)
         out, err = started.communicate(timeout=90)
         assert started.returncode == 0, out + err
 
@@ -183,11 +187,18 @@ class RayNode:
 
 
 @contextmanager
-def ray_nodes(count: int, shared: Path, **env: str) -> Iterator[list[RayNode]]:
-    """So many machines that share a folder, without Ray so far; all that was started there ends in the end."""
+def ray_nodes(count: int, shared: Path, fresh: bool = False, **env: str) -> Iterator[list[RayNode]]:
+    """So many machines that share a folder, without Ray so far; all that was started there ends in the end.
+
+    Args:
+        count: of machines.
+        shared: folder that they share.
+        fresh: let all processes import their libraries themselves, as in production.
+        env: variables of all that is started there.
+    """
     with nodes(count, shared) as found:
         head = f"{found[0].address}:{PORT}"
-        made = [RayNode(node, head, env) for node in found]
+        made = [RayNode(node, head, env, fresh) for node in found]
         try:
             yield made
         finally:
@@ -197,7 +208,7 @@ def ray_nodes(count: int, shared: Path, **env: str) -> Iterator[list[RayNode]]:
                     process.communicate()
 
 
-def wait_until(happened: Callable[[], bool], process: "subprocess.Popen[str] | None" = None, seconds: float = 90) -> None:
+def wait_until(happened: Callable[[], bool], process: Command | None = None, seconds: float = 90) -> None:
     """Wait until something has happened, while a process goes on."""
     deadline = time.monotonic() + seconds
     while not happened():

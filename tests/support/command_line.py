@@ -14,7 +14,9 @@ from support.preloaded import Command
 SMOKE = Path(__file__).parents[1] / "study" / "smoke.yaml"
 
 
-def acl_study(*arguments: object, wait: bool = True, env: Mapping[str, str] | None = None, folder: Path | None = None) -> Command:
+def acl_study(
+    *arguments: object, wait: bool = True, env: Mapping[str, str] | None = None, folder: Path | None = None, fresh: bool = False
+) -> Command:
     """Run the command line in a process group of its own, whose libraries are imported already.
 
     Args:
@@ -22,11 +24,25 @@ def acl_study(*arguments: object, wait: bool = True, env: Mapping[str, str] | No
         wait: until it ends.
         env: on top of this process's variables.
         folder: to run it in, by default the current one.
+        fresh: let Ray's processes import their libraries themselves.
     """
-    process = Command([*map(str, arguments)], os.environ | {"COLUMNS": "150"} | dict(env or {}), folder or Path.cwd())
+    environment = os.environ | {"COLUMNS": "150"} | dict(env or {})
+    process = Command(["acl-study", *map(str, arguments)], environment, folder or Path.cwd(), fresh=fresh)
     if wait:
         process.communicate()
     return process
+
+
+def python(*arguments: object, env: Mapping[str, str] | None = None, folder: Path | None = None) -> str:
+    """Run Python with `-c` or `-m`, and with the libraries already imported; returns what it prints.
+
+    Raises:
+        AssertionError: it ends with another status than 0.
+    """
+    process = Command(["python", *map(str, arguments)], os.environ | dict(env or {}), folder or Path.cwd(), fresh=True)
+    process.communicate()
+    assert process.returncode == 0, process.err
+    return process.out
 
 
 def fresh_acl_study(*arguments: object, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from support.command_line import acl_study
+from support.preloaded import Command
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -75,7 +76,11 @@ def follow(
             script += content
         elif kind == "diff":
             apply_diff(content, folder)
-    return printed + (_run([sys.executable, "-c", script], folder, environment) if script else "")
+    if script:
+        process = Command(["python", "-c", script], environment, folder, fresh=True)
+        process.communicate(timeout=_SECONDS)
+        printed += _said(script, process.returncode, process.out, process.err)
+    return printed
 
 
 def apply_diff(diff: str, folder: Path) -> None:
@@ -122,7 +127,7 @@ def _run(command: list[str], folder: Path, environment: dict[str, str], refused:
     return _said(command[-1], done.returncode, done.stdout, done.stderr, refused)
 
 
-def _said(line: str, status: int | None, out: str, err: str, refused: str | None) -> str:
+def _said(line: str, status: int | None, out: str, err: str, refused: str | None = None) -> str:
     """What a command has printed, which has to have failed if it is to be refused, and only then."""
     said = f"{line}\n{out}\n{err}"
     assert (status == 0) is (refused is None), said

@@ -6,6 +6,8 @@ import subprocess
 import time
 from pathlib import Path
 
+from support.forks.sitecustomize import STAND_IN
+
 _AGENTS = ("ray::DashboardAgent", "ray::RuntimeEnvAgent")  # idle helpers of Ray, which look for its head for a minute first
 # A grid, then a search with a scheduler, both small.
 STUDY = """
@@ -28,17 +30,18 @@ WAYS = ("driver", "group", "worker", "gcs", "raylet", "sigterm", "ctrl-c", "ctrl
 
 
 def processes_of(session: int) -> dict[int, str]:
-    """Living processes of a session that the command line began, with their names."""
+    """Living processes of a session that the command line began, with their names; without those that stand in for others."""
     found: dict[int, str] = {}
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue
         try:
-            state, _, _, of_session = (entry / "stat").read_text().rpartition(")")[2].split()[:4]
+            name, _, rest = (entry / "stat").read_text().rpartition(")")
+            state, _, _, of_session = rest.split()[:4]
             command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
         except OSError:  # it has just ended
             continue
-        if int(of_session) == session and state not in "ZX":
+        if int(of_session) == session and state not in "ZX" and name.partition("(")[2] != STAND_IN:
             found[int(entry.name)] = command.strip()
     return found
 

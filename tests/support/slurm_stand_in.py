@@ -10,17 +10,17 @@ import os
 import signal
 import socket
 import socketserver
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from support.cluster_nodes import Node, children
+from support.cluster_nodes import Node
 from support.kills import processes_of
+from support.preloaded import Command
 
 # All commands: they send what they were asked to the stand-in, and end as it says. A node cannot start processes on another.
 _CLIENT = """#!/usr/bin/python3 -S
@@ -55,8 +55,8 @@ class Job:
     restarts: int = 0
     requeued: bool = False
     state: str = "RUNNING"
-    process: "subprocess.Popen[str] | None" = None
-    steps: list[list["subprocess.Popen[str]"]] = field(default_factory=list)
+    process: Command | None = None
+    steps: list[list[Command]] = field(default_factory=list)
 
     @property
     def text(self) -> str:
@@ -65,7 +65,7 @@ class Job:
     def terminate(self) -> None:
         """SIGTERM to the batch script alone, as --signal=B:TERM@120 sends it."""
         assert self.process is not None
-        os.kill(children(self.process.pid)[0], signal.SIGTERM)
+        self.process.terminate()
 
     def wait(self, seconds: float = 240) -> int:
         """Its exit status."""
@@ -80,7 +80,7 @@ class SlurmStandIn:
         self.nodes = nodes
         self.folder = folder
         self.jobs: dict[int, Job] = {}
-        self._started: list[subprocess.Popen[str]] = []
+        self._started: list[Command] = []
         self._bin = folder / "bin"
         self._bin.mkdir()
         for command in ("srun", "scontrol", "scancel"):
@@ -108,17 +108,9 @@ class SlurmStandIn:
         """The next start of a job that has ended."""
         return self.start(job.script, job.number, job.restarts + 1, **environment)
 
-    def _on(self, job: Job, node: Node, command: list[str], environment: dict[str, str]) -> "subprocess.Popen[str]":
+    def _on(self, job: Job, node: Node, command: list[str], environment: dict[str, str]) -> Command:
         with job.output.open("a") as output:
-            process = subprocess.Popen(
-                node.command(command, self.folder),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                env=environment,
-                start_new_session=True,
-                text=True,
-            )
+            process = Command(command, environment, self.folder, node=node.pid, output=output.fileno())
         self._started.append(process)
         return process
 
@@ -165,25 +157,22 @@ class SlurmStandIn:
             if is_bad or (first_end is not None and time.monotonic() > first_end + asked.wait):
                 _signal(tasks, signal.SIGKILL)
             time.sleep(0.05)
-        return max(task.returncode % 256 for task in tasks)
+        return max(task.wait() % 256 for task in tasks)
 
 
-def _end_on_signal(connection: socket.socket, tasks: list["subprocess.Popen[str]"]) -> None:
+def _end_on_signal(connection: socket.socket, tasks: list[Command]) -> None:
     """As srun: SIGTERM ends its tasks at once."""
     while line := connection.recv(64):
         if b"TERM" in line:
             _signal(tasks, signal.SIGKILL)
 
 
-def _signal(tasks: list["subprocess.Popen[str]"], number: int) -> None:
-    """To all processes of tasks, as Slurm does; not to nsenter, which is none of theirs."""
+def _signal(tasks: list[Command], number: int) -> None:
+    """To all processes of tasks, as Slurm does."""
     for task in tasks:
         for pid in processes_of(task.pid):
-            if pid != task.pid:
-                try:
-                    os.kill(pid, number)
-                except ProcessLookupError:
-                    continue
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
 
 
 @contextmanager

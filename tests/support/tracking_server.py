@@ -4,12 +4,12 @@ import contextlib
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+
+from support.preloaded import Command
 
 
 def free_port() -> int:
@@ -21,15 +21,10 @@ def free_port() -> int:
 @contextlib.contextmanager
 def server(store_uri: str, artifacts: Path, port: int) -> Iterator[str]:
     """Serves a store on `port`; gives its address."""
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store_uri]
+    command = ["python", "-m", "mlflow", "server", "--backend-store-uri", store_uri]
     command += ["--artifacts-destination", str(artifacts), "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    process = subprocess.Popen(
-        command,
-        env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "PYTHONWARNINGS": "ignore"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "PYTHONWARNINGS": "ignore"}
+    process = Command(command, environment, Path.cwd())
     try:
         deadline = time.monotonic() + 90
         while True:

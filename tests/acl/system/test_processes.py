@@ -13,9 +13,13 @@ from acl.system.errors import WorkerError
 from acl.system.processes import each_result
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_every_task_gives_its_result(workers: int) -> None:
+@pytest.mark.parametrize("workers", [None, 1, 2])
+def test_every_task_gives_its_result(workers: int | None) -> None:
     assert sorted(each_result(math.sqrt, [0.0, 1.0, 4.0, 9.0], workers)) == [0.0, 1.0, 2.0, 3.0]
+
+
+def test_short_work_is_done_in_this_process() -> None:
+    assert set(each_result(lambda task: os.getpid(), range(5), None)) == {os.getpid()}
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -3,8 +3,6 @@
 import json
 import os
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +21,7 @@ from support import mirrored_study
 from support.command_line import SMOKE, acl_study, call
 from support.mirrored_study import SWEEP, Sides
 from support.mlflow_records import records_by_run_name, runs
+from support.preloaded import Command
 from support.shared_server import (
     BUCKET,
     DATABASE_PASSWORD,
@@ -73,8 +72,7 @@ def test_two_processes_can_begin_an_empty_store_at_once(
     both = []
     for folder in folders:
         folder.mkdir()
-        command = [sys.executable, str(script), str(folder), *stores]
-        both.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": path}))
+        both.append(Command([str(script), str(folder), *stores], os.environ | {"PYTHONPATH": path}, Path.cwd(), fresh=True))
         request.addfinalizer(both[-1].kill)
     for number in range(len(stores)):
         while not all((folder / f"ready{number}").exists() for folder in folders):
@@ -82,8 +80,8 @@ def test_two_processes_can_begin_an_empty_store_at_once(
             time.sleep(0.05)
         (tmp_path / str(number)).touch()
     for process in both:
-        out, _ = process.communicate(timeout=120)
-        assert process.returncode == 0
+        out, err = process.communicate(timeout=120)
+        assert process.returncode == 0, err
         assert [json.loads(line) for line in out.splitlines()] == [json.loads(json.dumps(expected))] * len(stores)
     for number, store in enumerate(stores):
         found = sorted(run.data.tags[names.STUDY] for run in runs(tmp_path, names.KIND_STUDY, store))

@@ -68,7 +68,7 @@ def assert_complete(home: Path, trials: int, epochs: int) -> None:
 @pytest.mark.timeout(400)
 def test_trials_outlive_their_machine_and_a_late_one_is_used(tiny_corpus: Path, tmp_path: Path, common_folder: Path) -> None:
     home, study = with_empty_store(tmp_path / "home"), written(tmp_path, PAIR)
-    with ray_nodes(3, common_folder) as (head, second, late):
+    with ray_nodes(3, common_folder, fresh=True) as (head, second, late):
         second.hide(tiny_corpus)
         late.hide(tiny_corpus)
         head.join(cpus=2)

@@ -30,7 +30,7 @@ def test_a_trial_out_of_memory_runs_once_more_alone(tiny_corpus: Path, tmp_path:
     study.write_text(yaml.safe_dump(STUDY))
     # Large arrays go back to the system when they are freed, so that each step asks for memory again.
     mapped = {"MALLOC_MMAP_THRESHOLD_": "1000000"}
-    process = acl_study("run", study, "--data", tiny_corpus, "--home", home, wait=False, env=mapped)
+    process = acl_study("run", study, "--data", tiny_corpus, "--home", home, wait=False, env=mapped, fresh=True)
     _limit_memory_of_a_trial(process.pid, home)
     _, err = process.communicate(timeout=200)
     assert process.returncode == 0, err
