@@ -12,8 +12,8 @@ A second table has studies with several baselines, of which validation picks one
 to differ, as reported, and with the correction for the settings alone. The names of settings play no part in any of this, so a grid
 of names is a row with as many settings.
 
-A third table has equivalence: the share of studies that call the picked setting equivalent within 3 points where the true difference is
-just that, and where there is none.
+A third table has equivalence: the share of studies that call the picked setting equivalent within 3 points where the true
+difference is just that, and where there is none.
 """
 
 import sys

@@ -40,8 +40,8 @@ def forest_table(
     for row in table1.to_dict("records"):
         label = f"supervised, {str(row['subset']).replace('_', ' ')}"
         rows.append(_row(label, row, row.get("published_difference", float("nan"))))
-    for row in margin[margin["picked"]].to_dict("records") if len(margin) else ():
-        rows.append(_row(f"{place(row)}, by margin", row, float("nan")))
+    picked = margin[margin["picked"]].to_dict("records") if len(margin) else []
+    rows += [_row(f"{place(row)}, by margin", row, float("nan")) for row in picked]
     rows += [_row(str(row["label"]), row, float("nan")) for row in comparisons.to_dict("records")]
     table = pd.DataFrame([row for row in rows if pd.notna(row["difference"])], columns=_COLUMNS)
     held = set(confirmed.loc[confirmed["answer"] == "yes", "test"]) if len(confirmed) and "test" in confirmed else set()
