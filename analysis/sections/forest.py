@@ -12,17 +12,24 @@ from analysis.formats import capitalised, place, plain
 from analysis.section import ACL, PUBLISHED, styled
 
 _BAND = "rgba(120, 120, 120, 0.18)"
-_COLUMNS = ["label", "difference", "low", "high", "detectable", "published", "about", "confirmed"]
+_COLUMNS = ["label", "difference", "low", "high", "detectable", "published", "about"]
+FRESH = "fresh seeds"
+# What a row is about: name in the legend, mark, thickness of the interval
+_KINDS = {
+    FRESH: ("settings, confirmed or not on fresh seeds", "diamond", 2.0),
+    "settings": ("settings, several seeds", "diamond-open", 2.0),
+    "models": ("trained models, one seed", "circle-open", 1.2),
+}
 
 
 def forest_table(
     table1: pd.DataFrame, table2: pd.DataFrame, margin: pd.DataFrame, comparisons: pd.DataFrame, confirmed: pd.DataFrame
 ) -> pd.DataFrame:
-    """A row for each complete comparison.
+    """A row for each complete comparison, those on fresh seeds first.
 
     Columns: label, difference with low and high (95 %; of settings with several seeds, else of the trained models), detectable
     (difference that the study would have found with 80 % power), published (difference, empty where the paper has none), about
-    (settings or models), confirmed (whether fresh seeds confirm this pair; of pairs that nobody ran again False).
+    (settings, models, or `FRESH`).
 
     Args:
         table1: of `analysis.sections.paper_tables.table1`.
@@ -31,7 +38,11 @@ def forest_table(
         comparisons: of `analysis.sections.comparisons.comparison_table`, without what the tables above have.
         confirmed: of `analysis.sections.confirmations.confirmation_table`.
     """
-    rows: list[dict[str, Any]] = []
+    rows = [
+        _row(f"{row['label']}, fresh seeds", {**row, "claim": FRESH, "resolvable": float("nan")}, float("nan"))
+        for row in confirmed.to_dict("records")
+        if pd.notna(row["difference_low"])
+    ]
     if len(table2):
         published = table2.set_index("method")["published"] if "published" in table2 else pd.Series(dtype=float)
         for row in table2[table2["method"] == "SSL with ACL"].to_dict("records"):
@@ -43,9 +54,7 @@ def forest_table(
     picked = margin[margin["picked"]].to_dict("records") if len(margin) else []
     rows += [_row(f"{place(row)}, by margin", row, float("nan")) for row in picked]
     rows += [_row(str(row["label"]), row, float("nan")) for row in comparisons.to_dict("records")]
-    table = pd.DataFrame([row for row in rows if pd.notna(row["difference"])], columns=_COLUMNS)
-    held = set(confirmed.loc[confirmed["answer"] == "yes", "test"]) if len(confirmed) and "test" in confirmed else set()
-    return table.assign(confirmed=[label in held for label in table["label"]])
+    return pd.DataFrame([row for row in rows if pd.notna(row["difference"])], columns=_COLUMNS)
 
 
 def _row(label: str, row: dict[Any, Any], published: float) -> dict[str, Any]:
@@ -57,7 +66,6 @@ def _row(label: str, row: dict[Any, Any], published: float) -> dict[str, Any]:
         "detectable": row["resolvable"],
         "published": published,
         "about": row["claim"],
-        "confirmed": False,
     }
 
 
@@ -81,11 +89,10 @@ def forest_figure(table: pd.DataFrame) -> go.Figure:
                 legendgroup="band",
                 showlegend=not any(shape.showlegend for shape in figure.layout.shapes),
             )
-    for about, name in (("settings", "settings, several seeds"), ("models", "trained models, one seed")):
-        for confirmed, mark, suffix in ((True, "diamond", ", confirmed on fresh seeds"), (False, "diamond-open", "")):
-            own = table[(table["about"] == about) & (table["confirmed"] == confirmed)]
-            if len(own):
-                figure.add_trace(_marks(own, places, name + suffix, mark, about))
+    for about in _KINDS:
+        own = table[table["about"] == about]
+        if len(own):
+            figure.add_trace(_marks(own, places, about))
     published = table.dropna(subset=["published"])
     if len(published):
         figure.add_scatter(
@@ -105,7 +112,8 @@ def forest_figure(table: pd.DataFrame) -> go.Figure:
     return styled(figure).update_layout(margin={"t": 20, "b": 90})
 
 
-def _marks(own: pd.DataFrame, places: list[int], name: str, mark: str, about: str) -> go.Scatter:
+def _marks(own: pd.DataFrame, places: list[int], about: str) -> go.Scatter:
+    name, mark, thickness = _KINDS[about]
     return go.Scatter(
         x=100 * own["difference"],
         y=[places[index] for index in own.index],
@@ -117,7 +125,7 @@ def _marks(own: pd.DataFrame, places: list[int], name: str, mark: str, about: st
             "symmetric": False,
             "array": 100 * (own["high"] - own["difference"]),
             "arrayminus": 100 * (own["difference"] - own["low"]),
-            "thickness": 2 if about == "settings" else 1.2,
+            "thickness": thickness,
             "width": 5,
             "color": ACL,
         },
