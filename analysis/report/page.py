@@ -16,7 +16,7 @@ from plotly.offline import get_plotlyjs
 
 from analysis import published
 from analysis.report.answer import comparison_lines, control_lines, margin_lines, summary_lines
-from analysis.report.assemble import is_of_paper, read_sections, tables_of
+from analysis.report.assemble import is_of_paper, read_sections, shows_published, tables_of
 from analysis.report.files import csv_link, write_tables, write_whole
 from analysis.report.index import FACTS_FILE
 from analysis.section import Section
@@ -72,10 +72,10 @@ def _page(launches: pd.DataFrame, sections: list[Section], comparisons: pd.DataF
         departures=launches[launches["departures"] != ""].drop_duplicates("study", keep="last").to_dict("records"),
         synthetic=bool(launches["corpus_is_synthetic"].any()),
         of_paper=is_of_paper(launches),
-        shows_published=is_of_paper(launches) or bool(launches["paper_found"].ne("").any()),
+        shows_published=shows_published(launches),
         questions=launches.drop_duplicates("study", keep="last").to_dict("records"),
         summary=[
-            *summary_lines(tables["table1"], tables["table2"]),
+            *summary_lines(tables["table1"], tables["table2"], tables["margin"]),
             *margin_lines(tables["margin"]),
             *comparison_lines(comparisons),
         ],

@@ -147,7 +147,7 @@ def test_a_search_without_lists_has_no_baseline_until_one_is_named(home: Home, c
     drawn = {"space": {"optim.lr": {"loguniform": [0.001, 0.1]}}, "search": "random", "budget": {"trials": 4}}
     study = study_of("drawn", drawn)
     end_study(home, study, lambda settings: (20, 50))
-    assert read(home, "drawn").answer.startswith("No baseline has finished yet")
+    assert read(home, "drawn").answer.startswith("The study names no baseline, so")
     assert "add `baseline` to its file" in best(home, "drawn", capsys)
     named = study_of("named", {**drawn, "enqueue": [{"optim.lr": 0.01}]}, baseline={"optim.lr": 0.01})
     end_study(home, named, lambda settings: (20 + 4 * (settings["optim.lr"] < 0.01), 50))
@@ -163,7 +163,7 @@ def test_two_questions_on_a_page_stay_apart(home: Home) -> None:
     assert {"table1", "comparisons-2", "by-optim-lr-2"} <= set(anchors)
     assert len(set(anchors)) == len(anchors)
     assert "supervised on clean (+20.0 points)" in reading.answer
-    assert "supervised, clean (optim.lr 0.001) (+20.0 points)" in reading.answer
+    assert "supervised on clean, study first (optim.lr 0.001, +20.0 points)" in reading.answer
 
 
 @pytest.mark.parametrize(("fresh", "answer"), [((50, 70), "yes"), ((50, 50), "no")])
@@ -179,12 +179,13 @@ def test_fresh_seeds_head_the_page(home: Home, fresh: tuple[int, int], answer: s
     end_study(home, again, right)
     for page in (name, again.name):
         reading = read(home, page)
-        assert reading.answer.startswith(f"Confirmed on fresh seeds: {answer} for sweep (")
+        assert reading.answer.startswith(f"Confirmed on fresh seeds: {answer} for the winner of sweep (")
         (row,) = tables_of(reading.sections)["confirmed"].to_dict("records")
         assert (row["study"], row["seeds"], row["baseline_setting"]) == (name, 3, "optim.lr 0.1, optim.batch_size 16")
         assert row["difference"] == pytest.approx((fresh[1] - fresh[0]) / 100)
-    (own,) = read(home, again.name).comparisons.to_dict("records")
-    assert own["difference"] == pytest.approx(row["difference"])
+    alone = read(home, again.name)
+    assert alone.comparisons.empty
+    assert alone.answer.count(".") == reading.answer.partition(" Before that: ")[0].count(".")
 
 
 def test_a_confirmation_that_lacks_seeds_is_incomplete(home: Home) -> None:
@@ -192,7 +193,7 @@ def test_a_confirmation_that_lacks_seeds_is_incomplete(home: Home) -> None:
     again = confirmation_study(load_study(home, "lacking"), home, home.store_uri, 3, {})
     end_study(home, again, lambda settings: None if settings["seed"] == 3 and settings["optim.lr"] == 0.1 else (20, 60))
     reading = read(home, "lacking")
-    assert reading.answer.startswith("Confirmed on fresh seeds: incomplete for sweep (")
+    assert reading.answer.startswith("Confirmed on fresh seeds: incomplete for the winner of sweep (")
     assert tables_of(reading.sections)["confirmed"]["missing"].tolist() == ["1 seed failed on the baseline's side"]
 
 
