@@ -372,7 +372,7 @@ def pooled_folds(trials: pd.DataFrame, predictions: pd.DataFrame) -> PooledResul
     pooled = whole.drop_duplicates("setting").drop(columns=metrics).join(means, on="setting").assign(**{FOLD: 0})
     notes = [
         f"{len(whole)} trials that test one fold each count as {len(pooled)} over the clips of all folds: every clip is tested by "
-        "the model that has not trained with its fold."
+        "the model that has not trained with its fold. `acl-study best` shows each fold alone."
     ]
     if len(latest) > len(whole):
         notes.append(

@@ -81,7 +81,7 @@ def _varies_margin(table: pd.DataFrame, mode: str, subset: str) -> bool:
 
 def _of_margins(table: pd.DataFrame) -> Iterator[_Comparison]:
     for row in [] if table.empty else table[table["picked"] & table["verdict"].ne("")].to_dict("records"):
-        label = f"{place(row).replace(', ', ' on ' if row['mode'] == SUPERVISED else ' at ')} over all margins"
+        label = f"{place(row).replace(', ', ' on ' if row['mode'] == SUPERVISED else ' at ')} by margin"
         yield _comparison(label, _WITH_MARGIN, row)
 
 

@@ -101,7 +101,7 @@ def compared_tables(parts: Sequence[Part], predictions: pd.DataFrame) -> list[tu
     """The comparisons of each part; of the paper's part those that no other section has.
 
     Labels say what tells them from others on the page: of the paper's part which settings are selected, as its own tables fix the
-    margin or the temperature, else the study, where there are several parts. Runs on fresh seeds are compared seed by seed in
+    margin or the temperature, else the study, where there are several. Runs on fresh seeds are compared seed by seed in
     “Confirmation on fresh seeds”, and not here again.
     """
     found = []
@@ -114,7 +114,7 @@ def compared_tables(parts: Sequence[Part], predictions: pd.DataFrame) -> list[tu
             table = table[table["verdict"].ne("")] if len(table) else table
         if len(table) and part.is_of_paper:
             table = table.assign(label=table["label"] + ", any " + table["varied"])
-        elif len(table) and len(parts) > 1:
+        elif len(table) and len({study for each in parts for study in each.studies}) > 1:
             table = table.assign(label=table["label"] + f", study {', '.join(part.studies)}")
         found.append((part, table.assign(with_margin=part.is_of_paper, names_baseline=bool(part.question.baseline))))
     return found

@@ -81,6 +81,7 @@ def _page(launches: pd.DataFrame, sections: list[Section], comparisons: pd.DataF
         ],
         controls=control_lines(tables["null"]),
         sections=sections,
+        contents=_contents(sections),
         csv_link=csv_link,
         source=published.source(),
         versions={"Python": platform.python_version()} | {name: metadata.version(name) for name in _LIBRARIES},
@@ -89,6 +90,15 @@ def _page(launches: pd.DataFrame, sections: list[Section], comparisons: pd.DataF
         js=_own("report.js"),
         **texts,
     )
+
+
+def _contents(sections: Sequence[Section]) -> list[tuple[str, str]]:
+    """Anchor and title of each section: the title up to its colon, unless another section has the same."""
+    short = [section.title.split(":")[0] for section in sections]
+    return [
+        (section.anchor, title if short.count(title) == 1 else section.title)
+        for section, title in zip(sections, short, strict=True)
+    ]
 
 
 def _with_code(text: str) -> Markup:
