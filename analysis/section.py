@@ -224,6 +224,7 @@ def formatted(frame: pd.DataFrame, columns: list[Column]) -> list[list[Cell]]:
 
 
 BASELINE, ACL, PUBLISHED = "#0072B2", "#D55E00", "#6b6b6b"
+ON_CELLS = "rgba(17, 17, 17, 1)"  # of text on cells, which are light on a dark page too: report.js lightens no colour of this form
 MARKERS = {"baseline": "circle", "acl": "diamond"}
 COLOURS = {"baseline": BASELINE, "acl": ACL}
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from analysis.formats import count, counted, listed, plain
 from analysis.published import SELF_SUPERVISED, SUPERVISED
-from analysis.question import MARGIN, SUBSET, Question, symbol, words
+from analysis.question import MARGIN, PAPER, SUBSET, Question, symbol, words
 from analysis.section import CLAIM_COLUMNS, ONLY, Column, Heading, Section, difference, side_column, text_column
 from analysis.sections.paper_tables import pair_columns
 from analysis.settings import Pair, column_of, pick
@@ -175,6 +175,8 @@ def baseline_text(question: Question) -> str:
 
     >>> baseline_text(Question({"model.encoder": "resnet18"}))
     'Baseline: model.encoder resnet18 (the first value of each list; `baseline` in the study file names another)'
+    >>> baseline_text(Question({"loss.alpha": 1}, dimensions=("loss.alpha", "optim.lr")))
+    'Baseline: α 1 (the default where α varies; `baseline` in the study file names another)'
     """
     if not question.baseline:
         listed = ", ".join(symbol(name) for name in question.dimensions)
@@ -183,4 +185,5 @@ def baseline_text(question: Question) -> str:
     text = f"Baseline: {words(question.baseline)}"
     if question.is_named or question.is_of_paper:
         return text
-    return f"{text} (the first value of each list; `baseline` in the study file names another)"
+    why = "the default where α varies" if question.baseline == PAPER.baseline else "the first value of each list"
+    return f"{text} ({why}; `baseline` in the study file names another)"

@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 from analysis import published
 from analysis.formats import capitalised, count, percent, plain
 from analysis.published import SELF_SUPERVISED
-from analysis.section import ACL, BASELINE, MARKERS, Column, Heading, Section, styled
+from analysis.section import ACL, BASELINE, MARKERS, ON_CELLS, Column, Heading, Section, styled
 from analysis.sections.comparisons import Comparison
 from analysis.sections.paper_figures import CLASS_COLUMNS, class_figure, class_pair, class_table
 from analysis.settings import TEST, Pair, without_margin_sweeps
@@ -138,7 +138,7 @@ def confusion_figure(table: pd.DataFrame) -> go.Figure:
             colorscale=_DIVERGING,
             text=[[_whole(value) for value in row] for row in changed.to_numpy()],
             texttemplate="%{text}",
-            textfont={"size": 14, "color": "#111"},
+            textfont={"size": 14, "color": ON_CELLS},
             customdata=pd.concat([counts["baseline"], counts["acl"]]).to_numpy().reshape(2, *changed.shape).transpose(1, 2, 0),
             xgap=1,
             ygap=1,

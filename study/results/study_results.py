@@ -140,6 +140,8 @@ class StudyResults:
         question = self.question(sweep)
         searched = {*sweep.space, *other.space, *question.dimensions} - {*CLIP_SETTINGS, *question.within}
         fixed = [name for name in self._settings if name not in searched and question.follows(name) not in searched]
+        if question.within_values(winner) != question.within_values(baseline):
+            return False
         has_objective = all(pd.notna(baseline.get(objective)) for objective in sweep.objectives)
         return has_objective and all(
             winner[name] == baseline[name] or pd.isna([winner[name], baseline[name]]).all() for name in fixed

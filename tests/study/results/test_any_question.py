@@ -128,6 +128,13 @@ def test_each_value_within_is_a_comparison_of_its_own(home: Home, capsys: pytest
     assert all(verdict in printed for verdict in rows["verdict"][[16]])
 
 
+def test_a_baseline_of_another_comparison_is_none(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    space = {"loss.alpha": {"grid": [1.0, 0.5]}, "loss.margin": {"grid": [0.3, 0.5], "when": {"loss.alpha": [0.5]}}}
+    end_study(home, study_of("apart", {"space": space}, within=["loss.margin"]), lambda settings: (20, 50))
+    assert read(home, "apart").comparisons["verdict"].tolist() == [""] * 3
+    assert best(home, "apart", capsys).count("no comparison: no trial of the baseline (alpha 1) has finished") == 2
+
+
 def test_settings_within_the_bounds_are_equivalent(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
     space = {"optim.lr": [0.1, 0.001]}
     end(home, "equal", space, {"optim.lr": 5.0}, seeds=list(range(8)), equivalence=0.2)
