@@ -1,6 +1,8 @@
 """Numbers, settings and counts as text, for cells and sentences of the page."""
 
 import math
+from collections.abc import Sequence
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from analysis.published import SUPERVISED
@@ -9,12 +11,12 @@ Row = dict[Any, Any]  # column -> value
 
 
 def percent(value: float) -> str:
-    """Share in %, one decimal.
+    """Share in %, one decimal, halves away from zero.
 
-    >>> percent(0.7361), percent(float("nan"))
-    ('73.6', '–')
+    >>> percent(0.7361), percent(0.0725), percent(float("nan"))
+    ('73.6', '7.3', '–')
     """
-    return "–" if missing(value) else f"{value * 100:.1f}"
+    return "–" if missing(value) else f"{_one_decimal(value)}"
 
 
 def percent_interval(row: Row, value: str, low: str, high: str) -> str:
@@ -34,7 +36,23 @@ def points(value: float) -> str:
     >>> points(0.0351), points(-0.01)
     ('+3.5', '−1.0')
     """
-    return "–" if missing(value) else f"{value * 100:+.1f}".replace("-", "−")
+    return "–" if missing(value) else f"{_one_decimal(value):+}".replace("-", "−")
+
+
+def points_interval(value: float, low: float, high: float) -> str:
+    """Signed difference in percentage points with its interval.
+
+    >>> points_interval(0.0351, -0.01, 0.08)
+    '+3.5 points [−1.0, +8.0]'
+    """
+    return f"{points(value)} points [{points(low)}, {points(high)}]"
+
+
+def _one_decimal(share: float) -> Decimal | float:
+    """In %. The same share can differ in its last bits, by how it was computed; it must not be rounded to two texts."""
+    if not math.isfinite(share):
+        return share
+    return Decimal(repr(round(float(share) * 100, 8))).quantize(Decimal("0.1"), ROUND_HALF_UP)
 
 
 def plain(value: object, digits: int = 3) -> str:
@@ -72,6 +90,40 @@ def p_value(value: float) -> str:
 def missing(value: object) -> bool:
     """Whether a cell is empty."""
     return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def duration(hours: float) -> str:
+    """Hours in the unit that suits them.
+
+    >>> duration(0.005), duration(0.41), duration(26.04), duration(float("nan"))
+    ('18 s', '24.6 min', '26 h', '–')
+    """
+    if missing(hours):
+        return "–"
+    for unit, least, size in (("h", 1.0, 1), ("min", 1 / 60, 60)):
+        if hours >= least:
+            return f"{hours * size:.3g} {unit}"
+    return f"{hours * 3600:.3g} s"
+
+
+def listed(parts: Sequence[str]) -> str:
+    """Things in a sentence; separated by semicolons where they have commas themselves.
+
+    >>> listed(["α", "margin", "τ"]), listed(["on all", "on clean, any α"])
+    ('α, margin and τ', 'on all; on clean, any α')
+    """
+    if any(", " in part for part in parts):
+        return "; ".join(parts)
+    return " and ".join(part for part in (", ".join(parts[:-1]), *parts[-1:]) if part)
+
+
+def counted(number: int, noun: str) -> str:
+    """A number of things.
+
+    >>> counted(1, "setting"), counted(3, "seed")
+    ('1 setting', '3 seeds')
+    """
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 _WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")

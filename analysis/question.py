@@ -57,6 +57,15 @@ class Question:
         known = {name: value for name, value in self.baseline.items() if not _is_missing(values.get(name))}
         return bool(known) and all(values[name] == value for name, value in known.items())
 
+    def within_values(self, values: Mapping[Any, Any]) -> list[Any]:
+        """What says to which comparison a trial with these settings belongs; without margin where alpha 1 gives it no effect.
+
+        >>> Question({}, ("loss.margin", "model.width")).within_values({"loss.alpha": 1.0, "loss.margin": 0.5, "model.width": 8})
+        [None, 8]
+        """
+        of_trial = {**values, MARGIN: None} if values.get(ALPHA) == 1 else values
+        return [None if _is_missing(of_trial.get(name)) else of_trial[name] for name in self.within]
+
     def follows(self, name: str) -> str | None:
         """The compared setting that gives this one its value, as `views.augmentations` does `views.masks`; None where none does."""
         compared = (*self.within, *self.dimensions)

@@ -8,7 +8,7 @@ import json
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from numbers import Real
 from typing import Any, NamedTuple
@@ -70,7 +70,7 @@ class Section:
     Attributes:
         anchor: id of the section; its table is written to `<anchor>.csv` and `<anchor>.md`.
         title: heading.
-        text: what is shown and what to mind, a line for each paragraph.
+        text: what is shown and what to mind, a line for each paragraph; nothing about the paper's results.
         frame: the table.
         columns: how it looks on the page.
         missing: the one line that stands there when the table is empty.
@@ -78,6 +78,7 @@ class Section:
         drawn: rows of the table that its figure has, where there can be too many to draw; the page holds the data of these only.
         folded: whether the table is folded away below its figure.
         latex: whether the table is written to `<anchor>.tex`, too.
+        about_paper: sentences about the paper's results, which follow the first paragraph on pages that show these.
     """
 
     anchor: str
@@ -90,6 +91,14 @@ class Section:
     drawn: pd.DataFrame | None = None
     folded: bool = False
     latex: bool = False
+    about_paper: str = ""
+
+    def with_paper(self) -> "Section":
+        """The section with what it says about the paper's results as part of its text."""
+        if not self.about_paper:
+            return self
+        first, *others = self.text.split("\n")
+        return replace(self, text="\n".join([f"{first} {self.about_paper}".strip(), *others]), about_paper="")
 
     @cached_property
     def rows(self) -> list[list[Cell]]:
@@ -160,7 +169,7 @@ def flag_texts(flags: dict[str, str]) -> Callable[[Row], str]:
 
 def _verdict(row: Row) -> str:
     if row["claim"] == "models":
-        return f"one seed; as models {row['models_finding']}"
+        return f"{row['models_finding']} (1 seed: trained models only)"
     return str(row["finding"]) or "–"
 
 
@@ -188,7 +197,7 @@ DIFFERENCES_TO_PUBLISHED = (
 )  # which mean nothing on another corpus
 CLAIM_COLUMNS = [
     number_column("p", "p_value", p_value),
-    number_column("Could resolve, points", "resolvable", percent),
+    number_column("Could detect, points", "resolvable", percent),
     Column("Verdict", _verdict, "prose"),
 ]
 
@@ -215,6 +224,7 @@ def formatted(frame: pd.DataFrame, columns: list[Column]) -> list[list[Cell]]:
 
 
 BASELINE, ACL, PUBLISHED = "#0072B2", "#D55E00", "#6b6b6b"
+ON_CELLS = "rgba(17, 17, 17, 1)"  # of text on cells, which are light on a dark page too: report.js lightens no colour of this form
 MARKERS = {"baseline": "circle", "acl": "diamond"}
 COLOURS = {"baseline": BASELINE, "acl": ACL}
 

@@ -7,17 +7,18 @@ used, the others are named in a note.
 Where validation selects, `analysis.selection_rule` says which settings are candidates and which one wins.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from analysis.formats import counted
 from analysis.published import SELF_SUPERVISED, SUPERVISED, margin, temperature
 from analysis.question import ALPHA, FOLD, MARGIN, PAPER, SUBSET, TEMPERATURE, Question
 from analysis.records.runs import parameter_names
-from analysis.selection_rule import has_all_seeds, rank
+from analysis.selection_rule import Rank, has_all_seeds, rank
 from analysis.stats.claims import Claim, claim
 from analysis.stats.intervals import effective_clips, intervals_of_means, intervals_over_seeds
 from study import names
@@ -132,15 +133,34 @@ def _one_protocol(trials: pd.DataFrame, mode: str, keys: Sequence[str], question
     trials = trials.assign(candidate=_has_all_seeds(trials, keys, question))
     if len(trials) and not trials["candidate"].all():
         lacking = trials[~trials["candidate"]]
+        lost = int(lacking.groupby(list(keys), dropna=False).ngroups)
+        them = "it" if lost == 1 else "them"
         notes.append(
-            f"{lacking.groupby(list(keys), dropna=False).ngroups} {mode} settings "
-            f"({', '.join(sorted(lacking['study'].unique()))}) have finished with fewer seeds than others of their sweep: they are "
-            "shown, and no candidates where validation picks."
+            f"{counted(lost, f'{mode} setting')} ({', '.join(sorted(lacking['study'].unique()))}) finished with fewer seeds than "
+            f"others of the same sweep. Tables show {them}, but validation does not select {them}."
         )
     unique = trials.drop_duplicates([*keys, "seed"], keep="last")
     if len(unique) < len(trials):
         notes.append(f"{len(trials) - len(unique)} {mode} trials repeat a setting with the same seed; the latest of each counts.")
-    return unique, notes
+    return unique, [*notes, *_unlike_best(unique, mode, question)]
+
+
+def _unlike_best(trials: pd.DataFrame, mode: str, question: Question) -> list[str]:
+    """Where this selects otherwise than `acl-study best`, which selects in each sweep, by the sweep's objective."""
+    notes = []
+    places = ["mode", *(column_of(name) for name in question.within if column_of(name) in trials)]
+    sweeps = trials[~trials["baseline"]].drop_duplicates([*places, *_PART])
+    if len(sweeps) > len(sweeps.drop_duplicates(places)):
+        notes.append(
+            f"Settings of several {mode} sweeps are compared together here. `acl-study best` selects in each sweep of a study."
+        )
+    others = sorted(set(trials["objective"]) - {names.VAL_ACCURACY})
+    if others:
+        notes.append(
+            f"Settings are selected by {names.VAL_ACCURACY} here. Some {mode} sweeps have another objective "
+            f"({'; '.join(others)}), by which `acl-study best` selects."
+        )
+    return notes
 
 
 def _follows(trials: pd.DataFrame, name: str, question: Question) -> bool:
@@ -208,6 +228,11 @@ class Pair(NamedTuple):
         """Whether there are two sides to compare."""
         return self.baseline is not None and self.acl is not None
 
+    @property
+    def prefers_baseline(self) -> bool:
+        """Whether validation, asked for the best of all, selects the baseline."""
+        return self.baseline is not None and self.acl is not None and _rank(self.baseline) > _rank(self.acl)
+
     def claim(self, predictions: pd.DataFrame) -> Claim | None:
         """What may be said about the winner on the test clips; None where one side is missing."""
         if self.baseline is None or self.acl is None:
@@ -223,6 +248,7 @@ class Pair(NamedTuple):
             list(self.others.index).index(self.acl.name),
             rivals=others[:number],
             equivalence=None if pd.isna(asked) else float(asked),
+            prefers_baseline=self.prefers_baseline,
         )
 
 
@@ -246,8 +272,12 @@ def best_on_validation(settings: pd.DataFrame) -> pd.Series | None:
     """The setting with the highest place by `analysis.selection_rule.rank`; None of none."""
     if settings.empty:
         return None
-    ranks = [rank(*row) for row in settings[["val_accuracy", "alpha", "margin", "temperature", "first"]].itertuples(index=False)]
+    ranks = [_rank(row) for row in settings.to_dict("records")]
     return settings.iloc[ranks.index(max(ranks))]
+
+
+def _rank(setting: Mapping[Any, Any] | pd.Series) -> Rank:
+    return rank(*(setting[name] for name in ("val_accuracy", "alpha", "margin", "temperature", "first")))
 
 
 def without_margin_sweeps(settings: pd.DataFrame) -> pd.DataFrame:
@@ -342,7 +372,7 @@ def pooled_folds(trials: pd.DataFrame, predictions: pd.DataFrame) -> PooledResul
     pooled = whole.drop_duplicates("setting").drop(columns=metrics).join(means, on="setting").assign(**{FOLD: 0})
     notes = [
         f"{len(whole)} trials that test one fold each count as {len(pooled)} over the clips of all folds: every clip is tested by "
-        "the model that has not trained with its fold."
+        "the model that has not trained with its fold. `acl-study best` shows each fold alone."
     ]
     if len(latest) > len(whole):
         notes.append(

@@ -43,6 +43,9 @@ nitpick_ignore_regex = [
     ("py:.*", r"acl\.system\.processes\.(Task|Result)"),
 ]
 
+# Sphinx takes the text of a mark in an annotation, e.g. Unit("clips"), for the name of something, and finds several.
+suppress_warnings = ["ref.python"]
+
 _BAR_OUTSIDE_CODE = re.compile(r"\|(?=(?:[^`]*`[^`]*`)*[^`]*$)")
 _SECTIONS = ("Args:", "Attributes:", "Raises:", "Returns:", "Yields:", "Example:")
 

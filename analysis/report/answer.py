@@ -5,9 +5,10 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from analysis.formats import capitalised, percent, place, plain, points
+from analysis.formats import capitalised, counted, listed, percent, place, plain, points
 from analysis.published import SUPERVISED
 from analysis.records.runs import UNFINISHED
+from analysis.stats.claims import EQUIVALENT
 from analysis.stats.intervals import BETTER, NOT_DISTINGUISHABLE, WORSE
 from study import names
 
@@ -18,6 +19,7 @@ class _Comparison(NamedTuple):
     """A selected setting and its baseline."""
 
     label: str
+    setting: str  # that is selected, in words; empty where a table says it
     side: str  # what is compared with the baseline
     is_of_settings: bool  # else about trained models, of one seed each
     finding: str
@@ -36,7 +38,7 @@ def answer(
     trials: pd.DataFrame,
     statuses: Sequence[str],
 ) -> str:
-    """What helps, what cannot be told from the baseline, and which differences the study could resolve.
+    """What helps, what cannot be told from the baseline, and which differences the study could detect.
 
     Args:
         table1: of `analysis.sections.paper_tables.table1`.
@@ -46,16 +48,16 @@ def answer(
         trials: of `analysis.records.runs.load_trials`.
         statuses: MLflow's, of the studies' runs.
     """
-    found = [*_of_table2(table2), *_of_table1(table1), *_of_margins(margin), *_of_comparisons(comparisons)]
+    found = [*_of_table2(table2), *_of_table1(table1, margin), *_of_margins(margin), *_of_comparisons(comparisons)]
     if not found:
         sentences = [_nothing_to_compare(trials, comparisons)]
     elif any(each.is_of_settings for each in found):
-        sentences = [*_about_settings(found), _resolved(found)]
+        sentences = [*_about_settings(found), _detected(found)]
     else:
-        sentences = [*_about_models(found), _resolved(found)]
+        sentences = [*_about_models(found), _detected(found)]
     reservation = _provisional(trials, statuses)
     if reservation:
-        sentences[0] = f"{reservation}: {sentences[0][0].lower()}{sentences[0][1:]}"
+        sentences[0] = f"{reservation}: {_uncapitalised(sentences[0])}"
     return " ".join(sentences)
 
 
@@ -65,15 +67,21 @@ def _of_table2(table: pd.DataFrame) -> Iterator[_Comparison]:
             yield _comparison(f"self-supervised at τ {plain(row['temperature'])}", _WITH_MARGIN, row)
 
 
-def _of_table1(table: pd.DataFrame) -> Iterator[_Comparison]:
+def _of_table1(table: pd.DataFrame, margin: pd.DataFrame) -> Iterator[_Comparison]:
     for row in table.to_dict("records"):
         if row["verdict"]:
-            yield _comparison(f"supervised on {row['subset'].replace('_', ' ')}", _WITH_MARGIN, row)
+            at = f" at margin {plain(row['margin'])} rad" if _varies_margin(margin, SUPERVISED, row["subset"]) else ""
+            yield _comparison(f"supervised on {row['subset'].replace('_', ' ')}{at}", _WITH_MARGIN, row)
+
+
+def _varies_margin(table: pd.DataFrame, mode: str, subset: str) -> bool:
+    """Whether settings with other margins have a section of their own."""
+    return bool(len(table) and (table["mode"].eq(mode) & table["subset"].eq(subset)).any())
 
 
 def _of_margins(table: pd.DataFrame) -> Iterator[_Comparison]:
     for row in [] if table.empty else table[table["picked"] & table["verdict"].ne("")].to_dict("records"):
-        label = f"{place(row).replace(', ', ' on ' if row['mode'] == SUPERVISED else ' at ')} with the margin picked"
+        label = f"{place(row).replace(', ', ' on ' if row['mode'] == SUPERVISED else ' at ')} by margin"
         yield _comparison(label, _WITH_MARGIN, row)
 
 
@@ -81,13 +89,13 @@ def _of_comparisons(table: pd.DataFrame) -> Iterator[_Comparison]:
     for row in table.to_dict("records"):
         if row["verdict"]:
             side = _WITH_MARGIN if row["with_margin"] else _SELECTED
-            yield _comparison(f"{row['label']} ({row['acl_setting']})", side, row)
+            yield _comparison(row["label"].replace(", ", " on ", 1), side, row, row["acl_setting"])
 
 
-def _comparison(label: str, side: str, row: dict[Any, Any]) -> _Comparison:
+def _comparison(label: str, side: str, row: dict[Any, Any], setting: str = "") -> _Comparison:
     is_of_settings = row["claim"] == "settings"
     finding = row["finding"] if is_of_settings else row["models_finding"]
-    return _Comparison(label, side, is_of_settings, finding, row["difference"], row["resolvable"])
+    return _Comparison(label, setting, side, is_of_settings, finding, row["difference"], row["resolvable"])
 
 
 def _about_settings(found: list[_Comparison]) -> list[str]:
@@ -100,9 +108,11 @@ def _about_settings(found: list[_Comparison]) -> list[str]:
     )
     first = f"Over several seeds, {the} is {told}." if told else f"Over several seeds, no {a} can be told from its baseline."
     rest = []
-    equal = _labels(settings, NOT_DISTINGUISHABLE)
-    if told and equal:
+    equal, equivalent = (_labels(settings, finding) for finding in (NOT_DISTINGUISHABLE, EQUIVALENT))
+    if equal and (told or equivalent):
         rest.append(f"not distinguishable from the baseline: {equal}")
+    if equivalent:
+        rest.append(f"equivalent to the baseline within the study's bounds: {equivalent}")
     models = [each for each in found if not each.is_of_settings]
     if models:
         words = [_told(models), f"not distinguishable for {_labels(models, NOT_DISTINGUISHABLE)}"]
@@ -128,27 +138,28 @@ def _told(found: list[_Comparison]) -> str:
     """Where there is a difference, as "better than the baseline for ..., worse for ..."."""
     parts: list[str] = []
     for word in (BETTER, WORSE):
-        own = [f"{each.label} ({points(each.difference)} points)" for each in found if each.finding == word]
+        own = [_told_of(each) for each in found if each.finding == word]
         if own:
             than = "" if parts else " than the baseline"
-            parts.append(f"{word}{than} for {_listed(own)}")
+            parts.append(f"{word}{than} for {listed(own)}")
     return ", and ".join(parts)
 
 
+def _told_of(each: _Comparison) -> str:
+    return f"{each.label} ({', '.join(part for part in (each.setting, f'{points(each.difference)} points') if part)})"
+
+
 def _labels(found: list[_Comparison], finding: str) -> str:
-    return _listed([each.label for each in found if each.finding == finding])
+    own = [each for each in found if each.finding == finding]
+    return listed([f"{each.label} ({each.setting})" if each.setting else each.label for each in own])
 
 
-def _listed(parts: list[str]) -> str:
-    return " and ".join(part for part in (", ".join(parts[:-1]), *parts[-1:]) if part)
-
-
-def _resolved(found: list[_Comparison]) -> str:
+def _detected(found: list[_Comparison]) -> str:
     sizes = sorted({percent(each.resolvable) for each in found if pd.notna(each.resolvable)}, key=float)
     if not sizes:
-        return "Which differences the study could resolve is not known."
+        return "Which differences the study could detect is not known."
     size = sizes[0] if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
-    return f"The study could resolve differences of {size} points (power 80 %); smaller ones may have gone unnoticed."
+    return f"The study could detect differences of {size} points (power 80 %); smaller ones may have gone unnoticed."
 
 
 def _nothing_to_compare(trials: pd.DataFrame, comparisons: pd.DataFrame) -> str:
@@ -156,14 +167,26 @@ def _nothing_to_compare(trials: pd.DataFrame, comparisons: pd.DataFrame) -> str:
     if finished.empty:
         return "No trial has finished, so there is nothing to compare and the question has no answer yet."
     if len(comparisons):
-        known = comparisons[["baselines", "candidates"]].sum()
-        missing = "baseline" if not known["baselines"] else "other setting than the baseline"
-        return f"No {missing} has finished yet with all its seeds, so there is nothing to compare."
-    if "loss.alpha" in finished and finished["loss.alpha"].eq(1).all():
+        missing = list(dict.fromkeys(_missing(row) for row in comparisons.to_dict("records")))
+        return f"{'; '.join([missing[0], *map(_uncapitalised, missing[1:])])}, so there is nothing to compare."
+    alphas = finished["loss.alpha"] if "loss.alpha" in finished else pd.Series(dtype=float)
+    if len(alphas) and alphas.eq(1).all():
         return (
             "Only baselines (α = 1) have finished; they show how far runs of one setting differ by chance, not what a margin does."
         )
-    return "No baseline (α = 1) and setting with margin have both finished yet, so there is nothing to compare."
+    if not alphas.eq(1).any():
+        return "No baseline (α = 1) has finished, so there is nothing to compare."
+    return (
+        "Baselines (α = 1) and settings with margin have finished, but none in the same comparison with all their seeds, so there "
+        "is nothing to compare."
+    )
+
+
+def _missing(row: dict[Any, Any]) -> str:
+    """Why a comparison has no verdict."""
+    if not row["names_baseline"]:
+        return "The study names no baseline"
+    return f"No {'other setting' if row['baselines'] else 'baseline'} has finished with all its seeds"
 
 
 def _provisional(trials: pd.DataFrame, statuses: Sequence[str]) -> str:
@@ -190,19 +213,25 @@ class SummaryLine(NamedTuple):
     numbers: str
 
 
-def summary_lines(table1: pd.DataFrame, table2: pd.DataFrame) -> list[SummaryLine]:
-    """A line for each complete comparison: self-supervised (Table 2), then supervised by subset (Table 1)."""
+def summary_lines(table1: pd.DataFrame, table2: pd.DataFrame, margin: pd.DataFrame) -> list[SummaryLine]:
+    """A line for each complete comparison: self-supervised (Table 2), then supervised by subset (Table 1).
+
+    Where settings with other margins are in a section of their own (`margin`, see `answer`), the labels name the margin.
+    """
     lines = []
     if not table2.empty:
         own = table2.set_index("method")
         baseline, winner = own.loc["SSL baseline"].to_dict(), own.loc["SSL with ACL"].to_dict()
         if winner["verdict"]:
             setting = _setting(winner)
-            label = f"Self-supervised, τ {plain(winner['temperature'])}"
+            varied = len(margin) and margin["mode"].ne(SUPERVISED).any()
+            at = f", margin {plain(winner['margin'])} rad" if varied else ""
+            label = f"Self-supervised, τ {plain(winner['temperature'])}{at}"
             lines.append(_line(label, winner["verdict"], setting, _accuracy(winner, ""), _accuracy(baseline, "")))
     for row in table1.to_dict("records"):
         if row["verdict"]:
-            label = f"Supervised, {row['subset'].replace('_', ' ')}"
+            at = f", margin {plain(row['margin'])} rad" if _varies_margin(margin, SUPERVISED, row["subset"]) else ""
+            label = f"Supervised, {row['subset'].replace('_', ' ')}{at}"
             lines.append(_line(label, row["verdict"], _setting(row), _accuracy(row, "acl_"), _accuracy(row, "baseline_")))
     return lines
 
@@ -219,10 +248,14 @@ def margin_lines(table: pd.DataFrame) -> list[SummaryLine]:
 
 
 def comparison_lines(table: pd.DataFrame) -> list[SummaryLine]:
-    """A line for each complete comparison of a question that is not the paper's, or not in its tables."""
+    """A line for each comparison of a question that is not the paper's, or not in its tables."""
     lines = []
+    is_any_complete = bool(len(table) and table["verdict"].ne("").any())
     for row in table.to_dict("records"):
-        if row["verdict"]:
+        if not row["verdict"] and is_any_complete:  # where none is complete, the answer says why
+            has = f"{counted(row['baselines'], 'baseline')} and {counted(row['candidates'], 'other setting')} can be selected."
+            lines.append(SummaryLine(capitalised(row["label"]), "No comparison", _uncapitalised(_missing(row)), capitalised(has)))
+        elif row["verdict"]:
             finding, _, reservation = row["verdict"].partition("; ")
             unequal = f"; unequal tuning budget: {row['budget']}" if row["budget"] else ""
             numbers = (
@@ -245,6 +278,10 @@ def control_lines(table: pd.DataFrame) -> list[SummaryLine]:
         numbers = f"Picked run: test accuracy {_accuracy(row, '')}; mean of {row['runs']} seeds {percent(row['mean'])} %."
         lines.append(SummaryLine(f"Negative control, {place(row)}", finding, reservation, numbers))
     return lines
+
+
+def _uncapitalised(text: str) -> str:
+    return f"{text[0].lower()}{text[1:]}"
 
 
 def _line(label: str, verdict: str, setting: str, winner: str, baseline: str) -> SummaryLine:

@@ -1,6 +1,5 @@
 """From the records of studies to the sections of their report, without those that no trial can fill."""
 
-import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,25 +15,26 @@ from analysis.records.provenance import load_launched, load_provenance
 from analysis.records.runs import SUBSETS, confirming_studies, load_history, load_predictions, load_studies, load_trials
 from analysis.report.answer import answer
 from analysis.report.questions import Part, heading_of, paper_part, parts_of
-from analysis.section import DIFFERENCES_TO_PUBLISHED, Heading, Section
+from analysis.section import DIFFERENCES_TO_PUBLISHED, ONLY, Heading, Section
 from analysis.sections.alpha import alpha_section
 from analysis.sections.claims import on_test_section, published_section
 from analysis.sections.comparisons import comparison_section, comparison_table, comparisons_of, not_in
 from analysis.sections.confirmations import confirmation_sections, confirmation_sentence, confirmation_table, confirmed_pairs
 from analysis.sections.control import control_section
+from analysis.sections.cost import cost_section, cost_table
 from analysis.sections.curves import CURVE_METRICS, curves_section
 from analysis.sections.dimensions import dimension_sections
 from analysis.sections.early_stopping import metrics_by_epoch, training_sections
 from analysis.sections.evaluations import FINE_TUNINGS, evaluation_sections, fine_tuned_trials
 from analysis.sections.label_noise import noise_sections
-from analysis.sections.margin import margin_section
+from analysis.sections.margin import margin_section, margin_table
 from analysis.sections.paper_figures import paper_figure_sections
 from analysis.sections.paper_tables import paper_table_sections, table1, table2
 from analysis.sections.parallel import parallel_section
 from analysis.sections.records import checklist, record_sections
 from analysis.sections.search import search_sections
 from analysis.sections.trials import counts_section, landscape_section
-from analysis.sections.winner_details import PUBLISHED, cost_section, cost_table, pair_sections, winner_sections
+from analysis.sections.winner_details import PUBLISHED, pair_sections, winner_sections
 from analysis.settings import PooledResults, pooled_folds, without_margin_sweeps
 from study import names
 
@@ -81,22 +81,42 @@ def read_sections(store_uri: str, studies: Sequence[str]) -> Reading:
     sections = _shown(sections, records.launches, unfillable_sections(records.launched, records.trials))
     tables = tables_of(sections)
     statuses = list(records.launched["status"])
-    extra = pd.concat([table for _, table in compared]) if compared else pd.DataFrame()
+    extra = pd.concat([table for _, table in compared], ignore_index=True) if compared else pd.DataFrame()
     short = answer(tables["table1"], tables["table2"], tables["margin"], extra, records.trials, statuses)
-    short = " ".join(part for part in (confirmation_sentence(records.confirmed), short) if part)
+    short = _with_confirmation(short, records.confirmed, records.launches)
     return Reading(records.launches, records.launched, records.trials, short, sections, extra, notes)
 
 
+def _with_confirmation(short: str, found: pd.DataFrame, launches: pd.DataFrame) -> str:
+    """The answer, after what fresh seeds say; a page of confirmations alone says nothing else."""
+    confirmed = confirmation_sentence(found)
+    if not confirmed:
+        return short
+    if launches["confirms"].ne("").all():
+        return confirmed
+    return f"{confirmed} Before that: {short[0].lower()}{short[1:]}"
+
+
 def compared_tables(parts: Sequence[Part], predictions: pd.DataFrame) -> list[tuple[Part, pd.DataFrame]]:
-    """The comparisons of each part; of the paper's part those that no table of the paper has."""
+    """The comparisons of each part; of the paper's part those that no other section has.
+
+    Labels say what tells them from others on the page: of the paper's part which settings are selected, as its own tables fix the
+    margin or the temperature, else the study, where there are several. Runs on fresh seeds are compared seed by seed in
+    “Confirmation on fresh seeds”, and not here again.
+    """
     found = []
     for part in parts:
         table = comparison_table(part.settings, predictions, part.question)
+        table = table.iloc[:0] if part.confirms and not part.is_of_paper else table
         if part.is_of_paper:
             own = without_margin_sweeps(part.settings)
-            table = not_in(table, table1(own, predictions), table2(own, predictions))
+            table = not_in(table, table1(own, predictions), table2(own, predictions), margin_table(part.settings, predictions))
             table = table[table["verdict"].ne("")] if len(table) else table
-        found.append((part, table.assign(with_margin=part.is_of_paper)))
+        if len(table) and part.is_of_paper:
+            table = table.assign(label=table["label"] + ", any " + table["varied"])
+        elif len(table) and len({study for each in parts for study in each.studies}) > 1:
+            table = table.assign(label=table["label"] + f", study {', '.join(part.studies)}")
+        found.append((part, table.assign(with_margin=part.is_of_paper, names_baseline=bool(part.question.baseline))))
     return found
 
 
@@ -181,7 +201,7 @@ def _sections(
     with_lost = parts_of(records.files, pooled_folds(trials, records.predictions)) if records.lost.any() else parts
     paper, shown = paper_part(parts), []
     for place, (part, table) in enumerate(compared):
-        every = next((each.settings for each in with_lost if each.studies == part.studies), part.settings)
+        every = next((each.settings for each in with_lost if each.places == part.places), part.settings)
         if part.is_of_paper:
             shown += _paper_sections(
                 store_uri, records, pooled, part, table, on_test_section(every, pooled.predictions, accuracies)
@@ -189,18 +209,28 @@ def _sections(
             continue
         of = heading_of(part, place, len(compared))
         on_test = on_test_section(every, pooled.predictions, accuracies, part.question, of)
-        shown += _other_sections(part, table, on_test, history, pooled.predictions, of)
+        cost = _cost_sections(part, records, pooled.predictions, of)
+        shown += _other_sections(part, table, on_test, cost, pooled.predictions, of)
     return [
         *confirmation_sections(records.confirmed),
         *shown,
         *search_sections(pd.DataFrame() if paper is None else paper.settings, trials),
         *parallel_section(trials),
         landscape_section(trials, records.predictions, has_map=paper is not None),
-        curves_section(trials, history),
+        curves_section(trials, history, _baselines(parts, trials)),
         counts_section(trials),
         *training_sections(history, trials),
         *record_sections(store_uri, records.launched, trials, records.provenance, facts),
     ]
+
+
+def _baselines(parts: Sequence[Part], trials: pd.DataFrame) -> set[str] | None:
+    """Runs of the baselines; None where alpha tells them."""
+    if all(part.is_of_paper for part in parts):
+        return None
+    return {
+        row["run_id"] for part in parts for row in trials[part.has(trials)].to_dict("records") if part.question.is_baseline(row)
+    }
 
 
 def _paper_sections(
@@ -221,7 +251,8 @@ def _paper_sections(
         *([comparison_section(comparisons, part.question)] if len(comparisons) else []),
         *paper_figure_sections(own, tested),
         alpha_section(settings),
-        *winner_sections(settings, records.trials, records.history, tested),
+        *winner_sections(settings, tested),
+        *_cost_sections(part, records, tested),
         *evaluation_sections(settings, part.trials, tested, of_fine_tuning),
         on_test,
         published_section(),
@@ -231,17 +262,23 @@ def _paper_sections(
     ]
 
 
+def _cost_sections(part: Part, records: _Records, predictions: pd.DataFrame, of: Heading = ONLY) -> list[Section]:
+    """What the trials of a question cost: those of each fold, too, and those that have lost their predictions."""
+    trials = records.trials[part.has(records.trials)]
+    cost = cost_table(part.settings, trials, records.history, predictions, part.question)
+    return [cost_section(cost, of)] if len(cost) else []
+
+
 def _other_sections(
-    part: Part, comparisons: pd.DataFrame, on_test: Section, history: pd.DataFrame, predictions: pd.DataFrame, of: Heading
+    part: Part, comparisons: pd.DataFrame, on_test: Section, cost: list[Section], predictions: pd.DataFrame, of: Heading
 ) -> list[Section]:
     """What there is about a question that is not the paper's."""
     first = next((each for each in comparisons_of(part.settings, part.question) if each.pair.is_complete), None)
-    cost = cost_table(part.settings, part.trials, history, predictions, part.question)
     sections = [
-        comparison_section(comparisons, part.question, of),
+        *([] if part.confirms else [comparison_section(comparisons, part.question, of)]),
         *dimension_sections(part.settings, part.question, of),
         *([] if first is None else pair_sections(first, predictions, of)),
-        cost_section(cost, of),
+        *cost,
         on_test,
     ]
     return [section for section in sections if len(section.frame) or section.missing]
@@ -257,16 +294,20 @@ def is_of_paper(launches: pd.DataFrame) -> bool:
     return bool(launches["corpus"].eq(published.CORPUS).all() and not launches["corpus_is_synthetic"].any())
 
 
+def shows_published(launches: pd.DataFrame) -> bool:
+    """Whether the page shows the paper's results: on its corpus, and where a study file says what the paper found."""
+    return is_of_paper(launches) or bool(launches["paper_found"].ne("").any())
+
+
 def _shown(sections: list[Section], launches: pd.DataFrame, never: Collection[str]) -> list[Section]:
     """The sections that are on the page, as the corpora of the launches let them be; empty ones that `never` fill are not."""
     shown = [section for section in sections if not (section.frame.empty and section.anchor in never)]
     subsets = {subset for listed in launches["corpus_subsets"] for subset in listed.split(", ")}
     shown = [_of_subsets(section, subsets) if section.anchor == "table1" else section for section in shown]
-    if is_of_paper(launches):
-        return shown
-    if launches["paper_found"].ne("").any():
-        return [_without_comparison(section) for section in shown]
-    return [_without_published(section) for section in shown if section.anchor != "published"]
+    if not shows_published(launches):
+        return [_without_published(section) for section in shown if section.anchor != "published"]
+    shown = [section.with_paper() for section in shown]
+    return shown if is_of_paper(launches) else [_without_comparison(section) for section in shown]
 
 
 def _of_subsets(table1: Section, subsets: Collection[str]) -> Section:
@@ -301,11 +342,7 @@ def _without_published(section: Section) -> Section:
     if section.anchor == "margin":
         frame = frame.assign(papers=False)
     columns = [column for column in section.columns if column.kind != "published"]
-    lines = [_SAYS_PUBLISHED.sub("", f"{line} ").strip() for line in section.text.splitlines()]
-    return replace(section, frame=frame, columns=columns, text="\n".join(line for line in lines if line))
-
-
-_SAYS_PUBLISHED = re.compile(r"[^.;:]*\b[Pp](?:ublished|aper)\b.*?(?:[.;:] |$)")
+    return replace(section, frame=frame, columns=columns, about_paper="")
 
 
 class _Kind(NamedTuple):

@@ -16,7 +16,7 @@ from plotly.offline import get_plotlyjs
 
 from analysis import published
 from analysis.report.answer import comparison_lines, control_lines, margin_lines, summary_lines
-from analysis.report.assemble import is_of_paper, read_sections, tables_of
+from analysis.report.assemble import is_of_paper, read_sections, shows_published, tables_of
 from analysis.report.files import csv_link, write_tables, write_whole
 from analysis.report.index import FACTS_FILE
 from analysis.section import Section
@@ -72,15 +72,16 @@ def _page(launches: pd.DataFrame, sections: list[Section], comparisons: pd.DataF
         departures=launches[launches["departures"] != ""].drop_duplicates("study", keep="last").to_dict("records"),
         synthetic=bool(launches["corpus_is_synthetic"].any()),
         of_paper=is_of_paper(launches),
-        shows_published=is_of_paper(launches) or bool(launches["paper_found"].ne("").any()),
+        shows_published=shows_published(launches),
         questions=launches.drop_duplicates("study", keep="last").to_dict("records"),
         summary=[
-            *summary_lines(tables["table1"], tables["table2"]),
+            *summary_lines(tables["table1"], tables["table2"], tables["margin"]),
             *margin_lines(tables["margin"]),
             *comparison_lines(comparisons),
         ],
         controls=control_lines(tables["null"]),
         sections=sections,
+        contents=_contents(sections),
         csv_link=csv_link,
         source=published.source(),
         versions={"Python": platform.python_version()} | {name: metadata.version(name) for name in _LIBRARIES},
@@ -89,6 +90,15 @@ def _page(launches: pd.DataFrame, sections: list[Section], comparisons: pd.DataF
         js=_own("report.js"),
         **texts,
     )
+
+
+def _contents(sections: Sequence[Section]) -> list[tuple[str, str]]:
+    """Anchor and title of each section: the title up to its colon, unless another section has the same."""
+    short = [section.title.split(":")[0] for section in sections]
+    return [
+        (section.anchor, title if short.count(title) == 1 else section.title)
+        for section, title in zip(sections, short, strict=True)
+    ]
 
 
 def _with_code(text: str) -> Markup:

@@ -21,17 +21,31 @@ class Part:
 
     Attributes:
         question: what they are asked.
-        studies: whose trials they are.
+        places: studies and modes whose trials they are.
         trials: those of the page that belong here, also such as have not finished.
         settings: of `analysis.settings.comparable_settings`.
         notes: what was left out of them.
     """
 
     question: Question
-    studies: tuple[str, ...]
+    places: tuple[tuple[str, str], ...]
     trials: pd.DataFrame
     settings: pd.DataFrame
     notes: list[str]
+
+    @property
+    def studies(self) -> tuple[str, ...]:
+        """Whose trials they are."""
+        return tuple(dict.fromkeys(study for study, _ in self.places))
+
+    def has(self, trials: pd.DataFrame) -> pd.Series:
+        """Which of some trials belong here."""
+        return _at(trials, self.places)
+
+    @property
+    def confirms(self) -> bool:
+        """Whether they run winners of other studies again on fresh seeds."""
+        return bool(self.trials["confirms"].ne("").all())
 
     @property
     def is_of_paper(self) -> bool:
@@ -53,14 +67,12 @@ def parts_of(files: Mapping[str, Mapping[str, Any]], pooled: PooledResults) -> l
     whose = _questions(files, trials)
     parts = []
     for question, places in whose:
-        mask = pd.Series(False, index=trials.index)
-        for study, mode in places:
-            mask |= trials["study"].eq(study) & trials["mode"].eq(mode)
+        mask = _at(trials, places)
         if not mask.any():
             continue
         own = trials[mask]
         settings, notes = comparable_settings(own, pooled.predictions, question)
-        parts.append(Part(question, tuple(dict.fromkeys(study for study, _ in places)), own, settings, notes))
+        parts.append(Part(question, tuple(places), own, settings, notes))
     return parts
 
 
@@ -73,15 +85,18 @@ def _questions(files: Mapping[str, Mapping[str, Any]], trials: pd.DataFrame) -> 
         if study not in common:
             asked += [(question_of(content, mode, _settings(trials, study, mode)), [(study, mode)]) for mode in _MODES]
     of_paper = [(question, places) for question, places in asked if question.is_of_paper]
-    bounds = {question.equivalence for question, places in of_paper if _has_trials(trials, places)}
+    bounds = {question.equivalence for question, places in of_paper if _at(trials, places).any()}
     equivalence = bounds.pop() if len(bounds) == 1 else None
     paper = Question(PAPER.baseline, PAPER.within, PAPER.dimensions, equivalence=equivalence)
     own = [(question, places) for question, places in asked if not question.is_of_paper]
     return [(paper, [place for _, places in of_paper for place in places]), *own]
 
 
-def _has_trials(trials: pd.DataFrame, places: list[tuple[str, str]]) -> bool:
-    return any((trials["study"].eq(study) & trials["mode"].eq(mode)).any() for study, mode in places)
+def _at(trials: pd.DataFrame, places: Sequence[tuple[str, str]]) -> pd.Series:
+    found = pd.Series(False, index=trials.index)
+    for study, mode in places:
+        found |= trials["study"].eq(study) & trials["mode"].eq(mode)
+    return found
 
 
 def _settings(trials: pd.DataFrame, study: str, mode: str) -> list[str]:

@@ -149,10 +149,11 @@ def alpha_section(settings: pd.DataFrame) -> Section:
         "alpha",
         "Accuracy by α",
         "Test accuracy at one margin and temperature, 95 % intervals. Read it as a curve: picking its highest point is "
-        "picking on test. Self-supervised accuracies are patch-weighted, as the published ones.",
+        "picking on test. Self-supervised accuracies are patch-weighted.",
         alpha_table(settings),
         ALPHA_TABLE_COLUMNS,
         "No trial has finished.",
         alpha_figure,
         folded=True,
+        about_paper="The published ones are, too.",
     )

@@ -14,12 +14,12 @@ from statsmodels.stats.proportion import confint_proportions_2indep, proportions
 from analysis import published
 from analysis.formats import capitalised, count, p_value, percent, place, plain, points
 from analysis.published import SELF_SUPERVISED, SUPERVISED
-from analysis.question import PAPER, Question, words
+from analysis.question import ALPHA, MARGIN, PAPER, Question, words
 from analysis.records.runs import SUBSETS
 from analysis.section import ONLY, PANEL_KEYS, Column, Heading, Section, difference
-from analysis.sections.comparisons import comparisons_of
+from analysis.sections.comparisons import Comparison, comparisons_of
 from analysis.sections.paper_tables import NAN
-from analysis.settings import correct_of_settings, pick
+from analysis.settings import NO_PAIR, correct_of_settings, pick
 from analysis.stats.comparisons import SettingsComparison, UnpairedComparison, compare_settings, compare_unpaired, largest_gain
 from analysis.stats.intervals import PairedComparison, compare_paired, finding, holm
 from analysis.stats.power import DISCORDANCE, smallest_difference
@@ -77,7 +77,9 @@ def _groups(settings: pd.DataFrame, question: Question) -> Iterator[tuple[str, C
         for subset in SUBSETS:
             own = settings[(settings["mode"] == mode) & (settings["subset"] == subset)] if len(settings) else settings
             for _, group in own.groupby("temperature", dropna=False):
-                yield place(group.iloc[0].to_dict()), lambda setting: f"α {setting['alpha']:.3g}", group
+                varied = [ALPHA, MARGIN] if group["margin"].nunique() > 1 else [ALPHA]
+                text = Comparison(mode, "", {}, varied, group, NO_PAIR).setting_text
+                yield place(group.iloc[0].to_dict()), text, group
 
 
 def _paired(
@@ -137,10 +139,10 @@ def published_sentences() -> list[str]:
     low, high = (smallest_difference(clips, share) * 100 for share in DISCORDANCE)
     alone, corrected = int((table["p_value"] < 0.05).sum()), int((table["finding"] != "not distinguishable").sum())
     return [
-        f"Of {len(table)} published gains {alone} are distinguishable from chance on {clips} clips when each is looked at alone "
-        f"(unpaired), and {corrected} when it is taken into account that the best of nine or ten settings is shown.",
-        f"Paired over clips, which would need the published predictions, {clips} clips resolve {low:.1f} to {high:.1f} points "
-        "between two trained models; what another seed would have given is not known for any of them.",
+        f"Of the {len(table)} published gains {alone} are significant on {clips} clips when each is tested alone (unpaired), and "
+        f"{corrected} after correcting for selecting the best of nine or ten settings.",
+        f"Paired over clips, which would take the published predictions, {clips} clips can detect {low:.1f} to {high:.1f} points "
+        "between two trained models (power 80 %). What another seed would have given is not known for any of them.",
     ]
 
 
@@ -234,7 +236,9 @@ def on_test_section(
         [*(_OF_PAPER if question.is_of_paper else _OF_OTHERS), *ON_TEST_COLUMNS],
         "No baseline (α = 1) has finished beside a setting with margin."
         if question.is_of_paper
-        else f"No baseline ({words(question.baseline) or 'none is named'}) has finished beside another setting.",
+        else f"No baseline ({words(question.baseline)}) has finished beside another setting."
+        if question.baseline
+        else "The study names no baseline.",
         folded=True,
     )
 
@@ -243,7 +247,7 @@ def published_section() -> Section:
     """The published gains, analysed again."""
     return Section(
         "published",
-        "The published gains, looked at anew",
+        "The published gains, re-analysed",
         "\n".join([*published_sentences(), _PUBLISHED]),
         published_table(),
         PUBLISHED_COLUMNS,
@@ -253,25 +257,25 @@ def published_section() -> Section:
 
 def _on_test_text(table: pd.DataFrame) -> str:
     paragraphs = [
-        "The tables above name the setting that validation picked. Whoever looks at all settings on test and names the best has "
-        "selected on test: here the p-values account for the number of settings that were looked at. They are of other tests than "
-        "those above: of the largest of all differences, by random flips of signs (models) or by multivariate t (settings), where "
-        "the tables above have the exact McNemar test of one pair, or t."
+        "The tables above have the setting that validation selected. Comparing every setting on the test set is a selection on the "
+        "test set, so the p-values here are corrected for the number of settings. They come from other tests and can differ from "
+        "those above for the same pair: here the largest of all differences is tested, by random flips of signs (trained models) "
+        "or by multivariate t (settings); the tables above have the exact McNemar test of one pair, or t."
     ]
     if len(table) and (table["claim"] == "models").any():
-        paragraphs[0] += " Where a side has one seed, it is about trained models: that says nothing about settings."
+        paragraphs[0] += " Where a side has one seed, the claim is about trained models and says nothing about settings."
     if len(table) and not table["paired"].all():
         paragraphs[0] += (
             " Where some runs have lost their predictions, accuracies are compared, unpaired, and the p-values corrected by Holm."
         )
     for _, group in table.groupby("label", sort=False) if len(table) else ():
         best = group.iloc[0].to_dict()
-        tried = f"best of {best['settings_tried']}" if best["settings_tried"] > 1 else "the only one"
+        tried = f"the best of {best['settings_tried']}" if best["settings_tried"] > 1 else "the only one"
         about = "" if best["claim"] == "settings" else ", as trained models"
         unpaired = "" if best["paired"] else ", unpaired"
         paragraphs.append(
-            f"{capitalised(best['label'])}: {best['setting']}, {tried}, has {points(best['difference'])} points against the "
-            f"baseline: {best['finding']}{about} ({_corrected(best['p_corrected'])}{unpaired})."
+            f"{capitalised(best['label'])}: {best['setting']}, {tried}, differs from the baseline by {points(best['difference'])} "
+            f"points: {best['finding']}{about} ({_corrected(best['p_corrected'])}{unpaired})."
         )
     return "\n".join(paragraphs)
 

@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from analysis.formats import count
+from analysis.formats import count, counted, listed, plain
 from analysis.published import SELF_SUPERVISED, SUPERVISED
-from analysis.question import MARGIN, SUBSET, Question, symbol, words
+from analysis.question import MARGIN, PAPER, SUBSET, Question, symbol, words
 from analysis.section import CLAIM_COLUMNS, ONLY, Column, Heading, Section, difference, side_column, text_column
 from analysis.sections.paper_tables import pair_columns
 from analysis.settings import Pair, column_of, pick
@@ -55,9 +55,9 @@ def comparisons_of(settings: pd.DataFrame, question: Question) -> Iterator[Compa
 def comparison_table(settings: pd.DataFrame, predictions: pd.DataFrame, question: Question) -> pd.DataFrame:
     """A row for each comparison.
 
-    Columns: label, mode, those of `Question.within`, baselines and candidates (settings that validation selected among), baseline_
-    and acl_setting (in words), baseline_ and acl_runs (run ids), budget (what the two sides had to win with, where it differs), and
-    those of `analysis.sections.paper_tables.pair_columns`.
+    Columns: label, mode, those of `Question.within`, varied (what has several values, in words), baselines and candidates (settings
+    that validation selected among), baseline_setting and acl_setting (in words), baseline_runs and acl_runs (run ids), budget (what
+    the two sides had to win with, where it differs), and those of `analysis.sections.paper_tables.pair_columns`.
 
     Args:
         settings: of `analysis.settings.comparable_settings`, for the question.
@@ -71,6 +71,7 @@ def comparison_table(settings: pd.DataFrame, predictions: pd.DataFrame, question
             {
                 "label": each.label,
                 **each.place,
+                "varied": listed([symbol(name) for name in each.varied if each.settings[column_of(name)].nunique() > 1]),
                 "baselines": len(pair.baselines),
                 "candidates": len(pair.others),
                 "baseline_setting": each.setting_text(pair.baseline),
@@ -114,12 +115,8 @@ def _budget(pair: Pair) -> str:
     sides = [(len(pair.baselines), pair.baseline["seeds"]), (len(pair.others), pair.acl["seeds"])]
     if sides[0][0] >= sides[1][0] and sides[0][1] >= sides[1][1]:
         return ""
-    baseline, other = (f"{_counted(settings, 'setting')} with {_counted(seeds, 'seed')}" for settings, seeds in sides)
+    baseline, other = (f"{counted(settings, 'setting')} with {counted(seeds, 'seed')}" for settings, seeds in sides)
     return f"baseline {baseline}, others {other}"
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 COMPARISON_COLUMNS = [
@@ -142,7 +139,7 @@ def comparison_section(table: pd.DataFrame, question: Question, of: Heading = ON
         f"comparisons{of.anchor}",
         f"Comparisons with the baseline{of.title}",
         _text(table, question),
-        table.drop(columns=["baseline_runs", "acl_runs", "with_margin"], errors="ignore"),
+        table.drop(columns=["baseline_runs", "acl_runs", "with_margin", "names_baseline"], errors="ignore"),
         COMPARISON_COLUMNS,
         "No trial has finished.",
         latex=True,
@@ -150,16 +147,15 @@ def comparison_section(table: pd.DataFrame, question: Question, of: Heading = ON
 
 
 def _text(table: pd.DataFrame, question: Question) -> str:
-    named = f"{baseline_text(question)}."
     paragraphs = [
-        f"{named} Baseline and setting are both selected by validation accuracy. Test accuracies have 95 % intervals. "
-        "The difference is over seeds and test clips where each side has several seeds, else paired over test clips. Seeds and "
-        "“selected among”: baselines / other settings."
+        f"{baseline_text(question)}. The baseline and the setting beside it are selected by validation accuracy. The numbers are "
+        "test accuracies with 95 % intervals. Where each side has several seeds, the difference is over seeds and test clips. "
+        "Otherwise it is about the trained models, paired over test clips. Seeds and “selected among”: baselines / other settings."
     ]
-    if len(table) and (table["baselines"] > 1).any():
+    if len(table) and (table["claim"].eq("settings") & (table["baselines"] * table["candidates"] > 1)).any():
         paragraphs.append(
-            "Where several settings match the baseline, the p-value and the interval are corrected for the number of pairs of a "
-            "baseline and a setting."
+            "Over seeds, p-value and interval are corrected for the number of pairs of a baseline and a setting that validation "
+            "selected among."
         )
     if len(table) and table["budget"].ne("").any():
         paragraphs.append(
@@ -168,8 +164,8 @@ def _text(table: pd.DataFrame, question: Question) -> str:
         )
     if question.equivalence is not None:
         paragraphs.append(
-            f"Equivalent within ±{question.equivalence * 100:.3g} points: two one-sided tests at 5 %, over seeds and test clips "
-            "(the 90 % interval of the difference lies within these bounds)."
+            f"Equivalent within ±{plain(question.equivalence * 100)} points: two one-sided tests at 5 %, over seeds and test clips "
+            "(the 90 % interval of the difference lies within these bounds). This takes several seeds of each setting."
         )
     return "\n".join(paragraphs)
 
@@ -179,11 +175,15 @@ def baseline_text(question: Question) -> str:
 
     >>> baseline_text(Question({"model.encoder": "resnet18"}))
     'Baseline: model.encoder resnet18 (the first value of each list; `baseline` in the study file names another)'
+    >>> baseline_text(Question({"loss.alpha": 1}, dimensions=("loss.alpha", "optim.lr")))
+    'Baseline: α 1 (the default where α varies; `baseline` in the study file names another)'
     """
     if not question.baseline:
         listed = ", ".join(symbol(name) for name in question.dimensions)
-        return f"No setting is a baseline: {listed} has no list of values; name one with `baseline` in the study file"
+        have = "has" if len(question.dimensions) == 1 else "have"
+        return f"The study names no baseline, and {listed} {have} no list of values; add `baseline` to the study file"
     text = f"Baseline: {words(question.baseline)}"
     if question.is_named or question.is_of_paper:
         return text
-    return f"{text} (the first value of each list; `baseline` in the study file names another)"
+    why = "the default where α varies" if question.baseline == PAPER.baseline else "the first value of each list"
+    return f"{text} ({why}; `baseline` in the study file names another)"

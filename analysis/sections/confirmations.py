@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.formats import count, percent, points
+from analysis.formats import count, percent, points, points_interval
 from analysis.question import words
 from analysis.section import Column, Section, difference
 from analysis.settings import correct_clips
@@ -148,17 +148,22 @@ def confirmation_sections(table: pd.DataFrame) -> list[Section]:
 
 def confirmation_sentence(table: pd.DataFrame) -> str:
     """Whether the winners hold on fresh seeds, in one sentence; empty where nobody has run them again."""
+    several = len(table) and table["study"].nunique() > 1
+
+    def where(row: Mapping[Any, Any]) -> str:
+        return f"{row['study']}, {row['label']}" if several else str(row["label"])
+
     parts = []
     for answer in (YES, NO, UNDECIDED, INCOMPLETE):
         own = table[table["answer"] == answer] if len(table) else table
         if len(own):
-            named = [row["label"] + ("" if pd.isna(row["difference"]) else f" ({_points(row)})") for row in own.to_dict("records")]
-            parts.append(f"{answer} for {', '.join(named)}")
+            named = [where(row) + ("" if pd.isna(row["difference"]) else f" ({_points(row)})") for row in own.to_dict("records")]
+            parts.append(f"{answer} for the winner of {', '.join(named)}")
     return f"Confirmed on fresh seeds: {'; '.join(parts)}." if parts else ""
 
 
 def _points(row: Mapping[Any, Any]) -> str:
     if pd.isna(row["difference_low"]):
         return f"{points(row['difference'])} points, 1 seed"
-    bounds = f"[{points(row['difference_low'])}, {points(row['difference_high'])}]"
-    return f"{points(row['difference'])} points {bounds}, {seeds_text(int(row['seeds']))}"
+    found = points_interval(*(row[f"difference{end}"] for end in ("", "_low", "_high")))
+    return f"{found}, {seeds_text(int(row['seeds']))}"

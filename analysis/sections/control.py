@@ -178,9 +178,8 @@ def _null_text(table: pd.DataFrame) -> str:
         return ""
     paragraphs = [_null_sentences(row) for row in table[table["picked"]].to_dict("records")]
     paragraphs.append(
-        "The averages are exact, over which of these runs is the baseline; other seeds give other numbers. The paper's sweeps have "
-        "ten α (supervised) or eleven (self-supervised), one seed each. Ties go to the smaller seed. The intervals "
-        "are about the choice of clips."
+        "The averages are exact, over which of these runs is the baseline; other seeds give other numbers. Ties go to the smaller "
+        "seed. The intervals are about the choice of clips."
     )
     return "\n".join(paragraphs)
 
@@ -213,5 +212,6 @@ def control_section(settings: pd.DataFrame, trials: pd.DataFrame, predictions: p
         CONTROL_COLUMNS,
         "",
         null_figure,
+        about_paper="The paper's sweeps have ten α (supervised) or eleven (self-supervised), one seed each.",
     )
     return [] if table.empty else [section]

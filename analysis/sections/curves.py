@@ -1,6 +1,7 @@
 """Training curves: of a few trials all, of many some and a band. The CSV file has every point."""
 
 import math
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -39,24 +40,28 @@ def curves_table(history: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
 DRAWN = 40  # trials of a mode
 POINTS = 100  # of a curve
 QUANTILES = {"low": 0.1, "median": 0.5, "high": 0.9}
-_BASELINE, _WITH_MARGIN = "best baseline", "best with margin"
+_BASELINE, _WITH_MARGIN, _OTHER = "best baseline", "best with margin", "best other"
 
 
-def drawn_curves(curves: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
+def drawn_curves(curves: pd.DataFrame, trials: pd.DataFrame, baselines: Collection[str] | None = None) -> pd.DataFrame:
     """Rows of the curves that are drawn, and `best`: what the trial is the best of on validation, else empty.
 
-    Of a mode with more than `DRAWN` trials these are the baseline and the trial with margin that are best on validation, and others
+    Of a mode with more than `DRAWN` trials these are the baseline and the other trial that are best on validation, and others
     evenly spaced in the order of validation accuracy. A curve keeps `POINTS` points at the most: the first, the last, and others
     evenly spaced between.
 
     Args:
         curves: of `analysis.sections.curves.curves_table`.
         trials: of `analysis.records.runs.load_trials`.
+        baselines: run ids of the baselines; None: those with alpha 1.
     """
     chosen: dict[str, str] = {}
     own = trials[trials["run_id"].isin(curves["run_id"].unique())]
+    sides = (_BASELINE, _WITH_MARGIN if baselines is None else _OTHER)
     for mode, metric in VALIDATION.items():
-        chosen |= _chosen(own[own["mode"] == mode].reindex(columns=["run_id", "loss.alpha", metric]), metric)
+        of_mode = own[own["mode"] == mode].reindex(columns=["run_id", "loss.alpha", metric])
+        is_baseline = of_mode["loss.alpha"].eq(1) if baselines is None else of_mode["run_id"].isin(baselines)
+        chosen |= _chosen(of_mode.assign(baseline=is_baseline), metric, sides)
     rows = curves[curves["run_id"].isin(chosen)]
     line = [rows["mode"], rows["metric"], rows["run_id"]]
     place = rows.groupby(line).cumcount().to_numpy()
@@ -64,7 +69,8 @@ def drawn_curves(curves: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
     # Row i of n is kept where it begins a new one of POINTS - 1 equal steps from the first row to the last.
     steps = np.maximum(length - 1, 1)
     kept = (length <= POINTS) | (place * (POINTS - 1) // steps != (place - 1) * (POINTS - 1) // steps)
-    return rows[kept].assign(best=rows["run_id"].map(chosen))
+    drawn = rows[kept].assign(best=rows["run_id"].map(chosen))
+    return drawn if baselines is None else drawn.assign(baseline=drawn["run_id"].isin(baselines))
 
 
 def curve_bands(curves: pd.DataFrame) -> pd.DataFrame:
@@ -83,14 +89,17 @@ def curve_bands(curves: pd.DataFrame) -> pd.DataFrame:
 
 def curves_text(curves: pd.DataFrame, drawn: pd.DataFrame) -> str:
     """What the figure shows, and what it leaves out."""
+    other = "other trial" if "baseline" in drawn else "trial with margin"
     text = "A line for each trial: blue without margin, shades of orange with. Losses of different α do not compare, accuracies do."
+    if "baseline" in drawn:
+        text = "A line for each trial: the baselines blue, the others orange. Losses of different settings need not compare."
     trials, shown = (frame.groupby("mode", sort=False)["run_id"].nunique().to_dict() for frame in (curves, drawn))
     left_out = [f"{shown[mode]} of {number} {mode}" for mode, number in trials.items() if shown[mode] < number]
     long = len(curves) > 0 and curves.groupby(["metric", "run_id"]).size().max() > POINTS
     if left_out:
         middle = (QUANTILES["high"] - QUANTILES["low"]) * 100
         text += (
-            f"\nDrawn are {' and '.join(left_out)} trials: the baseline and the trial with margin that are best on validation "
+            f"\nDrawn are {' and '.join(left_out)} trials: the baseline and the {other} that are best on validation "
             "(thick), and others evenly spaced in the order of validation accuracy. The grey band holds the middle "
             f"{middle:.0f} % of all trials at each epoch, as far as they got; the grey line is their median."
         )
@@ -100,14 +109,14 @@ def curves_text(curves: pd.DataFrame, drawn: pd.DataFrame) -> str:
     return text
 
 
-def _chosen(trials: pd.DataFrame, metric: str) -> dict[str, str]:
+def _chosen(trials: pd.DataFrame, metric: str, sides: tuple[str, str]) -> dict[str, str]:
     """What each chosen trial of a mode is the best of, by run_id."""
     if len(trials) <= DRAWN:
         return dict.fromkeys(trials["run_id"], "")
     ranked = trials.sort_values(metric, ascending=False, kind="stable", na_position="last", ignore_index=True)
-    has_value, baseline = ranked[metric].notna(), ranked["loss.alpha"] == 1
+    has_value, baseline = ranked[metric].notna(), ranked["baseline"].astype(bool)
     best: dict[str, str] = {}
-    for name, side in ((_BASELINE, baseline), (_WITH_MARGIN, ~baseline)):
+    for name, side in zip(sides, (baseline, ~baseline), strict=True):
         best |= dict.fromkeys(ranked[side & has_value]["run_id"].head(1), name)
     others = ranked.loc[~ranked["run_id"].isin(best), "run_id"]
     spaced = np.linspace(0, len(others) - 1, DRAWN - len(best)).round().astype(int)
@@ -152,16 +161,14 @@ def curves_figure(table: pd.DataFrame, bands: pd.DataFrame | None = None) -> go.
         figure.update_yaxes(axis, **place)
         figure.update_xaxes({"dtick": 1} if panel["epoch"].max() <= _FEW_EPOCHS else {}, **place)
     figure.update_xaxes(title="epoch")
-    key = {
-        "color": [0],
-        "cmin": 0,
-        "cmax": 1,
-        "colorscale": _ALPHA_SCALE,
-        "showscale": True,
-        "colorbar": {"title": "α < 1", "thickness": 12},
-    }
-    figure.add_scatter(x=[None], y=[None], mode="markers", marker=key, showlegend=False)
-    keys: dict[str, dict[str, object]] = {"baseline (α = 1)": {"color": BASELINE}, "ended early": {"color": "#555", "dash": "dot"}}
+    keys: dict[str, dict[str, object]] = {"baseline (α = 1)": {"color": BASELINE}}
+    if "baseline" in table:
+        keys = {"baseline": {"color": BASELINE}, "other settings": {"color": ACL}}
+    else:
+        bar = {"title": "α < 1", "thickness": 12}
+        key = {"color": [0], "cmin": 0, "cmax": 1, "colorscale": _ALPHA_SCALE, "showscale": True, "colorbar": bar}
+        figure.add_scatter(x=[None], y=[None], mode="markers", marker=key, showlegend=False)
+    keys |= {"ended early": {"color": "#555", "dash": "dot"}}
     if bands is not None and len(bands):
         keys |= {"best on validation": {"color": "#555", "width": _THICK}, "median of all": {"color": _ALL, "width": _MEDIAN}}
     for name, line in keys.items():
@@ -193,7 +200,11 @@ def _band(band: pd.DataFrame) -> list[go.Scatter]:
 
 def _curve(run: pd.DataFrame) -> go.Scatter:
     first = run.iloc[0]
-    colour = BASELINE if first["alpha"] == 1 else sample_colorscale(_ALPHA_SCALE, [first["alpha"]])[0]
+    if "baseline" in run:
+        colour, setting = (BASELINE, "baseline") if first["baseline"] else (ACL, "other setting")
+    else:
+        colour = BASELINE if first["alpha"] == 1 else sample_colorscale(_ALPHA_SCALE, [first["alpha"]])[0]
+        setting = f"α {first['alpha']:.3g}, margin {first['margin']:.3g}"
     dash = "solid" if first["outcome"] == names.FINISHED else "dot"
     best = first.get("best", "")
     return go.Scatter(
@@ -204,15 +215,14 @@ def _curve(run: pd.DataFrame) -> go.Scatter:
         showlegend=False,
         line={"color": colour, "width": _THICK if best else 1.5, "dash": dash},
         name=f"{first['sweep']} {first['trial_id']}{best and f', {best}'}",
-        hovertemplate=f"α {first['alpha']:.3g}, margin {first['margin']:.3g}, seed {first['seed']:.0f}"
-        "<br>epoch %{x}: %{y:.4g}<extra>%{fullData.name}</extra>",
+        hovertemplate=f"{setting}, seed {first['seed']:.0f}<br>epoch %{{x}}: %{{y:.4g}}<extra>%{{fullData.name}}</extra>",
     )
 
 
-def curves_section(trials: pd.DataFrame, history: pd.DataFrame) -> Section:
-    """Training curves of all trials."""
+def curves_section(trials: pd.DataFrame, history: pd.DataFrame, baselines: Collection[str] | None = None) -> Section:
+    """Training curves of all trials, coloured by alpha; where the question is another, by which of them are baselines (run ids)."""
     curves = curves_table(history, trials)
-    drawn, bands = drawn_curves(curves, trials), curve_bands(curves)
+    drawn, bands = drawn_curves(curves, trials, baselines), curve_bands(curves)
     return Section(
         "curves",
         "Training curves",

@@ -168,8 +168,10 @@ def _text(table: pd.DataFrame, name: str) -> str:
     if table["kind"].iloc[0] == _DRAWN:
         first = f"Test accuracy of every setting by {symbol(name)}, with 95 % intervals."
     else:
-        first = (
-            f"Test accuracy by {symbol(name)}, with 95 % intervals. Each value is shown with the other settings that validation "
-            "selects for it."
-        )
-    return f"{first} To read off the best value here is a selection on test; the ring marks the setting that validation selects."
+        first = f"Test accuracy by {symbol(name)}, with 95 % intervals."
+        if table["tried"].gt(1).any():
+            first += " Each value is shown with the other settings that validation selects for it."
+    return (
+        f"{first} Reading off the best value here is a selection on the test set. The ring marks the setting that validation "
+        "selects for the comparison with the baseline."
+    )

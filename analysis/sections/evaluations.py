@@ -224,6 +224,8 @@ def evaluation_sections(
         "",
         evaluation_figure,
         folded=True,
+        about_paper=f"Published values (dotted) are at margin {published.margin():g} rad and temperature "
+        f"{published.temperature():g} only; the published fine-tuning on clean clips was validated on its own training clips.",
     )
     return [section]
 
@@ -233,12 +235,10 @@ def _text(trials: pd.DataFrame, left_out: list[str] | None) -> str:
     share = f"{held_out[0] * 100:.3g} % (rounded for each class)" if len(held_out) == 1 else "share"
     text = (
         "Test accuracy of the same encoders by linear evaluation, after fine-tuning of all weights on noisy or on clean clips, and "
-        "by kNN; the figure has the patch-weighted accuracy by α at one margin and temperature, with 95 % intervals (published "
-        f"values, dotted, are at margin {published.margin():g} rad and temperature {published.temperature():g} only).\n"
+        "by kNN; the figure has the patch-weighted accuracy by α at one margin and temperature, with 95 % intervals.\n"
         "Fine-tuning on noisy clips is validated on all clean clips and fine-tuning on clean clips on a held-out "
-        f"{share} of them, whereas the published fine-tuning on clean clips was validated on its own training clips; validation "
-        "figures of different evaluations are in general on different clips (numbers in the table) and do not compare. Picking the "
-        "best evaluation or α by its test figure is picking on test."
+        f"{share} of them; validation figures of different evaluations are in general on different clips (numbers in the table) "
+        "and do not compare. Picking the best evaluation or α by its test figure is picking on test."
     )
     if left_out is None:
         return text

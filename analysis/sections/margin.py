@@ -6,7 +6,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from analysis import published
-from analysis.formats import capitalised, percent, place, plain, points
+from analysis.formats import capitalised, percent, place, plain, points_interval
 from analysis.published import SELF_SUPERVISED, SUPERVISED
 from analysis.records.runs import SUBSETS
 from analysis.section import (
@@ -172,14 +172,15 @@ def margin_section(settings: pd.DataFrame, predictions: pd.DataFrame) -> list[Se
         "",
         margin_figure,
         folded=True,
+        about_paper=f"The paper tried a margin of {published.margin():g} rad only (dotted).",
     )
     return [] if table.empty else [section]
 
 
 def _margin_text(table: pd.DataFrame) -> str:
     paragraphs = [
-        "Test accuracy by margin at one α (that with most margins), 95 % intervals; share of clips in both modes. The paper tried "
-        f"{published.margin():g} rad only (dotted). The level line is the baseline (α = 1), the band its interval. Read it as a "
+        "Test accuracy by margin at one α (that with most margins), 95 % intervals; share of clips in both modes. "
+        "The level line is the baseline (α = 1), the band its interval. Read it as a "
         "curve: picking its highest point is picking on test."
     ]
     for _, group in table.groupby(["mode", "subset"], sort=False) if len(table) else ():
@@ -194,7 +195,7 @@ def _margin_text(table: pd.DataFrame) -> str:
             finding, _, reservation = winner["verdict"].partition("; ")
             paragraphs.append(
                 f"{label}: margin {plain(winner['margin'])} rad: {finding} ({reservation}); difference in test accuracy "
-                f"{points(winner['difference'])} points [{points(winner['difference_low'])}, {points(winner['difference_high'])}]."
+                f"{points_interval(winner['difference'], winner['difference_low'], winner['difference_high'])}."
             )
         else:
             paragraphs.append(f"{label}: no baseline (α = 1) to compare with has finished.")

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from analysis import published
-from analysis.formats import count, percent, plain
+from analysis.formats import count, counted, percent, plain
 from analysis.published import SUPERVISED
 from analysis.section import (
     ALPHA_COLUMN,
@@ -157,7 +157,7 @@ TABLE2_COLUMNS = [
 ]
 _OVER = "difference is over seeds and test clips where each side has several seeds, else paired over test clips"
 _LINEAR_EVALUATION = {
-    "cached": " Linear evaluation keeps the encoder in evaluation mode here; in the published one its BatchNorm statistics drift.",
+    "cached": " Linear evaluation keeps the encoder in evaluation mode.",
     "published": " Linear evaluation is by the published protocol.",
 }
 
@@ -167,8 +167,8 @@ def paper_table_sections(settings: pd.DataFrame, predictions: pd.DataFrame, left
     candidates = ""
     if left_out:
         candidates = (
-            f" As in the paper the margin is {published.margin():g} rad here: {left_out} settings with other margins are no "
-            "candidates, but in “Accuracy by margin”."
+            f" Only settings with a margin of {published.margin():g} rad are compared here; “Accuracy by margin” has the "
+            f"{counted(left_out, 'setting')} with other margins."
         )
     frame = table2(settings, predictions)
     return [
@@ -190,19 +190,36 @@ def paper_table_sections(settings: pd.DataFrame, predictions: pd.DataFrame, left
             TABLE2_COLUMNS,
             "No self-supervised trial has finished, and no supervised one on all training clips.",
             latex=True,
+            about_paper=_about_table2(frame, settings),
         ),
     ]
 
 
 def _table2_text(table2: pd.DataFrame, settings: pd.DataFrame) -> str:
-    text = f"Test accuracy with 95 % interval; each ACL row is the best on validation, its {_OVER}. "
-    text += "Published SSL accuracies weigh each clip by its number of patches, so those rows compare the patch-weighted figures."
-    protocols = set(settings["linear_evaluation"].dropna()) if "linear_evaluation" in settings else set()
-    text += "".join(_LINEAR_EVALUATION[protocol] for protocol in sorted(protocols))
-    temperature = table2["temperature"].dropna() if not table2.empty else pd.Series(dtype=float)
-    if temperature.empty:
+    text = f"Test accuracy with 95 % interval; each ACL row is the best on validation, its {_OVER}."
+    text += "".join(_LINEAR_EVALUATION[protocol] for protocol in _protocols(settings))
+    others = [value for value in _temperatures(table2) if value != published.temperature()]
+    if not others:
         return text
-    if (temperature == published.temperature()).all():
+    return f"{text} SSL rows are at temperature {' and '.join(f'{value:g}' for value in others)}, selected on validation."
+
+
+def _about_table2(table2: pd.DataFrame, settings: pd.DataFrame) -> str:
+    """How the published Table 2 was made."""
+    text = "Published SSL accuracies weigh each clip by its number of patches, so those rows compare the patch-weighted figures."
+    if "cached" in _protocols(settings):
+        text += " In the published linear evaluation the encoder's BatchNorm statistics drift."
+    temperatures = _temperatures(table2)
+    if not temperatures:
+        return text
+    if temperatures == [published.temperature()]:
         return f"{text} SSL rows are at the published temperature {published.temperature():g}."
-    shown = " and ".join(f"{value:g}" for value in temperature.unique())
-    return f"{text} SSL rows are at temperature {shown}, not the published {published.temperature():g}: picked on validation."
+    return f"{text} The published temperature is {published.temperature():g}."
+
+
+def _protocols(settings: pd.DataFrame) -> list[str]:
+    return sorted(set(settings["linear_evaluation"].dropna())) if "linear_evaluation" in settings else []
+
+
+def _temperatures(table2: pd.DataFrame) -> list[float]:
+    return [] if table2.empty else [float(value) for value in table2["temperature"].dropna().unique()]

@@ -12,7 +12,7 @@ from analysis import published
 from analysis.formats import count, percent, percent_interval, plain
 from analysis.published import SUPERVISED
 from analysis.records.runs import parameter_names
-from analysis.section import ACL, Column, Section, styled
+from analysis.section import ACL, ON_CELLS, Column, Section, styled
 from analysis.settings import pick
 from analysis.stats.importance import TRIALS_PER_TERM, drop_one_importances, terms
 from study import names
@@ -215,7 +215,7 @@ def _cells(panel: pd.DataFrame, axis: str) -> go.Heatmap:
         coloraxis=axis,
         text=[[percent(value).replace("–", "") for value in row] for row in cells.to_numpy()],
         texttemplate="%{text}" if len(cells.columns) <= _MOST_TEXTS else None,
-        textfont={"size": 14, "color": "#111"},
+        textfont={"size": 14, "color": ON_CELLS},
         customdata=seeds.to_numpy(),
         xgap=1,
         ygap=1,

@@ -1,26 +1,18 @@
-"""Winner and baseline in detail: embeddings' uniformity and tolerance, confusions, cost."""
-
-from collections.abc import Iterator
-from typing import Any
+"""Winner and baseline in detail: embeddings' uniformity and tolerance, classes, confusions."""
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from analysis import published
-from analysis.formats import capitalised, count, percent, percent_interval, plain, points
+from analysis.formats import capitalised, count, percent, plain
 from analysis.published import SELF_SUPERVISED
-from analysis.question import PAPER, PAPER_DIMENSIONS, Question
-from analysis.section import ACL, BASELINE, MARKERS, ONLY, Column, Heading, Section, interval, number_column, styled
-from analysis.sections.comparisons import Comparison, comparisons_of
+from analysis.section import ACL, BASELINE, MARKERS, ON_CELLS, Column, Heading, Section, styled
+from analysis.sections.comparisons import Comparison
 from analysis.sections.paper_figures import CLASS_COLUMNS, class_figure, class_pair, class_table
-from analysis.sections.paper_tables import difference_columns
-from analysis.settings import TEST, Pair, column_of, pick, without_margin_sweeps
-from study import names
+from analysis.settings import TEST, Pair, without_margin_sweeps
 
 OURS, PUBLISHED = "ours", "published"
-HOURS, GPU_HOURS = "hours", "GPU-hours"
 
 
 def plane_table(settings: pd.DataFrame) -> pd.DataFrame:
@@ -83,79 +75,6 @@ def confusions_of(pair: Pair, mode: str, predictions: pd.DataFrame) -> pd.DataFr
     return table.assign(difference=table["acl"] - table["baseline"])
 
 
-def cost_table(
-    settings: pd.DataFrame,
-    trials: pd.DataFrame,
-    history: pd.DataFrame,
-    predictions: pd.DataFrame,
-    question: Question = PAPER,
-) -> pd.DataFrame:
-    """What a run of each setting takes, and what a point over the baseline costs.
-
-    `hours` is the mean over the setting's runs of Σ train.epoch_seconds / 3600. Where every trial had a share of a GPU, all hours
-    are GPU-hours, those on the clock times the share; `unit` says which. `baseline` marks the baseline that validation picks
-    in that comparison, `is_baseline` every one, `gain` is the accuracy over the picked one, `hours_per_point` are hours of a run
-    for each of its percentage points where it is positive. `all_trials` and `all_hours` are all trials of that comparison, whatever
-    their outcome. The row that validation picked (`picked`) has the columns of
-    `analysis.sections.paper_tables.difference_columns`, too.
-
-    Args:
-        settings: of `analysis.settings.comparable_settings`.
-        trials: of `analysis.records.runs.load_trials`.
-        history: of `analysis.records.runs.load_history`, with `train.epoch_seconds`.
-        predictions: of `analysis.records.runs.load_predictions`.
-        question: of the study.
-    """
-    seconds = history[history["metric"] == names.EPOCH_SECONDS].groupby("run_id")["value"].sum()
-    hours = trials["run_id"].map(seconds) / 3600
-    of_gpus = bool((trials.loc[hours.notna(), "gpu_share"] > 0).all())
-    hours = hours * trials["gpu_share"] if of_gpus else hours
-    by_run = dict(zip(trials["run_id"], hours, strict=True))
-    rows: list[dict[str, Any]] = []
-    for each, own_trials in _groups(settings, trials, question):
-        pair, everything = each.pair, hours[own_trials].dropna()
-        for name, setting in each.settings.iterrows():
-            of_runs = [by_run[run_id] for run_id in setting["run_ids"]]
-            gain = np.nan if pair.baseline is None else setting["accuracy"] - pair.baseline["accuracy"]
-            picked = pair.acl is not None and name == pair.acl.name
-            rows.append(
-                {
-                    **{column: setting[column] for column in ("mode", "subset", "alpha", "margin", "temperature", "seeds")},
-                    "label": each.label,
-                    "setting": each.setting_text(setting),
-                    "is_baseline": bool(setting["baseline"]),
-                    "unit": GPU_HOURS if of_gpus else HOURS,
-                    "hours": float(np.mean(of_runs)),
-                    **{column: setting[column] for column in ("val_accuracy", "accuracy", "low", "high")},
-                    "gain": gain,
-                    "hours_per_point": np.mean(of_runs) / (100 * gain) if gain > 0 else np.nan,
-                    "baseline": pair.baseline is not None and name == pair.baseline.name,
-                    "picked": picked,
-                    "all_trials": len(everything),
-                    "all_hours": float(everything.sum()),
-                    **(difference_columns(pair, predictions) if picked else {}),
-                }
-            )
-    table = pd.DataFrame(rows)
-    return table.dropna(subset=["hours"]).reset_index(drop=True) if len(table) else table
-
-
-def _groups(settings: pd.DataFrame, trials: pd.DataFrame, question: Question) -> Iterator[tuple[Comparison, pd.Series]]:
-    """The comparisons, and which trials belong to each; in the paper's question a mode and subset each."""
-    if not question.is_of_paper:
-        for each in comparisons_of(settings, question):
-            own = pd.Series(True, index=trials.index)
-            for name in ("mode", *question.within):
-                if column_of(name) in each.place and name in trials:
-                    own &= trials[name].eq(each.place[column_of(name)])
-            yield each, own
-        return
-    for (mode, subset), group in settings.groupby(["mode", "subset"], sort=False):
-        label = f"{mode}, {str(subset).replace('_', ' ')}"
-        own = trials["mode"].eq(str(mode)) & trials["data.subset"].eq(str(subset))
-        yield Comparison(str(mode), label, {}, [*PAPER_DIMENSIONS], group, pick(group)), own
-
-
 def _confusions(test: pd.DataFrame, run_ids: tuple[str, ...]) -> pd.DataFrame:
     own = test[test["run_id"].isin(run_ids)]
     return pd.crosstab(own["label"], own["predicted"]) / len(run_ids)
@@ -163,7 +82,6 @@ def _confusions(test: pd.DataFrame, run_ids: tuple[str, ...]) -> pd.DataFrame:
 
 _NAMES = {"baseline": "contrastive (α = 1)", "acl": "ACL (α < 1)"}
 _DIVERGING = [[0, BASELINE], [0.5, "#ffffff"], [1, ACL]]
-_MOST_INTERVALS = 12  # with more settings only the picked one has its interval drawn; the pointer shows the others
 _MOST_LABELS = 8  # settings whose temperatures are written beside their marks
 
 
@@ -220,7 +138,7 @@ def confusion_figure(table: pd.DataFrame) -> go.Figure:
             colorscale=_DIVERGING,
             text=[[_whole(value) for value in row] for row in changed.to_numpy()],
             texttemplate="%{text}",
-            textfont={"size": 14, "color": "#111"},
+            textfont={"size": 14, "color": ON_CELLS},
             customdata=pd.concat([counts["baseline"], counts["acl"]]).to_numpy().reshape(2, *changed.shape).transpose(1, 2, 0),
             xgap=1,
             ygap=1,
@@ -247,56 +165,6 @@ def _whole(clips: float) -> str:
     return "" if abs(clips) < 1 else f"{'−' if clips < 0 else '+'}{rounded}"
 
 
-def cost_figure(table: pd.DataFrame) -> go.Figure:
-    """Test accuracy over hours of a run, a panel for each comparison, from `cost_table`."""
-    panels = [panel for _, panel in table.groupby("label", sort=False)]
-    columns = min(2, len(panels))
-    rows = -(-len(panels) // columns)
-    titles = [str(panel["label"].iloc[0]) for panel in panels]
-    names = {"baseline": "baseline", "acl": "other settings"}
-    if (table["is_baseline"] == table["alpha"].eq(1)).all():
-        names = {"baseline": "baseline (α = 1)", "acl": "with margin (α < 1)"}
-    figure = make_subplots(rows, columns, subplot_titles=titles, horizontal_spacing=0.1, vertical_spacing=0.25 / rows)
-    for index, panel in enumerate(panels):
-        place = {"row": index // columns + 1, "col": index % columns + 1}
-        baseline = panel["is_baseline"]
-        for side, own, colour in (("acl", panel[~baseline], ACL), ("baseline", panel[baseline], BASELINE)):
-            intervals = [percent_interval(row, "accuracy", "low", "high") for row in own.to_dict("records")]
-            points = go.Scatter(
-                x=own["hours"],
-                y=own["accuracy"],
-                mode="markers",
-                name=names[side],
-                legendgroup=side,
-                showlegend=index == 0,
-                marker={"symbol": MARKERS[side], "size": 10, "color": colour},
-                error_y=interval(own, "accuracy", "low", "high") | {"visible": len(panel) <= _MOST_INTERVALS, "width": 3},
-                customdata=own[["setting", "seeds"]].assign(accuracy=intervals),
-                hovertemplate="%{customdata[0]}<br>%{x:.3g} "
-                + table["unit"].iloc[0]
-                + " a run, seeds: %{customdata[1]}<br>%{customdata[2]} % on test<extra></extra>",
-            )
-            figure.add_trace(points, **place)
-        picked = panel[panel["picked"]]
-        ring = go.Scatter(
-            x=picked["hours"],
-            y=picked["accuracy"],
-            error_y=interval(picked, "accuracy", "low", "high") | {"color": "#222"},
-            mode="markers",
-            name="picked on validation",
-            legendgroup="picked",
-            showlegend=index == 0,
-            marker={"symbol": "circle-open", "size": 20, "color": "#222", "line_width": 2},
-            hoverinfo="skip",
-        )
-        figure.add_trace(ring, **place)
-    figure.update_xaxes(title=f"{table['unit'].iloc[0]} of one run")
-    figure.update_yaxes(title="test accuracy", tickformat=".0%", col=1)
-    figure.update_yaxes(tickformat=".0%")
-    figure.update_layout(height=120 + 320 * rows)
-    return styled(figure)
-
-
 _SETTING = [
     Column("α", lambda row: plain(row["alpha"])),
     Column("Margin, rad", lambda row: plain(row["margin"])),
@@ -312,18 +180,15 @@ _PLANE = [
 ]
 
 
-def winner_sections(
-    settings: pd.DataFrame, trials: pd.DataFrame, history: pd.DataFrame, predictions: pd.DataFrame
-) -> list[Section]:
+def winner_sections(settings: pd.DataFrame, predictions: pd.DataFrame) -> list[Section]:
     """The sections that have a table; arguments as its tables take them."""
     confusion = confusion_table(without_margin_sweeps(settings), predictions)
-    cost = cost_table(settings, trials, history, predictions)
     sections = [
         Section(
             "plane",
             "Uniformity and tolerance of the embeddings",
-            "Each self-supervised setting where its projected test embeddings lie, coloured by patch-weighted test accuracy; "
-            "hollow: the published Fig. 3, joined by temperature (tolerance at the erratum corrected). Good features are both "
+            "Each self-supervised setting where its projected test embeddings lie, coloured by patch-weighted test accuracy. "
+            "Good features are both "
             "uniform and tolerant (top right); the temperature trades one for the other. All of this is on test: it "
             "explains, it does not pick.",
             plane_table(settings),
@@ -331,6 +196,7 @@ def winner_sections(
             "",
             plane_figure,
             folded=True,
+            about_paper="Hollow marks: the published Fig. 3, joined by temperature (tolerance at the erratum corrected).",
         ),
         Section(
             "confusion",
@@ -341,7 +207,6 @@ def winner_sections(
             "",
             confusion_figure,
         ),
-        cost_section(cost),
     ]
     return [section for section in sections if not section.frame.empty]
 
@@ -377,14 +242,6 @@ def pair_sections(each: Comparison, predictions: pd.DataFrame, of: Heading) -> l
     return [section for section in sections if not section.frame.empty]
 
 
-def cost_section(table: pd.DataFrame, of: Heading = ONLY) -> Section:
-    """Hours and accuracy, from `cost_table`; `of` tells the section from others of its kind."""
-    columns = _cost_columns(table)
-    return Section(
-        f"cost{of.anchor}", f"Hours and accuracy{of.title}", _cost_text(table), table, columns, "", cost_figure, folded=True
-    )
-
-
 def _confusion_text(table: pd.DataFrame) -> str:
     if table.empty:
         return ""
@@ -401,49 +258,6 @@ def _confusion_text(table: pd.DataFrame) -> str:
         true, predicted = (str(moved[name]).replace("_", " ") for name in ("true", "predicted"))
         text += f" The largest change beside the diagonal: {true} taken for {predicted}, {_signed(moved['difference'])} clips."
     return text
-
-
-def _cost_columns(table: pd.DataFrame) -> list[Column]:
-    unit = capitalised(_unit(table))
-    return [
-        Column("Comparison", lambda row: row["label"], "text"),
-        Column("Setting", lambda row: row["setting"] or "the only one", "prose"),
-        number_column("Seeds", "seeds", count),
-        Column(f"{unit} of a run", lambda row: plain(row["hours"])),
-        Column("Test, %", lambda row: percent_interval(row, "accuracy", "low", "high")),
-        Column("Over the baseline, points", lambda row: "baseline" if row["baseline"] else points(row["gain"])),
-        Column(f"{unit} of a run per point", lambda row: plain(row["hours_per_point"])),
-    ]
-
-
-def _unit(table: pd.DataFrame) -> str:
-    return str(table["unit"].iloc[0]) if len(table) else HOURS
-
-
-def _cost_text(table: pd.DataFrame) -> str:
-    unit = _unit(table)
-    shared = ", times the share of a GPU that was its own" if unit == GPU_HOURS else ""
-    paragraphs = [
-        f"{capitalised(unit)} are the sum over the epochs of each run, its evaluation included{shared}; runs on different or "
-        "shared machines do not compare. Those per point are of one run, for each point of test accuracy over the baseline that "
-        "validation picks."
-    ]
-    for label, own in table.groupby("label", sort=False) if len(table) else ():
-        first = own.iloc[0]
-        spent = f"{label}: {first['all_trials']} trials took {plain(first['all_hours'])} {unit}"
-        winner: dict[Any, Any] = next(iter(own[own["picked"]].to_dict("records")), {})
-        if not winner or pd.isna(winner["difference"]):
-            paragraphs.append(f"{spent}; there is no winner and baseline to compare.")
-            continue
-        gain = f"{points(winner['difference'])} points [{points(winner['difference_low'])}, {points(winner['difference_high'])}]"
-        if winner["difference_low"] > 0:
-            price = f", {plain(winner['all_hours'] / (100 * winner['difference']))} {unit} of search for each"
-        elif winner["difference_high"] < 0:
-            price = ", a loss"
-        else:
-            price = ", which can be chance: a price for each would say nothing"
-        paragraphs.append(f"{spent}; with the winner by validation test accuracy changes by {gain}{price}.")
-    return "\n".join(paragraphs)
 
 
 def _signed(value: float) -> str:

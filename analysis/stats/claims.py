@@ -14,11 +14,13 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from analysis.formats import percent, plain
 from analysis.stats.comparisons import SettingsComparison, compare_settings
 from analysis.stats.intervals import NOT_DISTINGUISHABLE, PairedComparison, compare_paired
 from analysis.stats.power import SEED_SD, smallest_difference
 
 MOST_SEEDS = 30  # that a report proposes
+EQUIVALENT = "equivalent"
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class Claim:
         candidates: settings among which validation picked this one.
         baselines: baselines among which it picked the one that this is compared with.
         equivalence: difference, share, below which settings count as equivalent; None: not asked.
+        prefers_baseline: whether validation, asked for the best of all, selects the baseline.
     """
 
     models: PairedComparison
@@ -38,11 +41,13 @@ class Claim:
     candidates: int
     baselines: int = 1
     equivalence: float | None = None
+    prefers_baseline: bool = False
 
     @property
     def finding(self) -> str:
         """About the settings, in a word or two; with one seed nothing can be told about them."""
-        return NOT_DISTINGUISHABLE if self.settings is None else self.settings.finding
+        found = NOT_DISTINGUISHABLE if self.settings is None else self.settings.finding
+        return EQUIVALENT if found == NOT_DISTINGUISHABLE and self.is_equivalent else found
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -71,12 +76,13 @@ class Claim:
         if self.baselines > 1:
             picked = f"selected among {self.baselines} baselines and {_settings(self.candidates)}"
         else:
-            picked = "the only candidate" if self.candidates == 1 else f"best of {self.candidates} on validation"
+            picked = "the only candidate" if self.candidates == 1 else f"best of {self.candidates} other settings on validation"
+        but = ", but validation would select the baseline" if self.prefers_baseline else ""
         if self.settings is not None:
             corrected = "" if self.candidates == self.baselines == 1 else ", corrected for that"
             basis = f"{self.settings.seeds} seeds and {self.settings.clips} test clips"
-            return f"{self._finding_about_settings} over {basis}; {picked}{corrected}; {self._resolves}"
-        return f"{_of_models(self.models)} on {self.models.clips} test clips; {picked}; {self._needs}"
+            return f"{self._finding_about_settings} over {basis}; {picked}{corrected}{but}; {self._detects}"
+        return f"{_of_models(self.models)} on {self.models.clips} test clips; {picked}{but}; {self._needs}"
 
     @property
     def difference(self) -> float:
@@ -88,12 +94,12 @@ class Claim:
         finding = "" if self.settings is None else self.settings.finding
         if not self.is_equivalent or self.equivalence is None:
             return _words(finding, self.difference)
-        equivalent = f"equivalent to the baseline within ±{self.equivalence * 100:.3g} points"
+        equivalent = f"equivalent to the baseline within ±{plain(self.equivalence * 100)} points"
         return equivalent if finding == NOT_DISTINGUISHABLE else f"{_words(finding, self.difference)}, and {equivalent},"
 
     @property
-    def _resolves(self) -> str:
-        return f"it could resolve {self.resolvable * 100:.1f} points"
+    def _detects(self) -> str:
+        return f"it could detect {percent(self.resolvable)} points"
 
     @property
     def _needs(self) -> str:
@@ -101,8 +107,8 @@ class Claim:
         low, high = seeds_needed(abs(self.difference), self.models.clips, self.models.discordance)
         if low is None:
             return (
-                "one seed, so nothing is known about the settings, and no number of seeds would resolve such a difference on "
-                f"{self.models.clips} clips"
+                "one seed, so nothing is known about the settings: to detect such a difference (power 80 %) takes more than "
+                f"{self.models.clips} test clips, whatever the number of seeds"
             )
         number = f"{low}" if low == high else f"{low} to {high}" if high is not None else f"at least {low}"
         return f"one seed, so nothing is known about the settings: that would take about {number} seeds of each"
@@ -115,6 +121,7 @@ def claim(
     *,
     rivals: Sequence[pd.DataFrame] = (),
     equivalence: float | None = None,
+    prefers_baseline: bool = False,
 ) -> Claim:
     """What may be said about the candidate that validation picked.
 
@@ -124,6 +131,7 @@ def claim(
         picked: place of the one that it picked.
         rivals: the same of each other baseline among which validation picked this one.
         equivalence: difference, share, below which settings count as equivalent; None: not asked.
+        prefers_baseline: whether validation, asked for the best of all, selects the baseline.
 
     Raises:
         ValueError: the picked one and the baseline were tested on different clips.
@@ -132,7 +140,7 @@ def claim(
     settings = None
     if min(side.shape[1] for side in (baseline, *candidates, *rivals)) > 1:
         settings = compare_settings(baseline, candidates, rivals)[picked]
-    return Claim(compare_paired(baseline, winner), settings, len(candidates), 1 + len(rivals), equivalence)
+    return Claim(compare_paired(baseline, winner), settings, len(candidates), 1 + len(rivals), equivalence, prefers_baseline)
 
 
 def seeds_needed(difference: float, clips: int, discordance: float) -> tuple[int | None, int | None]:
@@ -155,10 +163,10 @@ def _settings(number: int) -> str:
 def _words(finding: str, difference: float) -> str:
     if finding == NOT_DISTINGUISHABLE:
         return f"{finding} from the baseline"
-    return f"{finding} than the baseline by {abs(difference) * 100:.1f} points"
+    return f"{finding} than the baseline by {percent(abs(difference))} points"
 
 
 def _of_models(models: PairedComparison) -> str:
     if models.finding == NOT_DISTINGUISHABLE:
         return f"trained model {models.finding} from the baseline's"
-    return f"trained model {models.finding} than the baseline's by {abs(models.difference) * 100:.1f} points"
+    return f"trained model {models.finding} than the baseline's by {percent(abs(models.difference))} points"

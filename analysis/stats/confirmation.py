@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from analysis.formats import percent
+from analysis.formats import percent, points, points_interval
 from analysis.stats.comparisons import SettingsComparison, compare_settings
 
-CONFIRMED, NOT_CONFIRMED, UNDECIDED = "confirmed", "not confirmed", "can't be told"
+CONFIRMED, NOT_CONFIRMED, UNDECIDED = "confirmed", "not confirmed", "cannot be told"
 
 
 @dataclass(frozen=True)
@@ -66,8 +66,8 @@ class Confirmation:
     def verdict(self) -> str:
         """One plain line."""
         seeds = seeds_text(self.seeds)
-        interval = f" [{self.low * 100:+.1f}, {self.high * 100:+.1f}]" if self.seeds > 1 else ""
-        numbers = f"{self.difference * 100:+.1f} points{interval} over {seeds} and {self.clips} test clips".replace("-", "−")
+        found = f"{points(self.difference)} points" if self.seeds == 1 else points_interval(self.difference, self.low, self.high)
+        numbers = f"{found} over {seeds} and {self.clips} test clips"
         numbers += f"; test accuracy {percent(self.winner)} %, baseline {percent(self.baseline)} %"
         if self.finding == UNDECIDED:
             share = seeds if self.seeds == self.planned else f"{self.seeds} of {seeds_text(self.planned)}"

@@ -58,7 +58,8 @@ def _winner_lines(results: StudyResults, sweep: Sweep, choice: Choice) -> Iterat
     yield f"validation  {objectives_text(results, sweep, winner)}"
     yield from _candidate_lines(results, winner)
     if sweep.scheduler.name == "pbt":
-        yield "schedule    population-based training changed the setting while it ran; its records have the last one"
+        yield "schedule    population-based training changed the setting while it ran; its records have the last one, and a report"
+        yield "            leaves such trials out of its comparisons"
     yield f"verdict     {results.verdict(sweep, choice)}"
 
 

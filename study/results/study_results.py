@@ -109,7 +109,9 @@ class StudyResults:
         first, *others = correct_of_settings(self._predictions, runs)
         rivals, sides = others[: len(baselines) - 1], others[len(baselines) - 1 :]
         equivalence = self.question(sweep).equivalence
-        return claim(first, sides, tried.index(choice.winners[0]), rivals=rivals, equivalence=equivalence)
+        winner = choice.winners[0]
+        prefers = rank_of(sweep, baselines[0]) > rank_of(sweep, winner)  # one of another sweep
+        return claim(first, sides, tried.index(winner), rivals=rivals, equivalence=equivalence, prefers_baseline=prefers)
 
     def verdict(self, sweep: Sweep, choice: Choice) -> str:
         """What the report would say about the winner of one objective."""
@@ -126,6 +128,9 @@ class StudyResults:
             return found.verdict
         if any(setting.is_baseline for setting in choice.lacking):
             return f"no comparison: the baseline ({_named(values)}) has finished with fewer seeds than the winner"
+        own = self.trials[self.trials["mode"] == sweep.base["mode"]]
+        if any(self.question(sweep).is_baseline(row) for row in own.to_dict("records")):
+            return f"no comparison: no trial of the baseline ({_named(values)}) has finished with the winner's other settings"
         return f"no baseline ({_named(values)}) in this study"
 
     def _rows_of(self, sweep: Sweep) -> list[Row]:
@@ -135,6 +140,8 @@ class StudyResults:
         question = self.question(sweep)
         searched = {*sweep.space, *other.space, *question.dimensions} - {*CLIP_SETTINGS, *question.within}
         fixed = [name for name in self._settings if name not in searched and question.follows(name) not in searched]
+        if question.within_values(winner) != question.within_values(baseline):
+            return False
         has_objective = all(pd.notna(baseline.get(objective)) for objective in sweep.objectives)
         return has_objective and all(
             winner[name] == baseline[name] or pd.isna([winner[name], baseline[name]]).all() for name in fixed

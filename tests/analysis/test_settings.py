@@ -50,7 +50,7 @@ def test_a_setting_that_lost_a_seed_is_shown_and_no_candidate(fakes):
     assert settings.set_index("alpha")["candidate"].to_dict() == {1.0: True, 0.5: True, 0.3: False, 0.4: True, 0.1: True}
     pair = pick(settings[settings["subset"] == "all"])
     assert (pair.acl["alpha"], len(pair.others)) == (0.4, 2)
-    assert notes[0].startswith("1 supervised settings (mine) have finished with fewer seeds than others of their sweep")
+    assert notes[0].startswith("1 supervised setting (mine) finished with fewer seeds than others of the same sweep.")
 
 
 def test_a_seed_that_another_study_has_too_is_not_lost(fakes):

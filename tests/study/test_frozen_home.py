@@ -60,13 +60,16 @@ def test_status_counts_the_trials_of_an_earlier_version(home: Path, command: Com
 
 def test_best_picks_the_winners_that_it_picked_before(home: Path, command: CommandLine) -> None:
     printed = command("best", STUDY, "--home", home).replace(str(home), home.name)
-    assert printed.splitlines() == expected()["best"]
+    now, before = ([line for line in lines if "  verdict" not in line] for lines in (printed.splitlines(), expected()["best"]))
+    assert now == before  # but for the words of the verdicts
+    assert "trained model not distinguishable from the baseline's on 6 test clips; the only candidate; one seed" in printed
 
 
 def test_the_report_has_the_numbers_of_an_earlier_version(command: CommandLine, tmp_path: Path) -> None:
     command("report", STUDY, "--home", unpack_frozen_home(tmp_path), "--out", tmp_path / "report")
     for name in KEPT_TABLES:
-        for row, before in zip(table(tmp_path / "report", name), frozen_table(name), strict=True):
+        ours = [before for before in frozen_table(name) if before.get("baseline_accuracy") != ""]  # others were only published
+        for row, before in zip(table(tmp_path / "report", name), ours, strict=True):
             assert_as_before(row, before)
     finished = {row["trial_id"]: row for row in table(tmp_path / "report", "search") if row["outcome"] == "finished"}
     accuracies = {trial: float(row["objective_value"]) for trial, row in finished.items()}
@@ -80,8 +83,9 @@ def table(report: Path, name: str) -> list[dict[str, str]]:
 
 
 def assert_as_before(row: Mapping[str, str], before: Mapping[str, str]) -> None:
-    """Every value that was there is there, numbers but for the last digits."""
-    for column, value in before.items():
+    """Every value that was there is there, numbers but for the last digits; not the paper's, nor the words of verdicts."""
+    own = {column: value for column, value in before.items() if "published" not in column and column != "verdict"}
+    for column, value in own.items():
         try:
             number = float(value)
         except ValueError:

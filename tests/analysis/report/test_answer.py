@@ -46,7 +46,7 @@ def test_with_one_seed_it_speaks_of_models_and_not_of_settings(one_seed):
     assert text.startswith(
         "The model trained with margin is better than the baseline for supervised on all (+20.0 points); "
         "with one seed on a side, this says nothing yet about the settings. Not distinguishable from the baseline: supervised on "
-        "clean. The study could resolve differences of "
+        "clean. The study could detect differences of "
     )
     assert len(sentences(text)) == 3
 
@@ -55,7 +55,7 @@ def test_with_several_seeds_it_speaks_of_settings(several_seeds):
     text = answer_of(several_seeds)
     assert text.startswith(
         "Over several seeds, the setting with margin is better than the baseline for supervised on all (+40.0 points). "
-        "Not distinguishable from the baseline: supervised on clean. The study could resolve "
+        "Not distinguishable from the baseline: supervised on clean. The study could detect "
     )
 
 
@@ -98,7 +98,7 @@ def test_an_interrupted_study_without_open_trials_is_provisional(one_seed):
     [
         ({"outcome": [names.FAILED], "loss.alpha": [1.0]}, "No trial has finished"),
         ({"outcome": [names.FINISHED, names.FAILED], "loss.alpha": [1.0, 0.5]}, "Only baselines (α = 1) have finished"),
-        ({"outcome": [names.FINISHED], "loss.alpha": [0.5]}, "No baseline (α = 1) and setting with margin have both finished"),
+        ({"outcome": [names.FINISHED], "loss.alpha": [0.5]}, "No baseline (α = 1) has finished, so there is nothing to compare."),
         (
             {"outcome": [UNFINISHED, UNFINISHED]},
             "2 of the 2 trials that have begun have not ended, this is provisional: no trial has finished",

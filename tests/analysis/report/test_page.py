@@ -79,15 +79,15 @@ def test_banner_summary_and_provenance(page):
     assert "Corpus: synthetic corpus, small, seed 0." in page.text
     # alpha 0.3 is better on test, alpha 0.5 on validation
     assert (
-        "Supervised, all Trained model better than the baseline's by 10.0 points on 100 test clips (best of 2 on validation; one "
-        "seed, so nothing is known about the settings: that would take about 2 to 11 seeds of each). "
+        "Supervised, all Trained model better than the baseline's by 10.0 points on 100 test clips (best of 2 other settings on "
+        "validation; one seed, so nothing is known about the settings: that would take about 2 to 11 seeds of each). "
         "α 0.5, margin 0.5 rad: test accuracy 60.0 % [50.2, 69.1]; baseline 50.0 % [40.4, 59.6]."
     ) in page.text
     single = "Trained model not distinguishable from the baseline's on 100 test clips"
     assert f"Self-supervised, τ 0.2 {single} (the only candidate" in page.text
-    assert f"Self-supervised, noisy {single} (selected among 3 baselines and 3 settings" in page.text
+    assert f"Self-supervised, noisy, any α and τ {single} (selected among 3 baselines and 3 settings" in page.text
     assert "SSL rows are at the published temperature 0.2." in page.text
-    assert "Linear evaluation keeps the encoder in evaluation mode here; in the published one" in page.text
+    assert "Linear evaluation keeps the encoder in evaluation mode. Published SSL accuracies weigh each clip" in page.text
     assert "quickstart grid 12 0 0 12" in page.text
     assert re.search(r"Page made with Python 3\.\d+", page.text)
 
@@ -118,7 +118,7 @@ def test_another_recipe_is_said_also_on_the_real_corpus(records, tmp_path):
 
 
 def test_methods_admit_that_all_finished_trials_are_tested(page):
-    assert "the test accuracies of all finished trials are shown, but none chooses a setting" in page.text
+    assert "The test accuracies of all finished trials are shown, but none selects a setting" in page.text
     assert "used once" not in page.text
 
 

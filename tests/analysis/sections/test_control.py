@@ -219,7 +219,7 @@ def test_a_report_has_the_sections_of_its_own_trials_only(records, tmp_path):
             assert (anchor in csv) == (f'<section id="{anchor}">' in pages["+".join(studies)]) == (anchor in studies)
     assert "Negative control, supervised, all" in pages["null"]
     assert "nothing to compare" not in pages["null"]
-    assert "2 settings with other margins are no candidates" in pages["null+margin"]
+    assert "“Accuracy by margin” has the 2 settings with other margins" in pages["null+margin"]
     both = pages["null+margin"]
     places = [both.index(f'<section id="{anchor}">') for anchor in ("alpha", "margin", "null", "search")]
     assert places == sorted(places)

@@ -144,8 +144,8 @@ def test_verdicts_by_margin_stand_in_the_text_and_in_the_summary(margins):
     _, supervised, ssl = section.text.splitlines()
     assert supervised.startswith(
         "Supervised, all, α 0.7: margin 0.9 rad: trained model better than the baseline's by 20.0 points on 100 test clips (best "
-        "of 3 on validation; one seed, so nothing is known about the settings: that would take about 2 seeds of each); difference "
-        "in test accuracy +20.0 points ["
+        "of 3 other settings on validation; one seed, so nothing is known about the settings: that would take about 2 seeds of each"
+        "); difference in test accuracy +20.0 points ["
     )
     assert ssl == "Self-supervised, τ 0.2, α 0.3: no baseline (α = 1) to compare with has finished."
     (line,) = margin_lines(section.frame)

@@ -21,7 +21,10 @@ def test_one_seed_allows_the_claim_about_models_only() -> None:
     assert found.verdict.startswith(
         f"trained model better than the baseline's by {found.difference * 100:.1f} points on 947 test clips; "
     )
-    assert "best of 4 on validation; one seed, so nothing is known about the settings: that would take about" in found.verdict
+    assert (
+        "best of 4 other settings on validation; one seed, so nothing is known about the settings: that would take about"
+        in found.verdict
+    )
     assert (found.p_value, found.resolvable) == (found.models.p_value, found.models.resolvable)
 
 
@@ -32,8 +35,8 @@ def test_several_seeds_allow_a_corrected_claim_about_settings() -> None:
     assert found.finding == found.settings.finding == "better"
     assert found.interval == (found.settings.low, found.settings.high)
     assert found.verdict == (
-        f"better than the baseline by {found.difference * 100:.1f} points over 5 seeds and 947 test clips; best of 4 on "
-        f"validation, corrected for that; it could resolve {found.settings.resolvable * 100:.1f} points"
+        f"better than the baseline by {found.difference * 100:.1f} points over 5 seeds and 947 test clips; best of 4 "
+        f"other settings on validation, corrected for that; it could detect {found.settings.resolvable * 100:.1f} points"
     )
 
 

@@ -83,7 +83,7 @@ def test_seeds_that_are_missing_leave_nothing_confirmed() -> None:
     assert confirm(baseline, winner).finding == CONFIRMED
     result = confirm(baseline, winner, planned=5, missing=["2 seeds failed on the winner's side"])
     assert result.finding == UNDECIDED
-    assert result.verdict.startswith("can't be told with 3 of 5 seeds (2 seeds failed on the winner's side): +19.5 points [")
+    assert result.verdict.startswith("cannot be told with 3 of 5 seeds (2 seeds failed on the winner's side): +19.5 points [")
     assert confirm(winner, baseline, planned=5).finding == UNDECIDED
 
 

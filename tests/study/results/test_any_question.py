@@ -1,6 +1,7 @@
 """Studies of other settings than the paper's, on records with known numbers: page, `best` and `confirm` give the same answer."""
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from analysis.compare import compare, compared_lines
 from analysis.records.runs import load_predictions, load_trials
+from analysis.report.answer import comparison_lines
 from analysis.report.assemble import Reading, read_sections, tables_of
 from analysis.report.page import write_report
 from analysis.settings import correct_clips
@@ -129,11 +131,21 @@ def test_each_value_within_is_a_comparison_of_its_own(home: Home, capsys: pytest
     assert all(verdict in printed for verdict in rows["verdict"][[16]])
 
 
+def test_a_baseline_of_another_comparison_is_none(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    space = {"loss.alpha": {"grid": [1.0, 0.5]}, "loss.margin": {"grid": [0.3, 0.5], "when": {"loss.alpha": [0.5]}}}
+    end_study(home, study_of("apart", {"space": space}, within=["loss.margin"]), lambda settings: (20, 50))
+    assert read(home, "apart").comparisons["verdict"].tolist() == [""] * 3
+    assert best(home, "apart", capsys).count("no comparison: no trial of the baseline (alpha 1) has finished") == 2
+
+
 def test_settings_within_the_bounds_are_equivalent(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
     space = {"optim.lr": [0.1, 0.001]}
     end(home, "equal", space, {"optim.lr": 5.0}, seeds=list(range(8)), equivalence=0.2)
     (row,) = read(home, "equal").comparisons.to_dict("records")
     assert row["verdict"].startswith("equivalent to the baseline within ±20 points over 8 seeds and 100 test clips; ")
+    assert (
+        "Equivalent to the baseline within the study's bounds: supervised on clean (optim.lr 0.001)." in read(home, "equal").answer
+    )
     narrow = end(home, "narrow", space, {"optim.lr": 5.0}, seeds=list(range(8)), equivalence=0.001)
     assert read(home, narrow.name).comparisons["verdict"][0].startswith("not distinguishable from the baseline over 8 seeds")
 
@@ -150,12 +162,68 @@ def test_a_search_without_lists_has_no_baseline_until_one_is_named(home: Home, c
     drawn = {"space": {"optim.lr": {"loguniform": [0.001, 0.1]}}, "search": "random", "budget": {"trials": 4}}
     study = study_of("drawn", drawn)
     end_study(home, study, lambda settings: (20, 50))
-    assert read(home, "drawn").answer.startswith("No baseline has finished yet")
+    assert read(home, "drawn").answer.startswith("The study names no baseline, so")
     assert "add `baseline` to its file" in best(home, "drawn", capsys)
     named = study_of("named", {**drawn, "enqueue": [{"optim.lr": 0.01}]}, baseline={"optim.lr": 0.01})
     end_study(home, named, lambda settings: (20 + 4 * (settings["optim.lr"] < 0.01), 50))
     (row,) = read(home, "named").comparisons.to_dict("records")
     assert (row["baselines"], row["candidates"], row["baseline_setting"]) == (1, 3, "optim.lr 0.01")
+
+
+def test_names_that_say_published_stay_whole_where_nothing_published_is_shown(home: Home) -> None:
+    end(home, "names", {"views.augmentations": ["published-code", "paper-text"]}, {"views.augmentations": "paper-text"}, base=SSL)
+    text = next(section.text for section in read(home, "names").sections if section.anchor == "comparisons")
+    assert text.startswith("Baseline: views.augmentations published-code (the first value of each list;")
+
+
+def test_without_paper_found_every_sentence_is_whole(home: Home) -> None:
+    sweeps = [
+        {"name": "ssl", "base": SSL | {"loss.alpha": 1.0}},
+        {
+            "name": "grid",
+            "base": {k: v for k, v in SSL.items() if k != "loss.alpha"},
+            "space": {"loss.alpha": {"grid": [0.3, 0.6]}},
+        },
+        {"name": "margins", "base": {"loss.alpha": 0.5}, "space": {"loss.margin": {"grid": [0.3, 0.5, 0.7]}}},
+        {"name": "baseline", "base": {"loss.alpha": 1.0}},
+    ]
+    end_study(home, study_of("papers", *sweeps), lambda settings: (30, 60 + 30 * (settings["loss.alpha"] < 1)))
+    for section in read(home, "papers").sections:
+        assert "ublished" not in section.text
+        assert "The paper" not in section.text
+        for line in section.text.splitlines():
+            assert not re.search(r"[;:]\S|[a-z]\.[A-Z0-9]", line), line
+
+
+def test_other_margins_are_named_where_a_table_fixes_the_margin(home: Home) -> None:
+    reading = read(home, "papers")
+    assert "supervised on clean at margin 0.5 rad" in reading.answer
+    assert not reading.comparisons["label"].str.startswith("supervised").any()  # the section of the margin has them
+
+
+def test_a_comparison_that_lacks_its_baseline_is_named(home: Home) -> None:
+    space = {"optim.lr": {"grid": [0.1, 0.001]}, "optim.batch_size": {"grid": [16, 64]}}
+    study = study_of("half", {"space": space, "seeds": SEEDS}, within=["optim.batch_size"])
+    lost = {"optim.lr": 0.1, "optim.batch_size": 64}
+    end_study(home, study, lambda settings: None if lost.items() <= settings.items() else (20, 50 + settings["seed"]))
+    lines = {line.label: line for line in comparison_lines(read(home, "half").comparisons)}
+    line = lines["Supervised, clean, optim.batch_size 64, optim.lr 0.001"]
+    assert (line.finding, line.reservation) == ("No comparison", "no baseline has finished with all its seeds")
+
+
+def test_page_and_screen_say_where_validation_prefers_the_baseline(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    end(home, "prefers", {"optim.lr": [0.1, 0.001]}, {"optim.lr": 0.1})
+    assert "the only candidate, but validation would select the baseline; " in read(home, "prefers").comparisons["verdict"][0]
+    assert "no gain: no other setting beats the baseline" in best(home, "prefers", capsys)
+
+
+def test_each_mode_has_its_own_settings_read_off_the_test(home: Home) -> None:
+    space = {"space": {"optim.lr": {"grid": [0.1, 0.001]}}, "seeds": SEEDS}
+    study = study_of("modes", {"name": "first", **space}, {"name": "second", "base": SSL, **space})
+    end_study(home, study, lambda settings: (20, 50 + settings["seed"]))
+    tables = tables_of(read(home, "modes").sections)
+    assert tables["on-test"]["mode"].unique().tolist() == ["supervised"]
+    assert tables["on-test-2"]["mode"].unique().tolist() == ["self-supervised"]
 
 
 def test_two_questions_on_a_page_stay_apart(home: Home) -> None:
@@ -166,7 +234,7 @@ def test_two_questions_on_a_page_stay_apart(home: Home) -> None:
     assert {"table1", "comparisons-2", "by-optim-lr-2"} <= set(anchors)
     assert len(set(anchors)) == len(anchors)
     assert "supervised on clean (+20.0 points)" in reading.answer
-    assert "supervised, clean (optim.lr 0.001) (+20.0 points)" in reading.answer
+    assert "supervised on clean, study first (optim.lr 0.001, +20.0 points)" in reading.answer
 
 
 @pytest.mark.parametrize(("fresh", "answer"), [((50, 70), "yes"), ((50, 50), "no")])
@@ -182,12 +250,13 @@ def test_fresh_seeds_head_the_page(home: Home, fresh: tuple[int, int], answer: s
     end_study(home, again, right)
     for page in (name, again.name):
         reading = read(home, page)
-        assert reading.answer.startswith(f"Confirmed on fresh seeds: {answer} for sweep (")
+        assert reading.answer.startswith(f"Confirmed on fresh seeds: {answer} for the winner of sweep (")
         (row,) = tables_of(reading.sections)["confirmed"].to_dict("records")
         assert (row["study"], row["seeds"], row["baseline_setting"]) == (name, 3, "optim.lr 0.1, optim.batch_size 16")
         assert row["difference"] == pytest.approx((fresh[1] - fresh[0]) / 100)
-    (own,) = read(home, again.name).comparisons.to_dict("records")
-    assert own["difference"] == pytest.approx(row["difference"])
+    alone = read(home, again.name)
+    assert alone.comparisons.empty
+    assert alone.answer.count(".") == reading.answer.partition(" Before that: ")[0].count(".")
 
 
 def test_a_confirmation_that_lacks_seeds_is_incomplete(home: Home) -> None:
@@ -195,7 +264,7 @@ def test_a_confirmation_that_lacks_seeds_is_incomplete(home: Home) -> None:
     again = confirmation_study(load_study(home, "lacking"), home, home.store_uri, 3, {})
     end_study(home, again, lambda settings: None if settings["seed"] == 3 and settings["optim.lr"] == 0.1 else (20, 60))
     reading = read(home, "lacking")
-    assert reading.answer.startswith("Confirmed on fresh seeds: incomplete for sweep (")
+    assert reading.answer.startswith("Confirmed on fresh seeds: incomplete for the winner of sweep (")
     assert tables_of(reading.sections)["confirmed"]["missing"].tolist() == ["1 seed failed on the baseline's side"]
 
 

@@ -63,7 +63,7 @@ def test_the_winner_and_its_verdict_are_those_of_the_report(home: Home, capsys: 
     assert "best of 3 finished settings by val.accuracy" in text
     assert "validation  70.0 [54.6, 81.9] %" in text  # Wilson, 28 of 40
     assert "test        70.0 [60.4, 78.1] % (not used for the selection)" in text  # 70 of 100
-    assert "trained model better than the baseline's by 20.0 points on 100 test clips; best of 2 on validation" in text
+    assert "trained model better than the baseline's by 20.0 points on 100 test clips; best of 2 other settings" in text
     assert pair.acl["run_ids"][0] in text
     assert f"confirm plain --home {home.root}" in text
 
@@ -89,7 +89,12 @@ def test_a_baseline_of_another_sweep_with_equal_protocol_counts(home: Home) -> N
     other = study_of("other", search, longer)
     end_study(home, other, by_alpha)
     results = StudyResults(other, home.store_uri)
-    assert results.verdict(other.sweeps[0], results.choices["search"][0]) == "no baseline (alpha 1) in this study"
+    verdict = results.verdict(other.sweeps[0], results.choices["search"][0])
+    assert verdict == "no comparison: no trial of the baseline (alpha 1) has finished with the winner's other settings"
+    alone = study_of("alone", search)
+    end_study(home, alone, by_alpha)
+    results = StudyResults(alone, home.store_uri)
+    assert results.verdict(alone.sweeps[0], results.choices["search"][0]) == "no baseline (alpha 1) in this study"
 
 
 def test_a_setting_that_lacks_seeds_is_no_candidate(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
@@ -113,8 +118,8 @@ def test_a_setting_that_lacks_seeds_is_no_candidate(home: Home, capsys: pytest.C
         row["run_id"] for row in StudyResults(study, home.store_uri).choices["sweep"][0].winners[0].rows
     }
     assert notes == [
-        "1 supervised settings (lacking) have finished with fewer seeds than others of their sweep: they are shown, and no "
-        "candidates where validation picks."
+        "1 supervised setting (lacking) finished with fewer seeds than others of the same sweep. Tables show it, but validation "
+        "does not select it."
     ]
 
 
@@ -202,7 +207,7 @@ def test_seeds_on_which_a_winner_diverges_are_counted_in_words(home: Home) -> No
 
     end_study(home, study, right)
     line = confirmation_lines(study, home.store_uri)[1]
-    assert ": can't be told with 3 of 5 seeds (2 seeds failed on the winner's side): +45.0 points" in line
+    assert ": cannot be told with 3 of 5 seeds (2 seeds failed on the winner's side): +45.0 points" in line
 
 
 def test_a_winner_that_fails_on_all_seeds_says_so(home: Home) -> None:
