@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
-from analysis.published import SUPERVISED
+from analysis.question import SUPERVISED
 
 Row = dict[Any, Any]  # column -> value
 

@@ -7,11 +7,10 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.question import SELF_SUPERVISED, SUPERVISED
 from study import names
 
 CORPUS = "FSDnoisy18k"
-SUPERVISED = "supervised"
-SELF_SUPERVISED = "self-supervised"
 
 
 @cache

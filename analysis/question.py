@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 Scalar = bool | int | float | str
+SUPERVISED, SELF_SUPERVISED = "supervised", "self-supervised"  # training modes
 ALPHA, MARGIN, TEMPERATURE = "loss.alpha", "loss.margin", "loss.temperature"
 PAPER_DIMENSIONS = (ALPHA, MARGIN, TEMPERATURE)
 SUBSET, FOLD = "data.subset", "data.test_fold"

@@ -216,7 +216,7 @@ def _means_over_seeds(trials: pd.DataFrame, predictions: pd.DataFrame, keys: Seq
 
 
 class Pair(NamedTuple):
-    """A baseline and the setting that validation picked beside it; None where there is no candidate of that kind."""
+    """A baseline and the setting that validation selected beside it; None where there is no candidate of that kind."""
 
     baseline: pd.Series | None
     acl: pd.Series | None

@@ -271,8 +271,8 @@ def control_lines(table: pd.DataFrame) -> list[SummaryLine]:
     lines = []
     for row in table[table["picked"]].to_dict("records") if len(table) else ():
         finding = (
-            f"{points(row['gain_val_of_others'])} points from nothing but the seed when picked on validation, "
-            f"{points(row['gain_test_of_others'])} when picked on test"
+            f"{points(row['gain_val_of_others'])} points from nothing but the seed when selected on validation, "
+            f"{points(row['gain_test_of_others'])} when selected on test"
         )
         reservation = f"expected gain of the best of {row['runs'] - 1} runs over one more, all of the same setting"
         numbers = f"Picked run: test accuracy {_accuracy(row, '')}; mean of {row['runs']} seeds {percent(row['mean'])} %."

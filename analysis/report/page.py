@@ -16,10 +16,12 @@ from plotly.offline import get_plotlyjs
 
 from analysis import published
 from analysis.report.answer import comparison_lines, control_lines, margin_lines, summary_lines
-from analysis.report.assemble import is_of_paper, read_sections, shows_published, tables_of
+from analysis.report.assemble import read_sections, tables_of
 from analysis.report.files import csv_link, write_tables, write_whole
 from analysis.report.index import FACTS_FILE
+from analysis.report.shown import is_of_paper, shows_published
 from analysis.section import Section
+from analysis.sections.forest import FOREST
 from analysis.sections.records import run_address
 
 _LIBRARIES = ("acl-study", "mlflow-skinny", "pandas", "plotly", "scipy", "statsmodels")
@@ -82,6 +84,7 @@ def _page(launches: pd.DataFrame, sections: list[Section], comparisons: pd.DataF
         controls=control_lines(tables["null"]),
         sections=sections,
         contents=_contents(sections),
+        forest=FOREST,
         csv_link=csv_link,
         source=published.source(),
         versions={"Python": platform.python_version()} | {name: metadata.version(name) for name in _LIBRARIES},

@@ -148,8 +148,8 @@ def alpha_section(settings: pd.DataFrame) -> Section:
     return Section(
         "alpha",
         "Accuracy by α",
-        "Test accuracy at one margin and temperature, 95 % intervals. Read it as a curve: picking its highest point is "
-        "picking on test. Self-supervised accuracies are patch-weighted.",
+        "Test accuracy at one margin and temperature, 95 % intervals. Read it as a curve: selecting its highest point "
+        "is a selection on test. Self-supervised accuracies are patch-weighted.",
         alpha_table(settings),
         ALPHA_TABLE_COLUMNS,
         "No trial has finished.",

@@ -36,12 +36,12 @@ MIN_SEEDS = 5  # finished seeds of one setting that make a negative control
 
 
 def null_table(settings: pd.DataFrame, trials: pd.DataFrame, predictions: pd.DataFrame) -> pd.DataFrame:
-    """Negative control: the seeds of a setting with alpha 1 as if they were settings among which validation picks.
+    """Negative control: the seeds of a setting with alpha 1 as if they were settings among which validation selects.
 
     A row for each seed, best on validation first, for each setting that has at least `MIN_SEEDS` of them. `picked` is the highest
     on validation, `best_on_test` the highest on test (ties: the smallest seed; `val_rank` is the same for tied runs). `mcnemar_p`
     compares the run with the picked one. The same in all rows of a setting: `runs`, `mean` and `sd` of the test accuracies,
-    `significant` (how many others differ from the picked run at 5 %, unadjusted), and the columns of `best_of_gains`.
+    `significant` (how many others differ from the selected run at 5 %, unadjusted), and the columns of `best_of_gains`.
 
     Args:
         settings: of `analysis.settings.comparable_settings`.
@@ -80,7 +80,7 @@ def best_of_gains(val: list[float], test: list[float]) -> dict[str, float]:
 
     - `gain_*`, the best of all N, the baseline among them: a(1) − m.
     - `gain_*_of_others`, the best of the N − 1 runs that are not the baseline, as Table 1 compares: it is a(1), but a(2) where the
-      baseline is the best run itself, so a(1) (N−1)/N + a(2)/N − m. It can be negative where validation picks.
+      baseline is the best run itself, so a(1) (N−1)/N + a(2)/N − m. It can be negative where validation selects.
 
     Args:
         val: validation accuracy of each run.
@@ -130,8 +130,8 @@ CONTROL_COLUMNS = [
     number_column("Rank on validation", "val_rank", count),
     TEST_COLUMN,
     number_column("Test − mean, points", "minus_mean", points),
-    number_column("McNemar p against the picked run", "mcnemar_p", p_value),
-    Column("Remark", flag_texts({"picked": "picked on validation", "best_on_test": "best on test"}), "text"),
+    number_column("McNemar p against the selected run", "mcnemar_p", p_value),
+    Column("Remark", flag_texts({"picked": "selected on validation", "best_on_test": "best on test"}), "text"),
 ]
 _BEST_ON_TEST = {"symbol": "square-open", "size": 26, "color": "#222", "line_width": 1.5}
 
@@ -164,7 +164,7 @@ def null_figure(table: pd.DataFrame) -> go.Figure:
                 line={"color": BASELINE, "width": 1.5, "dash": "dash"},
                 hovertemplate="mean %{y:.1%}<extra></extra>",
             ),
-            ring(runs, group, "picked", "picked on validation", SELECTED_RING),
+            ring(runs, group, "picked", "selected on validation", SELECTED_RING),
             ring(runs, group, "best_on_test", "best on test", _BEST_ON_TEST),
         ]
         add_to_panel(figure, traces, index)
@@ -190,13 +190,13 @@ def _null_sentences(picked: dict[Any, Any]) -> str:
     differing = {0: "none differs", 1: "one differs"}.get(picked["significant"], f"{number_word(picked['significant'])} differ")
     return (
         f"{capitalised(number)} runs of the same setting ({place(picked)}, α = 1), which differ in the seed only, as if they were "
-        f"{number} settings: the one picked on validation scores {percent(picked['accuracy'])} % on test, "
+        f"{number} settings: the one selected on validation scores {percent(picked['accuracy'])} % on test, "
         f"{points(picked['gain_val'])} points against the mean of all {number} ({percent(picked['mean'])} % ± "
-        f"{percent(picked['sd'])} SD), and picking on test would have shown {points(picked['gain_test'])} points. "
+        f"{percent(picked['sd'])} SD), and selecting on test would have shown {points(picked['gain_test'])} points. "
         f"Where one of them at random is the baseline, the best of the other {others} differs from it by "
-        f"{points(picked['gain_val_of_others'])} points on average when picked on validation and by "
-        f"{points(picked['gain_test_of_others'])} when picked on test: in a sweep of {number} settings with one seed each, "
-        f"differences of this size can be luck alone; of the {others} others compared with the picked run, {differing} "
+        f"{points(picked['gain_val_of_others'])} points on average when selected on validation and by "
+        f"{points(picked['gain_test_of_others'])} when selected on test: in a sweep of {number} settings with one seed each, "
+        f"differences of this size can be luck alone; of the {others} others compared with the selected run, {differing} "
         "“significantly” (McNemar, 5 %, unadjusted)."
     )
 

@@ -32,10 +32,10 @@ def cost_table(
     """What a run of each setting takes, and what a point over the baseline costs.
 
     `hours` is the mean over the setting's runs of Σ train.epoch_seconds / 3600. Where every trial had a share of a GPU, all hours
-    are GPU-hours, those on the clock times the share; `unit` says which. `baseline` marks the baseline that validation picks
+    are GPU-hours, those on the clock times the share; `unit` says which. `baseline` marks the baseline that validation selects
     in that comparison, `is_baseline` every one, `gain` is the accuracy over the picked one, `hours_per_point` are hours of a run
     for each of its percentage points where it is positive. `all_trials` and `all_hours` are all trials of that comparison, whatever
-    their outcome. The row that validation picked (`picked`) has the columns of
+    their outcome. The row that validation selected (`picked`) has the columns of
     `analysis.sections.paper_tables.difference_columns`, too.
 
     Args:

@@ -8,11 +8,11 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from analysis.formats import capitalised, place, plain
-from analysis.section import ACL, PUBLISHED, styled
+from analysis.formats import capitalised, place, plain, points
+from analysis.section import ACL, PUBLISHED, Column, Section, difference, number_column, published_column, styled
 
 _BAND = "rgba(120, 120, 120, 0.18)"
-_COLUMNS = ["label", "difference", "low", "high", "detectable", "published", "about"]
+_COLUMNS = ["label", "difference", "difference_low", "difference_high", "detectable", "published", "about"]
 FRESH = "fresh seeds"
 # What a row is about: name in the legend, mark, thickness of the interval
 _KINDS = {
@@ -27,9 +27,9 @@ def forest_table(
 ) -> pd.DataFrame:
     """A row for each complete comparison, those on fresh seeds first.
 
-    Columns: label, difference with low and high (95 %; of settings with several seeds, else of the trained models), detectable
-    (difference that the study would have found with 80 % power), published (difference, empty where the paper has none), about
-    (settings, models, or `FRESH`).
+    Columns: label, difference with difference_low and difference_high (95 %; of settings with several seeds, else of the trained
+    models), detectable (difference that the study would have found with 80 % power), published (difference, empty where the paper
+    has none), about (settings, models, or `FRESH`).
 
     Args:
         table1: of `analysis.sections.paper_tables.table1`.
@@ -61,8 +61,8 @@ def _row(label: str, row: dict[Any, Any], published: float) -> dict[str, Any]:
     return {
         "label": label,
         "difference": row["difference"],
-        "low": row["difference_low"],
-        "high": row["difference_high"],
+        "difference_low": row["difference_low"],
+        "difference_high": row["difference_high"],
         "detectable": row["resolvable"],
         "published": published,
         "about": row["claim"],
@@ -123,12 +123,34 @@ def _marks(own: pd.DataFrame, places: list[int], about: str) -> go.Scatter:
         error_x={
             "type": "data",
             "symmetric": False,
-            "array": 100 * (own["high"] - own["difference"]),
-            "arrayminus": 100 * (own["difference"] - own["low"]),
+            "array": 100 * (own["difference_high"] - own["difference"]),
+            "arrayminus": 100 * (own["difference"] - own["difference_low"]),
             "thickness": thickness,
             "width": 5,
             "color": ACL,
         },
-        customdata=100 * own[["low", "high"]],
+        customdata=100 * own[["difference_low", "difference_high"]],
         hovertemplate="%{x:+.1f} points [%{customdata[0]:+.1f}, %{customdata[1]:+.1f}]<extra>" + name + "</extra>",
     )
+
+
+FOREST = "forest"  # anchor of the section, which stands in the summary
+_COLUMNS_OF_PAGE = [
+    Column("Comparison", lambda row: row["label"], "text"),
+    Column("Difference, points", difference, "number", "difference"),
+    number_column("Could detect, points", "detectable", lambda value: points(value).lstrip("+")),
+    Column("About", lambda row: row["about"], "text"),
+]
+
+
+def forest_sections(table: pd.DataFrame, *, has_published: bool) -> list[Section]:
+    """The section, where there is a comparison; `has_published`: whether the page shows results of the paper."""
+    if not has_published:
+        table = table.assign(published=float("nan"))
+    shown = [published_column("Published", "published", points)] if table["published"].notna().any() else []
+    text = (
+        "Each row is a comparison: test accuracy of the selected setting minus the baseline's, with its 95 % interval. A "
+        "difference inside the grey band could not be detected by this study with a power of 80 %."
+    )
+    section = Section(FOREST, "All comparisons", text, table, [*_COLUMNS_OF_PAGE, *shown], "", forest_figure, folded=True)
+    return [] if table.empty else [section]

@@ -90,7 +90,7 @@ MARGIN_TABLE_COLUMNS = [
     DIFFERENCE_COLUMN,
     *CLAIM_COLUMNS,
     Column(
-        "Remark", flag_texts({"baseline": "baseline", "picked": "picked on validation", "papers": "the paper's margin"}), "text"
+        "Remark", flag_texts({"baseline": "baseline", "picked": "selected on validation", "papers": "the paper's margin"}), "text"
     ),
 ]
 _BAND = "rgba(0, 114, 178, 0.15)"  # BASELINE
@@ -117,7 +117,7 @@ def margin_figure(table: pd.DataFrame) -> go.Figure:
             hovertemplate="margin %{x} rad: %{y:.1%} on test<br>%{customdata[0]:.1%} on validation, "
             "seeds: %{customdata[1]}<extra></extra>",
         )
-        picked = ring(line["margin"], line, "picked", "picked on validation", SELECTED_RING)
+        picked = ring(line["margin"], line, "picked", "selected on validation", SELECTED_RING)
         add_to_panel(figure, [with_margin, picked], index)
         for margin in line.loc[line["papers"], "margin"]:
             figure.add_vline(
@@ -181,7 +181,7 @@ def _margin_text(table: pd.DataFrame) -> str:
     paragraphs = [
         "Test accuracy by margin at one α (that with most margins), 95 % intervals; share of clips in both modes. "
         "The level line is the baseline (α = 1), the band its interval. Read it as a "
-        "curve: picking its highest point is picking on test."
+        "curve: selecting its highest point is a selection on test."
     ]
     for _, group in table.groupby(["mode", "subset"], sort=False) if len(table) else ():
         shown: dict[Any, Any] = group.iloc[0].to_dict()  # the first margin
@@ -189,7 +189,7 @@ def _margin_text(table: pd.DataFrame) -> str:
         winner: dict[Any, Any] = next(iter(group[group["picked"]].to_dict("records")), {})
         if not winner:
             paragraphs.append(
-                f"{label}: each margin has finished with fewer seeds than other settings of its sweep; none is picked."
+                f"{label}: each margin has finished with fewer seeds than other settings of its sweep; none is selected."
             )
         elif winner["verdict"]:
             finding, _, reservation = winner["verdict"].partition("; ")

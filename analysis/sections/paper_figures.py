@@ -176,7 +176,7 @@ def temperature_figure(table: pd.DataFrame) -> go.Figure:
     figure = make_subplots(1, 3, subplot_titles=titles, horizontal_spacing=0.07)
     ours = table.dropna(subset=["baseline_accuracy", "acl_accuracy"])
     for column, panel in enumerate(("minus_uniformity", "tolerance", "accuracy"), start=1):
-        for side, name in (("baseline", "contrastive (α = 1)"), ("acl", "ACL, α picked on validation")):
+        for side, name in (("baseline", "contrastive (α = 1)"), ("acl", "ACL, α selected on validation")):
             line = _temperature_line(ours, side, panel, name)
             if _has_bands(ours):
                 figure.add_trace(_band(ours, side, panel, name), row=1, col=column)

@@ -1,6 +1,6 @@
 """Tables 1 and 2 of the paper: supervised by training subset, supervised against self-supervised.
 
-Winners are picked on validation (`analysis.settings.pick`); the baseline is alpha 1. Accuracies are shares of the test clips
+Winners are selected on validation (`analysis.settings.pick`); the baseline is alpha 1. Accuracies are shares of the test clips
 unless a name says otherwise, `low` and `high` their 95 % interval (see `analysis.stats.intervals`).
 """
 

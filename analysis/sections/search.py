@@ -59,7 +59,7 @@ def map_table(settings: pd.DataFrame) -> pd.DataFrame:
     one value of the third setting (that with most pairs; ties: the published one), which are then the rows of the map; else it is
     "drawn", and all settings with alpha < 1 are rows, but those that share their place. A baseline has no margin: in a grid over
     the margin it is at every margin.
-    `picked` is the setting with alpha < 1 of the map that validation picks.
+    `picked` is the setting with alpha < 1 of the map that validation selects.
 
     Args:
         settings: of `analysis.settings.comparable_settings`.
@@ -225,7 +225,7 @@ def _cells(panel: pd.DataFrame, axis: str) -> go.Heatmap:
 
 
 def _frame_picked(figure: go.Figure, panel: pd.DataFrame, place: dict[str, int]) -> None:
-    """A frame around the cell that validation picks; categories stand at 0, 1, …"""
+    """A frame around the cell that validation selects; categories stand at 0, 1, …"""
     alphas, ys = (sorted(panel[name].unique()) for name in ("alpha", "y"))
     for alpha, y in zip(*(panel.loc[panel["picked"], name] for name in ("alpha", "y")), strict=True):
         column, row = alphas.index(alpha), ys.index(y)
@@ -234,7 +234,7 @@ def _frame_picked(figure: go.Figure, panel: pd.DataFrame, place: dict[str, int])
             type="rect",
             **corners,
             line=_PICKED,
-            name="picked on validation",
+            name="selected on validation",
             legendgroup="picked",
             showlegend=not any(shape.showlegend for shape in figure.layout.shapes),
             **place,
@@ -291,7 +291,7 @@ _MAPS = [
     Column("τ", lambda row: plain(row["temperature"])),
     Column("Seeds", lambda row: count(row["seeds"])),
     Column("Validation, %", lambda row: percent_interval(row, "val_accuracy", "val_low", "val_high")),
-    Column("Remark", lambda row: "picked on validation" if row["picked"] else "", "text"),
+    Column("Remark", lambda row: "selected on validation" if row["picked"] else "", "text"),
 ]
 _IMPORTANCE = [
     *_WHERE,
@@ -313,7 +313,7 @@ def search_sections(settings: pd.DataFrame, trials: pd.DataFrame) -> list[Sectio
             "Validation accuracy over α and temperature, α and margin",
             "Mean validation accuracy of each setting over its seeds, in %: a cell each where the values are a grid, a mark each "
             "where they were drawn (a baseline, which has no margin, is at every margin of a grid). The orange frame is the "
-            "setting with margin that validation picks. Neighbouring settings that score alike are worth more than a single "
+            "setting with margin that validation selects. Neighbouring settings that score alike are worth more than a single "
             "high one.",
             map_table(settings),
             _MAPS,

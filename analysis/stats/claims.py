@@ -6,7 +6,7 @@
 A setting that validation has picked among several and that is tested once needs no correction for the first claim: its test clips
 took no part. For the second it does. The luck of a setting's seeds raises its validation accuracy and its test accuracy alike, so
 the best of many on validation is lucky on test too (LOG.md: without a correction such claims err in up to 13 % of studies). The
-claims about settings here are corrected for the number of candidates as if they had been picked on test, which covers both.
+claims about settings here are corrected for the number of candidates as if they had been selected on test, which covers both.
 """
 
 from collections.abc import Sequence
@@ -25,12 +25,12 @@ EQUIVALENT = "equivalent"
 
 @dataclass(frozen=True)
 class Claim:
-    """What may be said about a setting that validation picked, and its baseline.
+    """What may be said about a setting that validation selected, and its baseline.
 
     Attributes:
         models: the trained models on the test clips.
         settings: the settings; None where the baseline or a candidate has one seed.
-        candidates: settings among which validation picked this one.
+        candidates: settings among which validation selected this one.
         baselines: baselines among which it picked the one that this is compared with.
         equivalence: difference, share, below which settings count as equivalent; None: not asked.
         prefers_baseline: whether validation, asked for the best of all, selects the baseline.
@@ -123,13 +123,13 @@ def claim(
     equivalence: float | None = None,
     prefers_baseline: bool = False,
 ) -> Claim:
-    """What may be said about the candidate that validation picked.
+    """What may be said about the candidate that validation selected.
 
     Args:
         baseline: correct (bool) by test clip (index) and run (columns).
-        candidates: the same of all settings among which validation picked.
+        candidates: the same of all settings among which validation selected.
         picked: place of the one that it picked.
-        rivals: the same of each other baseline among which validation picked this one.
+        rivals: the same of each other baseline among which validation selected this one.
         equivalence: difference, share, below which settings count as equivalent; None: not asked.
         prefers_baseline: whether validation, asked for the best of all, selects the baseline.
 

@@ -9,6 +9,7 @@ from acl.config import SELF_SUPERVISED, build_config, flatten
 from acl.deviations import deviations
 from acl.metric_names import PLACE_SETTINGS
 from acl.training.selected_weights import SelectedWeights
+from analysis.formats import percent
 from analysis.records.runs import FoundTrial
 from analysis.stats.intervals import wilson_interval
 from study import names
@@ -153,9 +154,7 @@ def _accuracy(exported: ExportedTrial) -> str:
             share = selected.figures.get(f"{split}.{prefix}accuracy")
             if share is not None:
                 low, high = wilson_interval(share, clips[split])
-                rows.append(
-                    f"| {evaluation} | {clips[split]} {name} | {100 * share:.1f} % | {100 * low:.1f} – {100 * high:.1f} % |"
-                )
+                rows.append(f"| {evaluation} | {clips[split]} {name} | {percent(share)} % | {percent(low)} – {percent(high)} % |")
     table = "\n".join(rows)
     published = flatten(selected.config).get("probe.protocol") == "published"
     note = (

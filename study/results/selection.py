@@ -41,7 +41,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Choice:
-    """What validation picks among settings that compare.
+    """What validation selects among settings that compare.
 
     Attributes:
         subset: of the training clips, where the sweep compares subsets; so too fold, injected noise, and what else the study takes

@@ -41,7 +41,7 @@ class StudyResults:
     Attributes:
         study: whose they are.
         trials: of `analysis.records.runs.load_trials`.
-        choices: what validation picks among the finished trials, by sweep.
+        choices: what validation selects among the finished trials, by sweep.
     """
 
     def __init__(self, study: Study, store_uri: str) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from acl.system.text import close_to
+from analysis.formats import percent
 from study import names
 
 Direction = Literal["max", "min"]
@@ -26,7 +27,7 @@ def value_text(metric: str, value: float) -> str:
     >>> value_text("val.accuracy", 0.5), value_text("val.tolerance", 0.5)
     ('50.0 %', '0.500')
     """
-    return f"{value * 100:.1f} %" if "accuracy" in metric else f"{value:.3f}"
+    return f"{percent(value)} %" if "accuracy" in metric else f"{value:.3f}"
 
 
 def check_objective(objective: str) -> None:

@@ -20,7 +20,7 @@ def simulate_results(
     seed_sd: float = 0.15,
     gain: float = 0.0,
 ) -> tuple[pd.DataFrame, list[pd.DataFrame], int]:
-    """Test results of a baseline and of `settings` others, by clip and seed, and which of them validation picks.
+    """Test results of a baseline and of `settings` others, by clip and seed, and which of them validation selects.
 
     A clip is right where difficulty, the run's luck (`seed_sd`; 0.15 are about 2 points of accuracy) and chance stay below a bound,
     which is `gain` higher for all settings but the baseline. The run's luck is the same on validation and test clips.
@@ -49,7 +49,7 @@ def simulate_selection(
     seed_sd: float = 0.15,
     gain: float = 0.0,
 ) -> tuple[list[pd.DataFrame], int, list[pd.DataFrame], int]:
-    """The same with several baselines: baselines, which of them validation picks, others, which of them it picks."""
+    """The same with several baselines: baselines, which of them validation selects, others, which of them it picks."""
     number = sides.baselines + sides.settings
     difficulty = CLIP_SD * generator.normal(size=(1, 1, clips + val_clips))
     luck = seed_sd * generator.normal(size=(number, sides.seeds, 1))

@@ -21,10 +21,17 @@ from study import names
 
 SECTIONS = ["table1", "table2", "comparisons", "fig2", "fig3", "alpha", "plane", "confusion", "on-test", "published"]
 SECTIONS += ["importance", "parallel", "search", "curves", "counts", "stopped", "failed", "checklist", "runs"]
-FIGURES = ["fig2", "fig3", "alpha", "plane", "confusion", "parallel", "search", "curves", "stopped"]
+FIGURES = ["forest", "fig2", "fig3", "alpha", "plane", "confusion", "parallel", "search", "curves", "stopped"]
 ON_NO_PAGE = ("curves", "confusion", "parallel", "stopped")  # tables
-FILES = [*(f"{name}.csv" for name in SECTIONS), "table1.tex", "table2.tex", "comparisons.tex", "report.json", "index.html"]
-FILES += [f"{name}.md" for name in SECTIONS if name not in ON_NO_PAGE]
+FILES = [
+    *(f"{name}.csv" for name in ("forest", *SECTIONS)),
+    "table1.tex",
+    "table2.tex",
+    "comparisons.tex",
+    "report.json",
+    "index.html",
+]
+FILES += [f"{name}.md" for name in ("forest", *SECTIONS) if name not in ON_NO_PAGE]
 
 
 class Page(HTMLParser):
@@ -160,7 +167,7 @@ def test_the_same_records_give_the_same_page(report, quickstart, tmp_path):
 def test_the_page_itself_holds_the_csv_files(report, page):
     held = {link.partition("base64,")[2] for link in page.loads if link.startswith("data:text/csv")}
     assert {base64.b64decode(text).decode() for text in held} == {
-        (report.parent / f"{name}.csv").read_text(encoding="utf-8") for name in SECTIONS
+        (report.parent / f"{name}.csv").read_text(encoding="utf-8") for name in ("forest", *SECTIONS)
     }
 
 

@@ -93,7 +93,7 @@ def test_gains_equal_a_loop_over_which_run_is_the_baseline(seed):
 
 def test_runs_that_differ_from_the_selected_one_are_counted(five_seeds):
     table = null_of(five_seeds).set_index("seed")
-    # Of nested right answers only one side has clips of its own: 12, 4, 8 and 6 against the picked run.
+    # Of nested right answers only one side has clips of its own: 12, 4, 8 and 6 against the selected run.
     expected = {seed: binomtest(0, clips).pvalue for seed, clips in {3: 12, 2: 4, 0: 8, 4: 6}.items()}
     assert table["mcnemar_p"].dropna().to_dict() == pytest.approx(expected)
     assert math.isnan(table.loc[1, "mcnemar_p"])
@@ -158,11 +158,11 @@ def test_the_control_is_explained_with_its_numbers(ten_seeds):
     spread = np.std([60, 61, 59, 62, 58, 75, 57, 60, 61, 47], ddof=1)
     assert first == (
         "Ten runs of the same setting (supervised, all, α = 1), which differ in the seed only, as if they were ten settings: the "
-        f"one picked on validation scores 62.0 % on test, +2.0 points against the mean of all ten (60.0 % ± {spread:.1f} SD), and "
-        "picking on test would have shown +15.0 points. Where one of them at random is the baseline, the best of the other nine "
-        "differs from it by +1.8 points on average when picked on validation and by +13.7 when picked on test: in a sweep of ten "
-        "settings with one seed each, differences of this size can be luck alone; of the nine others compared with the picked run, "
-        "two differ “significantly” (McNemar, 5 %, unadjusted)."
+        f"one selected on validation scores 62.0 % on test, +2.0 points against the mean of all ten (60.0 % ± {spread:.1f} SD), "
+        "and selecting on test would have shown +15.0 points. Where one of them at random is the baseline, the best of the other "
+        "nine differs from it by +1.8 points on average when selected on validation and by +13.7 when selected on test: in a sweep "
+        "of ten settings with one seed each, differences of this size can be luck alone; of the nine others compared with the "
+        "selected run, two differ “significantly” (McNemar, 5 %, unadjusted)."
     )
     assert "exact" in second
 
@@ -172,7 +172,7 @@ def test_the_number_of_significant_runs_is_grammatical(fakes, last, words):
     for seed in range(5):
         fakes.add(1.0, val=0.5, correct=last if seed == 4 else 50, seed=seed)
     assert "Five runs of the same setting" in sections_of(fakes)["null"].text
-    assert f"of the four others compared with the picked run, {words} “significantly”" in sections_of(fakes)["null"].text
+    assert f"of the four others compared with the selected run, {words} “significantly”" in sections_of(fakes)["null"].text
 
 
 def test_the_control_figure_marks_the_selected_and_the_best_run(ten_seeds):
@@ -182,20 +182,20 @@ def test_the_control_figure_marks_the_selected_and_the_best_run(ten_seeds):
     assert list(runs.y) == table["accuracy"].tolist()
     assert list(runs.y + runs.error_y.array) == pytest.approx(table["high"].tolist())
     assert list(mean.y) == pytest.approx([0.6] * 10)
-    assert (picked.name, list(picked.x), list(picked.y)) == ("picked on validation", ["3"], [0.62])
+    assert (picked.name, list(picked.x), list(picked.y)) == ("selected on validation", ["3"], [0.62])
     assert (best.name, list(best.x), list(best.y)) == ("best on test", ["5"], [0.75])
     assert picked.marker.symbol != best.marker.symbol
 
 
 def test_the_summary_of_the_control(ten_seeds):
     (line,) = control_lines(sections_of(ten_seeds)["null"].frame)
-    assert line.finding == "+1.8 points from nothing but the seed when picked on validation, +13.7 when picked on test"
+    assert line.finding == "+1.8 points from nothing but the seed when selected on validation, +13.7 when selected on test"
     assert line.reservation == "expected gain of the best of 9 runs over one more, all of the same setting"
 
 
 def test_rows_of_the_control_say_what_they_are(ten_seeds):
     remarks = [row[-1][0] for row in sections_of(ten_seeds)["null"].rows]
-    assert remarks == ["picked on validation", "", "", "", "", "best on test", "", "", "", ""]
+    assert remarks == ["selected on validation", "", "", "", "", "best on test", "", "", "", ""]
 
 
 def test_there_are_no_sections_without_their_data(fakes):

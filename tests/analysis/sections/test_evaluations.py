@@ -202,7 +202,7 @@ def test_the_text_names_the_held_out_share_of_the_trials(fakes, recorded, words)
     (section,) = sections_of(fakes)
     assert words in section.text
     assert "validated on its own training clips" in section.about_paper
-    assert "is picking on test" in section.text
+    assert "is a selection on test" in section.text
 
 
 @pytest.fixture

@@ -30,7 +30,11 @@ def test_each_complete_comparison_has_its_row(table: pd.DataFrame, fakes: FakeTr
     assert table["about"].tolist() == ["models", "settings"]
     own = table1(fakes.settings(), fakes.predictions).set_index("subset").loc["all"]
     row = table.set_index("label").loc["supervised, all"]
-    assert (row["difference"], row["low"], row["high"]) == (own["difference"], own["difference_low"], own["difference_high"])
+    assert (row["difference"], row["difference_low"], row["difference_high"]) == (
+        own["difference"],
+        own["difference_low"],
+        own["difference_high"],
+    )
     assert row["published"] == own["published_difference"]
     assert table["published"].iloc[0] == pytest.approx(0.771 - 0.742)
 

@@ -119,7 +119,7 @@ def test_margins_that_all_lack_a_seed_pick_nothing_in_words(fakes):
     settings, _ = comparable_settings(fakes.trials, fakes.predictions)
     (section,) = margin_section(settings, fakes.predictions)
     assert section.text.splitlines()[1] == (
-        "Supervised, all, α 0.7: each margin has finished with fewer seeds than other settings of its sweep; none is picked."
+        "Supervised, all, α 0.7: each margin has finished with fewer seeds than other settings of its sweep; none is selected."
     )
     assert section.figure
     assert margin_lines(section.frame) == []
@@ -134,7 +134,7 @@ def test_the_figure_by_margin_has_a_panel_for_each_mode(margins):
     baseline = traces["baseline (α = 1)", "x"]
     assert (list(baseline.x), list(baseline.y), baseline.line.color) == ([0.3, 0.9], [0.5, 0.5], BASELINE)
     assert ("baseline (α = 1)", "x2") not in traces  # none finished
-    assert list(traces["picked on validation", "x2"].x) == [0.9]
+    assert list(traces["selected on validation", "x2"].x) == [0.9]
     assert [shape.x0 for shape in figure.layout.shapes] == [0.5, 0.5]
     assert [bool(shape.showlegend) for shape in figure.layout.shapes] == [True, False]
 
@@ -158,4 +158,4 @@ def test_verdicts_by_margin_stand_in_the_text_and_in_the_summary(margins):
 
 def test_rows_by_margin_say_what_they_are(margins):
     remarks = [row[-1][0] for row in sections_of(margins)["margin"].rows]
-    assert remarks == ["", "the paper's margin", "picked on validation", "baseline", *remarks[:3]]
+    assert remarks == ["", "the paper's margin", "selected on validation", "baseline", *remarks[:3]]

@@ -64,7 +64,7 @@ def test_class_bars_are_the_table_with_its_intervals(study):
 def test_temperature_panels_show_ours_and_all_published_values(study):
     table = fig3_table(study.settings())
     figure = temperature_figure(table)
-    ours = [line for line in figure.data if line.name == "ACL, α picked on validation"]
+    ours = [line for line in figure.data if line.name == "ACL, α selected on validation"]
     assert [list(line.x) for line in ours[:2]] == [[0.1, 0.2]] * 2
     assert all(list(axis.tickvals) == table["temperature"].tolist() for axis in figure.select_xaxes())
     assert list(ours[2].y) == table["acl_accuracy"].dropna().tolist()

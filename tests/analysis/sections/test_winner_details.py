@@ -33,7 +33,7 @@ def test_counts_equal_scikit_learns_confusion_matrices(pair):
     table = confusion_table(pair.settings(), pair.predictions)
     test = pair.predictions[pair.predictions["split"] == "test"]
     classes = sorted(test["label"].unique())
-    for side, run_id in (("baseline", "run000"), ("acl", "run001")):  # validation picks 0.5
+    for side, run_id in (("baseline", "run000"), ("acl", "run001")):  # validation selects 0.5
         own = test[test["run_id"] == run_id]
         expected = confusion_matrix(own["label"], own["predicted"], labels=classes)
         counts = table.pivot(index="true", columns="predicted", values=side)

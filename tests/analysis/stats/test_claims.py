@@ -68,7 +68,7 @@ def test_no_seeds_are_proposed_for_undetectable_differences() -> None:
 
 
 def test_a_baseline_selected_among_many_rarely_errs() -> None:
-    """Ten baselines against one setting, all equally good; validation picks the luckiest baseline."""
+    """Ten baselines against one setting, all equally good; validation selects the luckiest baseline."""
     generator, studies = np.random.default_rng(0), 120
     corrected = alone = 0
     for _ in range(studies):
