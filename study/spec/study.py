@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from acl.config import ConfigError, build_config, setting_names
 from acl.system.text import close_to
-from analysis.question import FOLD, MARGIN, PAPER, SUBSET, Question, question_of
+from analysis.question import FOLD, SUBSET, Question, question_of
 from study.errors import FieldError
 from study.spec.recipe import UNKNOWN_CORPUS, departures
 from study.spec.space import Scalar, edge_points
@@ -83,9 +83,6 @@ class Study(BaseModel):
         if both := [name for name in self.within or [SUBSET] if name in (self.baseline or {})]:
             rule = f"{both[0]} is in within, where each of its values is a comparison of its own; take it out of one of the two"
             raise FieldError(rule, "baseline", both[0])
-        if MARGIN in (self.within or []) and any(self.question_in(mode).baseline == PAPER.baseline for mode in self.modes):
-            rule = f"{MARGIN} has no effect at alpha 1, so no value of it has a baseline; name a baseline with a margin"
-            raise FieldError(rule, "within")
         searched = [(name, dimension) for sweep in self.sweeps for name, dimension in sweep.space.items()]
         for name, dimension in searched:
             if name in (self.within or []) and dimension.values is None:

@@ -18,7 +18,8 @@ pytestmark = [pytest.mark.browser, needs_chromium]
 def test_every_figure_is_drawn_and_the_console_is_silent(browser):
     figures = browser.find_elements(By.CSS_SELECTOR, ".plotly-graph-div")
     assert [figure.get_attribute("id") for figure in figures] == [
-        f"figure-{name}" for name in ("fig2", "fig3", "alpha", "plane", "confusion", "parallel", "search", "curves", "stopped")
+        f"figure-{name}"
+        for name in ("forest", "fig2", "fig3", "alpha", "plane", "confusion", "parallel", "search", "curves", "stopped")
     ]
     for figure in figures:
         assert figure.size["height"] > 250

@@ -204,8 +204,8 @@ def test_everything_from_the_records_is_escaped(records, tmp_path):
     html = write_report(records.uri, ["<b>mine</b>"], tmp_path / "report").read_text(encoding="utf-8")
     assert "<script>alert(1)" not in html
     assert "<b>mine" not in html
-    # one for each of the figures 2, alpha, confusion, search and curves, and the page's own
-    assert html.split("<body", 1)[1].count("<script") == 6
+    # one for each of the figures of the summary, 2, alpha, confusion, search and curves, and the page's own
+    assert html.split("<body", 1)[1].count("<script") == 7
     assert "&lt;/script&gt;&lt;script&gt;alert(1)&lt;/script&gt;" in html
 
 

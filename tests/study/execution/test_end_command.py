@@ -16,8 +16,8 @@ from study.execution.end_command import command_at_end
 from study.execution.launch import Outcome
 from study.execution.preflight import LaunchRequest
 from study.spec.study import Study
+from study.state.completion import SweepOutcome
 from study.state.home import Home
-from study.state.journal import SweepOutcome
 from support.command_line import call
 from support.mlflow_records import with_empty_store
 from support.studies_without_training import end_study, study_of

@@ -45,11 +45,6 @@ def test_what_cannot_be_is_refused(fields: dict[str, Any], message: str) -> None
         (DRAWN, {"within": ["optim.lr"], **RANDOM}, "drawn from a range"),
         (DRAWN, {"baseline": {"optim.lr": 1.0}, **RANDOM}, "optim.lr 1.0 lies outside its dimension"),
         (DRAWN, {"baseline": {"optim.batch_size": 64}, "search": "tpe", "budget": {"trials": 2}}, "has no value of it"),
-        (
-            {"loss.margin": {"grid": [0.1, 0.5]}, "loss.alpha": {"grid": [1.0, 0.5]}},
-            {"within": ["loss.margin"]},
-            "has no effect at",
-        ),
         ({**LR, "data.subset": {"grid": ["all", "clean"]}}, {"within": ["optim.lr"]}, "add it to within"),
     ],
 )
