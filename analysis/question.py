@@ -55,7 +55,12 @@ class Question:
         >>> Question({"loss.alpha": 1}).is_baseline({"loss.alpha": 1.0}), Question({}).is_baseline({"loss.alpha": 1.0})
         (True, False)
         """
-        known = {name: value for name, value in self.baseline.items() if not _is_missing(values.get(name))}
+        has_margin = values.get(ALPHA) != 1  # at alpha 1 it has no effect
+        known = {
+            name: value
+            for name, value in self.baseline.items()
+            if not _is_missing(values.get(name)) and (name != MARGIN or has_margin)
+        }
         return bool(known) and all(values[name] == value for name, value in known.items())
 
     def within_values(self, values: Mapping[Any, Any]) -> list[Any]:

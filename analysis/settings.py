@@ -61,7 +61,9 @@ def comparable_settings(
     keys = key_columns(trials, question)
     columns = [*trials.columns, *[name for name in [*_SETTING, *_MEANS] if name not in trials.columns]]
     finished = trials.reindex(columns=columns)[trials["outcome"] == names.FINISHED]
-    is_baseline = [question.is_baseline(row) for row in finished.reindex(columns=[*question.baseline]).to_dict("records")]
+    is_baseline = [
+        question.is_baseline(row) for row in finished.reindex(columns=[*{ALPHA: 1, **question.baseline}]).to_dict("records")
+    ]
     finished = finished.assign(baseline=np.array(is_baseline, bool), first=np.arange(len(finished))).rename(columns=_SETTING)
     finished = finished.dropna(subset=[names.VAL_ACCURACY, names.TEST_ACCURACY])
     finished["margin"] = finished["margin"].where(finished["alpha"] < 1)
@@ -95,9 +97,14 @@ def key_columns(trials: pd.DataFrame, question: Question) -> list[str]:
     return [*PAPER_KEYS, *others]
 
 
+def is_repeat(trials: pd.DataFrame) -> pd.Series:
+    """Which trials repeat winners of another study of the frame on fresh seeds."""
+    return trials["confirms"].isin(trials["study"])
+
+
 def _of_fixed_settings(trials: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """Trials whose settings are what they were picked as, and notes on the others."""
-    changed, repeats = trials["changed_settings"].astype(bool), trials["confirms"].isin(trials["study"])
+    changed, repeats = trials["changed_settings"].astype(bool), is_repeat(trials)
     why = {
         "changed their settings while they ran (population-based training) and are left out where settings are compared": changed,
         "repeat winners of another study on this page on fresh seeds and are left out of its tables: see `acl-study best`": repeats,

@@ -8,7 +8,7 @@ import pandas as pd
 from analysis.formats import capitalised, counted, listed, percent, place, plain, points
 from analysis.published import SUPERVISED
 from analysis.records.runs import UNFINISHED
-from analysis.stats.claims import EQUIVALENT
+from analysis.stats.claims import EQUIVALENT, PREFERS_BASELINE
 from analysis.stats.intervals import BETTER, NOT_DISTINGUISHABLE, WORSE
 from study import names
 
@@ -25,6 +25,7 @@ class _Comparison(NamedTuple):
     finding: str
     difference: float
     resolvable: float
+    prefers_baseline: bool  # whether validation, asked for the best of all, selects the baseline
 
 
 _WITH_MARGIN, _SELECTED = "with margin", "selected"
@@ -95,7 +96,9 @@ def _of_comparisons(table: pd.DataFrame) -> Iterator[_Comparison]:
 def _comparison(label: str, side: str, row: dict[Any, Any], setting: str = "") -> _Comparison:
     is_of_settings = row["claim"] == "settings"
     finding = row["finding"] if is_of_settings else row["models_finding"]
-    return _Comparison(label, setting, side, is_of_settings, finding, row["difference"], row["resolvable"])
+    return _Comparison(
+        label, setting, side, is_of_settings, finding, row["difference"], row["resolvable"], PREFERS_BASELINE in row["verdict"]
+    )
 
 
 def _about_settings(found: list[_Comparison]) -> list[str]:
@@ -146,7 +149,9 @@ def _told(found: list[_Comparison]) -> str:
 
 
 def _told_of(each: _Comparison) -> str:
-    return f"{each.label} ({', '.join(part for part in (each.setting, f'{points(each.difference)} points') if part)})"
+    reservation = PREFERS_BASELINE.removeprefix("but ") if each.prefers_baseline else ""
+    parts = (each.setting, f"{points(each.difference)} points", reservation)
+    return f"{each.label} ({', '.join(part for part in parts if part)})"
 
 
 def _labels(found: list[_Comparison], finding: str) -> str:
@@ -275,7 +280,7 @@ def control_lines(table: pd.DataFrame) -> list[SummaryLine]:
             f"{points(row['gain_test_of_others'])} when selected on test"
         )
         reservation = f"expected gain of the best of {row['runs'] - 1} runs over one more, all of the same setting"
-        numbers = f"Picked run: test accuracy {_accuracy(row, '')}; mean of {row['runs']} seeds {percent(row['mean'])} %."
+        numbers = f"Selected run: test accuracy {_accuracy(row, '')}; mean of {row['runs']} seeds {percent(row['mean'])} %."
         lines.append(SummaryLine(f"Negative control, {place(row)}", finding, reservation, numbers))
     return lines
 

@@ -10,7 +10,7 @@ from analysis.published import SELF_SUPERVISED, SUPERVISED
 from analysis.question import PAPER, Question, asks_the_paper, question_of
 from analysis.records.runs import parameter_names
 from analysis.section import Heading
-from analysis.settings import PooledResults, comparable_settings
+from analysis.settings import PooledResults, comparable_settings, is_repeat
 
 _MODES = (SUPERVISED, SELF_SUPERVISED)
 
@@ -57,13 +57,13 @@ def parts_of(files: Mapping[str, Mapping[str, Any]], pooled: PooledResults) -> l
     """The parts of a page, that of the paper first.
 
     Studies that vary only what the paper varies, and name no baseline, answer one question together. Every other study has its own
-    for each mode.
+    for each mode. Trials that repeat winners of another study of the page belong to none: they have a section of their own.
 
     Args:
         files: content of each study's file as launched, by name; without `sweeps` where it is not known.
         pooled: trials and predictions of the page.
     """
-    trials = pooled.trials
+    trials = pooled.trials[~is_repeat(pooled.trials)]
     whose = _questions(files, trials)
     parts = []
     for question, places in whose:
@@ -85,8 +85,9 @@ def _questions(files: Mapping[str, Mapping[str, Any]], trials: pd.DataFrame) -> 
         if study not in common:
             asked += [(question_of(content, mode, _settings(trials, study, mode)), [(study, mode)]) for mode in _MODES]
     of_paper = [(question, places) for question, places in asked if question.is_of_paper]
-    bounds = {question.equivalence for question, places in of_paper if _at(trials, places).any()}
-    equivalence = bounds.pop() if len(bounds) == 1 else None
+    present = {study for _, places in of_paper for study, mode in places if _at(trials, [(study, mode)]).any()}
+    bounds = {files[study].get("equivalence") for study in present}
+    equivalence = bounds.pop() if len(bounds) == 1 else None  # of several, none holds for all
     paper = Question(PAPER.baseline, PAPER.within, PAPER.dimensions, equivalence=equivalence)
     own = [(question, places) for question, places in asked if not question.is_of_paper]
     return [(paper, [place for _, places in of_paper for place in places]), *own]

@@ -87,16 +87,19 @@ def comparison_table(settings: pd.DataFrame, predictions: pd.DataFrame, question
 
 def not_in(table: pd.DataFrame, *papers: pd.DataFrame) -> pd.DataFrame:
     """The comparisons that no table of the paper shows already: another pair, or one selected among others."""
-    shown = {
-        (round(row["difference"], 12), row["settings_tried"], row["test_clips"], row["p_value"])
-        for paper in papers
-        for row in paper.to_dict("records")
-    }
+    shown = {_what_it_shows(row) for paper in papers for row in paper.to_dict("records")}
     is_new = [
-        (round(row["difference"], 12), row["settings_tried"], row["test_clips"], row["p_value"]) not in shown
+        _what_it_shows(row) not in shown and _what_it_shows({**row, "subset": None}) not in shown
         for row in table.to_dict("records")
     ]
     return table[is_new].reset_index(drop=True) if len(table) else table
+
+
+def _what_it_shows(row: dict[Any, Any]) -> tuple[object, ...]:
+    """A comparison by its place and numbers; Table 1 has supervised rows only, Table 2 names the mode in `method`, and no subset."""
+    is_supervised = not str(row.get("method", "")).startswith("SSL")
+    mode = row.get("mode") or (SUPERVISED if is_supervised else SELF_SUPERVISED)
+    return mode, row.get("subset"), round(row["difference"], 12), row["settings_tried"], row["test_clips"], row["p_value"]
 
 
 def _label(group: pd.DataFrame, place: dict[str, Any], known: list[str], varied: list[str], question: Question) -> str:

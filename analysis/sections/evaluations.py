@@ -238,7 +238,7 @@ def _text(trials: pd.DataFrame, left_out: list[str] | None) -> str:
         "by kNN; the figure has the patch-weighted accuracy by α at one margin and temperature, with 95 % intervals.\n"
         "Fine-tuning on noisy clips is validated on all clean clips and fine-tuning on clean clips on a held-out "
         f"{share} of them; validation figures of different evaluations are in general on different clips (numbers in the table) "
-        "and do not compare. Picking the best evaluation or α by its test figure is a selection on test."
+        "and do not compare. To select the best evaluation or α by its test figure is a selection on test."
     )
     if left_out is None:
         return text

@@ -38,8 +38,13 @@ def forest_table(
         comparisons: of `analysis.sections.comparisons.comparison_table`, without what the tables above have.
         confirmed: of `analysis.sections.confirmations.confirmation_table`.
     """
+    several = len(confirmed) > 0 and confirmed["study"].nunique() > 1
     rows = [
-        _row(f"{row['label']}, fresh seeds", {**row, "claim": FRESH, "resolvable": float("nan")}, float("nan"))
+        _row(
+            f"{row['study'] + ': ' if several else ''}{row['label']}, fresh seeds",
+            {**row, "claim": FRESH, "resolvable": float("nan")},
+            float("nan"),
+        )
         for row in confirmed.to_dict("records")
         if pd.notna(row["difference_low"])
     ]

@@ -190,7 +190,7 @@ def winner_sections(settings: pd.DataFrame, predictions: pd.DataFrame) -> list[S
             "Each self-supervised setting where its projected test embeddings lie, coloured by patch-weighted test accuracy. "
             "Good features are both "
             "uniform and tolerant (top right); the temperature trades one for the other. All of this is on test: it "
-            "explains, it does not pick.",
+            "explains, it selects nothing.",
             plane_table(settings),
             _PLANE,
             "",

@@ -19,6 +19,7 @@ from analysis.stats.comparisons import SettingsComparison, compare_settings
 from analysis.stats.intervals import NOT_DISTINGUISHABLE, PairedComparison, compare_paired
 from analysis.stats.power import SEED_SD, smallest_difference
 
+PREFERS_BASELINE = "but validation would select the baseline"
 MOST_SEEDS = 30  # that a report proposes
 EQUIVALENT = "equivalent"
 
@@ -77,7 +78,7 @@ class Claim:
             picked = f"selected among {self.baselines} baselines and {_settings(self.candidates)}"
         else:
             picked = "the only candidate" if self.candidates == 1 else f"best of {self.candidates} other settings on validation"
-        but = ", but validation would select the baseline" if self.prefers_baseline else ""
+        but = f", {PREFERS_BASELINE}" if self.prefers_baseline else ""
         if self.settings is not None:
             corrected = "" if self.candidates == self.baselines == 1 else ", corrected for that"
             basis = f"{self.settings.seeds} seeds and {self.settings.clips} test clips"

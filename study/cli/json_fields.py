@@ -105,7 +105,7 @@ def _study_status(study: StudyStatus | UnreadableStudy) -> Fields:
 def _sweep_status(sweep: SweepStatus) -> Fields:
     return {
         "name": sweep.sweep.name,
-        "trials": sweep.sweep.runs,
+        "trials": sweep.needed,
         "trials_over": sweep.over,
         "states": sweep.states,
         "epochs_per_hour": sweep.epochs_per_hour,
@@ -196,7 +196,7 @@ def _claim(claim: "Claim") -> Fields:
         "baselines": claim.baselines,
         "candidates": claim.candidates,
         "equivalence": claim.equivalence,
-        "is_equivalent": None if claim.equivalence is None else claim.is_equivalent,
+        "is_equivalent": None if claim.equivalence is None or claim.settings is None else claim.is_equivalent,
     }
 
 

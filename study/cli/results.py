@@ -3,6 +3,7 @@
 What can be refused without MLflow, pandas and torch is refused before they are imported, which takes seconds.
 """
 
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -54,7 +55,7 @@ def best(
     store: StoreOption = None,
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
-    """Print what validation has picked, and how it compares with the baseline on the test clips.
+    """Print what validation has selected, and how it compares with the baseline on the test clips.
 
     Example: acl-study best table1-supervised
     """
@@ -136,16 +137,21 @@ def confirm(
     storage = load_storage(places, name)
     kept = existing_store(places, None, [name])
 
-    from study.results.confirm import confirmation_study, confirming
+    from analysis.errors import AnalysisError
+    from study.results.confirm import confirmation_study
 
-    store = None if kept == places.store_uri else kept
-    try:
-        with reserved_stdout(as_json):
-            again = confirmation_study(study, places, kept, seeds, given_resources(cpus, gpus))
+    store, ended = None if kept == places.store_uri else kept, None
+    with reserved_stdout(as_json):
+        again = confirmation_study(study, places, kept, seeds, given_resources(cpus, gpus))
+        try:
             launch_study(again, places, address, store, storage.uri if storage else None)
-    finally:
-        if as_json and (found := confirming(places, name)) is not None:
-            print_results(found, places, kept)
+        except typer.Exit as error:  # trials are left or failed
+            ended = error
+    if as_json:
+        with suppress(AnalysisError) if ended else nullcontext():  # it may have ended before the first trial
+            print_results(again, places, kept)
+    if ended is not None:
+        raise ended
 
 
 @results_app.command()

@@ -62,7 +62,7 @@ def _variables(study: Study, home: Home, state: EndState) -> dict[str, str]:
     """The study and its trials as environment variables. The counts are those of the journals, also after a crash."""
     outcomes = [outcome_of(sweep, Journal(home.study(study.name) / sweep.name)) for sweep in study.sweeps]
     counts = {
-        "TRIALS": study.runs,
+        "TRIALS": sum(each.finished + each.stopped + each.failed + each.left for each in outcomes),
         "FINISHED": sum(each.finished for each in outcomes),
         "STOPPED": sum(each.stopped for each in outcomes),
         "FAILED": sum(each.failed for each in outcomes),

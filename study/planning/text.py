@@ -38,9 +38,12 @@ def fits_disk(plan: StudyPlan) -> bool:
 
 
 def refusal(plan: StudyPlan, max_hours: float) -> str | None:
-    """Why a launch within `max_hours` is refused, with what would fit; None where it may fit: perhaps a search ends early."""
-    shortest = plan.hours.shortest
-    if shortest <= max_hours or any(sweep.sweep.can_end_early for sweep in plan.sweeps):
+    """Why a launch within `max_hours` is refused, with what would fit; None where it may fit.
+
+    A search that can end early may take no time worth counting.
+    """
+    shortest = plan.hours.shortest - sum(sweep.hours.shortest for sweep in plan.sweeps if sweep.sweep.can_end_early)
+    if shortest <= max_hours:
         return None
     trials, at_once = sum(sweep.trials for sweep in plan.sweeps), max(sweep.at_once for sweep in plan.sweeps)
     busy = _busy(plan)

@@ -75,7 +75,8 @@ def choices(sweep: Sweep, rows: Sequence[Row], question: Question) -> list[Choic
     groups: dict[str | None, list[Candidate]] = {}
     for trials in settings.values():
         candidate = as_candidate(sweep, list(trials.values()), question)
-        groups.setdefault(_comparison_of(candidate.setting, question), []).append(candidate)
+        known = {name: value for name, value in candidate.setting.items() if name != MARGIN or candidate.rows[0][ALPHA] != 1}
+        groups.setdefault(_comparison_of(known, question), []).append(candidate)
     return [_choice(sweep, subset, group) for subset, group in groups.items()]
 
 

@@ -35,7 +35,7 @@ def with_baseline_points(study: Study) -> Study:
         covered = {_key(point, question) for point in points if question.is_baseline(point)}
         for key in wanted:
             if key not in covered:
-                _add(sweeps, own, {**fixed}, question, key)
+                _add(sweeps, own, fixed, question, key)
     return study.model_copy(update={"sweeps": sweeps})
 
 

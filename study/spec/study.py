@@ -80,12 +80,13 @@ class Study(BaseModel):
                 if name not in known:
                     remedy = close_to(name, known) or "`acl-study train --list --mode MODE` lists them"
                     raise FieldError(f"{name} is not a setting that this study can compare; {remedy}", *path)
-        if both := [name for name in self.within or [SUBSET] if name in (self.baseline or {})]:
-            rule = f"{both[0]} is in within, where each of its values is a comparison of its own; take it out of one of the two"
+        effective = list(dict.fromkeys(name for mode in self.modes for name in self.question_in(mode).within))
+        if both := [name for name in effective if name in (self.baseline or {})]:
+            rule = f"{both[0]} is in within: each of its values is a comparison of its own; take it out of the baseline"
             raise FieldError(rule, "baseline", both[0])
         searched = [(name, dimension) for sweep in self.sweeps for name, dimension in sweep.space.items()]
         for name, dimension in searched:
-            if name in (self.within or []) and dimension.values is None:
+            if dimension.values is None and name in (effective if self.baseline else self.within or []):
                 raise FieldError(
                     f"{name} is drawn from a range, so each value has one setting; list its values with grid", "within"
                 )

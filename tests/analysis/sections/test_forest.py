@@ -56,3 +56,12 @@ def test_other_comparisons_follow(fakes: FakeTrials) -> None:
     compared = comparison_table(fakes.settings(), fakes.predictions, PAPER)
     (row,) = forest_table(NONE, NONE, NONE, compared, NONE).to_dict("records")
     assert (row["label"], row["difference"]) == ("supervised, all", pytest.approx(0.3))
+
+
+def test_fresh_seeds_come_first_and_name_their_study() -> None:
+    row = {"label": "sweep", "difference": 0.1, "difference_low": 0.05, "difference_high": 0.15}
+    confirmed = pd.DataFrame([{"study": study, **row} for study in ("one", "two")])
+    table = forest_table(NONE, NONE, NONE, NONE, confirmed)
+    assert table["label"].tolist() == ["one: sweep, fresh seeds", "two: sweep, fresh seeds"]
+    (marks,) = [trace for trace in forest_figure(table).data if trace.error_x.array is not None]
+    assert marks.marker.symbol == "diamond"

@@ -315,3 +315,27 @@ def test_json_has_the_numbers_of_page_and_screen(
     held = said("best", again.name)
     assert documented_fields("confirm") == set(field_paths(held)) - {"schema"}
     assert (held["confirms"], held["pairs"][0]["confirmed"]) == ("json-one", "incomplete")
+
+
+def test_equivalence_counts_for_the_papers_question_too(home: Home) -> None:
+    end(home, "equal-alpha", {"loss.alpha": [1.0, 0.5]}, {"loss.alpha": 5.0}, seeds=list(range(8)), equivalence=0.2)
+    (row,) = tables_of(read(home, "equal-alpha").sections)["table1"].query("verdict != ''").to_dict("records")
+    assert row["verdict"].startswith("equivalent to the baseline within ±20 points")
+
+
+def test_a_confirmation_stays_out_of_the_papers_tables(home: Home) -> None:
+    """Winner and baseline differ in alpha alone, so that the study on fresh seeds looks like one of the paper's."""
+    end(home, "crossed", {"loss.alpha": [1.0, 0.5], "optim.lr": [0.1, 0.001]}, {"loss.alpha": 0.5, "optim.lr": 0.1})
+    again = confirmation_study(load_study(home, "crossed"), home, home.store_uri, 2, {})
+    end_study(home, again, lambda settings: (20, 50 + 20 * (settings["loss.alpha"] == 0.5)))
+    reading = read_sections(home.store_uri, ["crossed", again.name])
+    tables = tables_of(reading.sections)
+    assert tables["table1"].empty or tables["table1"]["verdict"].eq("").all()
+    assert tables["forest"]["about"].tolist() == ["fresh seeds", "settings"]
+
+
+def test_alpha_one_is_a_baseline_whatever_its_margin(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    space = {"loss.alpha": [1.0, 0.5], "loss.margin": [0.3, 0.5]}
+    end(home, "margins", space, {"loss.alpha": 0.5, "loss.margin": 0.5}, within=["loss.margin"])
+    assert read(home, "margins").comparisons["verdict"].tolist() == [""] * 3
+    assert "better than the baseline" not in best(home, "margins", capsys)

@@ -26,7 +26,7 @@ def resolved(space: dict[str, Any], **fields: Any) -> Study:
         ({"baseline": {"optim.lrr": 0.1}}, "did you mean optim.lr?"),
         ({"baseline": {"seed": 0}}, "seed is not a setting that this study can compare"),
         ({"baseline": {"data.subset": "all"}}, "data.subset is in within"),
-        ({"within": ["optim.lr"], "baseline": {"optim.lr": 0.001}}, "take it out of one of the two"),
+        ({"within": ["optim.lr"], "baseline": {"optim.lr": 0.001}}, "take it out of the baseline"),
         ({"within": ["optim.lrr"]}, "did you mean optim.lr?"),
         ({"equivalence": 2}, "must be less than 1"),
         ({"baseline": {}}, "baseline"),
