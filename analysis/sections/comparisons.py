@@ -96,7 +96,7 @@ def not_in(table: pd.DataFrame, *papers: pd.DataFrame) -> pd.DataFrame:
 
 
 def _what_it_shows(row: dict[Any, Any]) -> tuple[object, ...]:
-    """A comparison by its place and numbers; Table 1 has supervised rows only, Table 2 names the mode in `method`, and no subset."""
+    """A comparison by its place and numbers. Table 1 has supervised rows only; Table 2 has the mode in `method`, and no subset."""
     is_supervised = not str(row.get("method", "")).startswith("SSL")
     mode = row.get("mode") or (SUPERVISED if is_supervised else SELF_SUPERVISED)
     return mode, row.get("subset"), round(row["difference"], 12), row["settings_tried"], row["test_clips"], row["p_value"]
