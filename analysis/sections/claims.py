@@ -59,7 +59,7 @@ def on_test_table(
         compared = (
             _paired(run_ids, [*rivals], predictions, of_settings=of_settings)
             if paired
-            else _unpaired(run_ids, accuracies, int(baseline["test_clips"]))
+            else _unpaired(run_ids, [*rivals], accuracies, int(baseline["test_clips"]))
         )
         about: dict[str, Any] = {"claim": "settings" if of_settings else "models", "paired": paired, "label": label}
         texts = [setting_text(setting) for _, setting in others.iterrows()]
@@ -93,11 +93,15 @@ def _paired(
     return list(zip((compare_paired(first, side) for side in sides), largest_gain(first, sides), strict=True))
 
 
-def _unpaired(run_ids: list[tuple[str, ...]], accuracies: pd.Series, clips: int) -> list[tuple[UnpairedComparison, float]]:
-    """The same without predictions."""
+def _unpaired(
+    run_ids: list[tuple[str, ...]], rivals: list[tuple[str, ...]], accuracies: pd.Series, clips: int
+) -> list[tuple[UnpairedComparison, float]]:
+    """The same without predictions; Holm's method corrects for all pairs of a baseline and a setting."""
     first, *sides = (accuracies.loc[list(own)].to_list() for own in run_ids)
-    compared = [compare_unpaired(first, side, clips) for side in sides]
-    return list(zip(compared, holm(each.p_value for each in compared), strict=True))
+    others = [accuracies.loc[list(own)].to_list() for own in rivals]
+    compared, *of_rivals = ([compare_unpaired(baseline, side, clips) for side in sides] for baseline in (first, *others))
+    corrected = holm(each.p_value for pairs in (compared, *of_rivals) for each in pairs)
+    return list(zip(compared, corrected[: len(compared)], strict=True))
 
 
 def _rows(

@@ -13,7 +13,7 @@ from analysis.question import PAPER, PAPER_DIMENSIONS, Question
 from analysis.section import ACL, BASELINE, MARKERS, ONLY, Column, Heading, Section, interval, number_column, styled
 from analysis.sections.comparisons import Comparison, comparisons_of
 from analysis.sections.paper_tables import difference_columns
-from analysis.settings import column_of, pick
+from analysis.settings import name_of, pick
 from analysis.stats.intervals import BETTER, WORSE
 from study import names
 
@@ -84,9 +84,8 @@ def _groups(settings: pd.DataFrame, trials: pd.DataFrame, question: Question) ->
     if not question.is_of_paper:
         for each in comparisons_of(settings, question):
             own = pd.Series(True, index=trials.index)
-            for name in ("mode", *question.within):
-                if column_of(name) in each.place and name in trials:
-                    value = each.place[column_of(name)]
+            for column, value in each.place.items():
+                if (name := name_of(column)) in trials:
                     own &= trials[name].isna() if pd.isna(value) else trials[name].eq(value)
             yield each, own
         return

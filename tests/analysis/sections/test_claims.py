@@ -6,6 +6,7 @@ import pytest
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import confint_proportions_2indep, proportions_ztest
 
+from analysis.question import Question
 from analysis.sections.claims import on_test_table
 from analysis.settings import comparable_settings
 from analysis.stats.comparisons import compare_unpaired
@@ -93,3 +94,19 @@ def test_holm_is_that_of_its_definition(p_values: list[float]) -> None:
     ordered = sorted(p_values)  # the k-th smallest of m counts m − k + 1 times, and none less than a smaller one
     expected = [max(min(1, (len(ordered) - k) * p) for k, p in enumerate(ordered) if p <= own) for own in p_values]
     assert holm(p_values) == pytest.approx(expected)
+
+
+def test_without_predictions_rivals_of_the_baseline_count(fakes) -> None:
+    """Three learning rates at the baseline's batch size and one other setting: three pairs."""
+    for rate, batch, right in ((0.1, 16, 50), (0.2, 16, 51), (0.3, 16, 52), (0.1, 64, 68)):
+        for seed in range(3):
+            fakes.add(1.0, val=right / 100, correct=right + seed, seed=seed, optim__lr=rate, optim__batch_size=batch)
+    question = Question({"optim.batch_size": 16}, ("data.subset",), ("optim.lr", "optim.batch_size"))
+    settings, _ = comparable_settings(fakes.trials, fakes.predictions, question)
+    accuracies = fakes.trials.set_index("run_id")["test.accuracy"]
+    (row,) = on_test_table(settings, fakes.predictions.iloc[:0], accuracies, question).to_dict("records")
+    alone = compare_unpaired([0.52, 0.53, 0.54], [0.68, 0.69, 0.70], TEST_CLIPS)
+    pairs = [compare_unpaired([share, share + 0.01, share + 0.02], [0.68, 0.69, 0.70], TEST_CLIPS) for share in (0.5, 0.51, 0.52)]
+    assert row["paired"] is False
+    assert row["p_corrected"] == pytest.approx(holm(each.p_value for each in (pairs[2], pairs[0], pairs[1]))[0])
+    assert row["p_corrected"] >= alone.p_value
