@@ -16,9 +16,11 @@ from typing import Any, NamedTuple
 import pandas as pd
 import plotly.graph_objects as go
 from markupsafe import Markup
+from plotly.colors import sample_colorscale
 from plotly.subplots import make_subplots
 
 from analysis.formats import Row, count, missing, p_value, percent, percent_interval, plain, points
+from analysis.stats.intervals import NOT_DISTINGUISHABLE
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ class Heading(NamedTuple):
 ONLY = Heading()  # of its kind
 
 
+FIGURE_HEIGHT = 450  # px, of figures that do not say
 # Plotly reads some HTML in texts. Of what stands in angle brackets only these are ours; all else is part of a name.
 _NO_TAG = re.compile(r"<(?!/?(?:br|b|i|sub|sup|extra)>)")
 
@@ -76,7 +79,6 @@ class Section:
         missing: the one line that stands there when the table is empty.
         draw: table, or its rows that are drawn -> figure; None where the table stands alone.
         drawn: rows of the table that its figure has, where there can be too many to draw; the page holds the data of these only.
-        folded: whether the table is folded away below its figure.
         latex: whether the table is written to `<anchor>.tex`, too.
         about_paper: sentences about the paper's results, which follow the first paragraph on pages that show these.
     """
@@ -89,7 +91,6 @@ class Section:
     missing: str
     draw: Callable[[pd.DataFrame], go.Figure] | None = None
     drawn: pd.DataFrame | None = None
-    folded: bool = False
     latex: bool = False
     about_paper: str = ""
 
@@ -105,7 +106,7 @@ class Section:
         """Formatted cells."""
         return formatted(self.frame, self.columns)
 
-    @property
+    @cached_property
     def plot(self) -> go.Figure | None:
         """The figure, None where the table stands alone or is empty."""
         return None if self.draw is None or self.frame.empty else self.draw(self.frame if self.drawn is None else self.drawn)
@@ -120,10 +121,37 @@ class Section:
         return Markup(json.dumps(content, separators=(",", ":")).replace("<", "\\u003c"))
 
     @property
+    def height(self) -> int:
+        """Of the figure on the page, px."""
+        return int((self.plot.layout.height if self.plot else None) or FIGURE_HEIGHT)
+
+    @property
     def label(self) -> str:
         """The section in a sentence, for those who cannot see its figure."""
         first = re.split(r"(?<=[.!?])\s", self.text, maxsplit=1)[0]
         return f"{self.title}. {first}" if first else self.title
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """A chapter of the page.
+
+    Attributes:
+        anchor: its id.
+        title: heading, and its name in the contents bar.
+        shown: sections that a reader sees at once.
+        details: sections that are folded below them.
+    """
+
+    anchor: str
+    title: str
+    shown: tuple[Section, ...]
+    details: tuple[Section, ...] = ()
+
+    @property
+    def sections(self) -> tuple[Section, ...]:
+        """All sections, in the order of the page."""
+        return (*self.shown, *self.details)
 
 
 def _as_text(content: Any) -> Any:
@@ -167,10 +195,19 @@ def flag_texts(flags: dict[str, str]) -> Callable[[Row], str]:
     return lambda row: ", ".join(text for flag, text in flags.items() if row[flag])
 
 
+def finding_text(finding: str) -> str:
+    """A finding as it stands in a cell or a sentence.
+
+    >>> finding_text("not distinguishable"), finding_text("better"), finding_text("")
+    ('no significant difference', 'better', '–')
+    """
+    return "no significant difference" if finding == NOT_DISTINGUISHABLE else finding or "–"
+
+
 def _verdict(row: Row) -> str:
     if row["claim"] == "models":
-        return f"{row['models_finding']} (1 seed: trained models only)"
-    return str(row["finding"]) or "–"
+        return f"{finding_text(row['models_finding'])} (1 seed: trained models only)"
+    return finding_text(str(row["finding"]))
 
 
 ALPHA_COLUMN, MARGIN_COLUMN = number_column("α", "alpha", plain), number_column("Margin, rad", "margin", plain)
@@ -224,7 +261,17 @@ def formatted(frame: pd.DataFrame, columns: list[Column]) -> list[list[Cell]]:
 
 
 BASELINE, ACL, PUBLISHED = "#0072B2", "#D55E00", "#6b6b6b"
-ON_CELLS = "rgba(17, 17, 17, 1)"  # of text on cells, which are light on a dark page too: report.js lightens no colour of this form
+# Scales of colour that can be read on a light and on a dark page: of marks without the ends of Cividis, which one of the two would
+# hide; of cells translucent, so that their numbers, in the colour of the page's text, stand out on all of them.
+MARK_SCALE = sample_colorscale("Cividis", [0.2, 0.45, 0.7, 0.95])
+CELL_SCALE = [[0, "rgba(0, 114, 178, 0.04)"], [1, "rgba(0, 114, 178, 0.5)"]]
+DIFFERENCE_SCALE = [
+    [0, "rgba(0, 114, 178, 0.6)"],
+    [0.5, "rgba(0, 114, 178, 0)"],
+    [0.5, "rgba(213, 94, 0, 0)"],
+    [1, "rgba(213, 94, 0, 0.6)"],
+]
+OUTLINE = {"width": 1, "color": "#777"}  # of marks whose colour is a value
 MARKERS = {"baseline": "circle", "acl": "diamond"}
 COLOURS = {"baseline": BASELINE, "acl": ACL}
 

@@ -10,10 +10,10 @@ import pandas as pd
 from analysis.errors import AnalysisError
 from analysis.records.provenance import load_launched, load_provenance
 from analysis.records.runs import confirming_studies, load_history, load_predictions, load_studies, load_trials
-from analysis.report.answer import answer
+from analysis.report.answer import Outcome, answer, outcomes
 from analysis.report.questions import Part, heading_of, paper_part, parts_of
-from analysis.report.shown import shown_sections, shows_published, unfillable_sections
-from analysis.section import ONLY, Heading, Section
+from analysis.report.shown import shown_chapters, shows_published, unfillable_sections
+from analysis.section import ONLY, Chapter, Heading, Section
 from analysis.sections.alpha import alpha_section
 from analysis.sections.claims import on_test_section, published_section
 from analysis.sections.comparisons import comparison_section, comparison_table, comparisons_of, not_in
@@ -46,9 +46,9 @@ class Reading:
         launches: of `analysis.records.runs.load_studies`.
         launched: of `analysis.records.provenance.load_launched`.
         trials: of `analysis.records.runs.load_trials`.
-        answer: to the question, in at most three sentences.
-        sections: of the report, in its order.
-        comparisons: of `analysis.sections.comparisons.comparison_table`, those that no table of the paper has.
+        answer: to the question, in a few sentences.
+        outcomes: a sentence for each comparison.
+        chapters: of the report, in its order.
         notes: one on each group of trials that was left out of comparisons.
     """
 
@@ -56,9 +56,14 @@ class Reading:
     launched: pd.DataFrame
     trials: pd.DataFrame
     answer: str
-    sections: list[Section]
-    comparisons: pd.DataFrame
+    outcomes: list[Outcome]
+    chapters: list[Chapter]
     notes: list[str]
+
+    @property
+    def sections(self) -> list[Section]:
+        """Of all chapters."""
+        return [section for chapter in self.chapters for section in chapter.sections]
 
 
 def read_sections(store_uri: str, studies: Sequence[str]) -> Reading:
@@ -76,16 +81,18 @@ def read_sections(store_uri: str, studies: Sequence[str]) -> Reading:
     parts = parts_of(records.files, pooled)
     notes = [*pooled.notes, *(note for part in parts for note in part.notes), *_lost_note(records)]
     compared = compared_tables(parts, pooled.predictions)
-    sections = _sections(store_uri, records, pooled, parts, compared)
-    sections = shown_sections(sections, records.launches, unfillable_sections(records.launched, records.trials))
-    tables = tables_of(sections)
-    statuses = list(records.launched["status"])
+    chapters = _chapters(store_uri, records, pooled, parts, compared)
+    chapters = shown_chapters(chapters, records.launches, unfillable_sections(records.launched, records.trials))
+    tables = tables_of(section for chapter in chapters for section in chapter.sections)
     extra = pd.concat([table for _, table in compared], ignore_index=True) if compared else pd.DataFrame()
-    short = answer(tables["table1"], tables["table2"], tables["margin"], extra, records.trials, statuses)
-    short = _with_confirmation(short, records.confirmed, records.launches)
+    incomplete = extra[extra["verdict"] == ""] if len(extra) else extra
     forest = forest_table(tables["table1"], tables["table2"], tables["margin"], extra, records.confirmed)
-    sections = [*forest_sections(forest, has_published=shows_published(records.launches)), *sections]
-    return Reading(records.launches, records.launched, records.trials, short, sections, extra, notes)
+    short = answer(forest, incomplete, records.trials, list(records.launched["status"]))
+    short = _with_confirmation(short, records.confirmed, records.launches)
+    found = outcomes(forest, incomplete, tables["null"])
+    forests = forest_sections(forest, has_published=shows_published(records.launches))
+    first = Chapter("answer", "Answer", (*forests, *confirmation_sections(records.confirmed)))
+    return Reading(records.launches, records.launched, records.trials, short, found, [first, *chapters], notes)
 
 
 def _with_confirmation(short: str, found: pd.DataFrame, launches: pd.DataFrame) -> str:
@@ -125,6 +132,7 @@ def compared_tables(parts: Sequence[Part], predictions: pd.DataFrame) -> list[tu
 class _Records:
     """What is read of the studies; `lost` marks finished trials without predictions, `confirmed` is of `confirmation_table`."""
 
+    store_uri: str
     launches: pd.DataFrame
     launched: pd.DataFrame
     trials: pd.DataFrame
@@ -151,7 +159,7 @@ def _load(store_uri: str, studies: Sequence[str]) -> _Records:
     shown = {metric for metrics in CURVE_METRICS.values() for metric in metrics}
     history = load_history(store_uri, trials["run_id"], sorted({*shown, *metrics_by_epoch(trials), names.EPOCH_SECONDS}))
     confirmed = _confirmed(store_uri, studies)
-    return _Records(launches, launched, trials, provenance, predictions, history, lost, confirmed)
+    return _Records(store_uri, launches, launched, trials, provenance, predictions, history, lost, confirmed)
 
 
 def _confirmed(store_uri: str, studies: Sequence[str]) -> pd.DataFrame:
@@ -179,14 +187,14 @@ def _lost_note(records: _Records) -> list[str]:
     ]
 
 
-def _sections(
+def _chapters(
     store_uri: str,
     records: _Records,
     pooled: PooledResults,
     parts: Sequence[Part],
     compared: Sequence[tuple[Part, pd.DataFrame]],
-) -> list[Section]:
-    """All sections in their order, empty ones too.
+) -> list[Chapter]:
+    """All chapters but the answer, with empty sections too.
 
     Args:
         store_uri: of the records.
@@ -196,33 +204,50 @@ def _sections(
         compared: of `compared_tables`.
     """
     trials, history = records.trials, records.history
-    accuracies = trials.set_index("run_id").reindex(columns=[names.TEST_ACCURACY])[names.TEST_ACCURACY]
     seconds = history.loc[history["metric"] == names.EPOCH_SECONDS, "value"]
     facts = checklist(records.launches, records.launched, trials, records.provenance, records.predictions, seconds)
-    with_lost = parts_of(records.files, pooled_folds(trials, records.predictions)) if records.lost.any() else parts
-    paper, shown = paper_part(parts), []
+    paper = paper_part(parts)
+    maps, importance = search_sections(pd.DataFrame() if paper is None else paper.settings, trials)
+    landscape = landscape_section(trials, records.predictions, has_map=paper is not None)
+    failed, *of_records = record_sections(store_uri, records.launches, records.launched, trials, records.provenance, facts)
+    first = maps if len(maps.frame) else landscape
+    others = [section for section in (maps, landscape) if section is not first]
+    return [
+        _results(records, pooled, parts, compared),
+        Chapter("searching", "Search", (first,), (*others, *parallel_section(trials), importance)),
+        Chapter(
+            "training",
+            "Training",
+            (curves_section(trials, history, _baselines(parts, trials)),),
+            (*training_sections(history, trials), counts_section(trials), failed),
+        ),
+        Chapter("reproducibility", "Reproducibility", (of_records[0],), tuple(of_records[1:])),
+    ]
+
+
+def _results(
+    records: _Records, pooled: PooledResults, parts: Sequence[Part], compared: Sequence[tuple[Part, pd.DataFrame]]
+) -> Chapter:
+    """Tables and figures of each question."""
+    accuracies = records.trials.set_index("run_id").reindex(columns=[names.TEST_ACCURACY])[names.TEST_ACCURACY]
+    with_lost = parts_of(records.files, pooled_folds(records.trials, records.predictions)) if records.lost.any() else parts
+    shown: list[Section] = []
+    details: list[Section] = []
     for place, (part, table) in enumerate(compared):
         every = next((each.settings for each in with_lost if each.places == part.places), part.settings)
-        if part.is_of_paper:
-            shown += _paper_sections(
-                store_uri, records, pooled, part, table, on_test_section(every, pooled.predictions, accuracies)
-            )
-            continue
-        of = heading_of(part, place, len(compared))
+        of = ONLY if part.is_of_paper else heading_of(part, place, len(compared))
         on_test = on_test_section(every, pooled.predictions, accuracies, part.question, of)
-        cost = _cost_sections(part, records, pooled.predictions, of)
-        shown += _other_sections(part, table, on_test, cost, pooled.predictions, of)
-    return [
-        *confirmation_sections(records.confirmed),
-        *shown,
-        *search_sections(pd.DataFrame() if paper is None else paper.settings, trials),
-        *parallel_section(trials),
-        landscape_section(trials, records.predictions, has_map=paper is not None),
-        curves_section(trials, history, _baselines(parts, trials)),
-        counts_section(trials),
-        *training_sections(history, trials),
-        *record_sections(store_uri, records.launched, trials, records.provenance, facts),
-    ]
+        own = (
+            _paper_sections(records, pooled, part, table, on_test)
+            if part.is_of_paper
+            else _other_sections(
+                part, table, on_test, _cost_sections(part, records, pooled.predictions, of), pooled.predictions, of
+            )
+        )
+        shown += own[0]
+        details += own[1]
+    title = "Tables and figures" + (" of the paper" if paper_part(parts) is not None else "")
+    return Chapter("results", title, tuple(shown), tuple(details))
 
 
 def _baselines(parts: Sequence[Part], trials: pd.DataFrame) -> set[str] | None:
@@ -235,32 +260,39 @@ def _baselines(parts: Sequence[Part], trials: pd.DataFrame) -> set[str] | None:
 
 
 def _paper_sections(
-    store_uri: str, records: _Records, pooled: PooledResults, part: Part, comparisons: pd.DataFrame, on_test: Section
-) -> list[Section]:
-    """Tables and figures of the paper, and what else there is about its question."""
+    records: _Records, pooled: PooledResults, part: Part, comparisons: pd.DataFrame, on_test: Section
+) -> tuple[list[Section], list[Section]]:
+    """Tables and figures of the paper, and what else there is about its question; those that are shown, and details."""
     settings, tested = part.settings, pooled.predictions
     here = records.trials[~records.lost]
-    fine_tuned = fine_tuned_trials(here)["run_id"]
-    of_fine_tuning = {
-        evaluation: pooled_folds(here, load_predictions(store_uri, fine_tuned, evaluation)).predictions
-        for evaluation in FINE_TUNINGS
-    }
     # The margins of a sweep of the margin are no candidates in the paper's tables, but for the published one; they have a section.
     own = without_margin_sweeps(settings)
-    return [
-        *paper_table_sections(own, tested, len(settings) - len(own)),
-        *([comparison_section(comparisons, part.question)] if len(comparisons) else []),
-        *paper_figure_sections(own, tested),
-        alpha_section(settings),
-        *winner_sections(settings, tested),
-        *_cost_sections(part, records, tested),
-        *evaluation_sections(settings, part.trials, tested, of_fine_tuning),
-        on_test,
-        published_section(),
+    shown = [
         *margin_section(settings, tested),
         *control_section(settings, part.trials, tested),
         *noise_sections(part.trials, tested),
+        *paper_table_sections(own, tested, len(settings) - len(own)),
+        *paper_figure_sections(own, tested),
     ]
+    details = [
+        *([comparison_section(comparisons, part.question)] if len(comparisons) else []),
+        alpha_section(settings),
+        *winner_sections(settings, tested),
+        *evaluation_sections(settings, part.trials, tested, _of_fine_tuning(records, here)),
+        on_test,
+        published_section(),
+        *_cost_sections(part, records, tested),
+    ]
+    return shown, details
+
+
+def _of_fine_tuning(records: _Records, trials: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Predictions of the fine-tuned encoders, by evaluation."""
+    fine_tuned = fine_tuned_trials(trials)["run_id"]
+    return {
+        evaluation: pooled_folds(trials, load_predictions(records.store_uri, fine_tuned, evaluation)).predictions
+        for evaluation in FINE_TUNINGS
+    }
 
 
 def _cost_sections(part: Part, records: _Records, predictions: pd.DataFrame, of: Heading = ONLY) -> list[Section]:
@@ -272,17 +304,15 @@ def _cost_sections(part: Part, records: _Records, predictions: pd.DataFrame, of:
 
 def _other_sections(
     part: Part, comparisons: pd.DataFrame, on_test: Section, cost: list[Section], predictions: pd.DataFrame, of: Heading
-) -> list[Section]:
-    """What there is about a question that is not the paper's."""
+) -> tuple[list[Section], list[Section]]:
+    """What there is about a question that is not the paper's: what is shown, and details."""
     first = next((each for each in comparisons_of(part.settings, part.question) if each.pair.is_complete), None)
-    sections = [
+    classes = [] if first is None else pair_sections(first, predictions, of)
+    shown = [
         *([] if part.confirms else [comparison_section(comparisons, part.question, of)]),
         *dimension_sections(part.settings, part.question, of),
-        *([] if first is None else pair_sections(first, predictions, of)),
-        *cost,
-        on_test,
     ]
-    return [section for section in sections if len(section.frame) or section.missing]
+    return shown, [*classes, on_test, *cost]
 
 
 def tables_of(sections: Iterable[Section]) -> Mapping[str, pd.DataFrame]:

@@ -15,14 +15,13 @@ from markupsafe import Markup, escape
 from plotly.offline import get_plotlyjs
 
 from analysis import published
-from analysis.report.answer import comparison_lines, control_lines, margin_lines, summary_lines
-from analysis.report.assemble import read_sections, tables_of
+from analysis.formats import capitalised
+from analysis.report.assemble import Reading, read_sections
 from analysis.report.files import csv_link, write_tables, write_whole
 from analysis.report.index import FACTS_FILE
 from analysis.report.shown import is_of_paper, shows_published
-from analysis.section import Section
+from analysis.section import Chapter
 from analysis.sections.forest import FOREST
-from analysis.sections.records import run_address
 
 _LIBRARIES = ("acl-study", "mlflow-skinny", "pandas", "plotly", "scipy", "statsmodels")
 _OUR_FILES = re.compile(r"[a-z0-9-]+\.(csv|md|tex)")
@@ -43,23 +42,91 @@ def write_report(store_uri: str, studies: Sequence[str], folder: Path) -> Path:
         AnalysisError: there is no store, no study of that name, or it has no trials.
     """
     reading = read_sections(store_uri, studies)
-    launches, sections = reading.launches, reading.sections
+    launches = reading.launches
     generated = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    rows = _launch_rows(store_uri, launches.merge(reading.launched, on="run_id"), reading.trials)
-    page = _page(
-        launches,
-        sections,
-        reading.comparisons,
-        {"answer": reading.answer, "generated": generated, "launches": rows, "notes": reading.notes},
+    page = render_page(
+        reading.chapters,
+        **_first_screen(reading),
+        made=f"report of {generated}",
+        notes=reading.notes,
+        has_methods=True,
+        source=f"{published.source()}." if shows_published(launches) else "",
     )
     folder.mkdir(parents=True, exist_ok=True)
-    files = write_tables(sections, folder, list(dict.fromkeys(launches["corpus"])))
+    files = write_tables(reading.sections, folder, list(dict.fromkeys(launches["corpus"])))
     _replace_facts(folder, _facts(launches, reading.trials, reading.answer, generated, files))
     return write_whole(folder / "index.html", page)
 
 
-def _page(launches: pd.DataFrame, sections: list[Section], comparisons: pd.DataFrame, texts: dict[str, Any]) -> str:
-    tables = tables_of(sections)
+def _first_screen(reading: Reading) -> dict[str, Any]:
+    """Question, corpus and answer."""
+    launches = reading.launches.drop_duplicates("study", keep="last")
+    studies, questions = list(dict.fromkeys(launches["study"])), list(dict.fromkeys(launches["question"]))
+    is_one = len(questions) == 1
+    title = ", ".join(studies)
+    return {
+        "title": title,
+        "heading": questions[0] if is_one else title,
+        "questions": [] if is_one else [f"{row['study']}: {row['question']}" for row in launches.to_dict("records")],
+        "paper_found": [text for text in dict.fromkeys(launches["paper_found"]) if text],
+        "answer": reading.answer,
+        "outcomes": reading.outcomes,
+        **_context(reading.launches),
+    }
+
+
+def _context(launches: pd.DataFrame) -> dict[str, Any]:
+    """What the numbers may be compared with: corpora and departures from the recipe, as one line and what unfolds below it."""
+    corpora = "; ".join(dict.fromkeys(launches["corpus"]))
+    departures = launches[launches["departures"] != ""].drop_duplicates("study", keep="last").to_dict("records")
+    of_paper, has_published = is_of_paper(launches), shows_published(launches)
+    line = capitalised(corpora)
+    lines = []
+    if departures:
+        line += "; departs from the published recipe"
+        lines += [f"{study['study']} departs from the published recipe: {study['departures']}" for study in departures]
+    if has_published and (departures or not of_paper):
+        line += "; not comparable with the paper"
+        if not of_paper:
+            lines.insert(0, "The paper's corpus is FSDnoisy18k. Published numbers are shown in grey for reference only.")
+    return {"context": line, "context_lines": lines, "is_not_comparable": bool(not of_paper or departures)}
+
+
+def render_page(
+    chapters: Sequence[Chapter],
+    *,
+    title: str,
+    heading: str,
+    made: str,
+    answer: str,
+    questions: Sequence[str] = (),
+    outcomes: Sequence[Any] = (),
+    context: str = "",
+    context_lines: Sequence[str] = (),
+    is_not_comparable: bool = False,
+    paper_found: Sequence[str] = (),
+    notes: Sequence[str] = (),
+    has_methods: bool = False,
+    source: str = "",
+) -> str:
+    """HTML of a page that needs nothing else.
+
+    Args:
+        chapters: the first one has the answer.
+        title: of the window, and above the heading.
+        heading: the question.
+        made: when the page was made.
+        answer: a few sentences.
+        questions: of each study, where there are several.
+        outcomes: of `analysis.report.answer.outcomes`.
+        context: what the numbers may be compared with, one line.
+        context_lines: what unfolds below it.
+        is_not_comparable: whether published numbers are for reference only.
+        paper_found: what the paper found, by question.
+        notes: what was left out.
+        has_methods: whether the last chapter explains the methods of a report.
+        source: of the published numbers, where the page shows these.
+    """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("analysis.report", "."),
         autoescape=True,
@@ -68,40 +135,28 @@ def _page(launches: pd.DataFrame, sections: list[Section], comparisons: pd.DataF
         undefined=jinja2.StrictUndefined,
     )
     environment.filters["code"] = _with_code
-    return environment.get_template("report.html").render(
-        title=", ".join(dict.fromkeys(launches["study"])),
-        corpora=list(dict.fromkeys(launches["corpus"])),
-        departures=launches[launches["departures"] != ""].drop_duplicates("study", keep="last").to_dict("records"),
-        synthetic=bool(launches["corpus_is_synthetic"].any()),
-        of_paper=is_of_paper(launches),
-        shows_published=shows_published(launches),
-        questions=launches.drop_duplicates("study", keep="last").to_dict("records"),
-        summary=[
-            *summary_lines(tables["table1"], tables["table2"], tables["margin"]),
-            *margin_lines(tables["margin"]),
-            *comparison_lines(comparisons),
-        ],
-        controls=control_lines(tables["null"]),
-        sections=sections,
-        contents=_contents(sections),
+    return environment.get_template("page.html").render(
+        chapters=chapters,
+        title=title,
+        heading=heading,
+        made=made,
+        answer=answer,
+        questions=questions,
+        outcomes=outcomes,
+        context=context,
+        context_lines=context_lines,
+        is_not_comparable=is_not_comparable,
+        paper_found=paper_found,
+        notes=notes,
+        methods=has_methods,
+        source=source,
         forest=FOREST,
         csv_link=csv_link,
-        source=published.source(),
         versions={"Python": platform.python_version()} | {name: metadata.version(name) for name in _LIBRARIES},
         plotly_js=Markup(get_plotlyjs()),
-        css=_own("report.css"),
-        js=_own("report.js"),
-        **texts,
+        css=_own("page.css"),
+        js=_own("page.js"),
     )
-
-
-def _contents(sections: Sequence[Section]) -> list[tuple[str, str]]:
-    """Anchor and title of each section: the title up to its colon, unless another section has the same."""
-    short = [section.title.split(":")[0] for section in sections]
-    return [
-        (section.anchor, title if short.count(title) == 1 else section.title)
-        for section, title in zip(sections, short, strict=True)
-    ]
 
 
 def _with_code(text: str) -> Markup:
@@ -140,19 +195,3 @@ def _earlier_files(path: Path) -> Iterable[str]:
         return [str(name) for name in json.loads(path.read_text(encoding="utf-8"))["files"]]
     except (OSError, ValueError, KeyError, TypeError):  # none, or not ours
         return []
-
-
-def _launch_rows(store_uri: str, launches: pd.DataFrame, trials: pd.DataFrame) -> list[dict[str, object]]:
-    runs = trials["study"].value_counts()
-    return [
-        {
-            "study": launch["study"],
-            "launched": f"{launch['start_time']:%Y-%m-%d %H:%M UTC}",
-            "profile": launch["profile"],
-            "corpus": launch["corpus"],
-            "run_id": launch["run_id"],
-            "href": run_address(store_uri, launch["experiment_id"], launch["run_id"]),
-            "trials": int(runs.get(launch["study"], 0)),
-        }
-        for launch in launches.to_dict("records")
-    ]

@@ -10,7 +10,7 @@ import pandas as pd
 from analysis import published
 from analysis.published import SELF_SUPERVISED, SUPERVISED
 from analysis.records.runs import SUBSETS
-from analysis.section import DIFFERENCES_TO_PUBLISHED, Section
+from analysis.section import DIFFERENCES_TO_PUBLISHED, Chapter, Section
 from analysis.sections.winner_details import PUBLISHED
 
 
@@ -24,15 +24,42 @@ def shows_published(launches: pd.DataFrame) -> bool:
     return is_of_paper(launches) or bool(launches["paper_found"].ne("").any())
 
 
-def shown_sections(sections: list[Section], launches: pd.DataFrame, never: Collection[str]) -> list[Section]:
-    """The sections that are on the page, as the corpora of the launches let them be; empty ones that `never` fill are not."""
-    shown = [section for section in sections if not (section.frame.empty and section.anchor in never)]
-    subsets = {subset for listed in launches["corpus_subsets"] for subset in listed.split(", ")}
-    shown = [_of_subsets(section, subsets) if section.anchor == "table1" else section for section in shown]
+def shown_chapters(chapters: Iterable[Chapter], launches: pd.DataFrame, never: Collection[str]) -> list[Chapter]:
+    """The chapters with the sections that are on the page.
+
+    Details that are empty are left out, and so are empty sections that no trial to come can fill.
+
+    Args:
+        chapters: all of them.
+        launches: of `analysis.records.runs.load_studies`; their corpora say whether the paper's numbers belong here.
+        never: anchors that stay empty, of `unfillable_sections`.
+    """
+    return [
+        replace(
+            chapter,
+            shown=tuple(
+                _as_shown(each, launches)
+                for each in chapter.shown
+                if not (each.frame.empty and (each.anchor in never or not each.missing))
+            ),
+            details=tuple(_as_shown(each, launches) for each in chapter.details if _is_filled(each, launches)),
+        )
+        for chapter in chapters
+    ]
+
+
+def _is_filled(section: Section, launches: pd.DataFrame) -> bool:
+    return not section.frame.empty and (section.anchor != "published" or shows_published(launches))
+
+
+def _as_shown(section: Section, launches: pd.DataFrame) -> Section:
+    """The section as the corpora of the launches let it be."""
+    if section.anchor == "table1":
+        section = _of_subsets(section, {subset for listed in launches["corpus_subsets"] for subset in listed.split(", ")})
     if not shows_published(launches):
-        return [_without_published(section) for section in shown if section.anchor != "published"]
-    shown = [section.with_paper() for section in shown]
-    return shown if is_of_paper(launches) else [_without_comparison(section) for section in shown]
+        return _without_published(section)
+    section = section.with_paper()
+    return section if is_of_paper(launches) else _without_comparison(section)
 
 
 def _of_subsets(table1: Section, subsets: Collection[str]) -> Section:

@@ -154,6 +154,5 @@ def alpha_section(settings: pd.DataFrame) -> Section:
         ALPHA_TABLE_COLUMNS,
         "No trial has finished.",
         alpha_figure,
-        folded=True,
         about_paper="The published ones are, too.",
     )

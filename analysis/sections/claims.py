@@ -243,7 +243,6 @@ def on_test_section(
         else f"No baseline ({words(question.baseline)}) has finished beside another setting."
         if question.baseline
         else "The study names no baseline.",
-        folded=True,
     )
 
 

@@ -149,9 +149,7 @@ def cost_figure(table: pd.DataFrame) -> go.Figure:
 def cost_section(table: pd.DataFrame, of: Heading = ONLY) -> Section:
     """Hours and accuracy, from `cost_table`; `of` tells the section from others of its kind."""
     columns = _cost_columns(table)
-    return Section(
-        f"cost{of.anchor}", f"Time and accuracy{of.title}", _cost_text(table), table, columns, "", cost_figure, folded=True
-    )
+    return Section(f"cost{of.anchor}", f"Time and accuracy{of.title}", _cost_text(table), table, columns, "", cost_figure)
 
 
 def _cost_columns(table: pd.DataFrame) -> list[Column]:

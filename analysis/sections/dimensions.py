@@ -156,7 +156,7 @@ def dimension_sections(settings: pd.DataFrame, question: Question, of: Heading =
         anchor = f"by-{name.replace('.', '-').replace('_', '-')}{of.anchor}"
         title = f"Accuracy by {symbol(name)}{of.title}"
         figure = _figure_of(name)
-        found.append(Section(anchor, title, _text(table, name), table, columns, "", figure, folded=True))
+        found.append(Section(anchor, title, _text(table, name), table, columns, "", figure))
     return found
 
 

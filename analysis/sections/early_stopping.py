@@ -334,7 +334,6 @@ def training_sections(history: pd.DataFrame, trials: pd.DataFrame) -> list[Secti
             _EARLY,
             "",
             early_figure,
-            folded=True,
         ),
     ]
     return [section for section in sections if not section.frame.empty]

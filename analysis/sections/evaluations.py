@@ -223,7 +223,6 @@ def evaluation_sections(
         EVALUATION_COLUMNS,
         "",
         evaluation_figure,
-        folded=True,
         about_paper=f"Published values (dotted) are at margin {published.margin():g} rad and temperature "
         f"{published.temperature():g} only; the published fine-tuning on clean clips was validated on its own training clips.",
     )

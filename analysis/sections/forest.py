@@ -1,25 +1,41 @@
-"""Forest plot: every comparison of the page as a row, with its interval and what the study could not have detected.
+"""Forest plot: every comparison of a page as a row, with its interval and what the study could not have detected.
 
-The summary shows it first. The published gains have the same plot in the section that analyses them.
+`forest_table` is what the answer, its sentences and the plot are made of. The published gains have the same plot in the section
+that analyses them.
 """
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
 
-from analysis.formats import capitalised, place, plain, points
-from analysis.section import ACL, PUBLISHED, Column, Section, difference, number_column, published_column, styled
+from analysis.formats import capitalised, percent, percent_interval, place, plain, points
+from analysis.published import SUPERVISED
+from analysis.section import ACL, PUBLISHED, Column, Section, difference, finding_text, number_column, published_column, styled
+from analysis.sections.confirmations import YES
+from analysis.stats.claims import PREFERS_BASELINE
 
+FOREST = "forest"  # anchor of the section
+FRESH, CONFIRMED, SETTINGS, MODELS = "fresh seeds", "confirmed on fresh seeds", "settings", "models"
+SIGNIFICANT, NOT_SIGNIFICANT = "published, significant", "published, not significant"
+_SIDE = ("accuracy", "low", "high", "seeds")
+_COLUMNS = [
+    *("label", "setting", "baseline_setting", "difference", "difference_low", "difference_high", "detectable", "published"),
+    *("about", "finding", "prefers_baseline", *_SIDE, *(f"baseline_{name}" for name in _SIDE), "test_clips", "verdict"),
+    *("budget", "with_margin"),
+]
 _BAND = "rgba(120, 120, 120, 0.18)"
-_COLUMNS = ["label", "difference", "difference_low", "difference_high", "detectable", "published", "about"]
-FRESH = "fresh seeds"
 # What a row is about: name in the legend, mark, thickness of the interval
 _KINDS = {
-    FRESH: ("settings, confirmed or not on fresh seeds", "diamond", 2.0),
-    "settings": ("settings, several seeds", "diamond-open", 2.0),
-    "models": ("trained models, one seed", "circle-open", 1.2),
+    CONFIRMED: ("confirmed on fresh seeds", "diamond", 2.5),
+    FRESH: ("fresh seeds, not confirmed", "diamond-open", 2.5),
+    SETTINGS: ("settings, several seeds", "diamond-open", 2.0),
+    MODELS: ("trained models, one seed", "circle-open", 1.2),
+    SIGNIFICANT: ("significant after correction", "square", 2.0),
+    NOT_SIGNIFICANT: ("not significant", "square-open", 1.5),
 }
+_ROW_HEIGHT = 34  # px
 
 
 def forest_table(
@@ -27,57 +43,111 @@ def forest_table(
 ) -> pd.DataFrame:
     """A row for each complete comparison, those on fresh seeds first.
 
-    Columns: label, difference with difference_low and difference_high (95 %; of settings with several seeds, else of the trained
-    models), detectable (difference that the study would have found with 80 % power), published (difference, empty where the paper
-    has none), about (settings, models, or `FRESH`).
+    Columns: label, setting and baseline_setting (in words), difference with difference_low and difference_high (95 %; of settings
+    with several seeds, else of the trained models), detectable (difference that the study would have found with 80 % power),
+    published (difference, empty where the paper has none), about (`SETTINGS`, `MODELS`, `FRESH` or `CONFIRMED`), finding,
+    prefers_baseline (whether validation, asked for the best of all, selects the baseline), test accuracy with its interval and
+    seeds of both sides, test_clips, verdict, budget (of tuning, where it is unequal), with_margin (whether the paper's question is
+    asked).
 
     Args:
         table1: of `analysis.sections.paper_tables.table1`.
         table2: of `analysis.sections.paper_tables.table2`.
-        margin: of `analysis.sections.margin.margin_table`.
+        margin: of `analysis.sections.margin.margin_table`; empty where no margin was varied.
         comparisons: of `analysis.sections.comparisons.comparison_table`, without what the tables above have.
         confirmed: of `analysis.sections.confirmations.confirmation_table`.
     """
-    several = len(confirmed) > 0 and confirmed["study"].nunique() > 1
     rows = [
-        _row(
-            f"{row['study'] + ': ' if several else ''}{row['label']}, fresh seeds",
-            {**row, "claim": FRESH, "resolvable": float("nan")},
-            float("nan"),
-        )
-        for row in confirmed.to_dict("records")
-        if pd.notna(row["difference_low"])
+        *_of_confirmations(confirmed),
+        *_of_table2(table2, margin),
+        *_of_table1(table1, margin),
+        *_of_margins(margin),
+        *_of_comparisons(comparisons),
     ]
-    if len(table2):
-        published = table2.set_index("method")["published"] if "published" in table2 else pd.Series(dtype=float)
-        for row in table2[table2["method"] == "SSL with ACL"].to_dict("records"):
-            gain = published.get("SSL with ACL", float("nan")) - published.get("SSL baseline", float("nan"))
-            rows.append(_row(f"self-supervised, τ {plain(row['temperature'])}", row, gain))
-    for row in table1.to_dict("records"):
-        label = f"supervised, {str(row['subset']).replace('_', ' ')}"
-        rows.append(_row(label, row, row.get("published_difference", float("nan"))))
-    picked = margin[margin["picked"]].to_dict("records") if len(margin) else []
-    rows += [_row(f"{place(row)}, by margin", row, float("nan")) for row in picked]
-    rows += [_row(str(row["label"]), row, float("nan")) for row in comparisons.to_dict("records")]
     return pd.DataFrame([row for row in rows if pd.notna(row["difference"])], columns=_COLUMNS)
 
 
-def _row(label: str, row: dict[Any, Any], published: float) -> dict[str, Any]:
+def _of_confirmations(table: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    several = len(table) > 0 and table["study"].nunique() > 1
+    for row in table[table["difference_low"].notna()].to_dict("records") if len(table) else ():
+        sides = {"accuracy": row.get("winner"), "baseline_accuracy": row.get("baseline"), "seeds": row.get("seeds")}
+        yield {
+            **{name: row[name] for name in ("difference", "difference_low", "difference_high")},
+            **sides,
+            "label": f"{row['study'] + ': ' if several else ''}{row['label']}, fresh seeds",
+            "setting": row.get("winner_setting", ""),
+            "baseline_setting": row.get("baseline_setting", ""),
+            "baseline_seeds": row.get("seeds"),
+            "about": CONFIRMED if row.get("answer") == YES else FRESH,
+        }
+
+
+def _of_table2(table: pd.DataFrame, margin: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    if table.empty:
+        return
+    own = table.set_index("method")
+    baseline, winner = own.loc["SSL baseline"].to_dict(), own.loc["SSL with ACL"].to_dict()
+    at = f", margin {plain(winner['margin'])} rad" if len(margin) and margin["mode"].ne(SUPERVISED).any() else ""
+    gain = winner.get("published", float("nan")) - baseline.get("published", float("nan"))
+    yield _row(f"self-supervised, τ {plain(winner['temperature'])}{at}", winner, winner, baseline, gain)
+
+
+def _of_table1(table: pd.DataFrame, margin: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    for row in table.to_dict("records"):
+        varied = len(margin) and (margin["mode"].eq(SUPERVISED) & margin["subset"].eq(row["subset"])).any()
+        at = f", margin {plain(row['margin'])} rad" if varied else ""
+        label = f"supervised, {str(row['subset']).replace('_', ' ')}{at}"
+        yield _row(label, row, *_sides(row), row.get("published_difference", float("nan")))
+
+
+def _of_margins(table: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    for _, group in table.groupby(["mode", "subset"], sort=False) if len(table) else ():
+        for winner in group[group["picked"] & group["verdict"].ne("")].to_dict("records"):  # one, or none
+            baseline = group[group["baseline"]].iloc[0].to_dict()
+            yield _row(f"{place(winner)}, by margin", winner, winner, baseline)
+
+
+def _of_comparisons(table: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    for row in table.to_dict("records"):
+        words = {name: row[name] for name in ("baseline_setting", "budget")} | {"setting": row["acl_setting"]}
+        yield _row(str(row["label"]), row, *_sides(row)) | words | {"with_margin": bool(row.get("with_margin", False))}
+
+
+def _sides(row: Mapping[Any, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    winner, baseline = ({name: row[f"{side}_{name}"] for name in _SIDE} for side in ("acl", "baseline"))
+    return winner, baseline
+
+
+def _row(
+    label: str,
+    claim: Mapping[Any, Any],
+    winner: Mapping[Any, Any],
+    baseline: Mapping[Any, Any],
+    published: float = float("nan"),
+) -> dict[str, Any]:
+    """One comparison: what may be said of it, and both sides; of the paper's question unless the caller says otherwise."""
+    of_settings = claim["claim"] == "settings"
     return {
+        **{name: claim[name] for name in ("difference", "difference_low", "difference_high", "test_clips", "verdict")},
+        **{name: winner[name] for name in _SIDE},
+        **{f"baseline_{name}": baseline[name] for name in _SIDE},
         "label": label,
-        "difference": row["difference"],
-        "difference_low": row["difference_low"],
-        "difference_high": row["difference_high"],
-        "detectable": row["resolvable"],
+        "setting": f"α {plain(claim['alpha'])}, margin {plain(claim['margin'])} rad",
+        "baseline_setting": "",
+        "detectable": claim["resolvable"],
         "published": published,
-        "about": row["claim"],
+        "about": SETTINGS if of_settings else MODELS,
+        "finding": claim["finding"] if of_settings else claim["models_finding"],
+        "prefers_baseline": PREFERS_BASELINE in claim["verdict"],
+        "budget": "",
+        "with_margin": True,
     }
 
 
 def forest_figure(table: pd.DataFrame) -> go.Figure:
     """Differences in percentage points, first row on top, from `forest_table`."""
     figure = go.Figure()
-    labels = [capitalised(label) for label in table["label"]]
+    table = table.reset_index(drop=True)
     places = list(range(len(table)))[::-1]
     for place_of_row, row in zip(places, table.to_dict("records"), strict=True):
         if pd.notna(row["detectable"]):
@@ -90,7 +160,7 @@ def forest_figure(table: pd.DataFrame) -> go.Figure:
                 fillcolor=_BAND,
                 line_width=0,
                 layer="below",
-                name="could not be detected (80 % power)",
+                name="this study could not detect",
                 legendgroup="band",
                 showlegend=not any(shape.showlegend for shape in figure.layout.shapes),
             )
@@ -110,21 +180,27 @@ def forest_figure(table: pd.DataFrame) -> go.Figure:
         )
     figure.add_vline(x=0, line={"color": "#222", "width": 1.2})
     figure.update_yaxes(
-        tickvals=places, ticktext=labels, range=[-0.6, len(table) - 0.4], showgrid=False, zeroline=False, automargin=True
+        tickvals=places,
+        ticktext=[capitalised(label) for label in table["label"]],
+        range=[-0.6, len(table) - 0.4],
+        showgrid=False,
+        zeroline=False,
+        automargin=True,
     )
     figure.update_xaxes(title="difference to the baseline, percentage points", zeroline=False)
-    figure.update_layout(height=150 + 38 * len(table))
-    return styled(figure).update_layout(margin={"t": 20, "b": 90})
+    figure.update_layout(height=110 + _ROW_HEIGHT * len(table), showlegend=True, meta={"narrows": True})  # page.js reads it
+    return styled(figure).update_layout(margin={"t": 10, "b": 85})
 
 
 def _marks(own: pd.DataFrame, places: list[int], about: str) -> go.Scatter:
     name, mark, thickness = _KINDS[about]
+    colour = PUBLISHED if about in (SIGNIFICANT, NOT_SIGNIFICANT) else ACL
     return go.Scatter(
         x=100 * own["difference"],
         y=[places[index] for index in own.index],
         mode="markers",
         name=name,
-        marker={"symbol": mark, "size": 12, "color": ACL, "line_width": 2},
+        marker={"symbol": mark, "size": 12, "color": colour, "line_width": 2},
         error_x={
             "type": "data",
             "symmetric": False,
@@ -132,19 +208,27 @@ def _marks(own: pd.DataFrame, places: list[int], about: str) -> go.Scatter:
             "arrayminus": 100 * (own["difference"] - own["difference_low"]),
             "thickness": thickness,
             "width": 5,
-            "color": ACL,
+            "color": colour,
         },
         customdata=100 * own[["difference_low", "difference_high"]],
         hovertemplate="%{x:+.1f} points [%{customdata[0]:+.1f}, %{customdata[1]:+.1f}]<extra>" + name + "</extra>",
     )
 
 
-FOREST = "forest"  # anchor of the section, which stands in the summary
 _COLUMNS_OF_PAGE = [
-    Column("Comparison", lambda row: row["label"], "text"),
+    Column("Comparison", lambda row: capitalised(row["label"]), "text"),
+    Column("Selected setting", lambda row: plain(row["setting"]) or "–", "prose"),
+    Column("Test, %", lambda row: percent_interval(row, "accuracy", "low", "high"), "number", "accuracy"),
+    Column(
+        "Baseline, %",
+        lambda row: percent_interval(row, "baseline_accuracy", "baseline_low", "baseline_high"),
+        "number",
+        "baseline_accuracy",
+    ),
     Column("Difference, points", difference, "number", "difference"),
-    number_column("Could detect, points", "detectable", lambda value: points(value).lstrip("+")),
-    Column("About", lambda row: row["about"], "text"),
+    number_column("Could detect, points", "detectable", percent),
+    Column("Claim about", lambda row: row["about"], "text"),
+    Column("Finding", lambda row: "–" if pd.isna(row["finding"]) else finding_text(row["finding"]), "text"),
 ]
 
 
@@ -154,8 +238,8 @@ def forest_sections(table: pd.DataFrame, *, has_published: bool) -> list[Section
         table = table.assign(published=float("nan"))
     shown = [published_column("Published", "published", points)] if table["published"].notna().any() else []
     text = (
-        "Each row is a comparison: test accuracy of the selected setting minus the baseline's, with its 95 % interval. A "
-        "difference inside the grey band could not be detected by this study with a power of 80 %."
+        "Test accuracy of the setting selected on validation minus the baseline's, with its 95 % interval. Grey band: differences "
+        "that this study would miss more often than one time in five (power below 80 %)."
     )
-    section = Section(FOREST, "All comparisons", text, table, [*_COLUMNS_OF_PAGE, *shown], "", forest_figure, folded=True)
+    section = Section(FOREST, "All comparisons", text, table, [*_COLUMNS_OF_PAGE, *shown], "", forest_figure)
     return [] if table.empty else [section]

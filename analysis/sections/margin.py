@@ -171,7 +171,6 @@ def margin_section(settings: pd.DataFrame, predictions: pd.DataFrame) -> list[Se
         MARGIN_TABLE_COLUMNS,
         "",
         margin_figure,
-        folded=True,
         about_paper=f"The paper tried a margin of {published.margin():g} rad only (dotted).",
     )
     return [] if table.empty else [section]

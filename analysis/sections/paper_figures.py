@@ -258,7 +258,6 @@ def paper_figure_sections(candidates: pd.DataFrame, predictions: pd.DataFrame) -
             FIG2_COLUMNS,
             "There is no finished baseline and setting with margin to compare.",
             class_figure,
-            folded=True,
             about_paper=_about_fig2(),
         ),
         Section(
@@ -272,7 +271,6 @@ def paper_figure_sections(candidates: pd.DataFrame, predictions: pd.DataFrame) -
             FIG3_COLUMNS,
             "No temperature has both a finished baseline and a finished ACL trial.",
             temperature_figure,
-            folded=True,
             about_paper=f"Published accuracies are patch-weighted, too. {published.fig3_erratum()}",
         ),
     ]

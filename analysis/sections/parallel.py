@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from plotly.colors import sample_colorscale
 from plotly.subplots import make_subplots
 
-from analysis.section import Section, styled
+from analysis.section import MARK_SCALE, Section, styled
 from analysis.sections.search import LABELS, search_title, searches
 from analysis.stats.importance import is_logarithmic
 
@@ -19,20 +19,22 @@ from analysis.stats.importance import is_logarithmic
 def parallel_table(trials: pd.DataFrame) -> pd.DataFrame:
     """Every finished trial of a search: study, sweep, mode, trial_id, seed, objective, value, and the searched settings by name.
 
-    A setting that its search does not vary is empty.
+    A setting that its search does not vary is empty. Searches with fewer than `MIN_TRIALS` finished trials are left out.
 
     Args:
         trials: of `analysis.records.runs.load_trials`.
     """
     parts = []
     for search in searches(trials):
+        if len(search.trials) < MIN_TRIALS:
+            continue
         part = search.trials[["study", "sweep", "mode", "trial_id", "seed"]].assign(objective=search.objective)
         part = part.assign(value=search.trials[search.objective])
         parts.append(pd.concat([part, search.trials[search.settings]], axis=1))
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
-_SCALE = "Cividis"
+MIN_TRIALS = 6  # of a search that is drawn: fewer lines show nothing that a table does not
 _SHADES = 16
 _TICKS = 5
 _ROUND = [digit * 10.0**power for power in range(-8, 9) for digit in (1, 2, 5)]
@@ -95,7 +97,7 @@ def _lines(panel: pd.DataFrame, names: list[str], axes: list[_Axis]) -> list[go.
             xs += [*range(len(axes)), None]
             ys += [*places[row], None]
             texts += [text] * (len(axes) + 1)
-        colour = sample_colorscale(_SCALE, [(shade + 0.5) / _SHADES])[0]
+        colour = sample_colorscale(MARK_SCALE, [(shade + 0.5) / _SHADES])[0]
         line = {"color": colour, "width": 1.8}
         traces.append(
             go.Scatter(x=xs, y=ys, text=texts, mode="lines", line=line, showlegend=False, hovertemplate="%{text}<extra></extra>")

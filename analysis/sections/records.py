@@ -6,7 +6,8 @@ from urllib.parse import urlsplit
 
 import pandas as pd
 
-from analysis.formats import Row, plain
+from analysis.formats import Row, duration, plain
+from analysis.question import symbol
 from analysis.records.runs import UNFINISHED, parameter_names
 from analysis.section import Column, Section
 from analysis.settings import TEST, VAL, clips_of_runs
@@ -23,54 +24,75 @@ _TRIAL = [
 
 
 def record_sections(
-    store_uri: str, launched: pd.DataFrame, trials: pd.DataFrame, provenance: pd.DataFrame, checklist: dict[str, str]
+    store_uri: str,
+    launches: pd.DataFrame,
+    launched: pd.DataFrame,
+    trials: pd.DataFrame,
+    provenance: pd.DataFrame,
+    checklist: dict[str, str],
 ) -> list[Section]:
-    """The sections, each an anchor of its own: failed, checklist, runs.
+    """The sections, each an anchor of its own: failed, provenance, checklist, runs.
 
     Args:
         store_uri: MLflow tracking store.
+        launches: of `analysis.records.runs.load_studies`.
         launched: of `analysis.records.provenance.load_launched`.
         trials: of `analysis.records.runs.load_trials`.
         provenance: of `analysis.records.provenance.load_provenance`.
         checklist: of `analysis.sections.records.checklist`.
     """
-    failed = failed_table(trials, provenance)
     runs = trials[["study", "sweep", "trial_id", "outcome", "start_time", "run_id"]]
     run = Column("MLflow run", lambda row: row["run_id"], "text", href=_address(store_uri, launched))
     settings, reason = (Column(title, _of(title.lower()), "prose") for title in ("Settings", "Reason"))
     started = Column("Started", lambda row: f"{row['start_time']:%Y-%m-%d %H:%M UTC}", "text")
+    profile, corpus = (Column(title, _of(title.lower()), "text") for title in ("Profile", "Corpus"))
+    of_study = [_TRIAL[0], started, profile, corpus, run, Column("Trials", lambda row: str(row["trials"]))]
     return [
         Section(
             "failed",
             "Failed and stopped trials",
-            "Trials without test accuracies; `acl-study resume` tries failed ones again.",
-            failed,
+            "These trials have no test accuracy. `acl-study resume` tries failed trials again.",
+            failed_table(trials, provenance),
             [*_TRIAL, settings, reason, run],
-            "No trial has failed, and none was stopped early.",
+            "",
         ),
+        Section("provenance", "Provenance", store_in_words(store_uri), _launch_table(launches, trials), of_study, ""),
         Section(
             "checklist",
             "Reproducibility checklist",
-            "Filled from the records of the runs; “–” where they do not say.",
+            "Filled from the records of the runs; “–” where the records do not say.",
             checklist_table(checklist),
             [Column("Item", _of("item"), "text"), Column("From the records", _of("value"), "prose")],
             "",
         ),
-        Section("runs", "Runs in MLflow", store_in_words(store_uri), runs, [*_TRIAL, started, run], "", folded=True),
+        Section("runs", "Runs in MLflow", "", runs, [*_TRIAL, started, run], ""),
     ]
+
+
+def _launch_table(launches: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
+    """A row for each launch: study, profile, corpus, start_time, run_id, trials (of the study)."""
+    table = launches[["study", "profile", "corpus", "start_time", "run_id"]]
+    runs = trials["study"].value_counts()
+    return table.assign(trials=[int(runs.get(study, 0)) for study in table["study"]])
 
 
 def failed_table(trials: pd.DataFrame, provenance: pd.DataFrame) -> pd.DataFrame:
     """Trials that failed or were stopped by the scheduler: study, sweep, trial_id, outcome, settings, reason, run_id.
 
-    `settings` are alpha, margin, temperature, subset and seed, and what else differs among the trials of the page.
+    `settings` are alpha, margin, temperature, subset and seed, and what else differs among the trials of the sweep.
     """
     own = trials[trials["outcome"].isin([names.FAILED, names.STOPPED])].merge(provenance[["run_id", "reason"]], "left", "run_id")
-    named = parameter_names(trials)
-    varied = [name for name in named if name not in (*_ALWAYS, *_NO_SETTINGS) and trials[name].nunique(dropna=False) > 1]
-    shown = [name for name in (*_ALWAYS, *varied) if name in named]
+    named = [name for name in parameter_names(trials) if name not in _NO_SETTINGS]
+    sweeps = trials.groupby(["study", "sweep", "mode"])
+    varied = {place: [name for name in named if group[name].nunique(dropna=False) > 1] for place, group in sweeps}
     own["settings"] = [
-        ", ".join(f"{name} {plain(row[name])}" for name in shown if pd.notna(row[name])) or "–" for row in own.to_dict("records")
+        ", ".join(
+            f"{symbol(name)} {plain(row[name])}"
+            for name in dict.fromkeys([*_ALWAYS, *varied[row["study"], row["sweep"], row["mode"]]])
+            if name in named and pd.notna(row[name])
+        )
+        or "–"
+        for row in own.to_dict("records")
     ]
     stopped = own["reason"].where(own["outcome"] != names.STOPPED, "stopped by the scheduler")
     own["reason"] = stopped.fillna("").replace("", "not recorded")
@@ -163,7 +185,7 @@ def checklist(
         "Searched for": _values(trials["objective"]),
         "Selection rule": _RULE,
         "Seeds": _values(sorted(int(seed) for seed in trials["seed"].dropna().unique())) if "seed" in trials else _UNKNOWN,
-        "Compute": f"{seconds.sum() / 3600:.3g} hours of training, summed over {len(trials)} trials" if len(seconds) else _UNKNOWN,
+        "Compute": f"{duration(seconds.sum() / 3600)} of training, summed over {len(trials)} trials" if len(seconds) else _UNKNOWN,
         "Hardware": _several(provenance["hardware"]),
         "Versions": _several(provenance["versions"]),
         "Code (git commit)": _several(provenance["git_commit"]),

@@ -12,7 +12,7 @@ from analysis import published
 from analysis.formats import count, percent, percent_interval, plain
 from analysis.published import SUPERVISED
 from analysis.records.runs import parameter_names
-from analysis.section import ACL, ON_CELLS, Column, Section, styled
+from analysis.section import ACL, CELL_SCALE, MARK_SCALE, OUTLINE, Column, Section, styled
 from analysis.settings import pick
 from analysis.stats.importance import TRIALS_PER_TERM, drop_one_importances, terms
 from study import names
@@ -139,8 +139,6 @@ def _marked(rows: pd.DataFrame, picked: pd.Series | None, axis: str, kind: str) 
 
 LABELS = {"loss.alpha": "α", "loss.margin": "margin, rad", "loss.temperature": "τ", "data.subset": "subset"}
 _AXES = {"temperature": "temperature τ", "margin": "margin (rad)"}
-_SCALE = "Cividis"
-_CELLS = [[0, "#f7fbff"], [0.5, "#b3d1e8"], [1, "#4292c6"]]  # light enough for dark numbers, also in print
 _PICKED = {"color": ACL, "width": 3}
 _MOST_TEXTS = 12  # values of alpha with which the accuracies fit into the cells
 
@@ -167,7 +165,7 @@ def map_figure(table: pd.DataFrame) -> go.Figure:
             figure.update_yaxes(type="log", tickvals=[0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5], **place)
         across, up = (getattr(figure.get_subplot(**place), name).domain for name in ("xaxis", "yaxis"))
         bar = {"x": across[1] + 0.005, "y": sum(up) / 2, "len": up[1] - up[0], "tickformat": ".0%", "thickness": 12, "xpad": 2}
-        figure.update_layout({axis: {"colorscale": _CELLS if is_grid else _SCALE, "colorbar": bar}})
+        figure.update_layout({axis: {"colorscale": CELL_SCALE if is_grid else MARK_SCALE, "colorbar": bar}})
     figure.update_layout(height=110 + 390 * rows)
     return styled(figure)
 
@@ -215,7 +213,7 @@ def _cells(panel: pd.DataFrame, axis: str) -> go.Heatmap:
         coloraxis=axis,
         text=[[percent(value).replace("–", "") for value in row] for row in cells.to_numpy()],
         texttemplate="%{text}" if len(cells.columns) <= _MOST_TEXTS else None,
-        textfont={"size": 14, "color": ON_CELLS},
+        textfont={"size": 14, "color": "#222"},
         customdata=seeds.to_numpy(),
         xgap=1,
         ygap=1,
@@ -254,7 +252,10 @@ def _points(panel: pd.DataFrame, axis: str) -> go.Scatter:
             "size": [18 if picked else 12 for picked in panel["picked"]],
             "color": panel["val_accuracy"],
             "coloraxis": axis,
-            "line": {"color": ACL, "width": [3 if picked else 0 for picked in panel["picked"]]},
+            "line": {
+                "color": [ACL if picked else OUTLINE["color"] for picked in panel["picked"]],
+                "width": [3 if picked else OUTLINE["width"] for picked in panel["picked"]],
+            },
         },
         customdata=panel[["margin", "temperature", "seeds"]].assign(accuracy=intervals),
         hovertemplate="α %{x:.3f}, margin %{customdata[0]:.3f}, τ %{customdata[1]:.3f}<br>%{customdata[3]} % on validation, "
@@ -303,36 +304,35 @@ _IMPORTANCE = [
 ]
 
 
-def search_sections(settings: pd.DataFrame, trials: pd.DataFrame) -> list[Section]:
-    """The sections that have a table."""
+def search_sections(settings: pd.DataFrame, trials: pd.DataFrame) -> tuple[Section, Section]:
+    """Maps of validation accuracy, and importance of each setting; empty where there are too few settings for either."""
     importance = importance_table(trials)
-    numbers = not importance.empty and bool((importance["fit"] > 0).any())
-    sections = [
+    has_numbers = not importance.empty and bool(importance["enough"].any())
+    is_drawn = has_numbers and bool((importance["fit"] > 0).any())
+    shown = importance[importance["enough"]] if has_numbers else pd.DataFrame()
+    return (
         Section(
             "maps",
             "Validation accuracy over α and temperature, α and margin",
-            "Mean validation accuracy of each setting over its seeds, in %: a cell each where the values are a grid, a mark each "
-            "where they were drawn (a baseline, which has no margin, is at every margin of a grid). The orange frame is the "
+            "Mean validation accuracy of each setting over its seeds. The values of a grid have a cell each, values drawn from a "
+            "range a mark each. A baseline has no margin, so it stands at every margin of a grid. The orange frame is the "
             "setting with margin that validation selects. Neighbouring settings that score alike are worth more than a single "
             "high one.",
             map_table(settings),
             _MAPS,
             "",
             map_figure,
-            folded=True,
         ),
         Section(
             "importance",
             "Which settings matter for the objective",
             _importance_text(importance),
-            importance,
+            shown,
             _IMPORTANCE,
             "",
-            importance_figure if numbers else None,
-            folded=numbers,
+            importance_figure if is_drawn else None,
         ),
-    ]
-    return [section for section in sections if not section.frame.empty]
+    )
 
 
 def _importance_text(table: pd.DataFrame) -> str:

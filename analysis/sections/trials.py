@@ -4,14 +4,24 @@ import math
 
 import pandas as pd
 import plotly.graph_objects as go
-from plotly.colors import sample_colorscale
 from plotly.subplots import make_subplots
 
 from analysis.formats import count, percent_interval
 from analysis.published import SELF_SUPERVISED, SUPERVISED
 from analysis.question import words
 from analysis.records.runs import parameter_names
-from analysis.section import GROUP_COLUMNS, SETTING_COLUMNS, Column, Section, all_columns, interval_column, number_column, styled
+from analysis.section import (
+    GROUP_COLUMNS,
+    MARK_SCALE,
+    OUTLINE,
+    SETTING_COLUMNS,
+    Column,
+    Section,
+    all_columns,
+    interval_column,
+    number_column,
+    styled,
+)
 from analysis.settings import TEST, VAL, clips_of_runs
 from analysis.stats.intervals import wilson_intervals
 from study import names
@@ -109,7 +119,6 @@ OTHER_SEARCH_COLUMNS = [
     *SEARCH_COLUMNS[-4:],
 ]
 _NOT_SHOWN = ("mode", "seed", *names.PLACE_SETTINGS)
-_SCALE = sample_colorscale("Cividis", [0.15, 0.4, 0.65, 0.9])  # without its ends, which a dark or a light page would hide
 _NARROWEST = 0.04  # of a colour bar, share: on a narrower one ticks of whole percents would repeat
 _AXIS_TITLES = {"margin": "margin (rad)", "temperature": "temperature τ"}
 # The validation accuracy that every trial of the mode has, also one that was stopped early.
@@ -137,7 +146,7 @@ def search_figure(table: pd.DataFrame) -> go.Figure:
             figure.update_yaxes(type="log", tickvals=[0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5], row=1, col=column)
         bar = {"x": figure.get_subplot(1, column).xaxis.domain[1] + 0.005, "tickformat": ".0%", "thickness": 10, "xpad": 2}
         low, high = _bar_range(shown[mode][_VALUES[mode]])
-        axis_of_colour = {"colorscale": _SCALE, "colorbar": {**bar, "nticks": 6}, "cmin": low, "cmax": high}
+        axis_of_colour = {"colorscale": MARK_SCALE, "colorbar": {**bar, "nticks": 6}, "cmin": low, "cmax": high}
         figure.update_layout({_color_axis(mode): axis_of_colour})
     for outcome, symbol in (("finished", "circle"), ("stopped early", "circle-open")):
         marker = {"symbol": symbol, "size": 12, "color": "#555", "line_width": 2}
@@ -167,7 +176,7 @@ def _color_axis(mode: str) -> str:
 
 def _points(trials: pd.DataFrame, mode: str, axis: str, symbol: str) -> go.Scatter:
     value = _VALUES[mode]
-    outline = {"width": 2} if symbol.endswith("-open") else {"width": 1, "color": "#777"}
+    outline = {"width": 2} if symbol.endswith("-open") else OUTLINE
     accuracies = [percent_interval(row, value, f"{value}_low", f"{value}_high") for row in trials.to_dict("records")]
     return go.Scatter(
         x=trials["alpha"],
@@ -202,7 +211,6 @@ def landscape_section(trials: pd.DataFrame, predictions: pd.DataFrame, *, has_ma
         SEARCH_COLUMNS,
         "",
         search_figure,
-        folded=True,
     )
 
 

@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 from analysis import published
 from analysis.formats import capitalised, count, percent, plain
 from analysis.published import SELF_SUPERVISED
-from analysis.section import ACL, BASELINE, MARKERS, ON_CELLS, Column, Heading, Section, styled
+from analysis.section import DIFFERENCE_SCALE, MARK_SCALE, MARKERS, OUTLINE, Column, Heading, Section, styled
 from analysis.sections.comparisons import Comparison
 from analysis.sections.paper_figures import CLASS_COLUMNS, class_figure, class_pair, class_table
 from analysis.settings import TEST, Pair, without_margin_sweeps
@@ -81,7 +81,6 @@ def _confusions(test: pd.DataFrame, run_ids: tuple[str, ...]) -> pd.DataFrame:
 
 
 _NAMES = {"baseline": "contrastive (α = 1)", "acl": "ACL (α < 1)"}
-_DIVERGING = [[0, BASELINE], [0.5, "#ffffff"], [1, ACL]]
 _MOST_LABELS = 8  # settings whose temperatures are written beside their marks
 
 
@@ -99,7 +98,8 @@ def plane_figure(table: pd.DataFrame) -> go.Figure:
                 x=own["minus_uniformity"],
                 y=own["tolerance"],
                 mode="lines+markers" if hollow else "markers+text" if labelled else "markers",
-                name=f"published {_NAMES[side].split(' ')[0]}" if hollow else _NAMES[side],
+                showlegend=False,
+                name=_plane_name(side, hollow),
                 text=[f"τ {value:g}" for value in own["temperature"]],
                 textposition="top center",
                 textfont={"size": 14},
@@ -109,17 +109,23 @@ def plane_figure(table: pd.DataFrame) -> go.Figure:
                     "size": 11 if hollow else 14,
                     "color": own["accuracy"],
                     "coloraxis": "coloraxis",
-                    "line": {"width": 2.5} if hollow else {"width": 1, "color": "#222"},
+                    "line": {"width": 2.5} if hollow else OUTLINE,
                 },
                 customdata=own[["temperature", "alpha", "margin", "accuracy"]],
                 hovertemplate="τ %{customdata[0]}, α %{customdata[1]:.3g}, margin %{customdata[2]}<br>−uniformity %{x:.3f}, "
                 "tolerance %{y:.3f}<br>accuracy (patch-weighted) %{customdata[3]:.1%}<extra>%{fullData.name}</extra>",
             )
+            key = {"symbol": f"{mark}-open" if hollow else mark, "size": 12, "color": "#777", "line": {"width": 2}}
+            figure.add_scatter(x=[None], y=[None], mode="markers", name=_plane_name(side, hollow), marker=key)
     bar = {"title": "accuracy", "tickformat": ".0%", "thickness": 14}
-    figure.update_layout(height=540, coloraxis={"colorscale": "Cividis", "colorbar": bar})
+    figure.update_layout(height=500, coloraxis={"colorscale": MARK_SCALE, "colorbar": bar})
     figure.update_xaxes(title="−uniformity (farther right: more uniform)")
     figure.update_yaxes(title="tolerance (higher: more tolerant)")
     return styled(figure)
+
+
+def _plane_name(side: str, is_published: bool) -> str:
+    return f"published {_NAMES[side].split(' ')[0]}" if is_published else _NAMES[side]
 
 
 def confusion_figure(table: pd.DataFrame) -> go.Figure:
@@ -135,10 +141,10 @@ def confusion_figure(table: pd.DataFrame) -> go.Figure:
             z=changed,
             zmin=-most,
             zmax=most,
-            colorscale=_DIVERGING,
+            colorscale=DIFFERENCE_SCALE,
             text=[[_whole(value) for value in row] for row in changed.to_numpy()],
             texttemplate="%{text}",
-            textfont={"size": 14, "color": ON_CELLS},
+            textfont={"size": 14, "color": "#222"},
             customdata=pd.concat([counts["baseline"], counts["acl"]]).to_numpy().reshape(2, *changed.shape).transpose(1, 2, 0),
             xgap=1,
             ygap=1,
@@ -195,7 +201,6 @@ def winner_sections(settings: pd.DataFrame, predictions: pd.DataFrame) -> list[S
             _PLANE,
             "",
             plane_figure,
-            folded=True,
             about_paper="Hollow marks: the published Fig. 3, joined by temperature (tolerance at the erratum corrected).",
         ),
         Section(
@@ -226,7 +231,6 @@ def pair_sections(each: Comparison, predictions: pd.DataFrame, of: Heading) -> l
             CLASS_COLUMNS,
             "",
             lambda table: class_figure(table, ("baseline", "selected setting")),
-            folded=True,
         ),
         Section(
             f"confusion{of.anchor}",
