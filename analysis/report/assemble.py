@@ -246,8 +246,7 @@ def _results(
         )
         shown += own[0]
         details += own[1]
-    title = "Tables and figures" + (" of the paper" if paper_part(parts) is not None else "")
-    return Chapter("results", title, tuple(shown), tuple(details))
+    return Chapter("results", "Tables and figures", tuple(shown), tuple(details))
 
 
 def _baselines(parts: Sequence[Part], trials: pd.DataFrame) -> set[str] | None:

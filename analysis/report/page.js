@@ -81,7 +81,7 @@
     place.style.height = "";
     Plotly.react(place, shown.data, shown.layout, {
       displaylogo: false, showSendToCloud: false, plotlyServerURL: "", responsive: true, // nothing leaves the page
-      displayModeBar: isNarrow ? false : undefined,
+      displayModeBar: isNarrow ? false : "hover",
       toImageButtonOptions: { filename: place.id.replace("figure-", ""), scale: 2 },
     });
     figure.drawn = true;

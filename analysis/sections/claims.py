@@ -8,20 +8,23 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Any
 
+import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 from statsmodels.stats.proportion import confint_proportions_2indep, proportions_ztest
 
 from analysis import published
-from analysis.formats import capitalised, count, p_value, percent, place, plain, points
+from analysis.formats import capitalised, count, counted, p_value, percent, place, plain, points
 from analysis.published import SELF_SUPERVISED, SUPERVISED
 from analysis.question import ALPHA, MARGIN, PAPER, Question, words
 from analysis.records.runs import SUBSETS
-from analysis.section import ONLY, PANEL_KEYS, Column, Heading, Section, difference
+from analysis.section import ONLY, PANEL_KEYS, Column, Heading, Section, difference, finding_text
 from analysis.sections.comparisons import Comparison, comparisons_of
+from analysis.sections.forest import NOT_SIGNIFICANT, SIGNIFICANT, forest_figure
 from analysis.sections.paper_tables import NAN
 from analysis.settings import NO_PAIR, correct_of_settings, pick
 from analysis.stats.comparisons import SettingsComparison, UnpairedComparison, compare_settings, compare_unpaired, largest_gain
-from analysis.stats.intervals import PairedComparison, compare_paired, finding, holm
+from analysis.stats.intervals import NOT_DISTINGUISHABLE, PairedComparison, compare_paired, finding, holm
 from analysis.stats.power import DISCORDANCE, smallest_difference
 
 _Comparison = SettingsComparison | PairedComparison | UnpairedComparison
@@ -141,12 +144,12 @@ def published_sentences() -> list[str]:
     """What the table says, in words."""
     table, clips = published_table(), published.test_clips()
     low, high = (smallest_difference(clips, share) * 100 for share in DISCORDANCE)
-    alone, corrected = int((table["p_value"] < 0.05).sum()), int((table["finding"] != "not distinguishable").sum())
+    alone, corrected = int((table["p_value"] < 0.05).sum()), int((table["finding"] != NOT_DISTINGUISHABLE).sum())
     return [
         f"Of the {len(table)} published gains {alone} are significant on {clips} clips when each is tested alone (unpaired), and "
         f"{corrected} after correcting for selecting the best of nine or ten settings.",
-        f"Paired over clips, which would take the published predictions, {clips} clips can detect {low:.1f} to {high:.1f} points "
-        "between two trained models (power 80 %). What another seed would have given is not known for any of them.",
+        f"A test paired over clips could detect {low:.1f} to {high:.1f} points between two trained models (power 80 %), but needs "
+        "the predictions, which are not published. Each setting was run once, so the scatter over seeds is unknown.",
     ]
 
 
@@ -203,7 +206,7 @@ ON_TEST_COLUMNS = [
     Column("p, corrected", lambda row: p_value(row["p_corrected"])),
     Column("Settings tried", lambda row: count(row["settings_tried"])),
     Column("Claim about", lambda row: row["claim"], "text"),
-    Column("Finding", lambda row: row["finding"], "text"),
+    Column("Finding", lambda row: finding_text(row["finding"]), "text"),
 ]
 PUBLISHED_COLUMNS = [
     Column("Comparison", lambda row: row["comparison"], "text"),
@@ -214,12 +217,12 @@ PUBLISHED_COLUMNS = [
     Column("Difference, points", lambda row: f"{points(row['difference'])} [{points(row['low'])}, {points(row['high'])}]"),
     Column("p alone", lambda row: p_value(row["p_value"])),
     Column("p, corrected", lambda row: p_value(row["p_corrected"])),
-    Column("Finding", lambda row: row["finding"], "text"),
+    Column("Finding", lambda row: finding_text(row["finding"]), "text"),
 ]
 _PUBLISHED = (
-    "Differences with 95 % intervals of independent shares, p-values of the score test, alone and corrected by Holm for the "
-    "settings tried at the same subset or temperature. Self-supervised accuracies weigh clips by patches and are taken as shares "
-    "of as many clips, which makes them look more certain than they are."
+    "Intervals are 95 % for independent shares. P-values are of the score test: each alone, and corrected by Holm for the "
+    "settings tried at the same subset or temperature. Self-supervised accuracies weigh clips by patches; here they count as "
+    "shares of clips, so they look more certain than they are."
 )
 
 
@@ -234,7 +237,7 @@ def on_test_section(
     on_test = on_test_table(settings, predictions, accuracies, question)
     return Section(
         f"on-test{of.anchor}",
-        f"Any setting against the baseline, read off the test results{of.title}",
+        f"Every setting against the baseline, on test{of.title}",
         _on_test_text(on_test),
         on_test,
         [*(_OF_PAPER if question.is_of_paper else _OF_OTHERS), *ON_TEST_COLUMNS],
@@ -255,30 +258,48 @@ def published_section() -> Section:
         published_table(),
         PUBLISHED_COLUMNS,
         "",
+        published_figure,
+    )
+
+
+def published_figure(table: pd.DataFrame) -> go.Figure:
+    """Forest plot of the published gains, from `published_table`; filled marks are significant after correction."""
+    return forest_figure(
+        pd.DataFrame(
+            {
+                "label": table["comparison"],
+                "difference": table["difference"],
+                "difference_low": table["low"],
+                "difference_high": table["high"],
+                "detectable": NAN,
+                "published": NAN,
+                "about": np.where(table["finding"] == NOT_DISTINGUISHABLE, NOT_SIGNIFICANT, SIGNIFICANT),
+            }
+        )
     )
 
 
 def _on_test_text(table: pd.DataFrame) -> str:
     paragraphs = [
-        "The tables above have the setting that validation selected. Comparing every setting on the test set is a selection on the "
-        "test set, so the p-values here are corrected for the number of settings. They come from other tests and can differ from "
-        "those above for the same pair: here the largest of all differences is tested, by random flips of signs (trained models) "
-        "or by multivariate t (settings); the tables above have the exact McNemar test of one pair, or t."
+        "The tables above show the setting that validation selected. Comparing every setting on the test set is a selection on the "
+        "test set, so these p-values are corrected for the number of settings. The largest of all differences is tested, by random "
+        "flips of signs (trained models) or by multivariate t (settings). The tables above test one pair, so their p-values can "
+        "differ."
     ]
     if len(table) and (table["claim"] == "models").any():
-        paragraphs[0] += " Where a side has one seed, the claim is about trained models and says nothing about settings."
+        paragraphs[0] += " With one seed on a side, the claim is about trained models and says nothing about settings."
     if len(table) and not table["paired"].all():
         paragraphs[0] += (
-            " Where some runs have lost their predictions, accuracies are compared, unpaired, and the p-values corrected by Holm."
+            " Some runs have lost their predictions: their accuracies are compared unpaired, with p-values corrected by Holm."
         )
     for _, group in table.groupby("label", sort=False) if len(table) else ():
         best = group.iloc[0].to_dict()
-        tried = f"the best of {best['settings_tried']}" if best["settings_tried"] > 1 else "the only one"
-        about = "" if best["claim"] == "settings" else ", as trained models"
+        tried = f"best of {counted(best['settings_tried'], 'setting')}" if best["settings_tried"] > 1 else "the only setting"
+        about = "" if best["claim"] == "settings" else "trained models only, "
         unpaired = "" if best["paired"] else ", unpaired"
         paragraphs.append(
-            f"{capitalised(best['label'])}: {best['setting']}, {tried}, differs from the baseline by {points(best['difference'])} "
-            f"points: {best['finding']}{about} ({_corrected(best['p_corrected'])}{unpaired})."
+            f"{capitalised(best['label'])}: {best['setting']} ({tried}), {points(best['difference'])} points against the baseline, "
+            f"{finding_text(best['finding'])} ({about}{_corrected(best['p_corrected'])}{unpaired})."
         )
     return "\n".join(paragraphs)
 

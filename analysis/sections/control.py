@@ -178,8 +178,8 @@ def _null_text(table: pd.DataFrame) -> str:
         return ""
     paragraphs = [_null_sentences(row) for row in table[table["picked"]].to_dict("records")]
     paragraphs.append(
-        "The averages are exact, over which of these runs is the baseline; other seeds give other numbers. Ties go to the smaller "
-        "seed. The intervals are about the choice of clips."
+        "The averages are exact: each run in turn is the baseline. Other seeds would give other numbers. Ties go to the smaller "
+        "seed. Intervals are over the choice of clips."
     )
     return "\n".join(paragraphs)
 
@@ -189,15 +189,15 @@ def _null_sentences(picked: dict[Any, Any]) -> str:
     number, others = number_word(runs), number_word(runs - 1)
     differing = {0: "none differs", 1: "one differs"}.get(picked["significant"], f"{number_word(picked['significant'])} differ")
     return (
-        f"{capitalised(number)} runs of the same setting ({place(picked)}, α = 1), which differ in the seed only, as if they were "
-        f"{number} settings: the one selected on validation scores {percent(picked['accuracy'])} % on test, "
+        f"{capitalised(place(picked))}, α 1: {number} runs of the same setting differ in the seed only. Here they are treated as "
+        f"{number} settings. The run selected on validation scores {percent(picked['accuracy'])} % on test, "
         f"{points(picked['gain_val'])} points against the mean of all {number} ({percent(picked['mean'])} % ± "
-        f"{percent(picked['sd'])} SD), and selecting on test would have shown {points(picked['gain_test'])} points. "
-        f"Where one of them at random is the baseline, the best of the other {others} differs from it by "
-        f"{points(picked['gain_val_of_others'])} points on average when selected on validation and by "
-        f"{points(picked['gain_test_of_others'])} when selected on test: in a sweep of {number} settings with one seed each, "
-        f"differences of this size can be luck alone; of the {others} others compared with the selected run, {differing} "
-        "“significantly” (McNemar, 5 %, unadjusted)."
+        f"{percent(picked['sd'])} SD). Selecting on test would have shown {points(picked['gain_test'])} points. "
+        f"With one run at random as the baseline, the best of the other {others} differs from it by "
+        f"{points(picked['gain_val_of_others'])} points on average when selected on validation, and by "
+        f"{points(picked['gain_test_of_others'])} when selected on test. So in a sweep of {number} settings with one seed each, "
+        f"a difference of this size is within chance. Of the {others} others, {differing} from the selected run at 5 % "
+        "(McNemar, not corrected)."
     )
 
 

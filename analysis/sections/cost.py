@@ -105,7 +105,7 @@ def cost_figure(table: pd.DataFrame) -> go.Figure:
     if (table["is_baseline"] == table["alpha"].eq(1)).all():
         names = {"baseline": "baseline (α = 1)", "acl": "with margin (α < 1)"}
     size, unit = next(each for each in _UNITS if table["hours"].max() * each[0] >= 1 or each is _UNITS[-1])
-    figure = make_subplots(rows, columns, subplot_titles=titles, horizontal_spacing=0.1, vertical_spacing=0.25 / rows)
+    figure = make_subplots(rows, columns, subplot_titles=titles, horizontal_spacing=0.1, vertical_spacing=0.34 / rows)
     for index, panel in enumerate(panels):
         place = {"row": index // columns + 1, "col": index % columns + 1}
         baseline = panel["is_baseline"]
@@ -140,9 +140,10 @@ def cost_figure(table: pd.DataFrame) -> go.Figure:
         )
         figure.add_trace(ring, **place)
     figure.update_xaxes(title=f"{'GPU time' if table['unit'].iloc[0] == GPU_HOURS else 'time'} of one run, {unit}")
+    figure.update_xaxes(rangemode="tozero")
     figure.update_yaxes(title="test accuracy", tickformat=".0%", col=1)
-    figure.update_yaxes(tickformat=".0%")
-    figure.update_layout(height=120 + 320 * rows)
+    figure.update_yaxes(tickformat=".0%", rangemode="tozero")
+    figure.update_layout(height=120 + 300 * rows)
     return styled(figure)
 
 
@@ -174,16 +175,15 @@ def _cost_text(table: pd.DataFrame) -> str:
     gpu = " of GPU time" if time == "GPU time" else ""
     shared = ", times the share of a GPU that the run had" if time == "GPU time" else ""
     paragraphs = [
-        f"The {time} of a run is the sum over its epochs, its evaluation included{shared}. Runs on different or shared machines do "
-        f"not compare. The {time} per point is that of one run, for each point of test accuracy over the baseline that validation "
-        "selects."
+        f"The {time} of a run is the sum over its epochs, with evaluation{shared}. Times from different or shared machines are "
+        f"not comparable. The {time} per point is that of one run for each point of test accuracy above the selected baseline."
     ]
     for label, own in table.groupby("label", sort=False) if len(table) else ():
         first = own.iloc[0]
         spent = f"{capitalised(str(label))}: {counted(first['all_trials'], 'trial')} took {duration(first['all_hours'])}{gpu}"
         winner: dict[Any, Any] = next(iter(own[own["picked"]].to_dict("records")), {})
         if not winner or pd.isna(winner["difference"]):
-            paragraphs.append(f"{spent}; there is no selected setting and baseline to compare.")
+            paragraphs.append(f"{spent}. There is no selected setting and baseline to compare.")
             continue
         gain = points_interval(winner["difference"], winner["difference_low"], winner["difference_high"])
         paragraphs.append(f"{spent}. The selected setting changes test accuracy by {gain}{_price(winner)}.")

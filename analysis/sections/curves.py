@@ -90,21 +90,23 @@ def curve_bands(curves: pd.DataFrame) -> pd.DataFrame:
 def curves_text(curves: pd.DataFrame, drawn: pd.DataFrame) -> str:
     """What the figure shows, and what it leaves out."""
     other = "other trial" if "baseline" in drawn else "trial with margin"
-    text = "A line for each trial: blue without margin, shades of orange with. Losses of different α do not compare, accuracies do."
+    text = (
+        "One line per trial: blue without margin, shades of orange with. Losses at different α are not comparable, accuracies are."
+    )
     if "baseline" in drawn:
-        text = "A line for each trial: the baselines blue, the others orange. Losses of different settings need not compare."
+        text = "One line per trial: baselines blue, other settings orange. Losses of different settings may not be comparable."
     trials, shown = (frame.groupby("mode", sort=False)["run_id"].nunique().to_dict() for frame in (curves, drawn))
     left_out = [f"{shown[mode]} of {number} {mode}" for mode, number in trials.items() if shown[mode] < number]
     long = len(curves) > 0 and curves.groupby(["metric", "run_id"]).size().max() > POINTS
     if left_out:
         middle = (QUANTILES["high"] - QUANTILES["low"]) * 100
         text += (
-            f"\nDrawn are {' and '.join(left_out)} trials: the baseline and the {other} that are best on validation "
+            f"\nThe figure has {' and '.join(left_out)} trials: the baseline and the {other} that are best on validation "
             "(thick), and others evenly spaced in the order of validation accuracy. The grey band holds the middle "
-            f"{middle:.0f} % of all trials at each epoch, as far as they got; the grey line is their median."
+            f"{middle:.0f} % of all trials that reached an epoch, the grey line is their median."
         )
     if left_out or long:
-        epochs = f" Of long curves {POINTS} epochs are drawn." if long else ""
+        epochs = f" Long curves are drawn with {POINTS} epochs." if long else ""
         text += f"{epochs} Every point of every trial is in curves.csv beside this page."
     return text
 

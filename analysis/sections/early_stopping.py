@@ -196,7 +196,7 @@ def stopped_figure(table: pd.DataFrame) -> go.Figure:
             figure.add_trace(trace.update(showlegend=index == 0), **place)
         metric = panel["metric"].iloc[0]
         figure.update_yaxes(title=metric, tickformat=".0%" if "accuracy" in metric else None, **place)
-    figure.update_xaxes(title="epoch", rangemode="tozero")
+    figure.update_xaxes(title="epoch", rangemode="tozero", tickformat="d")
     figure.update_layout(height=120 + 360 * rows)
     return styled(figure)
 
@@ -211,12 +211,12 @@ def early_figure(table: pd.DataFrame) -> go.Figure:
         tau = go.Scatter(
             **shared,
             y=panel["tau"],
-            name="τ, early ranking against the final one",
+            name="rank correlation with the end",
             line={"color": BASELINE, "width": 2},
             marker={"symbol": "circle", "size": 9},
             error_y=interval(panel, "tau", "tau_low", "tau_high"),
             customdata=panel["epoch"],
-            hovertemplate="epoch %{customdata}: τ %{y:.2f}<extra></extra>",
+            hovertemplate="epoch %{customdata}: rank correlation %{y:.2f}<extra></extra>",
         )
         leader = go.Scatter(
             **shared,
@@ -237,7 +237,7 @@ def early_figure(table: pd.DataFrame) -> go.Figure:
         for trace, column in ((tau, 1), (leader, 2), (third, 2)):
             figure.add_trace(trace, row=row, col=column)
         figure.add_hline(y=0.5, line={"color": "#222", "width": 1, "dash": "dot"}, row=row, col=1)
-        figure.update_yaxes(title="Kendall's τ", range=[min(-0.1, panel["tau_low"].min() - 0.05), 1.05], row=row, col=1)
+        figure.update_yaxes(title="rank correlation", range=[min(-0.1, panel["tau_low"].min() - 0.05), 1.05], row=row, col=1)
         share = "accuracy" in panel["objective"].iloc[0]
         figure.update_yaxes(title="lost at the end", tickformat="~%" if share else None, rangemode="tozero", row=row, col=2)
     figure.update_xaxes(title="share of the epochs", tickformat=".0%", range=[0, 1.05], dtick=0.2)
@@ -300,7 +300,7 @@ _EARLY = [
     Column("Objective", lambda row: row["objective"], "text"),
     Column("Trials", lambda row: count(row["trials"])),
     Column("Epochs", lambda row: f"{count(row['epoch'])} of {count(row['epochs'])}"),
-    Column("τ", lambda row: f"{row['tau']:.2f} [{row['tau_low']:.2f}, {row['tau_high']:.2f}]"),
+    Column("Kendall's rank correlation", lambda row: f"{row['tau']:.2f} [{row['tau_low']:.2f}, {row['tau_high']:.2f}]"),
     Column("Regret, leader kept", lambda row: _lost(row, "regret")),
     Column("Regret, better third kept", lambda row: _lost(row, "regret_of_third")),
 ]
@@ -317,10 +317,10 @@ def training_sections(history: pd.DataFrame, trials: pd.DataFrame) -> list[Secti
     sections = [
         Section(
             "stopped",
-            "What early stopping stopped",
-            "The figure that the scheduler compared, by epoch (of the epoch selected so far; self-supervised: kNN), a cross where "
-            f"a trial was stopped. Of sweeps with more than {MOST_CURVES} trials only the longest and best have a "
-            "curve, the others their end.",
+            "Trials stopped early",
+            "The value that the scheduler compared, by epoch: of the best epoch so far (self-supervised: kNN accuracy). A cross "
+            f"marks where a trial was stopped. In a sweep with more than {MOST_CURVES} trials, only the longest and best have a "
+            "curve; the others have a mark at their end.",
             stopped_table(history, trials),
             [],
             "",
@@ -328,7 +328,7 @@ def training_sections(history: pd.DataFrame, trials: pd.DataFrame) -> list[Secti
         ),
         Section(
             "early",
-            "How early the ranking shows",
+            "How early an epoch predicts the final ranking",
             _early_text(early),
             early,
             _EARLY,
@@ -341,10 +341,10 @@ def training_sections(history: pd.DataFrame, trials: pd.DataFrame) -> list[Secti
 
 def _early_text(table: pd.DataFrame) -> str:
     paragraphs = [
-        "Over the trials that ran to the end: Kendall's τ between the figure at an epoch and the objective at the end, with a 95 % "
-        "bootstrap interval over trials (0.5, dotted: three of four pairs in the same order), and what the objective would have "
-        "lost against the best trial if only the leader at that epoch, or the better third, had gone on. Where a scheduler has "
-        "stopped the others, these trials are alike and τ is lower than over all."
+        "For the trials that ran to the end: Kendall's rank correlation of the value at an epoch with the objective at the end, "
+        "with a 95 % bootstrap interval over trials. At 0.5 (dotted), three of four pairs are in the same order. Regret is what "
+        "the objective loses against the best trial if only the leader at that epoch, or the better third, goes on. Where a "
+        "scheduler has stopped other trials, those that are left are alike, and the correlation is lower than over all trials."
     ]
     for _, own in table.groupby(["study", "sweep", "mode"], sort=False) if len(table) else ():
         paragraphs.append(early_sentence(own.to_dict("records")))
@@ -359,18 +359,18 @@ def early_sentence(rows: list[dict[Any, Any]]) -> str:
     first = rows[0]
     where = f"{first['study']}, {first['sweep']} ({first['mode']}, {first['trials']} trials)"
     if first["trials"] < MIN_TO_JUDGE:
-        return f"{where}: too few trials to say whether early stopping is safe; {MIN_TO_JUDGE} would do."
+        return f"{where}: too few trials to say whether early stopping is safe; it takes {MIN_TO_JUDGE}."
     safe = None
     for row in reversed(rows[:-1]):  # the last row is the end itself, or close to it
         if not (row["tau_low"] > _AGREES and row["regret_of_third"] == 0):
             break
         safe = row
     if safe is None:
-        return f"{where}: early stopping does not look safe here; no epoch before the end ranks the trials as the end does."
+        return f"{where}: early stopping does not look safe. No epoch before the end ranks the trials as the end does."
     return (
-        f"{where}: early stopping looks safe here from {percent(safe['fraction']).removesuffix('.0')} % of the epochs on: there "
-        f"Kendall's τ is {safe['tau']:.2f} [{safe['tau_low']:.2f}, {safe['tau_high']:.2f}], and the better third holds the best "
-        "trial."
+        f"{where}: early stopping looks safe from {percent(safe['fraction']).removesuffix('.0')} % of the epochs on: there "
+        f"Kendall's rank correlation is {safe['tau']:.2f} [{safe['tau_low']:.2f}, {safe['tau_high']:.2f}], and the better third "
+        "holds the best trial."
     )
 
 

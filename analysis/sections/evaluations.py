@@ -233,11 +233,11 @@ def _text(trials: pd.DataFrame, left_out: list[str] | None) -> str:
     held_out = trials.get("data.validation_fraction", pd.Series(dtype=float)).dropna().unique()
     share = f"{held_out[0] * 100:.3g} % (rounded for each class)" if len(held_out) == 1 else "share"
     text = (
-        "Test accuracy of the same encoders by linear evaluation, after fine-tuning of all weights on noisy or on clean clips, and "
-        "by kNN; the figure has the patch-weighted accuracy by α at one margin and temperature, with 95 % intervals.\n"
-        "Fine-tuning on noisy clips is validated on all clean clips and fine-tuning on clean clips on a held-out "
-        f"{share} of them; validation figures of different evaluations are in general on different clips (numbers in the table) "
-        "and do not compare. To select the best evaluation or α by its test figure is a selection on test."
+        "Test accuracy of the same encoders by linear evaluation, after fine-tuning all weights on noisy or on clean clips, and "
+        "by kNN. The figure shows patch-weighted accuracy by α at one margin and temperature, with 95 % intervals.\n"
+        "Fine-tuning on noisy clips is validated on all clean clips, and fine-tuning on clean clips on a held-out "
+        f"{share} of them. So validation accuracies of different evaluations are on different clips (see the table) and not "
+        "comparable. Selecting the best evaluation or α by its test accuracy is a selection on test."
     )
     if left_out is None:
         return text

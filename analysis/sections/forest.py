@@ -25,15 +25,15 @@ _COLUMNS = [
     *("about", "finding", "prefers_baseline", *_SIDE, *(f"baseline_{name}" for name in _SIDE), "test_clips", "verdict"),
     *("budget", "with_margin"),
 ]
-_BAND = "rgba(120, 120, 120, 0.18)"
+_BAND = "rgba(128, 128, 128, 0.25)"
 # What a row is about: name in the legend, mark, thickness of the interval
 _KINDS = {
     CONFIRMED: ("confirmed on fresh seeds", "diamond", 2.5),
     FRESH: ("fresh seeds, not confirmed", "diamond-open", 2.5),
     SETTINGS: ("settings, several seeds", "diamond-open", 2.0),
     MODELS: ("trained models, one seed", "circle-open", 1.2),
-    SIGNIFICANT: ("significant after correction", "square", 2.0),
-    NOT_SIGNIFICANT: ("not significant", "square-open", 1.5),
+    SIGNIFICANT: ("published gain, significant after correction", "square", 2.0),
+    NOT_SIGNIFICANT: ("published gain, not significant", "square-open", 1.5),
 }
 _ROW_HEIGHT = 34  # px
 

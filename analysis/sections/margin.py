@@ -178,9 +178,8 @@ def margin_section(settings: pd.DataFrame, predictions: pd.DataFrame) -> list[Se
 
 def _margin_text(table: pd.DataFrame) -> str:
     paragraphs = [
-        "Test accuracy by margin at one α (that with most margins), 95 % intervals; share of clips in both modes. "
-        "The level line is the baseline (α = 1), the band its interval. Read it as a "
-        "curve: selecting its highest point is a selection on test."
+        "Test accuracy by margin at one α, the one with most margins, with 95 % intervals. The level line is the baseline (α = 1), "
+        "the band its interval. Read it as a curve: selecting its highest point is a selection on test."
     ]
     for _, group in table.groupby(["mode", "subset"], sort=False) if len(table) else ():
         shown: dict[Any, Any] = group.iloc[0].to_dict()  # the first margin
@@ -188,7 +187,7 @@ def _margin_text(table: pd.DataFrame) -> str:
         winner: dict[Any, Any] = next(iter(group[group["picked"]].to_dict("records")), {})
         if not winner:
             paragraphs.append(
-                f"{label}: each margin has finished with fewer seeds than other settings of its sweep; none is selected."
+                f"{label}: each margin has finished with fewer seeds than other settings of its sweep, so none is selected."
             )
         elif winner["verdict"]:
             finding, _, reservation = winner["verdict"].partition("; ")

@@ -164,7 +164,7 @@ def class_figure(table: pd.DataFrame, sides: tuple[str, str] = ("baseline (α = 
             hovertemplate="%{y}: %{x:.1%}<extra>" + name + "</extra>",
         )
     # Plotly draws the first category at the bottom; the table starts with the lowest baseline.
-    figure.update_layout(barmode="group", bargap=0.25, height=140 + 44 * len(table))
+    figure.update_layout(barmode="group", bargap=0.25, height=120 + 32 * len(table))
     figure.update_yaxes(autorange="reversed", automargin=True)
     figure.update_xaxes(title="test accuracy", tickformat=".0%", range=[0, 1.005])
     return styled(figure).update_layout(legend={"y": 1, "yanchor": "top"}, margin={"b": 60})
@@ -263,10 +263,10 @@ def paper_figure_sections(candidates: pd.DataFrame, predictions: pd.DataFrame) -
         Section(
             "fig3",
             "Fig. 3: uniformity, tolerance and accuracy by temperature",
-            "At each temperature the ACL setting with the highest validation accuracy, against contrastive loss alone. U: "
-            "uniformity, T: tolerance, of the projected test embeddings. Accuracies in the figure weigh each clip by its number of "
-            "patches; bars or bands are 95 % intervals: of accuracies over clips, and with several seeds "
-            "over seeds and clips; of U and T over seeds.",
+            "At each temperature, the ACL setting with the highest validation accuracy against contrastive loss alone. Uniformity "
+            "(U) and tolerance (T) are of the projected test embeddings. Accuracies in the figure weigh each clip by its number of "
+            "patches. Bars or bands are 95 % intervals: over clips, with several seeds over seeds and clips, and for U and T over "
+            "seeds.",
             fig3_table(candidates),
             FIG3_COLUMNS,
             "No temperature has both a finished baseline and a finished ACL trial.",
@@ -281,9 +281,9 @@ def _fig2_text(fig2: pd.DataFrame) -> str:
         return ""
     better = int((fig2["difference"] > 0).sum())
     return (
-        f"Test accuracy of each class, {fig2['mode'].iloc[0]} baseline and validation winner, with 95 % intervals (number of test "
-        f"clips in brackets). {better} of {len(fig2)} classes improve. With so few clips a class, single classes rarely "
-        "differ beyond chance."
+        f"Test accuracy of each class, {fig2['mode'].iloc[0]} baseline and setting selected on validation, with 95 % intervals "
+        f"(number of test clips in brackets). {better} of {len(fig2)} classes improve. With so few clips in a class, a difference "
+        "in one class is usually within chance."
     )
 
 

@@ -155,7 +155,7 @@ TABLE2_COLUMNS = [
     Column("Published", lambda row: f"{percent(row['published'])} ({row['compared_measure']})", "published", "published"),
     MINUS_PUBLISHED_COLUMN,
 ]
-_OVER = "difference is over seeds and test clips where each side has several seeds, else paired over test clips"
+_OVER = "difference is over seeds and test clips where each side has several seeds, otherwise paired over test clips"
 _LINEAR_EVALUATION = {
     "cached": " Linear evaluation keeps the encoder in evaluation mode.",
     "published": " Linear evaluation is by the published protocol.",
@@ -175,7 +175,7 @@ def paper_table_sections(settings: pd.DataFrame, predictions: pd.DataFrame, left
         Section(
             "table1",
             "Table 1: supervised, by training subset",
-            "Test accuracy with 95 % interval. The setting with margin is the one with the highest validation accuracy; the "
+            "Test accuracy with 95 % interval. The setting with margin is the one with the highest validation accuracy. The "
             f"{_OVER}. Seeds: baseline / with margin.{candidates}",
             table1(settings, predictions),
             TABLE1_COLUMNS,
@@ -196,7 +196,7 @@ def paper_table_sections(settings: pd.DataFrame, predictions: pd.DataFrame, left
 
 
 def _table2_text(table2: pd.DataFrame, settings: pd.DataFrame) -> str:
-    text = f"Test accuracy with 95 % interval; each ACL row is the best on validation, its {_OVER}."
+    text = f"Test accuracy with 95 % interval. Each ACL row is the setting with the highest validation accuracy. Its {_OVER}."
     text += "".join(_LINEAR_EVALUATION[protocol] for protocol in _protocols(settings))
     others = [value for value in _temperatures(table2) if value != published.temperature()]
     if not others:
@@ -206,7 +206,7 @@ def _table2_text(table2: pd.DataFrame, settings: pd.DataFrame) -> str:
 
 def _about_table2(table2: pd.DataFrame, settings: pd.DataFrame) -> str:
     """How the published Table 2 was made."""
-    text = "Published SSL accuracies weigh each clip by its number of patches, so those rows compare the patch-weighted figures."
+    text = "Published SSL accuracies weigh each clip by its number of patches, so the SSL rows compare patch-weighted accuracies."
     if "cached" in _protocols(settings):
         text += " In the published linear evaluation the encoder's BatchNorm statistics drift."
     temperatures = _temperatures(table2)

@@ -138,8 +138,7 @@ def parallel_section(trials: pd.DataFrame) -> list[Section]:
     section = Section(
         "parallel",
         "Parallel coordinates of the search",
-        "A line for each finished trial through its settings to the objective on validation, which also gives its colour; the "
-        "pointer on a line names its trial.",
+        "One line per finished trial, through its settings to the objective on validation, which also gives the colour.",
         parallel_table(trials),
         [],
         "",

@@ -337,19 +337,20 @@ def search_sections(settings: pd.DataFrame, trials: pd.DataFrame) -> tuple[Secti
 
 def _importance_text(table: pd.DataFrame) -> str:
     paragraphs = [
-        "How much worse the objective of a setting that a regression has not seen is predicted when one of the searched settings "
-        "is left out of it, as a share of the variance (mean of the seeds; numbers enter linearly and squared, on a logarithmic "
-        "scale where they span a decade and lie more evenly on it, names as one term each; slightly penalised; no interactions). "
-        "95 % intervals resample the settings. Around 0 a setting is of no use to the prediction; that an interval holds 0 does "
-        "not prove it. It is about the values that this search tried, more of which lie where it expected good ones."
+        "A regression predicts the objective from the searched settings. Importance is how much of the variance it loses, on "
+        "settings that it has not seen, without one of them. An importance near 0 means that the setting does not help the "
+        "prediction; an interval that contains 0 does not prove it. Intervals are 95 %, by resampling the settings. The result "
+        "holds for the values that this search tried, and a sampler tries more of them where it expects good results.\n"
+        "The regression is ridge, on the mean over seeds, with linear and squared terms for numbers (logarithmic where they span a "
+        "decade and lie more evenly so), one term for each name, and no interactions."
     ]
     for _, own in table.groupby(["study", "sweep", "mode", "objective"], sort=False) if len(table) else ():
         first = own.iloc[0]
         where = f"{first['study']}, {first['sweep']} ({first['mode']}), {first['objective']}"
         if not first["enough"]:
             paragraphs.append(
-                f"{where}: {first['settings']} different settings have finished, too few for {first['terms']} terms; numbers need "
-                f"{TRIALS_PER_TERM} for each."
+                f"{where}: {first['settings']} different settings have finished, too few for {first['terms']} terms, which need "
+                f"{TRIALS_PER_TERM} each."
             )
         elif not first["fit"] > 0:
             paragraphs.append(

@@ -204,9 +204,8 @@ def landscape_section(trials: pd.DataFrame, predictions: pd.DataFrame, *, has_ma
     return Section(
         "search",
         "Search landscape",
-        "Each mark is a trial, coloured by validation accuracy (self-supervised: kNN accuracy, which trials that were "
-        "stopped early have too) of the epoch selected so far. Shown is the subset with most trials; the table has all, with "
-        "95 % intervals.",
+        "Each mark is a trial, coloured by its validation accuracy at the best epoch (self-supervised: kNN accuracy, since trials "
+        "that were stopped early have no other). The figure has the training subset with most trials, the table has all.",
         search_table(trials, predictions),
         SEARCH_COLUMNS,
         "",

@@ -149,7 +149,8 @@ def confusion_figure(table: pd.DataFrame) -> go.Figure:
             xgap=1,
             ygap=1,
             colorbar={"title": {"text": "clips", "side": "right"}, "thickness": 14},
-            hovertemplate="%{y} taken for %{x}<br>baseline %{customdata[0]:.3g}, winner %{customdata[1]:.3g} clips<extra></extra>",
+            hovertemplate="%{y} predicted as %{x}<br>"
+            "baseline %{customdata[0]:.3g}, selected %{customdata[1]:.3g} clips<extra></extra>",
         )
     )
     for place in range(len(classes)):
@@ -193,19 +194,18 @@ def winner_sections(settings: pd.DataFrame, predictions: pd.DataFrame) -> list[S
         Section(
             "plane",
             "Uniformity and tolerance of the embeddings",
-            "Each self-supervised setting where its projected test embeddings lie, coloured by patch-weighted test accuracy. "
-            "Good features are both "
-            "uniform and tolerant (top right); the temperature trades one for the other. All of this is on test: it "
-            "explains, it selects nothing.",
+            "Each self-supervised setting by uniformity and tolerance of its projected test embeddings, coloured by patch-weighted "
+            "test accuracy. Good features are both uniform and tolerant (top right); the temperature trades one for the other. "
+            "These are test results: they explain, and select nothing.",
             plane_table(settings),
             _PLANE,
             "",
             plane_figure,
-            about_paper="Hollow marks: the published Fig. 3, joined by temperature (tolerance at the erratum corrected).",
+            about_paper="Hollow marks: the published Fig. 3, by temperature, with the erratum of one tolerance corrected.",
         ),
         Section(
             "confusion",
-            "Confusions of the winner against the baseline",
+            "Confusions of the selected setting against the baseline",
             _confusion_text(confusion),
             confusion,
             [],
@@ -235,8 +235,8 @@ def pair_sections(each: Comparison, predictions: pd.DataFrame, of: Heading) -> l
         Section(
             f"confusion{of.anchor}",
             f"Confusions against the baseline{of.title}",
-            "Test clips of each class (row) by what they are taken for (column): selected setting minus baseline, mean over "
-            f"seeds. {capitalised(pair)} On the framed diagonal more (orange) is better, beside it fewer (blue).",
+            "Test clips by true class (row) and predicted class (column): selected setting minus baseline, mean over seeds. "
+            f"{capitalised(pair)} On the framed diagonal more (orange) is better, elsewhere fewer (blue).",
             confusions_of(each.pair, each.mode, predictions),
             [],
             "",
@@ -254,14 +254,25 @@ def _confusion_text(table: pd.DataFrame) -> str:
     right = float(table.loc[same, "difference"].sum())
     moved = table[~same].sort_values("difference", key=abs, ascending=False, kind="stable").iloc[0]
     text = (
-        f"Test clips of each class (row) by what they are taken for (column): {mode} winner by validation minus baseline, mean "
-        "over seeds; the pair is that of Fig. 2. On the framed diagonal more (orange) is better, beside it fewer (blue). Numbers "
-        f"are rounded, those below one clip left out. In all {_signed(right)} clips are right with margin."
+        f"Test clips by true class (row) and predicted class (column): {mode} setting selected on validation minus baseline, mean "
+        "over seeds, for the pair of Fig. 2. On the framed diagonal more (orange) is better, elsewhere fewer (blue). Numbers "
+        f"are rounded; those below one clip are left out. {_balance(right)}"
     )
     if moved["difference"] != 0:
         true, predicted = (str(moved[name]).replace("_", " ") for name in ("true", "predicted"))
-        text += f" The largest change beside the diagonal: {true} taken for {predicted}, {_signed(moved['difference'])} clips."
+        text += f" Largest change off the diagonal: {true} predicted as {predicted}, {_signed(moved['difference'])} clips."
     return text
+
+
+def _balance(right: float) -> str:
+    """How many more clips are right.
+
+    >>> _balance(0.0), _balance(-2.0)
+    ('As many clips are right with margin as without.', '2 fewer clips are right with margin.')
+    """
+    if right == 0:
+        return "As many clips are right with margin as without."
+    return f"{abs(right):.3g} {'more' if right > 0 else 'fewer'} clips are right with margin."
 
 
 def _signed(value: float) -> str:

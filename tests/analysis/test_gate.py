@@ -70,4 +70,4 @@ def test_published_gains_are_tested_as_the_best_of_those_tried() -> None:
     assert (table["low"] < table["difference"]).all()
     first_sentence, second_sentence = published_sentences()
     assert first_sentence.startswith("Of the 14 published gains 2 are significant on 947 clips when each is tested alone")
-    assert "can detect 2.9 to 4.5 points" in second_sentence
+    assert "could detect 2.9 to 4.5 points" in second_sentence

@@ -74,9 +74,9 @@ def test_the_page_of_one_mode_has_no_sections_of_the_other(records, tmp_path, mo
     html = report_of(records, tmp_path, mode, sweep(mode, GRID, "clean"))
     for anchor in ALL:
         there = anchor not in absent
-        assert (f'<section id="{anchor}">' in html) == (f'href="#{anchor}"' in html) == there
+        assert (f' id="{anchor}">' in html) == there
         assert (tmp_path / "report" / f"{anchor}.csv").exists() == there
-    assert html.count('<p class="missing">') == 1  # no trial has failed
+    assert '<p class="missing">' not in html
 
 
 def test_a_section_that_waits_for_a_later_sweep_says_so(records, tmp_path):

@@ -15,16 +15,51 @@ from support.offline_browser import needs_chromium
 pytestmark = [pytest.mark.browser, needs_chromium]
 
 
+FIGURES = ["forest", "fig2", "fig3", "alpha", "plane", "confusion", "published", "search", "parallel", "curves", "stopped"]
+
+
+def draw_all(browser):
+    """Open all details and scroll through the page, as a figure is drawn when it comes near the window."""
+    browser.execute_script("for (const fold of document.querySelectorAll('details')) fold.open = true")
+    for figure in browser.find_elements(By.CSS_SELECTOR, ".plotly-graph-div"):
+        browser.execute_script("arguments[0].scrollIntoView()", figure)
+        drawn = "return arguments[0].querySelector('svg.main-svg') !== null"
+        WebDriverWait(browser, 20).until(lambda page, own=figure: page.execute_script(drawn, own))
+
+
+def severe(browser):
+    return [entry for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
+
+
+def test_only_what_is_in_view_is_drawn_at_first(browser):
+    script = "return [...document.querySelectorAll('.js-plotly-plot')].map((figure) => figure.id)"
+    assert set(browser.execute_script(script)) < {f"figure-{name}" for name in FIGURES}
+    assert browser.execute_script(script)[0] == "figure-forest"
+
+
+def test_the_first_screen_has_question_answer_and_plot(browser):
+    for width, height in ((1366, 768), (390, 844)):
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
+        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        browser.refresh()
+        for shown in ("h1", ".answer", "#figure-forest .main-svg"):
+            place = browser.find_element(By.CSS_SELECTOR, shown).rect
+            assert place["y"] < height
+            assert place["x"] + place["width"] <= width
+        assert browser.execute_script("return document.querySelector('#forest figure').scrollWidth") <= width
+    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    browser.refresh()
+    assert browser.execute_script("return document.documentElement.scrollHeight") <= 8000  # folded
+
+
 def test_every_figure_is_drawn_and_the_console_is_silent(browser):
+    draw_all(browser)
     figures = browser.find_elements(By.CSS_SELECTOR, ".plotly-graph-div")
-    assert [figure.get_attribute("id") for figure in figures] == [
-        f"figure-{name}"
-        for name in ("forest", "fig2", "fig3", "alpha", "plane", "confusion", "parallel", "search", "curves", "stopped")
-    ]
+    assert [figure.get_attribute("id") for figure in figures] == [f"figure-{name}" for name in FIGURES]
     for figure in figures:
-        assert figure.size["height"] > 250
+        assert figure.size["height"] > 200
         assert figure.find_elements(By.CSS_SELECTOR, "svg.main-svg g.trace path, svg.main-svg .heatmaplayer image")
-    assert [entry for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")] == []
+    assert severe(browser) == []
 
 
 def test_nothing_is_fetched(browser):
@@ -52,7 +87,8 @@ def column(browser, section, number):
 
 
 def test_tables_are_sorted_by_numbers_with_mouse_and_keyboard(browser):
-    browser.execute_script("document.querySelector('#search details').open = true")
+    browser.execute_script("document.querySelector('#search .table').open = true")
+    browser.execute_script("document.querySelector('#search table').scrollIntoView({block: 'center'})")
     heading = browser.find_element(By.CSS_SELECTOR, "#search th:nth-child(8)")  # temperature, which the supervised lack
     heading.find_element(By.TAG_NAME, "button").click()
     assert heading.get_attribute("aria-sort") == "ascending"
@@ -69,6 +105,7 @@ def test_tables_are_sorted_by_numbers_with_mouse_and_keyboard(browser):
 
 def test_a_number_is_not_sorted_as_text(browser):
     values = ["9", "10", "–", "-3"]
+    browser.execute_script("document.querySelector('#counts').open = true")
     script = """
         const body = document.querySelector('#counts tbody'), row = body.rows[0];
         body.replaceChildren(...arguments[0].map((value) => {
@@ -87,10 +124,23 @@ def test_contents_and_the_skip_link_work_by_keyboard(browser):
     browser.execute_script("document.activeElement.blur()")
     browser.find_element(By.TAG_NAME, "body").send_keys(Keys.TAB)
     assert browser.switch_to.active_element.get_attribute("class") == "skip"
-    link = browser.find_element(By.CSS_SELECTOR, "nav a[href='#checklist']")
+    link = browser.find_element(By.CSS_SELECTOR, "nav a[href='#training']")
     link.send_keys(Keys.ENTER)
-    assert browser.current_url.endswith("#checklist")
-    assert browser.execute_script("return document.querySelector('#checklist').getBoundingClientRect().top") < 500
+    assert browser.current_url.endswith("#training")
+    assert 0 <= browser.execute_script("return document.querySelector('#training').getBoundingClientRect().top") < 200
+    assert link.rect["y"] - browser.execute_script("return scrollY") < 50  # the bar stays in view
+    WebDriverWait(browser, 5).until(lambda page: link.get_attribute("aria-current"))
+
+
+def test_a_link_to_a_detail_opens_it(browser):
+    assert browser.find_element(By.ID, "checklist").get_attribute("open") is None
+    browser.execute_script("location.hash = 'checklist'")
+    WebDriverWait(browser, 5).until(lambda page: page.find_element(By.ID, "checklist").get_attribute("open"))
+    unfold = browser.find_element(By.ID, "unfold")
+    unfold.click()
+    assert not browser.find_elements(By.CSS_SELECTOR, "details.more:not([open])")
+    unfold.click()
+    assert not browser.find_elements(By.CSS_SELECTOR, "details.more[open]")
 
 
 def test_the_page_follows_the_systems_theme_and_keeps_a_choice(browser):
@@ -100,6 +150,7 @@ def test_the_page_follows_the_systems_theme_and_keeps_a_choice(browser):
     media = {"features": [{"name": "prefers-color-scheme", "value": "dark"}]}
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
     browser.refresh()
+    draw_all(browser)
     dark = (background("body"), background("#figure-fig2 .main-svg"))
     assert dark == ("rgb(22, 25, 29)", "rgb(22, 25, 29)")
     assert browser.execute_script(CONTRAST) == []
@@ -107,6 +158,7 @@ def test_the_page_follows_the_systems_theme_and_keeps_a_choice(browser):
     light = (background("body"), background("#figure-fig2 .main-svg"))
     assert light == ("rgb(255, 255, 255)", "rgb(255, 255, 255)")
     browser.refresh()
+    draw_all(browser)
     assert (background("body"), background("#figure-fig2 .main-svg")) == light
     assert browser.execute_script(CONTRAST) == []
     browser.execute_script("localStorage.clear()")
@@ -130,19 +182,22 @@ CONTRAST = """
         .filter(([first, second]) => Math.max(first, second) / Math.min(first, second) < 4.5);"""
 
 
-def test_it_prints_light_on_several_pages_with_every_table_open(browser):
+def test_it_prints_light_on_few_pages_what_is_open(browser):
     pdf = base64.b64decode(browser.execute_cdp_cmd("Page.printToPDF", {"printBackground": True})["data"])
-    assert 3 <= len(re.findall(rb"/Type\s*/Page[^s]", pdf)) <= 30
-    assert not browser.find_elements(By.CSS_SELECTOR, "details[open]")  # folded again behind it
+    assert 3 <= len(re.findall(rb"/Type\s*/Page[^s]", pdf)) <= 10
+    browser.execute_script("document.querySelector('#plane').open = true")
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
     browser.execute_script("dispatchEvent(new Event('beforeprint'))")
-    assert not browser.find_elements(By.CSS_SELECTOR, "details:not([open])")
+    shown = [name for name in FIGURES if browser.find_element(By.ID, f"figure-{name}").is_displayed()]
+    assert shown == ["forest", "fig2", "fig3", "plane", "search", "curves"]
+    assert all(browser.find_elements(By.CSS_SELECTOR, f"#figure-{name} .main-svg") for name in shown)
     assert not browser.find_element(By.ID, "theme").is_displayed()
     browser.execute_script("dispatchEvent(new Event('afterprint'))")
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
 
 
 def test_the_data_of_a_figure_come_out_of_the_page(browser):
+    draw_all(browser)
     link = browser.find_element(By.CSS_SELECTOR, "#fig2 .download a")
     assert link.get_attribute("download") == "fig2.csv"
     text = base64.b64decode(link.get_attribute("href").partition("base64,")[2]).decode()
@@ -162,12 +217,13 @@ def test_the_sections_that_the_paper_lacks_are_drawn_and_fit(browser, records, t
             records.trial(study, alpha=0.7, mode=mode, loss__margin=margin)
     first = browser.current_url
     browser.get(write_report(records.uri, ["mine"], tmp_path / "report").as_uri())
+    draw_all(browser)
     for name, points in (("margin", 6), ("null", 5)):
         figure = browser.find_element(By.ID, f"figure-{name}")
         assert len(figure.find_elements(By.CSS_SELECTOR, "g.trace g.errorbar")) == points
         assert len(figure.find_elements(By.CSS_SELECTOR, "g.trace path.point")) > points  # and the rings
     assert browser.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
-    assert [entry for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")] == []
+    assert severe(browser) == []
     browser.get(first)
 
 
@@ -184,6 +240,7 @@ def test_what_a_search_says_is_drawn_and_fits(browser, records, tmp_path):
             records.trial(study, alpha=alpha, val=0.4 + alpha / 10, loss__margin=margin)
     first = browser.current_url
     browser.get(write_report(records.uri, ["mine"], tmp_path / "report").as_uri())
+    draw_all(browser)
     drawn = {
         "maps": "path.point",
         "parallel": "path.js-line",
@@ -197,7 +254,7 @@ def test_what_a_search_says_is_drawn_and_fits(browser, records, tmp_path):
     assert len(browser.find_elements(By.CSS_SELECTOR, "#figure-maps .heatmaplayer image")) == 1
     assert len(browser.find_elements(By.CSS_SELECTOR, "#figure-stopped path.point")) == 18
     assert browser.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
-    assert [entry for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")] == []
+    assert severe(browser) == []
     browser.get(first)
 
 
@@ -208,12 +265,13 @@ def test_evaluations_of_fine_tuned_encoders_are_drawn_and_fit(browser, records, 
         records.trial(study, alpha=alpha, mode="self-supervised", others=others)
     first = browser.current_url
     browser.get(write_report(records.uri, ["mine"], tmp_path / "report").as_uri())
+    draw_all(browser)
     figure = browser.find_element(By.ID, "figure-evaluations")
     assert len(figure.find_elements(By.CSS_SELECTOR, "g.trace g.errorbar")) == 4 * 3
     assert len(figure.find_elements(By.CSS_SELECTOR, "g.trace path.point")) == (4 + 3) * 3  # kNN is not published
     assert len(figure.find_elements(By.CSS_SELECTOR, ".legend .traces")) == 4 + 3
     assert browser.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
-    assert [entry for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")] == []
+    assert severe(browser) == []
     browser.get(first)
 
 
@@ -230,10 +288,11 @@ def test_hostile_names_are_text(browser, records, tmp_path):
     records.client.set_tag(failed, names.REASON, attacks[0])
     first = browser.current_url
     browser.get(write_report(records.uri, [attacks[0]], tmp_path / "report").as_uri())
+    draw_all(browser)
     assert browser.execute_script("return window.hit") is None
     assert browser.find_elements(By.CSS_SELECTOR, "img, iframe, a[href^='javascript'], [onerror]") == []
     labels = [label.text for label in browser.find_elements(By.CSS_SELECTOR, "#figure-fig2 .ytick text")]
     assert "<img src=x onerror=window.hit=1> (25)" in labels
     assert attacks[0] in browser.find_element(By.CSS_SELECTOR, "#failed tbody").text
-    assert [entry for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")] == []
+    assert severe(browser) == []
     browser.get(first)

@@ -20,7 +20,7 @@ def test_it_lists_the_reports_latest_first(quickstart, tmp_path):
     write_report(quickstart.uri, ["quickstart"], tmp_path / "quickstart")
     html = write_index(tmp_path).read_text(encoding="utf-8")
     assert html.index('<a href="quickstart/index.html">quickstart</a>') < html.index('<a href="old/index.html">a</a>')
-    assert "The model trained with margin is better than the baseline for supervised on all (+10.0 points)" in html
+    assert "better than the baseline for “supervised, all” (+10.0 points)" in html
     assert "20 trials on synthetic corpus, small, seed 0" in html
 
 

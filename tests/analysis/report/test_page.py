@@ -19,19 +19,25 @@ from analysis.settings import comparable_settings
 from analysis.stats.intervals import wilson_interval
 from study import names
 
-SECTIONS = ["table1", "table2", "comparisons", "fig2", "fig3", "alpha", "plane", "confusion", "on-test", "published"]
-SECTIONS += ["importance", "parallel", "search", "curves", "counts", "stopped", "failed", "checklist", "runs"]
-FIGURES = ["forest", "fig2", "fig3", "alpha", "plane", "confusion", "parallel", "search", "curves", "stopped"]
+CHAPTERS = {
+    "answer": ["forest"],
+    "results": ["table1", "table2", "fig2", "fig3", "comparisons", "alpha", "plane", "confusion", "on-test", "published"],
+    "searching": ["search", "parallel"],
+    "training": ["curves", "stopped", "counts", "failed"],
+    "reproducibility": ["provenance", "checklist", "runs"],
+}
+SECTIONS = [section for sections in CHAPTERS.values() for section in sections]
+FIGURES = ["forest", "fig2", "fig3", "alpha", "plane", "confusion", "published", "search", "parallel", "curves", "stopped"]
 ON_NO_PAGE = ("curves", "confusion", "parallel", "stopped")  # tables
 FILES = [
-    *(f"{name}.csv" for name in ("forest", *SECTIONS)),
+    *(f"{name}.csv" for name in SECTIONS),
     "table1.tex",
     "table2.tex",
     "comparisons.tex",
     "report.json",
     "index.html",
 ]
-FILES += [f"{name}.md" for name in ("forest", *SECTIONS) if name not in ON_NO_PAGE]
+FILES += [f"{name}.md" for name in SECTIONS if name not in ON_NO_PAGE]
 
 
 class Page(HTMLParser):
@@ -75,24 +81,24 @@ def test_the_page_loads_nothing_but_itself(page):
 
 
 def test_sections_come_in_order_and_contents_point_at_them(page):
-    anchors = [name for name in page.ids if not name.startswith("figure-") and name != "theme"]
-    assert anchors == ["question", "summary", *SECTIONS[:-2], "methods", *SECTIONS[-2:], "provenance"]
-    assert [link[1:] for link in page.loads if link.startswith("#")] == ["summary", *anchors]  # the first skips the header
+    anchors = [name for name in page.ids if not name.startswith("figure-") and name not in ("theme", "unfold")]
+    assert anchors == [*(each for chapter, own in CHAPTERS.items() for each in (chapter, *own)), "methods"]
+    assert [link[1:] for link in page.loads if link.startswith("#")] == ["answer", *CHAPTERS]  # the first skips the contents
     assert [name for name in page.ids if name.startswith("figure-")] == [f"figure-{section}" for section in FIGURES]
 
 
 def test_banner_summary_and_provenance(page):
-    assert "Synthetic corpus: not comparable with the paper." in page.text
-    assert "Corpus: synthetic corpus, small, seed 0." in page.text
+    assert "Synthetic corpus, small, seed 0; departs from the published recipe; not comparable with the paper" in page.text
     # alpha 0.3 is better on test, alpha 0.5 on validation
     assert (
-        "Supervised, all Trained model better than the baseline's by 10.0 points on 100 test clips (best of 2 other settings on "
-        "validation; one seed, so nothing is known about the settings: that would take about 2 to 11 seeds of each). "
-        "α 0.5, margin 0.5 rad: test accuracy 60.0 % [50.2, 69.1]; baseline 50.0 % [40.4, 59.6]."
+        "(1 seed: trained models only) α 0.5, margin 0.5 rad: 60.0 % [50.2, 69.1] on test; baseline: 50.0 % [40.4, 59.6] on test "
+        "(100 test clips). Best of 2 other settings on validation; one seed, so nothing is known about the settings: that would "
+        "take about 2 to 11 seeds of each."
     ) in page.text
-    single = "Trained model not distinguishable from the baseline's on 100 test clips"
-    assert f"Self-supervised, τ 0.2 {single} (the only candidate" in page.text
-    assert f"Self-supervised, noisy, any α and τ {single} (selected among 3 baselines and 3 settings" in page.text
+    assert "Supervised, all: better, +10.0 points [" in page.text
+    assert "Self-supervised, τ 0.2: no significant difference, +3.0 points [" in page.text
+    assert "Self-supervised, noisy, any α and τ: no significant difference, +3.0 points [" in page.text
+    assert "Selected among 3 baselines and 3 settings" in page.text
     assert "SSL rows are at the published temperature 0.2." in page.text
     assert "Linear evaluation keeps the encoder in evaluation mode. Published SSL accuracies weigh each clip" in page.text
     assert "quickstart grid 12 0 0 12" in page.text
@@ -113,14 +119,14 @@ def test_another_recipe_is_said_also_on_the_real_corpus(records, tmp_path):
         records.trial(records.study(name, departures=departures), alpha=1.0, outcome=names.STOPPED)
     html = write_report(records.uri, ["toy", "full"], tmp_path / "both").read_text(encoding="utf-8")
     assert (
-        "toy departs from the published recipe , so its numbers are not comparable with the paper's. "
-        "What differs supervised: optim.epochs 3 (recipe: 99)"
+        "FSDnoisy18k; departs from the published recipe; not comparable with the paper "
+        "toy departs from the published recipe: supervised: optim.epochs 3 (recipe: 99)"
     ) in Page(html).text
     assert "full departs" not in Page(html).text
     assert "Synthetic corpus" not in Page(html).text
     assert '<body class="not-comparable">' in html
     html = write_report(records.uri, ["full"], tmp_path / "full").read_text(encoding="utf-8")
-    assert "not comparable" not in Page(html).text
+    assert "not comparable with the paper" not in Page(html).text
     assert '<body class="">' in html
 
 
@@ -133,7 +139,7 @@ def test_validation_accuracies_on_the_page_have_intervals(report):
     low, high = (f"{100 * bound:.1f}" for bound in wilson_interval(0.62, 40))
     html = report.read_text(encoding="utf-8")
     for section in ("alpha", "search"):
-        assert f">62.0 [{low}, {high}]</td>" in html.split(f'<section id="{section}">')[1].split("</section>")[0]
+        assert f">62.0 [{low}, {high}]</td>" in html.split(f' id="{section}">')[1].split("</table>")[0]
 
 
 def test_csv_files_are_the_tables(report, quickstart):
@@ -167,12 +173,12 @@ def test_the_same_records_give_the_same_page(report, quickstart, tmp_path):
 def test_the_page_itself_holds_the_csv_files(report, page):
     held = {link.partition("base64,")[2] for link in page.loads if link.startswith("data:text/csv")}
     assert {base64.b64decode(text).decode() for text in held} == {
-        (report.parent / f"{name}.csv").read_text(encoding="utf-8") for name in ("forest", *SECTIONS)
+        (report.parent / f"{name}.csv").read_text(encoding="utf-8") for name in SECTIONS
     }
 
 
 def test_cells_are_sorted_by_what_is_behind_them(report):
-    html = report.read_text(encoding="utf-8").split('<section id="table1">')[1].split("</section>")[0]
+    html = report.read_text(encoding="utf-8").split(' id="table1">')[1].split("</table>")[0]
     assert '<td class="number" data-sort="0.1">+10.0 [' in html
     assert '<td class="text">noisy small</td>' in html
 
@@ -192,7 +198,7 @@ def test_failed_and_stopped_trials_are_listed_with_the_reason(records, tmp_path)
     write_report(records.uri, ["mine"], tmp_path)
     table = pd.read_csv(tmp_path / "failed.csv").set_index("outcome")
     assert table["reason"].to_dict() == {names.FAILED: "out of memory", names.STOPPED: "stopped by the scheduler"}
-    assert "loss.alpha 0.4" in table.loc[names.FAILED, "settings"]
+    assert "α 0.4" in table.loc[names.FAILED, "settings"]
     assert table.loc[names.FAILED, "run_id"] == failed
 
 
@@ -204,8 +210,8 @@ def test_everything_from_the_records_is_escaped(records, tmp_path):
     html = write_report(records.uri, ["<b>mine</b>"], tmp_path / "report").read_text(encoding="utf-8")
     assert "<script>alert(1)" not in html
     assert "<b>mine" not in html
-    # one for each of the figures of the summary, 2, alpha, confusion, search and curves, and the page's own
-    assert html.split("<body", 1)[1].count("<script") == 7
+    # one for each of the forest plot, figure 2, alpha, confusion, published, search and curves, and the page's own
+    assert html.split("<body", 1)[1].count("<script") == 8
     assert "&lt;/script&gt;&lt;script&gt;alert(1)&lt;/script&gt;" in html
 
 
@@ -216,9 +222,9 @@ def test_a_study_without_results_says_so_in_each_table(records, tmp_path):
     assert "there is nothing to compare" in page.text
     assert "Table 1: supervised, by training subset No supervised trial has finished." in page.text
     assert "No self-supervised trial has finished, and no supervised one on all training clips." in page.text
-    assert "Accuracy by α No trial has finished." in page.text
-    assert "Corpus: FSDnoisy18k ." in page.text
-    assert "not comparable" not in page.text
+    assert "Accuracy by α" not in page.text  # a detail that has nothing to say
+    assert "FSDnoisy18k Only" not in page.text
+    assert "not comparable with the paper" not in page.text
     assert "mine grid 0 0 1 1" in page.text
 
 
@@ -257,6 +263,6 @@ def test_a_trial_without_predictions_leaves_the_others_complete(records, tmp_pat
     table = pd.read_csv(tmp_path / "table1.csv").set_index("subset")
     assert table.loc["all", "alpha"] == 0.5  # the lost one was best on validation
     assert pd.read_csv(tmp_path / "on-test.csv")["alpha"].tolist() == [0.3, 0.5]  # where its accuracy counts
-    assert "accuracies are compared, unpaired, and the p-values corrected by Holm" in text
+    assert "their accuracies are compared unpaired, with p-values corrected by Holm" in text
     assert ", unpaired)." in text
     assert set(pd.read_csv(tmp_path / "runs.csv")["run_id"]) >= {*kept, lost}

@@ -128,7 +128,7 @@ def test_of_many_the_best_and_an_even_sample_are_drawn(many):
     assert (numbers[0], numbers[-1]) == (0, 119)
     assert np.diff(numbers).max() <= 4
     assert len(drawn) == DRAWN * EPOCHS
-    assert "Drawn are 40 of 120 supervised trials" in curves_text(curves, drawn)
+    assert "The figure has 40 of 120 supervised trials" in curves_text(curves, drawn)
 
 
 def test_trials_without_a_validation_figure_are_never_the_best(many):
@@ -154,7 +154,7 @@ def test_long_curves_keep_their_ends_and_even_steps(fakes, epochs):
     assert (kept[0], kept[-1]) == (1, epochs)
     assert len(kept) == min(epochs, POINTS)
     assert np.ptp(np.diff(kept)) <= 1 if len(kept) > 1 else True
-    assert ("Of long curves 100 epochs are drawn" in curves_text(curves, drawn)) == (epochs > POINTS)
+    assert ("Long curves are drawn with 100 epochs" in curves_text(curves, drawn)) == (epochs > POINTS)
 
 
 def test_the_figure_has_the_band_below_and_the_best_above(many):

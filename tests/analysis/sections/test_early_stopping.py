@@ -72,10 +72,10 @@ def test_taus_and_their_interval_are_scipys_over_resamples():
 def test_the_sentence_says_when_early_stopping_looks_safe(crossing):
     fakes, history = crossing
     sections = {section.anchor: section for section in training_sections(history, fakes.trials)}
-    assert "mine, grid (supervised, 12 trials): early stopping looks safe here from 50 % of the epochs on" in sections["early"].text
+    assert "mine, grid (supervised, 12 trials): early stopping looks safe from 50 % of the epochs on" in sections["early"].text
     rows = early_table(history, fakes.trials).to_dict("records")
-    assert "does not look safe here" in early_sentence([row | {"tau_low": 0.4} for row in rows])
-    assert "does not look safe here" in early_sentence([*rows[:-2], rows[-2] | {"regret_of_third": 0.01}, rows[-1]])
+    assert "does not look safe" in early_sentence([row | {"tau_low": 0.4} for row in rows])
+    assert "does not look safe" in early_sentence([*rows[:-2], rows[-2] | {"regret_of_third": 0.01}, rows[-1]])
     assert "too few trials to say" in early_sentence([row | {"trials": 9} for row in rows])
 
 

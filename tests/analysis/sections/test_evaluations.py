@@ -219,10 +219,10 @@ def fine_tuned(records):
 
 def test_the_section_follows_the_papers_and_needs_trials(fine_tuned, tmp_path):
     html = write_report(fine_tuned.uri, ["fine-tuned"], tmp_path).read_text(encoding="utf-8")
-    anchors = re.findall(r'<section id="([\w-]+)">', html)
-    assert anchors[anchors.index("evaluations") - 2 :][:4] == ["alpha", "plane", "evaluations", "on-test"]
-    section = re.sub(' data-sort="[^"]*"', "", html.split('<section id="evaluations">')[1].split("</section>")[0])
-    assert "<h2>Other evaluations of the same encoders</h2>" in section
+    anchors = re.findall(r'<details class="more" id="([\w-]+)">', html)
+    assert anchors[anchors.index("evaluations") - 2 :][:4] == ["alpha", "plane", "evaluations", "published"]
+    section = re.sub(' data-sort="[^"]*"', "", html.split('id="evaluations">')[1].split('<details class="more"')[0])
+    assert "<summary>Other evaluations of the same encoders</summary>" in section
     assert "on clean clips on a held-out 15 % (rounded for each class) of them" in section
     low, high = (f"{100 * bound:.1f}" for bound in interval_over_seeds([0.75, 0.73], 100))
     assert f">74.0 [{low}, {high}]</td>" in section

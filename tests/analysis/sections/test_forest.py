@@ -64,4 +64,6 @@ def test_fresh_seeds_come_first_and_name_their_study() -> None:
     table = forest_table(NONE, NONE, NONE, NONE, confirmed)
     assert table["label"].tolist() == ["one: sweep, fresh seeds", "two: sweep, fresh seeds"]
     (marks,) = [trace for trace in forest_figure(table).data if trace.error_x.array is not None]
+    assert marks.marker.symbol == "diamond-open"  # filled where the difference is confirmed
+    (marks,) = forest_figure(forest_table(NONE, NONE, NONE, NONE, confirmed.assign(answer="yes"))).data
     assert marks.marker.symbol == "diamond"

@@ -14,8 +14,10 @@ SERVER = "https://me:secret@mlflow.example:5000/base/?token=secret"
 def sections_of(fakes, store_uri):
     trials = fakes.trials.assign(start_time=pd.Timestamp("2026-01-01", tz="UTC"))
     launched = pd.DataFrame({"run_id": ["s"], "experiment_id": ["7"]})
+    launches = pd.DataFrame({"run_id": ["s"], "study": ["mine"], "profile": ["mini"], "corpus": ["pets"]})
+    launches["start_time"] = trials["start_time"].iloc[0]
     provenance = trials[["run_id"]].assign(reason="")
-    return {each.anchor: each for each in record_sections(store_uri, launched, trials, provenance, {"Seeds": "0"})}
+    return {each.anchor: each for each in record_sections(store_uri, launches, launched, trials, provenance, {"Seeds": "0"})}
 
 
 def test_runs_of_a_server_are_links_without_its_password(fakes):
@@ -25,7 +27,8 @@ def test_runs_of_a_server_are_links_without_its_password(fakes):
     links = [row[-1].href for anchor in ("failed", "runs") for row in sections[anchor].rows]
     base = "https://mlflow.example:5000/base/#/experiments/7/runs"
     assert links == [f"{base}/run001", f"{base}/run000", f"{base}/run001"]
-    assert "secret" not in sections["runs"].text
+    assert sections["provenance"].rows[0][-2].href == f"{base}/s"
+    assert "secret" not in sections["provenance"].text
 
 
 @pytest.mark.parametrize("store_uri", ["sqlite:////home/me/mlflow.db", "postgresql://me:secret@host/db", "/home/me/mlruns"])
@@ -43,7 +46,7 @@ def test_settings_of_a_failed_trial_name_what_differs(fakes):
     fakes.add(1.0, val=0.5, correct=50)
     fakes.add(0.5, val=0.5, correct=50, outcome=names.FAILED, optim__epochs=9)
     (row,) = sections_of(fakes, SERVER)["failed"].frame.to_dict("records")
-    assert row["settings"] == "data.subset all, loss.alpha 0.5, loss.margin 0.5, seed 0, optim.epochs 9"
+    assert row["settings"] == "subset all, α 0.5, margin 0.5, seed 0, optim.epochs 9"
     assert row["reason"] == "not recorded"
 
 
@@ -88,7 +91,7 @@ def test_every_item_comes_from_the_records(records, tmp_path):
     )
     assert items["Runs by outcome"] == "3 finished, 0 stopped, 1 failed, 0 unfinished; 4 in all"
     assert items["Seeds"] == "0, 1, 2"
-    assert items["Compute"] == "1 hours of training, summed over 4 trials"
+    assert items["Compute"] == "1 h of training, summed over 4 trials"
     assert items["Uncommitted changes"] == "none (2 trials); sources differed from the commit (1 trials); not recorded (1 trials)"
     assert (items["Code (git commit)"], items["Hardware"], items["Versions"]) == ("c0ffee", "CPU", "torch 2")
     assert (items["Corpus SHA-256"], items["Features SHA-256"], items["Study SHA-256"]) == ("12", "34", "mine: abc")

@@ -74,7 +74,7 @@ def test_drawn_values_are_marks(drawn):
     assert len(table) == 30
     (points,) = map_figure(table).data
     assert list(points.y) == table["margin"].tolist()
-    assert [width > 0 for width in points.marker.line.width] == table["picked"].tolist()
+    assert [width > 1 for width in points.marker.line.width] == table["picked"].tolist()
 
 
 def test_one_line_of_settings_is_no_map(fakes):
@@ -108,9 +108,15 @@ def test_with_too_few_trials_there_are_no_numbers_but_a_sentence(fakes):
     table = importance_table(fakes.trials)
     assert table["importance"].isna().all()
     assert not table["enough"].any()
-    (section,) = (own for own in search_sections(fakes.settings(), fakes.trials) if own.anchor == "importance")
+    _, section = search_sections(fakes.settings(), fakes.trials)
     assert section.draw is None
-    assert "11 different settings have finished, too few for 4 terms; numbers need 3 for each" in section.text
+    assert section.frame.empty  # so that it is not on the page
+    fakes.add(0.9, 0.6, 50, loss__margin=3.0)
+    for trial in range(3):
+        fakes.add(0.2 * trial, 0.5, 50, sweep="other", loss__margin=0.1 + trial)
+    _, section = search_sections(pd.DataFrame(), fakes.trials)
+    assert set(section.frame["sweep"]) == {"grid"}
+    assert "3 different settings have finished, too few for 4 terms, which need 3 each" in section.text
 
 
 def test_stopped_and_changed_trials_are_no_part_of_it(drawn):
@@ -150,4 +156,4 @@ def test_a_single_varying_setting_is_no_search(fakes):
         fakes.add(alpha, 0.5, 50, seed=int(alpha * 10), compute__device="cpu" if alpha < 0.5 else "cuda")
     assert importance_table(fakes.trials).empty
     assert parallel_table(fakes.trials).empty
-    assert search_sections(fakes.settings(), fakes.trials) == []
+    assert all(section.frame.empty for section in search_sections(fakes.settings(), fakes.trials))
