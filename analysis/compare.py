@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from analysis.errors import AnalysisError
-from analysis.formats import p_value, percent, points
+from analysis.formats import count, counted, p_value, percent, points
 from analysis.published import SELF_SUPERVISED, SUPERVISED
 from analysis.question import CLIP_SETTINGS, PAPER, PAPER_DIMENSIONS, Question, question_of, words
 from analysis.records.provenance import load_launched
@@ -24,8 +25,10 @@ from analysis.records.runs import (
     parameter_names,
 )
 from analysis.report.files import write_whole
-from analysis.section import ACL, BASELINE, styled
+from analysis.report.page import render_page
+from analysis.section import ACL, BASELINE, Chapter, Column, Section, difference, finding_text, number_column, styled
 from analysis.sections.curves import CURVE_METRICS
+from analysis.sections.forest import FOREST, forest_figure
 from analysis.settings import PAPER_KEYS, comparable_settings, correct_clips, key_columns, name_of
 from analysis.stats.claims import claim
 from analysis.stats.intervals import finding, holm
@@ -206,13 +209,95 @@ _TITLES = {
 }
 
 
-def write_curves(store_uri: str, compared: Compared, path: Path) -> Path:
-    """Write the page: a line for each trial, the first side blue and solid, the second vermilion and dashed."""
+def write_comparison(store_uri: str, compared: Compared, path: Path) -> Path:
+    """Write the page: the differences as a forest plot, learning curves, and the settings that differ."""
     metrics = sorted({metric for metrics in CURVE_METRICS.values() for metric in metrics})
     history = load_history(store_uri, compared.trials["run_id"].unique(), metrics)
-    figure = curves_of_two(compared.trials.merge(history, on="run_id"), compared.labels)
+    first, second = compared.labels
+    answer = [f"{text[0].upper()}{text[1:]}." for text in _pair_sentences(compared)]
+    page = render_page(
+        _chapters(compared, compared.trials.merge(history, on="run_id")),
+        title=f"{first} and {second}",
+        heading=f"How does {second} differ from {first}?",
+        made=f"comparison of {datetime.now(UTC):%Y-%m-%d %H:%M UTC}",
+        answer=" ".join(answer) or "No setting has finished on both sides, so there is nothing to compare.",
+        context=f"Corpus: {'; '.join(dict.fromkeys(compared.trials['corpus']))}",
+        notes=compared.notes,
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
-    return write_whole(path, figure.to_html(include_plotlyjs=True, config={"displaylogo": False, "responsive": True}))
+    return write_whole(path, page)
+
+
+def _pair_sentences(compared: Compared) -> list[str]:
+    """What differs, for each finding the settings."""
+    sentences = []
+    for found, own in compared.pairs.groupby("finding", sort=False) if len(compared.pairs) else ():
+        shown = [f"{row['setting']} ({points(row['difference'])} points)" for row in own.head(_MOST_VALUES).to_dict("records")]
+        more = f" and {len(own) - _MOST_VALUES} more" if len(own) > _MOST_VALUES else ""
+        sentences.append(f"{compared.labels[1]} against {compared.labels[0]}, {finding_text(str(found))}: {'; '.join(shown)}{more}")
+    return sentences
+
+
+def _chapters(compared: Compared, history: pd.DataFrame) -> list[Chapter]:
+    first, second = compared.labels
+    pairs = compared.pairs
+    differing = Section(
+        "differing",
+        "Settings that differ",
+        "",
+        compared.differing,
+        [
+            Column("Setting", lambda row: row["setting"], "text"),
+            *(_side_column(*side) for side in zip(("first", "second"), compared.labels, strict=True)),
+        ],
+        "No setting differs but where the runs were computed.",
+    )
+    curves = Section(
+        "curves",
+        "Learning curves",
+        f"One line per trial: {first} blue and solid, {second} orange and dashed.",
+        history,
+        [],
+        "No trial has reported an epoch yet.",
+        lambda points: curves_of_two(points, compared.labels),
+    )
+    return [
+        Chapter("answer", "Answer", (_forest_section(pairs, compared.labels),) if len(pairs) else ()),
+        Chapter("settings", "Settings", (differing,)),
+        Chapter("training", "Training", (curves,)),
+    ]
+
+
+def _side_column(name: str, label: str) -> Column:
+    return Column(label, lambda row: str(row[name]), "prose")
+
+
+def _forest_section(pairs: pd.DataFrame, labels: tuple[str, str]) -> Section:
+    nothing = float("nan")
+    table = pairs.assign(
+        label=pairs["setting"],
+        difference_low=pairs["low"],
+        difference_high=pairs["high"],
+        about=pairs["claim"],
+        detectable=nothing,
+        published=nothing,
+    )
+    columns = [
+        Column("Setting", lambda row: row["setting"], "prose"),
+        number_column(f"{labels[0]}, %", "first", percent),
+        number_column(f"{labels[1]}, %", "second", percent),
+        Column("Difference, points", difference, "number", "difference"),
+        number_column("p, corrected", "p_corrected", p_value),
+        number_column("Seeds", "seeds", count),
+        Column("Claim about", lambda row: row["claim"], "text"),
+        Column("Finding", lambda row: finding_text(row["finding"]), "text"),
+    ]
+    text = (
+        f"Test accuracy of {labels[1]} minus {labels[0]}, paired over test clips, with 95 % intervals of each pair alone. "
+        f"{'P-values are corrected for ' + counted(len(pairs), 'comparison') + ' (Holm).' if len(pairs) > 1 else ''}"
+    )
+    axis = f"{labels[1]} minus {labels[0]}, percentage points".replace("<", "&lt;")
+    return Section(FOREST, "All comparisons", text, table, columns, "", lambda rows: forest_figure(rows, axis))
 
 
 def curves_of_two(points: pd.DataFrame, labels: tuple[str, str]) -> go.Figure:

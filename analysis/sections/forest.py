@@ -144,8 +144,8 @@ def _row(
     }
 
 
-def forest_figure(table: pd.DataFrame) -> go.Figure:
-    """Differences in percentage points, first row on top, from `forest_table`."""
+def forest_figure(table: pd.DataFrame, axis: str = "difference to the baseline, percentage points") -> go.Figure:
+    """Differences in percentage points, first row on top, from `forest_table`; `axis` says what is subtracted from what."""
     figure = go.Figure()
     table = table.reset_index(drop=True)
     places = list(range(len(table)))[::-1]
@@ -187,7 +187,7 @@ def forest_figure(table: pd.DataFrame) -> go.Figure:
         zeroline=False,
         automargin=True,
     )
-    figure.update_xaxes(title="difference to the baseline, percentage points", zeroline=False)
+    figure.update_xaxes(title=axis, zeroline=False)
     figure.update_layout(height=110 + _ROW_HEIGHT * len(table), showlegend=True, meta={"narrows": True})  # page.js reads it
     return styled(figure).update_layout(margin={"t": 10, "b": 85})
 

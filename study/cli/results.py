@@ -99,18 +99,18 @@ def compare(
     check_recorded(kept, [first, second])
 
     from analysis.compare import compare as compare_sides
-    from analysis.compare import compared_lines, write_curves
+    from analysis.compare import compared_lines, write_comparison
 
     compared = compare_sides(kept, first, second)
     file = f"{first} and {second}.html".replace("/", " ")
-    curves = write_curves(kept, compared, places.reports / "compared" / file)
+    curves = write_comparison(kept, compared, places.reports / "compared" / file)
     if as_json:
         from study.cli.json_fields import compare_fields
         from study.console import print_json
 
         print_json(compare_fields(compared, str(curves)))
     else:
-        print("\n".join([*compared_lines(compared), f"learning curves: {curves}"]))
+        print("\n".join([*compared_lines(compared), f"page: {curves}"]))
 
 
 @results_app.command()

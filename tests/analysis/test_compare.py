@@ -53,8 +53,10 @@ def test_trials_are_compared_clip_by_clip(two, monkeypatch, capsys, tmp_path) ->
     said = capsys.readouterr().out
     assert "optim.epochs: 3 → 9" in said
     assert f"{100 * row['difference']:+.1f}" in said
-    page = Path(said.splitlines()[-1].removeprefix("learning curves: "))
-    assert page.read_text(encoding="utf-8").count("lines") >= 4  # two trials, two metrics
+    page = Path(said.splitlines()[-1].removeprefix("page: ")).read_text(encoding="utf-8")
+    assert page.count("lines") >= 4  # two trials, two metrics
+    assert '<td class="prose">9</td>' in page  # of the settings that differ
+    assert 'id="figure-forest"' in page
 
 
 def test_swapping_the_sides_changes_the_sign(two) -> None:

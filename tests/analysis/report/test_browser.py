@@ -23,8 +23,7 @@ def draw_all(browser):
     browser.execute_script("for (const fold of document.querySelectorAll('details')) fold.open = true")
     for figure in browser.find_elements(By.CSS_SELECTOR, ".plotly-graph-div"):
         browser.execute_script("arguments[0].scrollIntoView()", figure)
-        drawn = "return arguments[0].querySelector('svg.main-svg') !== null"
-        WebDriverWait(browser, 20).until(lambda page, own=figure: page.execute_script(drawn, own))
+        WebDriverWait(browser, 20).until(lambda page, own=figure: own.find_elements(By.CSS_SELECTOR, "svg.main-svg"))
 
 
 def severe(browser):

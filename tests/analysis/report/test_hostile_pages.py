@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from selenium import webdriver
 
 from acl.system.text import no_formula, read_back
-from analysis.compare import compare, write_curves
+from analysis.compare import compare, write_comparison
 from analysis.records.runs import load_predictions
 from analysis.report.files import csv_text, latex_text, markdown_text
 from analysis.report.index import write_index
@@ -48,7 +48,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     records.client.set_tag(failed, names.REASON, ATTACK)
     written = write_report(records.uri, [ATTACK], folder / "reports" / "attack")
     write_index(folder / "reports")
-    write_curves(records.uri, compare(records.uri, ATTACK, ATTACK), folder / "reports" / "compared.html")
+    write_comparison(records.uri, compare(records.uri, ATTACK, ATTACK), folder / "reports" / "compared.html")
     return written
 
 

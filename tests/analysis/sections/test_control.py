@@ -158,12 +158,12 @@ def test_the_control_is_explained_with_its_numbers(ten_seeds):
     # mean 60.0, spread by hand; of ten baselines nine meet seed 3 (62) and seed 3 meets seed 0 (60): 61.8 on average
     spread = np.std([60, 61, 59, 62, 58, 75, 57, 60, 61, 47], ddof=1)
     assert first == (
-        "Supervised, all, α 1: ten runs of the same setting differ in the seed only. Here they are treated as ten settings. The run "
-        f"selected on validation scores 62.0 % on test, +2.0 points against the mean of all ten (60.0 % ± {spread:.1f} SD). "
-        "Selecting on test would have shown +15.0 points. With one run at random as the baseline, the best of the other nine differs "
-        "from it by +1.8 points on average when selected on validation, and by +13.7 when selected on test. So in a sweep of ten "
-        "settings with one seed each, a difference of this size is within chance. Of the nine others, two differ from the selected "
-        "run at 5 % (McNemar, not corrected)."
+        "Supervised, all, α 1: ten runs of the same setting differ in the seed only. Here they are treated as ten settings. "
+        "The run selected on validation scores 62.0 % on test, +2.0 points against the mean of all ten "
+        f"(60.0 % ± {spread:.1f} SD). Selecting on test would have shown +15.0 points. With one run at random as the baseline, "
+        "the best of the other nine differs from it by +1.8 points on average when selected on validation, and by +13.7 when "
+        "selected on test. So in a sweep of ten settings with one seed each, a difference of this size is within chance. Of the "
+        "nine others, two differ from the selected run at 5 % (McNemar, not corrected)."
     )
     assert "exact" in second
 
