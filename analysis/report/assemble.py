@@ -49,6 +49,7 @@ class Reading:
         answer: to the question, in a few sentences.
         outcomes: a sentence for each comparison.
         chapters: of the report, in its order.
+        comparisons: of `analysis.sections.comparisons.comparison_table`, those that no table of the paper has.
         notes: one on each group of trials that was left out of comparisons.
     """
 
@@ -58,6 +59,7 @@ class Reading:
     answer: str
     outcomes: list[Outcome]
     chapters: list[Chapter]
+    comparisons: pd.DataFrame
     notes: list[str]
 
     @property
@@ -92,7 +94,7 @@ def read_sections(store_uri: str, studies: Sequence[str]) -> Reading:
     found = outcomes(forest, incomplete, tables["null"])
     forests = forest_sections(forest, has_published=shows_published(records.launches))
     first = Chapter("answer", "Answer", (*forests, *confirmation_sections(records.confirmed)))
-    return Reading(records.launches, records.launched, records.trials, short, found, [first, *chapters], notes)
+    return Reading(records.launches, records.launched, records.trials, short, found, [first, *chapters], extra, notes)
 
 
 def _with_confirmation(short: str, found: pd.DataFrame, launches: pd.DataFrame) -> str:

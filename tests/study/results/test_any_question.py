@@ -12,7 +12,6 @@ import pytest
 
 from analysis.compare import compare, compared_lines
 from analysis.records.runs import load_predictions, load_trials
-from analysis.report.answer import comparison_lines
 from analysis.report.assemble import Reading, read_sections, tables_of
 from analysis.report.page import write_report
 from analysis.settings import correct_clips
@@ -99,7 +98,7 @@ def test_the_selected_setting_is_better_on_page_and_screen(home: Home, name: str
     if candidates == 1:
         again = claim(correct(**first), [correct(**good)], 0)
         assert (row["p_value"], row["difference_low"]) == (again.p_value, again.interval[0])
-    assert "is better than the baseline for" in reading.answer
+    assert "better than the baseline for" in reading.answer
     assert "+20.0 points" in reading.answer
     printed = best(home, name, capsys)
     assert row["verdict"] in printed
@@ -116,7 +115,7 @@ def test_a_page_of_another_question_has_nothing_published(home: Home, tmp_path: 
     page = write_report(home.store_uri, ["plain"], tmp_path).read_text(encoding="utf-8")
     visible = page.partition("</style>")[2].rpartition("<script>")[0].partition("<body")[2]
     assert "Baseline: optim.lr 0.1 (the first value of each list;" in visible
-    assert "α" not in visible.partition('id="methods"')[0]
+    assert "α" not in visible.partition('id="checklist"')[0]
     assert 'class="published"' not in visible
 
 
@@ -144,7 +143,7 @@ def test_settings_within_the_bounds_are_equivalent(home: Home, capsys: pytest.Ca
     (row,) = read(home, "equal").comparisons.to_dict("records")
     assert row["verdict"].startswith("equivalent to the baseline within ±20 points over 8 seeds and 100 test clips; ")
     assert (
-        "Equivalent to the baseline within the study's bounds: supervised on clean (optim.lr 0.001)." in read(home, "equal").answer
+        "equivalent to the baseline within the study's bounds for “supervised, clean”." in read(home, "equal").answer
     )
     narrow = end(home, "narrow", space, {"optim.lr": 5.0}, seeds=list(range(8)), equivalence=0.001)
     assert read(home, narrow.name).comparisons["verdict"][0].startswith("not distinguishable from the baseline over 8 seeds")
@@ -197,7 +196,7 @@ def test_without_paper_found_every_sentence_is_whole(home: Home) -> None:
 
 def test_other_margins_are_named_where_a_table_fixes_the_margin(home: Home) -> None:
     reading = read(home, "papers")
-    assert "supervised on clean at margin 0.5 rad" in reading.answer
+    assert "supervised, clean, margin 0.5 rad" in reading.answer
     assert not reading.comparisons["label"].str.startswith("supervised").any()  # the section of the margin has them
 
 
@@ -206,9 +205,9 @@ def test_a_comparison_that_lacks_its_baseline_is_named(home: Home) -> None:
     study = study_of("half", {"space": space, "seeds": SEEDS}, within=["optim.batch_size"])
     lost = {"optim.lr": 0.1, "optim.batch_size": 64}
     end_study(home, study, lambda settings: None if lost.items() <= settings.items() else (20, 50 + settings["seed"]))
-    lines = {line.label: line for line in comparison_lines(read(home, "half").comparisons)}
+    lines = {line.label: line for line in read(home, "half").outcomes}
     line = lines["Supervised, clean, optim.batch_size 64, optim.lr 0.001"]
-    assert (line.finding, line.reservation) == ("No comparison", "no baseline has finished with all its seeds")
+    assert line.finding == "no comparison; no baseline has finished with all its seeds"
 
 
 def test_page_and_screen_say_where_validation_prefers_the_baseline(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
@@ -233,8 +232,8 @@ def test_two_questions_on_a_page_stay_apart(home: Home) -> None:
     anchors = [section.anchor for section in reading.sections]
     assert {"table1", "comparisons-2", "by-optim-lr-2"} <= set(anchors)
     assert len(set(anchors)) == len(anchors)
-    assert "supervised on clean (+20.0 points)" in reading.answer
-    assert "supervised on clean, study first (optim.lr 0.001, +20.0 points)" in reading.answer
+    assert "“supervised, clean” (+20.0 points)" in reading.answer
+    assert "“supervised, clean, study first” (optim.lr 0.001, +20.0 points)" in reading.answer
 
 
 @pytest.mark.parametrize(("fresh", "answer"), [((50, 70), "yes"), ((50, 50), "no")])
@@ -331,7 +330,7 @@ def test_a_confirmation_stays_out_of_the_papers_tables(home: Home) -> None:
     reading = read_sections(home.store_uri, ["crossed", again.name])
     tables = tables_of(reading.sections)
     assert tables["table1"].empty or tables["table1"]["verdict"].eq("").all()
-    assert tables["forest"]["about"].tolist() == ["fresh seeds", "settings"]
+    assert tables["forest"]["about"].tolist() == ["confirmed on fresh seeds", "settings"]
 
 
 def test_alpha_one_is_a_baseline_whatever_its_margin(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
