@@ -16,19 +16,20 @@ from plotly.offline import get_plotlyjs
 
 from analysis import published
 from analysis.formats import capitalised
-from analysis.report.assemble import Reading, read_sections
+from analysis.report.assemble import Reading, read_sections, tables_of
 from analysis.report.files import csv_link, write_tables, write_whole
 from analysis.report.index import FACTS_FILE
+from analysis.report.picture import PICTURE_FILE, write_picture
 from analysis.report.shown import is_of_paper, shows_published
 from analysis.section import Chapter
 from analysis.sections.forest import FOREST
 
 _LIBRARIES = ("acl-study", "mlflow-skinny", "pandas", "plotly", "scipy", "statsmodels")
-_OUR_FILES = re.compile(r"[a-z0-9-]+\.(csv|md|tex)")
+_OUR_FILES = re.compile(r"[a-z0-9-]+\.(csv|md|tex|png)")
 
 
 def write_report(store_uri: str, studies: Sequence[str], folder: Path) -> Path:
-    """Write `index.html` into `folder`, its facts (`report.json`) and every table as files; the page opens without a network.
+    """Write `index.html` into `folder`, with its facts (`report.json`), picture and tables as files; the page needs no network.
 
     Args:
         store_uri: MLflow tracking store, e.g. `sqlite:////home/me/acl/mlflow.db`.
@@ -54,6 +55,10 @@ def write_report(store_uri: str, studies: Sequence[str], folder: Path) -> Path:
     )
     folder.mkdir(parents=True, exist_ok=True)
     files = write_tables(reading.sections, folder, list(dict.fromkeys(launches["corpus"])))
+    compared = tables_of(reading.sections)[FOREST]
+    if len(compared):
+        question = " ".join(dict.fromkeys(launches["question"]))
+        files.append(write_picture(compared, question, folder / PICTURE_FILE).name)
     _replace_facts(folder, _facts(launches, reading.trials, reading.answer, generated, files))
     return write_whole(folder / "index.html", page)
 

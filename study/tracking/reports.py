@@ -1,8 +1,10 @@
 """A report and its figures in MLflow: artifacts of the study's run, whose description then has the question and the answer."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 import mlflow
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
@@ -10,7 +12,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 from study import names
 from study.tracking.store import experiment_of, translate_mlflow_errors
 
-FACTS_FILE = "report.json"  # of a report's folder, see analysis.report.page
+FACTS_FILE, PICTURE_FILE = "report.json", "answer.png"  # of a report's folder, see analysis.report.page
 
 
 @translate_mlflow_errors
@@ -26,7 +28,15 @@ def log_report(store_uri: str, studies: Sequence[str], folder: Path) -> None:
         for file in ("index.html", FACTS_FILE, *facts["files"]):  # the folder may hold other things
             client.log_artifact(run_id, str(folder / file), place)
         if len(studies) == 1:
-            client.set_tag(run_id, MLFLOW_RUN_NOTE, f"{facts['question']}\n\n{facts['answer']}\n\n(report of {facts['generated']})")
+            client.set_tag(run_id, MLFLOW_RUN_NOTE, _note(facts, run_id, place))
+
+
+def _note(facts: Mapping[str, Any], run_id: str, place: str) -> str:
+    """Markdown that MLflow shows at the head of the run; its picture is the run's own artifact, addressed from MLflow's page."""
+    shown = [str(facts["question"]), str(facts["answer"])]
+    if PICTURE_FILE in facts["files"]:
+        shown.append(f"![All comparisons](get-artifact?path={quote(f'{place}/{PICTURE_FILE}', safe='')}&run_uuid={run_id})")
+    return "\n\n".join([*shown, f"(report of {facts['generated']})"])
 
 
 @translate_mlflow_errors

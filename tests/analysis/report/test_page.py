@@ -36,6 +36,7 @@ FILES = [
     "comparisons.tex",
     "report.json",
     "index.html",
+    "answer.png",
 ]
 FILES += [f"{name}.md" for name in SECTIONS if name not in ON_NO_PAGE]
 
