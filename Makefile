@@ -3,6 +3,7 @@
 # make bench  compare the speed of the CPU's work with the straightforward way (minutes)
 # make check  format, lint, types, import contracts
 # make docs   the pages of docs/ and the API reference as HTML, in build/docs
+# make pictures  the pictures of the README anew: runs the quickstart (4 minutes), needs chromium and chromedriver
 # make audit  known vulnerabilities of the tested versions; fails where the database cannot be reached
 # make lock   requirements-hashed.txt anew from pyproject.toml and constraints.txt; needs uv
 PYTHON ?= python3
@@ -12,7 +13,7 @@ BIN := $(VENV)/bin
 export MLFLOW_DISABLE_TELEMETRY := true
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: demo test test-fast bench check format docs audit lock clean
+.PHONY: demo test test-fast bench check format docs pictures audit lock clean
 
 demo: $(VENV)/.installed
 	$(BIN)/acl-study quickstart
@@ -40,6 +41,9 @@ format: $(VENV)/.installed-dev
 docs: $(VENV)/.installed-docs
 	$(BIN)/sphinx-build -n -W --keep-going -q docs build/docs
 	@echo build/docs/index.html
+
+pictures: $(VENV)/.installed-dev
+	$(BIN)/python docs/pictures.py
 
 # --strict: without it, packages that the database does not know or that it was not asked about count as sound.
 audit: $(VENV)/.installed-audit
