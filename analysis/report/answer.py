@@ -161,8 +161,8 @@ def outcomes(compared: pd.DataFrame, incomplete: pd.DataFrame, controls: pd.Data
 def _outcome(row: dict[Any, Any]) -> Outcome:
     gain = points_interval(row["difference"], row["difference_low"], row["difference_high"])
     if row["about"] == SETTINGS:
-        seeds = sorted({int(row["baseline_seeds"]), int(row["seeds"])})
-        about = f"{' and '.join(str(number) for number in seeds)} seeds{' a side' if len(seeds) == 1 else ''}"
+        ours, others = int(row["seeds"]), int(row["baseline_seeds"])
+        about = f"{ours} seeds a side" if ours == others else f"{ours} seeds against {others}"
     else:
         about = "1 seed: trained models only"
     _, _, reservation = str(row["verdict"]).partition("; ")

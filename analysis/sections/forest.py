@@ -188,8 +188,8 @@ def forest_figure(table: pd.DataFrame, axis: str = "difference to the baseline, 
         automargin=True,
     )
     figure.update_xaxes(title=axis, zeroline=False)
-    figure.update_layout(height=110 + _ROW_HEIGHT * len(table), showlegend=True, meta={"narrows": True})  # page.js reads it
-    return styled(figure).update_layout(margin={"t": 10, "b": 85})
+    figure.update_layout(height=126 + _ROW_HEIGHT * len(table), showlegend=True, meta={"narrows": True})  # page.js reads it
+    return styled(figure).update_layout(margin={"t": 26, "b": 85})
 
 
 def _marks(own: pd.DataFrame, places: list[int], about: str) -> go.Scatter:

@@ -142,9 +142,7 @@ def test_settings_within_the_bounds_are_equivalent(home: Home, capsys: pytest.Ca
     end(home, "equal", space, {"optim.lr": 5.0}, seeds=list(range(8)), equivalence=0.2)
     (row,) = read(home, "equal").comparisons.to_dict("records")
     assert row["verdict"].startswith("equivalent to the baseline within ±20 points over 8 seeds and 100 test clips; ")
-    assert (
-        "equivalent to the baseline within the study's bounds for “supervised, clean”." in read(home, "equal").answer
-    )
+    assert "equivalent to the baseline within the study's bounds for “supervised, clean”." in read(home, "equal").answer
     narrow = end(home, "narrow", space, {"optim.lr": 5.0}, seeds=list(range(8)), equivalence=0.001)
     assert read(home, narrow.name).comparisons["verdict"][0].startswith("not distinguishable from the baseline over 8 seeds")
 
