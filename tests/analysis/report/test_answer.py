@@ -86,7 +86,7 @@ def test_settings_and_models_are_told_apart(several_seeds):
 def test_trials_that_have_not_ended_make_it_provisional(one_seed, unfinished, beginning):
     text = answer_of(one_seed, unfinished=unfinished)
     assert text.startswith(beginning)
-    assert len(sentences(text)) == 3
+    assert len(sentences(text)) == 4
 
 
 def test_an_interrupted_study_without_open_trials_is_provisional(one_seed):
