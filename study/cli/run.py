@@ -116,7 +116,7 @@ def _conclude(study: Study, home: Home, store: str | None, outcome: "Outcome", r
     # Statistics take a second to import, which trials need not wait for.
     from study.results.best import print_summary
     from study.results.confirm import confirmation_lines
-    from study.results.publish import log_winners
+    from study.results.publish import log_figures, log_winners
 
     if not outcome.sweeps:
         print(f"{study.name} is complete: nothing was left to run")
@@ -129,6 +129,8 @@ def _conclude(study: Study, home: Home, store: str | None, outcome: "Outcome", r
     for line in study_remarks(study, home):
         print(line)
     if outcome.left:
+        for line in log_figures(study, home, kept) if outcome.recorded else []:
+            print(line)
         why = f"{outcome.interrupted}: " if outcome.interrupted else ""
         print(f"{why}incomplete, {outcome.left} trials are left; continue with: {resume}")
         raise typer.Exit(EXIT_STATUS)

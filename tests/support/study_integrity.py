@@ -109,7 +109,7 @@ def _assert_recorded(home: Path, study: str, outcomes: Results, store_uri: str |
             logged = run.data.metrics.get(name)
             if logged is not None:  # of other names, MLflow takes no parentheses
                 assert logged == value or (math.isnan(logged) and math.isnan(value)), name
-        steps = [metric.step for metric in client.get_metric_history(run.info.run_id, names.TRAIN_LOSS)]
+        steps = [metric.step for metric in client.get_metric_history(run.info.run_id, names.recorded(names.TRAIN_LOSS))]
         assert sorted(steps) == list(range(1, len(steps) + 1))
         assert len(steps) == _epochs(home, study, run)
         artifacts = {artifact.path for artifact in client.list_artifacts(run.info.run_id)}
