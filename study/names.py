@@ -149,8 +149,8 @@ WINNER = "winner."  # and the metric, as in "winner.val.accuracy"
 TRIALS = "trials."  # and the outcome, or `LEFT`
 LEFT = "left"  # trials that are not over
 
-# Groups of trial metrics. MLflow's page of a run shows groups in alphabetical order, then the metrics without one. Records of earlier
-# versions have no groups; a trial that such a version began, and this one goes on with, has metrics under both names.
+# Groups of trial metrics. MLflow's page of a run shows groups in alphabetical order, then the metrics without one. Records of
+# earlier versions have no groups; a trial that such a version began, and this one goes on with, has metrics under both names.
 CURVE_GROUP = "by_epoch/"  # what each epoch's own weights give: losses, accuracies on validation clips
 CLASS_GROUP = "class_accuracy/"
 

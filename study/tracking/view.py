@@ -1,8 +1,8 @@
 """The first view of MLflow's page: trials of a study as a table, sorted by its objective, and its charts.
 
 MLflow keeps such a view as a tag of the experiment, the one that its own button "Share" writes. What the page reads of it was taken
-from MLflow 3.17: search, order and columns of the table, and the charts with their sections. Which rows are expanded is not part of a
-shared view. A table that is sorted by a metric lists all runs side by side, so no row has to be expanded.
+from MLflow 3.17: search, order and columns of the table, and the charts with their sections. A shared view does not say which rows
+are expanded. A table that is sorted by a metric lists all runs side by side, so no row has to be expanded.
 """
 
 import base64
@@ -174,11 +174,11 @@ def _comparisons(objectives: Sequence[str], settings: Sequence[str], trials: Seq
         for name in numbers[:_MOST_SCATTERS]:
             axes = {"xaxis": {"key": name, "type": "PARAM"}, "yaxis": {"key": key, "type": "METRIC"}}
             charts.append({**_chart("SCATTER", _COMPARISON_SECTION, f"{objective} by {name}"), **axes, "runsCountToCompare": 100})
-    for metric in dict.fromkeys([*objectives, names.TEST_ACCURACY]):
-        charts.append(
-            {**_chart("BAR", _COMPARISON_SECTION, metric), "metricKey": names.recorded(metric), "runsCountToCompare": 100}
-        )
-    return charts
+    bars = dict.fromkeys([*objectives, names.TEST_ACCURACY])
+    return charts + [
+        {**_chart("BAR", _COMPARISON_SECTION, metric), "metricKey": names.recorded(metric), "runsCountToCompare": 100}
+        for metric in bars
+    ]
 
 
 def _chart(kind: str, section: str, title: str) -> dict[str, Any]:

@@ -83,7 +83,7 @@ def _assert_epochs_once(folder: Path, events: Events) -> None:
 def _assert_told(folder: Path, sweep: str, outcomes: Results) -> None:
     storage = JournalStorage(JournalFileBackend(str(folder / "optuna.journal")))
     (told,) = [optuna.load_study(study_name=name, storage=storage) for name in optuna.get_all_study_names(storage)]
-    assert told.study_name == sweep
+    assert told.study_name == f"{folder.parent.name}/{sweep}"
     trials = {trial.user_attrs.get("trial", f"{sweep}-{trial.number:04d}"): trial for trial in told.get_trials()}
     assert len(trials) == len(told.trials)
     assert trials.keys() == {trial for trial in outcomes if trial.startswith(f"{sweep}-")}
