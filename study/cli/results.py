@@ -100,17 +100,18 @@ def compare(
 
     from analysis.compare import compare as compare_sides
     from analysis.compare import compared_lines, write_curves
+    from study.console import print_json, print_lines
 
     compared = compare_sides(kept, first, second)
     file = f"{first} and {second}.html".replace("/", " ")
     curves = write_curves(kept, compared, places.reports / "compared" / file)
     if as_json:
         from study.cli.json_fields import compare_fields
-        from study.console import print_json
 
         print_json(compare_fields(compared, str(curves)))
     else:
-        print("\n".join([*compared_lines(compared), f"learning curves: {curves}"]))
+        print_lines(compared_lines(compared))
+        print(f"learning curves: {curves}")
 
 
 @results_app.command()

@@ -18,7 +18,10 @@ from study.spec.resolve import read_study, resolve_study
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"knn.k": 100_000}, r"sweep a: knn.k is 100000, but a validation clip has (\d+) patches of other clips; lower it: --set knn.k=\1"),
+        (
+            {"knn.k": 100_000},
+            r"sweep a: knn.k is 100000, but a validation clip has (\d+) patches of other clips; lower it: --set knn.k=\1",
+        ),
         ({"compute.device": "cuda", "knn.k": 5}, "sweep a: compute.device is cuda, but its trials take no GPU"),
     ],
 )

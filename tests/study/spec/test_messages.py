@@ -93,7 +93,11 @@ def test_the_file_itself_is_right(tmp_path: Path) -> None:
             "my.yaml:17: sweeps.second.space: loss.alhpa is not a setting of supervised",
         ),
         ("question: Does it?\n", "", "my.yaml:1: question: is missing"),
-        ("question: Does it?", "question: Does it?\nmode: supervised", "my.yaml:3: mode is not a field of a study; it is a setting"),
+        (
+            "question: Does it?",
+            "question: Does it?\nmode: supervised",
+            "my.yaml:3: mode is not a field of a study; it is a setting",
+        ),
         ("  - name: second", "  - name: first", "my.yaml:1: sweeps need different names"),
         ("  - name: second", "  - name: second\n    name: third", "my.yaml:16: name is written twice, first in line 15"),
         ("  trials: 4", "  trials: 4\n  trials: 5", "my.yaml:7: trials is written twice, first in line 6"),

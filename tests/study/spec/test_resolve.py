@@ -75,7 +75,10 @@ def test_seeds_repeat_every_point() -> None:
         ({"space": {"loss.alpha": {"grid": [0.1, 1.1]}}}, "loss.alpha: must be less than or equal to 1, got 1.1"),
         ({"space": {"loss.alpha": {"uniform": [0, 1]}}}, "loss.alpha is continuous"),
         ({"space": {"loss.alpha": {"uniform": [0, 1]}}, "search": "tpe"}, "needs budget.trials"),
-        ({"space": {"optim.batch_size": {"uniform": [16, 64]}}, "search": "random", "budget": {"trials": 2}}, "must be a whole number"),
+        (
+            {"space": {"optim.batch_size": {"uniform": [16, 64]}}, "search": "random", "budget": {"trials": 2}},
+            "must be a whole number",
+        ),
         ({"space": {"loss.alpha": {"grid": [1, 1.0]}}}, "repeats a value"),
         ({"space": {}, "search": "tpe", "budget": {"trials": 3}}, "needs a space"),
         ({"base": {"mode": "supervised", "seed": 3}}, r"write seeds: \[3\]"),
