@@ -22,7 +22,7 @@ class FieldError(StudyError):
         self.path = path
 
 
-class FieldErrors(StudyError):
+class FieldsError(StudyError):
     """Several parts of a study are wrong.
 
     Attributes:

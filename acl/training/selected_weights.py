@@ -69,7 +69,7 @@ def _selected(folder: Path, state: dict[str, Any]) -> SelectedWeights:
         epoch, epochs_trained = stage["best_epoch"], stage["epoch"]
     if not weights:
         raise CheckpointError(
-            f"{folder} holds no selected weights: no epoch has a finite validation score; lower the learning rate with --set optim.lr=…"
+            f"{folder} holds no selected weights: no epoch has a finite validation score; train with a lower --set optim.lr=…"
         )
     return SelectedWeights(
         config=config,

@@ -6,7 +6,7 @@ from typing import Any, get_args
 from pydantic import ValidationError
 
 from acl.system.text import close_to
-from study.errors import FieldError, FieldErrors, StudyError, one_line
+from study.errors import FieldError, FieldsError, StudyError, one_line
 from study.spec.files import FieldPath, PlacedContent
 from study.spec.schedulers import Scheduler
 from study.spec.space import KINDS
@@ -59,7 +59,7 @@ class ErrorFormatter:
         for each in error.errors():
             path, value = _existing(each["loc"], resolved)
             cause = each.get("ctx", {}).get("error")
-            if isinstance(cause, FieldErrors):
+            if isinstance(cause, FieldsError):
                 for one in cause.errors:
                     own = (*path, *one.path)
                     option = self._override(own)  # which sweeps share

@@ -1,7 +1,6 @@
 """A study: a question, and the sweeps that answer it."""
 
 import re
-from collections.abc import Iterator
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -9,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from acl.config import ConfigError, build_config, setting_names
 from acl.system.text import close_to
 from analysis.question import FOLD, SUBSET, Question, question_of
-from study.errors import FieldError, FieldErrors
+from study.errors import FieldError, FieldsError
 from study.spec.recipe import UNKNOWN_CORPUS, departures
 from study.spec.space import Scalar, edge_points
 from study.spec.sweep import Sweep
@@ -50,9 +49,9 @@ class Study(BaseModel):
         sweep_names = [sweep.name for sweep in self.sweeps]
         if len(set(sweep_names)) < len(sweep_names):
             raise ValueError(f"sweeps need different names, got {', '.join(sweep_names)}")
-        found = {place: error for number, sweep in enumerate(self.sweeps) for place, error in _wrong_settings(number, sweep)}
+        found = [error for number, sweep in enumerate(self.sweeps) for error in _wrong_settings(number, sweep)]
         if found:
-            raise FieldErrors(list(found.values()))
+            raise FieldsError(found)
         return self
 
     @model_validator(mode="after")
@@ -114,16 +113,18 @@ class Study(BaseModel):
         return sum(sweep.runs for sweep in self.sweeps)
 
 
-def _wrong_settings(number: int, sweep: Sweep) -> Iterator[tuple[tuple[str | int, ...], FieldError]]:
-    """What is wrong with settings at the edges of a sweep's space, the last mistake of a setting first."""
+def _wrong_settings(number: int, sweep: Sweep) -> list[FieldError]:
+    """What is wrong with settings at the edges of a sweep's space, the first mistake of each setting."""
+    found: dict[tuple[str, ...] | str, FieldError] = {}
     seeds = [{"seed": seed} for seed in (min(sweep.seeds), max(sweep.seeds))]
-    for point in reversed([*edge_points(sweep.space), *seeds]):
+    for point in (*edge_points(sweep.space), *seeds):
         try:
             build_config({"data.root": UNKNOWN_CORPUS, **sweep.base, **point})
         except ConfigError as error:
             for problem in str(error).splitlines():
-                path = ("sweeps", number, *_place_of(problem, sweep))
-                yield (*path, problem) if len(path) == 2 else path, FieldError(problem, *path)
+                place = _place_of(problem, sweep)
+                found.setdefault(place or problem, FieldError(problem, "sweeps", number, *place))
+    return list(found.values())
 
 
 def _place_of(message: str, sweep: Sweep) -> tuple[str, ...]:
