@@ -99,7 +99,7 @@ def view_of(study: Run, trials: Sequence[Run]) -> dict[str, Any]:
         "orderByAsc": DIRECTIONS.get(order) == "min",
         "selectedColumns": columns,
         "columnOrder": [*_FIXED_COLUMNS, *columns, "duration"],
-        "columnWidths": {_RUN_NAME: 270, _CREATED: 130},
+        "columnWidths": {_RUN_NAME: 270, _CREATED: 145},
         "runsHiddenMode": "SHOW_ALL",
         "isAccordionReordered": True,  # keeps the sections in this order
         "compareRunSections": [
