@@ -71,9 +71,10 @@ def register_winners(store_uri: str, study: str, question: str, winners: Sequenc
                 tags={names.STUDY: study, names.TRIAL_RUN: winner.run_id},
                 description=description_of(winner.card),
                 model_id=winner.model_id,
+                await_creation_for=0,  # MLflow's own stores have made it when they answer
             )
         _link(client, winner.model_id, {"name": study, "version": int(version.version)})
-        if winner.alias and client.get_registered_model(study).aliases.get(winner.alias) != str(version.version):
+        if winner.alias and str(client.get_registered_model(study).aliases.get(winner.alias)) != str(version.version):
             client.set_registered_model_alias(study, winner.alias, version.version)
 
 

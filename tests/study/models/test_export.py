@@ -15,6 +15,7 @@ import pytest
 import soundfile
 import yaml
 from mlflow.entities import Metric, Param
+from mlflow.protos.databricks_pb2 import ENDPOINT_NOT_FOUND
 
 from acl.config import flatten
 from acl.exported import load_exported
@@ -24,7 +25,7 @@ from acl.training import fit
 from analysis.errors import AnalysisError
 from analysis.stats.intervals import wilson_interval
 from study import names
-from study.errors import RecordError, StudyError
+from study.errors import RecordError, StoreUnavailableError, StudyError
 from study.models import export
 from study.models.card import CARD_FILE
 from study.models.export import export_trial
@@ -255,6 +256,11 @@ def test_a_winner_is_one_version_of_the_model_of_its_study(
     assert mlflow.pyfunc.load_model(f"models:/{STUDY}@winner").metadata.model_id == winner.model_id
     linked = json.loads(client.get_logged_model(winner.model_id).tags["mlflow.modelVersions"])
     assert linked == [{"name": STUDY, "version": int(version.version)}]
+    with pytest.MonkeyPatch.context() as patch:  # a server without a registry
+        gone = mlflow.exceptions.MlflowException("no such endpoint", ENDPOINT_NOT_FOUND)
+        patch.setattr(mlflow.MlflowClient, "create_registered_model", lambda *arguments, **others: (_ for _ in ()).throw(gone))
+        with pytest.raises(StoreUnavailableError, match="no such endpoint"):
+            register_winners(uri, STUDY, "Does it help?", [winner])
     client.create_registered_model("somebody-elses")
     with pytest.raises(RecordError, match="of somebody else"):
         register_winners(uri, "somebody-elses", "Does it help?", [winner])
