@@ -45,6 +45,7 @@ with warnings.catch_warnings():
 _MODEL_TYPE = "audio embedding"
 _ORIGIN = (MLFLOW_USER, MLFLOW_SOURCE_NAME, MLFLOW_SOURCE_TYPE)  # tags of the trial that its model has, too
 _DIGEST_LENGTH = 36  # what MLflow keeps of a digest; the profile has all of it
+_CLIP = Schema([ColSpec("string", "clip"), ColSpec("string", "label")])  # a row of a corpus
 _NOT_IN_A_NAME = re.compile(r"[/:.%\"']+")
 
 
@@ -157,6 +158,7 @@ def _corpus(about: dict[str, Any], classes: list[str], root: str) -> Dataset:
         source_type="local",
         source=json.dumps({"uri": root}),
         profile=json.dumps(profile),
+        schema=json.dumps({"mlflow_colspec": _CLIP.to_dict()}),  # as MLflow's page reads it
     )
 
 

@@ -106,7 +106,7 @@ def _assert_recorded(home: Path, study: str, outcomes: Results, store_uri: str |
         assert run.data.tags["mlflow.parentRunId"] == parents[0].info.run_id
         assert {name: run.data.params[name] for name in point} == {name: str(value) for name, value in point.items()}
         for name, value in metrics.items():
-            logged = run.data.metrics.get(name)
+            logged = run.data.metrics.get(names.recorded(name))
             if logged is not None:  # of other names, MLflow takes no parentheses
                 assert logged == value or (math.isnan(logged) and math.isnan(value)), name
         steps = [metric.step for metric in client.get_metric_history(run.info.run_id, names.recorded(names.TRAIN_LOSS))]
