@@ -2,8 +2,12 @@
 
 import json
 import math
+import os
+import re
+import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from numbers import Integral, Real
 from typing import Any
@@ -14,6 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from acl.system.text import format_size
 
 _LOG_WIDTH = 140
+_LABEL = re.compile(r"(?: *(?:\S+ )*\S+ {2,})+")  # words before a gap, as "verdict" before what it is
 JSON_SCHEMA = 1  # of the objects of `--json`; the next number where a field goes or means something else
 
 
@@ -63,10 +68,55 @@ def format_bytes(count: float) -> str:
     return format_size(count, "GB") if count >= 1e9 else format_size(max(count, 1e6), "MB", digits=0)
 
 
+def format_range(low: float, high: float) -> str:
+    """Durations that were estimated, in one unit: that of the longer one.
+
+    >>> format_range(0.01, 0.03), format_range(0.01, 1.5), format_range(3, 3)
+    ('36 to 108 s', '0.6 to 90 min', '3.0 h')
+    """
+    longer = format_hours(high)
+    if format_hours(low) == longer:
+        return longer
+    unit = longer.rpartition(" ")[2]
+    shorter = low * {"s": 3600, "min": 60, "h": 1}[unit]
+    return f"{shorter:.0f} to {longer}" if shorter >= 10 or unit == "s" else f"{shorter:.1g} to {longer}"
+
+
+def output_width() -> int | None:
+    """Columns of standard output: those of COLUMNS or of the terminal; None for a file or a pipe, which has none of its own."""
+    given = os.environ.get("COLUMNS", "")
+    if given.isdigit() and int(given) > 0:
+        return int(given)
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
 def table_console() -> Console:
     """Standard output for tables: as wide as the terminal, and 140 columns in a log file, which has no width of its own."""
     console = Console()
-    return console if console.is_terminal else Console(width=_LOG_WIDTH)
+    return console if console.is_terminal else Console(width=output_width() or _LOG_WIDTH)
+
+
+def wrapped(line: str, width: int | None = None) -> str:
+    """A line of prose, broken between words where it is longer than the output is wide; the rest stands below its text.
+
+    Lines with commands are not for this function: a terminal breaks them in a way in which they can be copied.
+
+    >>> print(wrapped("  verdict     no gain: no other setting is better", width=32))
+      verdict     no gain: no other
+                  setting is better
+    """
+    width = width or output_width()
+    if width is None or len(line) <= width:
+        return line
+    label = _LABEL.match(line)
+    indent = label.end() if label and label.end() <= width // 2 else len(line) - len(line.lstrip()) + 2
+    return textwrap.fill(line, width, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False)
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Print lines of prose, see `wrapped`."""
+    for line in lines:
+        print(wrapped(line))
 
 
 def print_json(fields: Mapping[str, Any]) -> None:

@@ -22,6 +22,18 @@ class FieldError(StudyError):
         self.path = path
 
 
+class FieldsError(StudyError):
+    """Several parts of a study are wrong.
+
+    Attributes:
+        errors: one for each.
+    """
+
+    def __init__(self, errors: list[FieldError]) -> None:
+        super().__init__("\n".join(map(str, errors)))
+        self.errors = errors
+
+
 class RecordError(StudyError):
     """MLflow refuses a record, and always will; the message is one line."""
 

@@ -2,13 +2,18 @@
 
 A study is one run, above its trials (`mlflow.parentRunId`); where a sweep has several seeds, each of its settings is a run between
 the two. A trial's parameters are the dotted setting names of `acl.config`, plus nothing else; its metrics are those of
-`acl.training.EpochResult`, one step per epoch. A setting's parameters are those of its trials without the seed, its metrics the
-mean and the spread of theirs, one step per finished seed.
+`acl.training.EpochResult`, one step per epoch, some of them in a group (`recorded`). A setting's parameters are those of its trials
+without the seed, its metrics the mean and the spread of theirs, one step per finished seed.
 """
+
+import re
+from collections.abc import Mapping
+from typing import TypeVar
 
 from acl.metric_names import (  # noqa: F401 (records have metrics under the names that training gives them)
     ACCURACY,
     BEST_EPOCH,
+    CLASS_ACCURACY,
     CLIPS_PER_SECOND,
     COMPUTE_PREFIX,
     EPOCH_SECONDS,
@@ -78,6 +83,8 @@ OBJECTIVE = "acl_study.objective"  # the validation metric that the sweep search
 # Tags of setting runs
 SETTING = "acl_study.setting"  # values of what the sweep varies, JSON by dotted name
 
+SWEEP_NAME = "sweep"  # of a study's only sweep, where its file names none
+
 # Ends of the names of the sweeps of a study that confirms another: a winner and its baseline make a pair
 WINNER_SWEEP, BASELINE_SWEEP = "-winner", "-baseline"
 
@@ -135,3 +142,65 @@ def mean_of(metric: str) -> str:
 def spread_of(metric: str) -> str:
     """Name of a metric's sample standard deviation over seeds, which needs two of them."""
     return f"{metric}.sd"
+
+
+# Metrics of study runs: of the winner of each choice, and how many trials are in which state
+WINNER = "winner."  # and the metric, as in "winner.val.accuracy"
+TRIALS = "trials."  # and the outcome, or `LEFT`
+LEFT = "left"  # trials that are not over
+
+# Groups of trial metrics. MLflow's page of a run shows groups in alphabetical order, then the metrics without one. Records of
+# earlier versions have no groups; a trial that such a version began, and this one goes on with, has metrics under both names.
+CURVE_GROUP = "by_epoch/"  # what each epoch's own weights give: losses, accuracies on validation clips
+CLASS_GROUP = "class_accuracy/"
+
+_CURVE = re.compile(r"(train|val)\.(\w+_)?(loss|nt_xent|cross_entropy|angular_margin)|val\.(\w+_)?epoch_\w+")
+_OTHER_EVALUATIONS = (EVALUATION_KNN, EVALUATION_FINETUNE_NOISY, EVALUATION_FINETUNE_CLEAN)
+_Value = TypeVar("_Value")
+
+
+def recorded(metric: str) -> str:
+    """Name under which MLflow has a trial's metric.
+
+    >>> recorded("train.loss"), recorded("test.knn_class_accuracy.Rain"), recorded("val.accuracy")
+    ('by_epoch/train.loss', 'class_accuracy/test.knn.Rain', 'val.accuracy')
+    """
+    split, is_class_wise, label = metric.partition(f"{CLASS_ACCURACY}.")
+    if is_class_wise:
+        return f"{CLASS_GROUP}{split[:-1]}.{label}"
+    return f"{CURVE_GROUP}{metric}" if _CURVE.fullmatch(metric) else metric
+
+
+def metric_of(key: str) -> str:
+    """The trial's metric that MLflow has under this name, with or without a group.
+
+    >>> metric_of("by_epoch/train.loss"), metric_of("class_accuracy/test.knn.Rain"), metric_of("train.loss")
+    ('train.loss', 'test.knn_class_accuracy.Rain', 'train.loss')
+    """
+    if not key.startswith(CLASS_GROUP):
+        return key.removeprefix(CURVE_GROUP)
+    split, _, label = key.removeprefix(CLASS_GROUP).partition(".")
+    for evaluation in _OTHER_EVALUATIONS:
+        if label.startswith(f"{evaluation}."):
+            return f"{of_split(split, evaluation, CLASS_ACCURACY)}.{label.removeprefix(f'{evaluation}.')}"
+    return f"{of_split(split, EVALUATION_CLASSIFIER, CLASS_ACCURACY)}.{label}"
+
+
+def by_metric(logged: Mapping[str, _Value]) -> dict[str, _Value]:
+    """Values by metric from values by MLflow's names; where both names have one, the grouped one is the later.
+
+    >>> by_metric({"by_epoch/train.loss": 1.0, "train.loss": 2.0, "val.accuracy": 0.5})
+    {'val.accuracy': 0.5, 'train.loss': 1.0}
+    """
+    grouped = {key: value for key, value in logged.items() if metric_of(key) != key}
+    plain = {key: value for key, value in logged.items() if key not in grouped and recorded(key) not in grouped}
+    return {**plain, **{metric_of(key): value for key, value in grouped.items()}}
+
+
+def trial_of(reference: str) -> str:
+    """Id of the trial that a person means: the number alone stands for a trial of a study's only, unnamed sweep.
+
+    >>> trial_of("0007"), trial_of("search-0007")
+    ('sweep-0007', 'search-0007')
+    """
+    return f"{SWEEP_NAME}-{reference}" if reference.isdigit() else reference

@@ -1,10 +1,12 @@
 """From dotted names to a validated configuration and back."""
 
+import shlex
 from collections.abc import Mapping
 from typing import Any, get_args
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 
 from acl.config.describe import Setting, describe
 from acl.config.sections import SELF_SUPERVISED, SUPERVISED, Mode, Section
@@ -47,24 +49,30 @@ def build_config(settings: Mapping[str, Any]) -> Config:
         settings: e.g. `{"mode": "supervised", "data.root": "corpus", "loss.alpha": 0.3}`.
 
     Raises:
-        ConfigError: unknown mode or name, wrong type, or a value out of its range.
+        ConfigError: unknown mode or name, wrong type, or a value out of its range; all of them are named, a line each.
     """
     mode = settings.get("mode")
     config_class = _config_class(mode)
     known = setting_names(str(mode))
+    problems: list[str] = []
     tree: dict[str, Any] = {}
     for name, value in settings.items():
         if name not in known:
             remedy = close_to(name, known) or f"known: {', '.join(known)}"
-            raise ConfigError(f"{name} is not a setting of {mode} runs; {remedy}")
+            problems.append(f"{name} is not a setting of {mode} runs; {remedy}")
+            continue
         section, _, leaf = name.rpartition(".")
         (tree.setdefault(section, {}) if section else tree)[leaf] = value
     if "root" not in tree.get("data", {}):
-        raise ConfigError("data.root is not set; name the corpus folder, e.g. --set data.root=/data/FSDnoisy18k")
+        problems.append("data.root is not set; name the corpus folder, e.g. --set data.root=/data/FSDnoisy18k")
+        tree.setdefault("data", {})["root"] = ""
     try:
-        return config_class.model_validate(tree)
+        config = config_class.model_validate(tree)
     except ValidationError as error:
-        raise ConfigError(_in_words(config_class, error)) from None
+        problems += [_in_words(config_class, each) for each in error.errors()]
+    if problems:
+        raise ConfigError("\n".join(dict.fromkeys(problems)))
+    return config
 
 
 def flatten(config: Config) -> dict[str, Any]:
@@ -85,12 +93,25 @@ def _config_class(mode: object) -> ConfigClass:
     return _CONFIG_OF_MODE[str(mode)]
 
 
-def _in_words(config_class: ConfigClass, error: ValidationError) -> str:
-    """One line with setting, rule, value and what the setting is."""
-    first = error.errors()[0]
-    names = [str(part) for part in first["loc"]]
-    where = ".".join(names) or "settings"
-    message = first["msg"].removeprefix("Value error, ").replace("a valid tuple", "a list such as [a, b]")
-    got = "" if isinstance(first["input"], dict) else f", got {first['input']!r}"
-    field = next((field for name, field in _fields(config_class).items() if f"{where}.".startswith(f"{name}.")), None)
-    return f"{where}: {message}{got}" + (f" ({describe(where, field).words})" if field else "")
+def _in_words(config_class: ConfigClass, error: ErrorDetails) -> str:
+    """One line with setting, rule, value, what the setting is, and a value that it may have."""
+    where = ".".join(str(part) for part in error["loc"]) or "settings"
+    message = error["msg"].removeprefix("Value error, ").replace("a valid tuple", "a list such as [a, b]")
+    message = message.replace("Input should be", "must be").replace("a valid integer", "a whole number").replace("a valid", "a")
+    got = "" if isinstance(error["input"], dict) else f", got {error['input']!r}"
+    found = next(((name, field) for name, field in _fields(config_class).items() if f"{where}.".startswith(f"{name}.")), None)
+    if found is None:
+        return f"{where}: {message}{got}"
+    setting = describe(*found)
+    remedy = "" if setting.default is None else f"; e.g. {as_option(setting.name, setting.default)}"
+    return f"{where}: {message}{got} ({setting.words}){remedy}"
+
+
+def as_option(name: str, value: Any) -> str:
+    """The option of the command line that gives a setting a value.
+
+    >>> as_option("loss.alpha", 0.5), as_option("views.crop", [0.5, 1])
+    ('--set loss.alpha=0.5', "--set 'views.crop=[0.5, 1]'")
+    """
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return f"--set {shlex.quote(f'{name}={text}')}"

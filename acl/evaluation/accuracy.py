@@ -52,7 +52,9 @@ def knn_votes(embeddings: Tensor, patch_labels: Tensor, clip_of_patch: Tensor, k
     _, clip_index, patches_per_clip = torch.unique(clip_of_patch, return_inverse=True, return_counts=True)
     available = patches - int(patches_per_clip.max())
     if not 1 <= k <= available:
-        raise ValueError(f"k is {k}, but a clip has only {available} patches of other clips around it; set knn.k to 1..{available}")
+        raise ValueError(
+            f"k is {k}, but a clip has only {available} patches of other clips around it; lower it: --set knn.k={available}"
+        )
     rows = F.normalize(embeddings.to(torch.promote_types(embeddings.dtype, torch.float32)), dim=1)
     patch_votes = []
     for part in torch.arange(patches, device=rows.device).split(max(1, SIMILARITIES_AT_ONCE // patches)):

@@ -6,7 +6,7 @@ class AclError(Exception):
 
 
 class ConfigError(AclError, ValueError):
-    """A setting is unknown, of the wrong type or out of its legal range; the message is one line with rule, value and remedy."""
+    """Settings are unknown, of the wrong type or out of their legal range; a line for each, with rule, value and remedy."""
 
 
 class CorpusError(AclError, ValueError):

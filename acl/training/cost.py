@@ -13,9 +13,12 @@ _COSTLESS = {
 }
 
 
+PROBE = "probe"  # the cached linear evaluation, which is no stage to `fit`
+
+
 @dataclass(frozen=True)
 class StageCost:
-    """A stage of a run; the cached linear evaluation, which is no stage to `fit`, is one here, "probe".
+    """A stage of a run; the cached linear evaluation is one here, `PROBE`.
 
     Attributes:
         name: of the stage.
@@ -80,6 +83,11 @@ class RunCost:
     def seconds(self) -> float:
         """The whole run."""
         return self.setup_seconds + sum(stage.seconds for stage in self.stages)
+
+    @property
+    def epochs(self) -> int:
+        """Epochs that the run's records have."""
+        return sum(stage.epochs for stage in self.stages if stage.name != PROBE)
 
     def seconds_stopped_after(self, epochs: int) -> float:
         """A run that is stopped after `epochs` of its first stage."""

@@ -19,7 +19,7 @@ def choose_device(config: ComputeConfig) -> torch.device:
     if config.threads:
         torch.set_num_threads(config.threads)
     if config.device == "cuda" and not torch.cuda.is_available():
-        raise DeviceError("compute.device is cuda but torch sees no GPU; set compute.device to cpu or auto")
+        raise DeviceError("compute.device is cuda but torch sees no GPU; pass --set compute.device=auto")
     if config.device == "cpu" or not torch.cuda.is_available():
         return torch.device("cpu")
     return torch.device("cuda", torch.cuda.current_device())  # torch.cuda asks for the number in places

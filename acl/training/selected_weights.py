@@ -68,7 +68,9 @@ def _selected(folder: Path, state: dict[str, Any]) -> SelectedWeights:
         weights, figures = stage["best_weights"], stage["best_metrics"]
         epoch, epochs_trained = stage["best_epoch"], stage["epoch"]
     if not weights:
-        raise CheckpointError(f"{folder} holds no selected weights: no epoch has a finite validation score; lower optim.lr")
+        raise CheckpointError(
+            f"{folder} holds no selected weights: no epoch has a finite validation score; train with a lower --set optim.lr=…"
+        )
     return SelectedWeights(
         config=config,
         features_sha256=state["corpus"],

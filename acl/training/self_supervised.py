@@ -77,12 +77,12 @@ class SelfSupervisedSetup:
         for split, clips in (("training", self.pretraining_clips), ("validation", self.splits.val), ("test", self.splits.test)):
             if len(clips) < FEWEST_CLIPS:
                 raise SplitError(f"{len(clips)} {split} clips are too few to mix each with two others; use a larger corpus")
-        for split, table in (("validation", self.val_patches), ("test", self.test_patches)):
-            others = len(table) - int(table.patches_per_clip.max())
-            if self.config.knn.k > others:
-                raise SplitError(
-                    f"knn.k is {self.config.knn.k}, but a {split} clip has {others} patches of other clips; lower knn.k"
-                )
+        tables = {"validation": self.val_patches, "test": self.test_patches}
+        others = {split: len(table) - int(table.patches_per_clip.max()) for split, table in tables.items()}
+        split = min(others, key=lambda each: others[each])
+        if self.config.knn.k > others[split]:
+            rule = f"knn.k is {self.config.knn.k}, but a {split} clip has {others[split]} patches of other clips"
+            raise SplitError(f"{rule}; lower it: --set knn.k={others[split]}")
 
 
 def splits_of_stage(setup: SelfSupervisedSetup, stage: str) -> Splits:

@@ -31,7 +31,7 @@ from acl.system.processes import follow_parent
 from acl.training.checkpoint import Checkpoints, copied
 from acl.training.checkpoint_files import stage_file
 from acl.training.classifier import ClassifierStage
-from acl.training.cost import RunCost, StageCost
+from acl.training.cost import PROBE, RunCost, StageCost
 from acl.training.loop import Course, FinishedStage
 from acl.training.memory import PeakMemory, gpu_bytes
 from acl.training.pretraining import PretrainingStage
@@ -191,7 +191,7 @@ def _probe(stage: PretrainingStage, limit: float) -> StageCost:
     first = run(1)
     seconds = run(min(config.epochs, max(2, int(limit / first))))
     steps = -(-len(stage.splits.train) // config.batch_size)
-    return StageCost("probe", config.epochs, steps, seconds / steps)
+    return StageCost(PROBE, config.epochs, steps, seconds / steps)
 
 
 def _saving_seconds(stage: Stage, checkpoints: Checkpoints, epoch_seconds: float) -> float:

@@ -191,11 +191,14 @@ class FoundTrial:
 def find_trial(store_uri: str, reference: str) -> FoundTrial:
     """The trial that `reference` names: an MLflow run id, the beginning of one (6 characters at least), or STUDY/TRIAL.
 
+    TRIAL is the trial's id, e.g. `search-0007`. Of a study with one unnamed sweep the number is enough, e.g. `0007`.
+
     Raises:
         AnalysisError: there is no store, no such trial, or several.
     """
     store = Store(store_uri)
-    study, slash, trial_id = reference.rpartition("/")
+    study, slash, trial = reference.rpartition("/")
+    trial_id = names.trial_of(trial)
     if slash and "'" not in reference:
         condition = f"tags.`{names.STUDY}` = '{study}' and tags.`{names.TRIAL_ID}` = '{trial_id}'"
     elif RUN_ID.fullmatch(reference):

@@ -86,6 +86,8 @@ class Database:
             for run_id, key, value, is_nan in connection.execute(last):
                 if run_id in found:
                     found[run_id].metrics[key] = float("nan") if is_nan else value
+        for record in found.values():
+            record.metrics = names.by_metric(record.metrics)
         return list(found.values())
 
     def studies(self) -> set[str]:
@@ -112,21 +114,30 @@ class Database:
             for some in _parts(run_ids):
                 logged = sa.select(_LAST.c.key).distinct().where(_is_one_of(_LAST, some))
                 keys = set(connection.execute(logged).scalars())
-                for metric in sorted(keys if metrics is None else keys & set(metrics)):
+                for metric, own in keys_by_metric(keys, metrics).items():
                     rows = (
                         sa.select(_METRICS.c.run_uuid, _METRICS.c.step, _METRICS.c.value, _METRICS.c.is_nan)
-                        .where(_METRICS.c.key == metric, _is_one_of(_METRICS, some))
+                        .where(_METRICS.c.key.in_(own), _is_one_of(_METRICS, some))
                         .order_by(_METRICS.c.timestamp, _METRICS.c.step, _METRICS.c.run_uuid, _METRICS.c.value)
                     )
                     parts += [_points(part, metric) for part in connection.execute(rows).partitions(_ROWS)]
         return pa.concat_tables(parts).combine_chunks()
 
 
+def keys_by_metric(keys: Iterable[str], metrics: Sequence[str] | None) -> dict[str, list[str]]:
+    """MLflow's names of each metric, of all or of those that are asked for, in alphabetical order."""
+    found: dict[str, list[str]] = {}
+    for key in sorted(keys):
+        if metrics is None or names.metric_of(key) in metrics:
+            found.setdefault(names.metric_of(key), []).append(key)
+    return dict(sorted(found.items()))
+
+
 def _points(rows: Sequence[Any], metric: str) -> pa.Table:
     run_ids, steps, values, is_nan = zip(*rows, strict=True)
     numbers = np.where(np.array(is_nan, bool), np.nan, np.array(values, float))
-    names = pa.repeat(pa.scalar(metric), len(rows))
-    return pa.table([pa.array(run_ids, pa.string()), pa.array(steps, pa.int64()), names, pa.array(numbers)], schema=POINTS)
+    repeated = pa.repeat(pa.scalar(metric), len(rows))
+    return pa.table([pa.array(run_ids, pa.string()), pa.array(steps, pa.int64()), repeated, pa.array(numbers)], schema=POINTS)
 
 
 def _parts(run_ids: Sequence[str]) -> Iterable[Sequence[str]]:

@@ -17,7 +17,7 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
 from analysis.errors import AnalysisError
-from analysis.records.sql import POINTS, Database, End, Record
+from analysis.records.sql import POINTS, Database, End, Record, keys_by_metric
 from study import names
 
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # else a bar for every predictions file
@@ -105,7 +105,7 @@ class Store:
         (first, values), *others = tags.items()
         found = [run for value in values for run in self.search(f"tags.`{first}` = '{value}'")]
         return [
-            Record(run.info.run_id, run.info.start_time, run.data.tags, run.data.params, run.data.metrics)
+            Record(run.info.run_id, run.info.start_time, run.data.tags, run.data.params, names.by_metric(run.data.metrics))
             for run in found
             if all(run.data.tags.get(key) in allowed for key, allowed in others)
         ]
@@ -123,9 +123,10 @@ class Store:
     def _points_of_client(self, run_ids: Sequence[str], metrics: Sequence[str] | None) -> pa.Table:
         rows = []
         for run in self.runs(run_ids):
-            run_id, logged = run.info.run_id, set(run.data.metrics)
-            for metric in sorted(logged if metrics is None else logged & set(metrics)):
-                points = self._client.get_metric_history(run_id, metric)
+            run_id = run.info.run_id
+            for metric, keys in keys_by_metric(run.data.metrics, metrics).items():
+                points = [point for key in keys for point in self._client.get_metric_history(run_id, key)]
+                points.sort(key=lambda point: (point.timestamp, point.step))
                 rows += [(run_id, point.step, metric, point.value) for point in points]
         columns = zip(*rows, strict=True) if rows else [[]] * len(POINTS)
         return pa.table([pa.array(column, kind.type) for column, kind in zip(columns, POINTS, strict=True)], schema=POINTS)

@@ -75,7 +75,8 @@ def _explain(error: Exception) -> int:
     """Print `error` as one line; what this project did not foresee leaves its traceback in a file."""
     if hasattr(error, "format_message"):  # typer's own: wrong option, missing argument, or (without a message) help was shown
         if message := error.format_message():
-            console.print(f"error: {printable(message.rstrip('.'))}; see --help", markup=False, soft_wrap=True)
+            said = printable(message.rstrip("."))
+            console.print(f"error: {said}{' See' if said.endswith('?') else '; see'} --help", markup=False, soft_wrap=True)
         return 2
     if isinstance(error, EXPECTED):
         console.print(f"error: {printable(str(error))}", markup=False, soft_wrap=True)

@@ -1,5 +1,6 @@
 """Commands that write what starts a study on a cluster."""
 
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -50,6 +51,12 @@ def slurm(
     nodes: NodesOption = 1,
     cpus_per_node: NodeCpusOption = None,
     gpus_per_node: NodeGpusOption = None,
+    total_gpus: Annotated[
+        int | None,
+        typer.Option(
+            "--total-gpus", min=1, help="GPUs of the whole job, on one node unless --nodes names more; default: one trial's."
+        ),
+    ] = None,
     hours: HoursOption = None,
     partition: Annotated[str | None, typer.Option("--partition", help="Slurm's partition.")] = None,
     account: Annotated[str | None, typer.Option("--account", help="Slurm's account.")] = None,
@@ -68,7 +75,9 @@ def slurm(
 ) -> None:
     """Write a batch script for Slurm, for one node or several; it resumes after pre-emption and at the end of its time.
 
-    Example: acl-study launch slurm table2-ssl --data /shared/FSDnoisy18k --home /shared/runs --nodes 4 --hours 12 --out jobs
+    Example: acl-study launch slurm table2-ssl --data /shared/FSDnoisy18k --home /shared/runs --total-gpus 4 --hours 12 --out jobs
+
+    Example: acl-study launch slurm table2-ssl --data /shared/FSDnoisy18k --home /shared/runs --nodes 4 --gpus-per-node 8 --out jobs
     """
     from study.cli.resolve import choose_study, study_options
     from study.jobs.nodes import ClusterShape
@@ -80,7 +89,9 @@ def slurm(
     site = {"partition": partition, "account": account}
     given = [f"{key}={value}" for key, value in site.items() if value is not None]
     port_range = None if ports is None else parse_ports(ports)
-    shape = ClusterShape(nodes, cpus_per_node, gpus_per_node)
+    if total_gpus is not None and gpus_per_node is not None:
+        raise typer.BadParameter("--total-gpus and --gpus-per-node both say how many GPUs there are; leave one of them out")
+    shape = ClusterShape(nodes, cpus_per_node, gpus_per_node if total_gpus is None else math.ceil(total_gpus / nodes))
     job = SlurmJob(shape, hours, Addresses(store, storage), [*given, *sbatch], port_range)
     results, folder = Home(home), out.absolute()
     check_slurm(job, results, folder)

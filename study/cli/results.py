@@ -100,17 +100,18 @@ def compare(
 
     from analysis.compare import compare as compare_sides
     from analysis.compare import compared_lines, write_comparison
+    from study.console import print_json, print_lines
 
     compared = compare_sides(kept, first, second)
     file = f"{first} and {second}.html".replace("/", " ")
     page = write_comparison(kept, compared, places.reports / "compared" / file)
     if as_json:
         from study.cli.json_fields import compare_fields
-        from study.console import print_json
 
         print_json(compare_fields(compared, str(page)))
     else:
-        print("\n".join([*compared_lines(compared), f"page: {page}"]))
+        print_lines(compared_lines(compared))
+        print(f"page: {page}")
 
 
 @results_app.command()

@@ -7,7 +7,7 @@ import typer
 
 from study.cli.json_fields import best_fields, confirmation_fields, plan_fields
 from study.cli.resolve import StudyOptions, choose_study
-from study.console import print_json, reserved_stdout
+from study.console import print_json, print_lines, reserved_stdout
 from study.errors import RecordError, StoreUnavailableError
 from study.execution.end_command import command_at_end
 from study.execution.interruption import EXIT_STATUS, last_words
@@ -68,7 +68,7 @@ def show_plan(
     if as_json:
         print_json(plan_fields(plan))
     else:
-        print("\n".join(plan_lines(plan)))
+        print_lines(plan_lines(plan))
 
 
 def launch_study(
@@ -116,7 +116,7 @@ def _conclude(study: Study, home: Home, store: str | None, outcome: "Outcome", r
     # Statistics take a second to import, which trials need not wait for.
     from study.results.best import print_summary
     from study.results.confirm import confirmation_lines
-    from study.results.publish import log_winners
+    from study.results.publish import log_figures, log_winners
 
     if not outcome.sweeps:
         print(f"{study.name} is complete: nothing was left to run")
@@ -129,6 +129,8 @@ def _conclude(study: Study, home: Home, store: str | None, outcome: "Outcome", r
     for line in study_remarks(study, home):
         print(line)
     if outcome.left:
+        for line in log_figures(study, home, kept) if outcome.recorded else []:
+            print(line)
         why = f"{outcome.interrupted}: " if outcome.interrupted else ""
         print(f"{why}incomplete, {outcome.left} trials are left; continue with: {resume}")
         raise typer.Exit(EXIT_STATUS)
@@ -137,7 +139,7 @@ def _conclude(study: Study, home: Home, store: str | None, outcome: "Outcome", r
             print(line)
         browse = invocation("ui", home) + ("" if kept == home.store_uri else f" --store {kept}")
         if study.confirms is not None:
-            shown &= _show("confirmation", lambda: print("\n".join(confirmation_lines(study, kept))))
+            shown &= _show("confirmation", lambda: print_lines(confirmation_lines(study, kept)))
         again = "winners with:       " if study.confirms is None else "this again with:    "
         print(f"{again}{invocation(f'best {study.name}', home)}")
         print(f"report with:        {invocation(f'report {study.name}', home)}\nbrowse MLflow with: {browse}")

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from study.cli.options import HomeOption, LaunchedArgument, StoreOption, checked_store
+from study.cli.options import HomeOption, LaunchedArgument, StoreOption, checked_store, complete_launched
 from study.state.home import DEFAULT_HOME, Home
 
 server_app = typer.Typer()
@@ -14,23 +14,38 @@ PortOption = Annotated[int, typer.Option("--port", min=1, max=65535)]
 
 
 @server_app.command()
-def ui(store: StoreOption = None, home: HomeOption = DEFAULT_HOME, port: PortOption = 5000) -> None:
-    """Browse the records in MLflow until Ctrl-C.
+def ui(
+    name: Annotated[
+        str | None,
+        typer.Argument(help="Study whose trials are shown first; default: the newest.", autocompletion=complete_launched),
+    ] = None,
+    store: StoreOption = None,
+    home: HomeOption = DEFAULT_HOME,
+    port: PortOption = 5000,
+) -> None:
+    """Browse the records in MLflow until Ctrl-C; the printed address opens on the trials of a study, best first.
 
     Example: acl-study ui
+
+    Example: acl-study ui table2-ssl --port 5001
     """
     from study.tracking.uri import existing_store
 
-    records = existing_store(Home(home), store)
+    records = existing_store(Home(home), store, [] if name is None else [name])
+    if name is not None:
+        from analysis.records.sql import check_recorded
+
+        check_recorded(records, [name])
 
     from study.tracking.server import LOOPBACK, Listener, check_port, serve
-    from study.tracking.store import SERVERS, address_of_runs
+    from study.tracking.store import SERVERS
+    from study.tracking.view import address_of_runs
 
     if records.startswith(SERVERS):
-        print(f"MLflow: {records.rstrip('/')}/{address_of_runs(records)} (a server of its own: open it in a browser)")
+        print(f"MLflow: {records.rstrip('/')}/{address_of_runs(records, name)} (a server of its own: open it in a browser)")
         return
     check_port(LOOPBACK, port)
-    page = f"http://{LOOPBACK}:{port}/{address_of_runs(records)}"
+    page = f"http://{LOOPBACK}:{port}/{address_of_runs(records, name)}"
     serve(records, Listener(port), lambda: print(f"MLflow: {page}  (Ctrl-C ends it)", flush=True))
 
 

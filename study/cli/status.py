@@ -12,7 +12,7 @@ from rich.text import Text
 from acl.system.text import format_size
 from study import names
 from study.cli.json_fields import UNREADABLE, status_fields
-from study.console import format_hours, print_json, table_console
+from study.console import format_hours, print_json, table_console, wrapped
 from study.results.selection import Candidate, Choice
 from study.results.status import STATES, StudyStatus, SweepStatus, UnreadableStudy, home_status, study_status
 from study.spec.objectives import value_text
@@ -21,6 +21,7 @@ from study.state.home import Home, invocation
 from study.state.seeds import setting_text
 
 WATCH_SECONDS = 5.0
+_ANY_WIDTH = 1000  # columns, more than a table has
 _MOST_NAMED = 3  # trials named with a failure
 
 
@@ -42,12 +43,12 @@ def show_status(home: Home, name: str | None, *, watch: bool, as_json: bool = Fa
     console = table_console()
 
     def drawn() -> RenderableType:
-        return _overview(home, home_status(home)) if name is None else _study(home, study_status(home, name))
+        return _overview(home, home_status(home)) if name is None else _study(home, study_status(home, name), console)
 
     if watch:
         _watch(console, drawn)
     else:
-        console.print(drawn())
+        console.print(drawn(), soft_wrap=True)  # what is left whole here can be copied as a whole
 
 
 def _watch(console: Console, drawn: Callable[[], RenderableType]) -> None:
@@ -78,40 +79,73 @@ def _overview(home: Home, studies: Sequence[StudyStatus | UnreadableStudy]) -> R
     return table
 
 
-def _study(home: Home, status: StudyStatus) -> RenderableType:
-    parts: list[RenderableType] = [Text(line) for line in _head(home, status)]
-    shown = [state for state in STATES if any(sweep.states[state] for sweep in status.sweeps)]
+def _study(home: Home, status: StudyStatus, console: Console) -> RenderableType:
+    parts: list[RenderableType] = [Text(line) for line in _head(home, status, console.width)]
+    remarks = [line for sweep in status.sweeps for line in sweep.remarks]
+    table = _wide_table(status)
+    if console.measure(table, options=console.options.update(max_width=_ANY_WIDTH)).maximum > console.width:
+        table = _narrow_table(status)
+        windows = dict.fromkeys(
+            f"{sweep.sweep.name} {_window(sweep)}" for sweep in status.sweeps if sweep.epochs_per_hour is not None
+        )
+        remarks = [f"epochs/h are of the last part of each sweep: {', '.join(windows)}"] * bool(windows) + remarks
+    best = [f"  {line}" for sweep in status.sweeps for line in _best(sweep)]
+    failures = [f"  {sweep.sweep.name}: {line}" for sweep in status.sweeps for line in _failures(sweep)]
+    below = [*remarks, "best so far by validation:", *best, *(["failed or lost:", *failures] if failures else [])]
+    return Group(*parts, table, *[Text(wrapped(line, console.width)) for line in below])
+
+
+def _wide_table(status: StudyStatus) -> Table:
+    """A column for each state."""
+    shown = _states(status)
     table = Table("sweep", "trials", *shown, "epochs per hour", "time left")
     for sweep in status.sweeps:
         counts = [str(sweep.states[state]) for state in shown]
-        table.add_row(Text(sweep.sweep.name), f"{sweep.over}/{sweep.needed}", *counts, _rate(sweep), _left(status, sweep))
-    parts += [table, *(Text(line) for sweep in status.sweeps for line in sweep.remarks), Text("best so far by validation:")]
-    parts += [Text(f"  {line}") for sweep in status.sweeps for line in _best(sweep)]
-    failures = [f"  {sweep.sweep.name}: {line}" for sweep in status.sweeps for line in _failures(sweep)]
-    return Group(*parts, *[Text(line) for line in (["failed or lost:", *failures] if failures else [])])
+        rate = "–" if sweep.epochs_per_hour is None else f"{_rate(sweep)} (last {_window(sweep)})"
+        table.add_row(Text(sweep.sweep.name), f"{sweep.over}/{sweep.needed}", *counts, rate, _left(status, sweep))
+    return table
 
 
-def _head(home: Home, status: StudyStatus) -> list[str]:
+def _narrow_table(status: StudyStatus) -> Table:
+    """All states in one column, where its words have room to wrap."""
+    table = Table("sweep", "trials", "states", "epochs/h", "time left")
+    table.columns[0].overflow = "fold"
+    for column in table.columns[:2]:
+        column.no_wrap = True
+    for sweep in status.sweeps:
+        states = ", ".join(f"{sweep.states[state]} {state}" for state in _states(status) if sweep.states[state])
+        table.add_row(Text(sweep.sweep.name), f"{sweep.over}/{sweep.needed}", states, _rate(sweep), _left(status, sweep))
+    return table
+
+
+def _states(status: StudyStatus) -> list[str]:
+    return [state for state in STATES if any(sweep.states[state] for sweep in status.sweeps)]
+
+
+def _head(home: Home, status: StudyStatus, width: int) -> list[str]:
     process = status.process
     if process is None:
         line = f"{status.name}: {status.state}, last activity {_when(status.last_activity)}"
     else:
         who = f"process {process.pid} on {process.host}" if process.pid is not None else f"a launch that begins on {process.host}"
         line = f"{status.name}: running since {_when(process.since)} ({who}), last activity {_when(status.last_activity)}"
-    lines = [line]
+    lines = [wrapped(line, width)]
     if status.state == "interrupted":
         lines.append(f"{status.total - status.over} trials are left; continue with: {invocation(f'resume {status.name}', home)}")
     behind = f"MLflow lacks {status.events_behind} entries of the journals" if status.events_behind > 0 else "MLflow is up to date"
     size, checkpoints, free = (format_size(count, "MiB", "GiB") for count in (status.size, status.checkpoints, status.free))
-    lines.append(f"{behind}; disk: {size}, of which checkpoints {checkpoints}, {free} free")
+    lines.append(wrapped(f"{behind}; disk: {size}, of which checkpoints {checkpoints}, {free} free", width))
     return lines
 
 
 def _rate(sweep: SweepStatus) -> str:
     if sweep.epochs_per_hour is None:
         return "–"
-    rate = f"{sweep.epochs_per_hour:.0f}" if sweep.epochs_per_hour >= 10 else f"{sweep.epochs_per_hour:.2g}"
-    return f"{rate} (last {format_hours(sweep.window / 3600, split=True)})"
+    return f"{sweep.epochs_per_hour:.0f}" if sweep.epochs_per_hour >= 10 else f"{sweep.epochs_per_hour:.2g}"
+
+
+def _window(sweep: SweepStatus) -> str:
+    return format_hours(sweep.window / 3600, split=True)
 
 
 def _left(status: StudyStatus, sweep: SweepStatus) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from study.console import wrapped
 from study.doctor.findings import Finding, count_problems
 from study.doctor.machine_checks import machine_findings, torch_findings
 from study.doctor.tool_checks import tool_findings
@@ -29,7 +30,7 @@ def show_findings(findings: Iterable[Finding]) -> list[Finding]:
     """Print each finding as it comes, then the number of problems; returns the findings."""
     shown = []
     for finding in findings:
-        print(finding.line, flush=True)
+        print(wrapped(finding.line), flush=True)
         shown.append(finding)
     problems = count_problems(shown)
     print(f"{problems or 'no'} problem{'' if problems == 1 else 's'} that would keep studies from running")

@@ -175,14 +175,14 @@ def _check_device(sweep: Sweep, config: Config, knows_machine: bool) -> None:
     gpus, is_cuda = sweep.resources.gpus, config.compute.device == "cuda"
     if is_cuda and gpus == 0:
         raise StudyError(
-            f"sweep {sweep.name}: compute.device is cuda, but its trials take no GPU and see none; pass --gpus 1, or set "
-            "compute.device to auto"
+            f"sweep {sweep.name}: compute.device is cuda, but its trials take no GPU and see none; pass --gpus 1, or "
+            "--set compute.device=auto"
         )
     if gpus and knows_machine and not has_gpu():
-        device = "set compute.device to auto and " * is_cuda
+        device = "--set compute.device=auto and " * is_cuda
         raise StudyError(
-            f"sweep {sweep.name}: a trial takes {sweep.resources.words}, but torch sees no GPU on this machine; {device}pass "
-            "--gpus 0 to train on CPUs, take --profile mini for a small study, or run it on a machine with a GPU"
+            f"sweep {sweep.name}: a trial takes {sweep.resources.words}, but torch sees no GPU on this machine; pass "
+            f"{device}--gpus 0 to train on CPUs, take --profile mini for a small study, or run it on a machine with a GPU"
         )
 
 

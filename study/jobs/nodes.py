@@ -6,6 +6,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from acl.store.feature_store import store_folder
 from study.console import format_hours
 from study.errors import StudyError
 from study.machine import Machine, has_gpu, this_machine
@@ -105,6 +106,18 @@ def notes(study: Study, nodes: Nodes) -> list[str]:
     return []
 
 
+def idle_gpus(study: Study, nodes: Nodes, *, is_exclusive: bool, is_given: bool) -> list[str]:
+    """A warning where a job has nodes of its own and nobody has said how many GPUs they have."""
+    if not (is_exclusive and nodes.gpus) or is_given:
+        return []
+    number = f"{nodes.gpus} GPU{'s' * (nodes.gpus > 1)}"
+    return [
+        f"warning: the job has whole nodes (--exclusive) and uses {number} of each, as many as one trial of {study.name} takes: "
+        "all others stay idle; take one node with --total-gpus N, all GPUs of each node with --gpus-per-node N, or share nodes "
+        "with --ports FIRST-LAST"
+    ]
+
+
 def _on_gpus(gpus: int, share: float) -> int:
     """Trials that `gpus` take at once; 1 for those that take none."""
     if not share:
@@ -116,10 +129,13 @@ def _on_gpus(gpus: int, share: float) -> int:
 # what does not depend on the trials: nodes load Python and Ray from a shared disk.
 MARGIN = 1.5
 START_HOURS = 0.25
+# Memory, too: more than a trial was seen to take in its first steps, and what the launch itself, Ray and MLflow take on a node.
+MEMORY_MARGIN = 1.25
+SHARED_GIB = 4
 
 
-def hours_needed(study: Study, home: Home, nodes: Nodes) -> TimeLimit:
-    """Hours to ask for, from a few steps of each kind of trial that are measured on this machine.
+def measured_plan(study: Study, home: Home, nodes: Nodes) -> "StudyPlan":
+    """Plan what is left of the study from a few steps of each kind of trial that are measured on this machine.
 
     Raises:
         StudyError: trials need a GPU, and this machine has none.
@@ -131,7 +147,7 @@ def hours_needed(study: Study, home: Home, nodes: Nodes) -> TimeLimit:
         )
     from study.planning.estimate import plan_study  # with torch, which takes seconds to import
 
-    here = plan_study(
+    return plan_study(
         study,
         home.root,
         this_machine(),
@@ -139,12 +155,28 @@ def hours_needed(study: Study, home: Home, nodes: Nodes) -> TimeLimit:
         room={sweep.name: nodes.count * nodes.machine.trials_at_once(sweep.resources) for sweep in study.sweeps},
         progress=lambda line: print(line, file=sys.stderr, flush=True),
     )
-    planned = planned_on(here, nodes)
+
+
+def hours_needed(plan: "StudyPlan", nodes: Nodes) -> TimeLimit:
+    """Hours to ask for."""
+    planned = planned_on(plan, nodes)
     asked = MARGIN * planned + START_HOURS
     because = (
         f"{MARGIN:g} times the {format_hours(planned)} that trials as measured on the machine that wrote this take on {nodes.words}"
     )
     return TimeLimit(asked, f"{because}, and {START_HOURS * 60:g} min")
+
+
+def memory_needed(plan: "StudyPlan", nodes: Nodes) -> int:
+    """GiB to ask for on each node: of the trials that run there at once, and of what all of them share."""
+    trials = [
+        min(nodes.machine.trials_at_once(part.sweep.resources), max(1, part.trials))
+        * max(kind.cost.memory_bytes for kind in part.kinds)
+        for part in plan.sweeps
+    ]
+    stores = {store_folder(sweep.base["data.root"], sweep.base["mode"]) for sweep in plan.study.sweeps}
+    features = sum(file.stat().st_size for folder in stores for file in folder.glob("*.npy"))
+    return math.ceil((MEMORY_MARGIN * max(trials, default=0) + features) / 2**30 + SHARED_GIB)
 
 
 def planned_on(plan: "StudyPlan", nodes: Nodes) -> float:

@@ -44,9 +44,28 @@ class SlurmJob:
     options: Sequence[str]
     ports: PortRange | None
 
+    @property
+    def is_exclusive(self) -> bool:
+        """Whether it has nodes of its own."""
+        return (self.shape.nodes > 1 and self.ports is None) or "exclusive" in self._named
 
-def slurm_files(study: Study, home: Home, folder: Path, nodes: Nodes, limit: TimeLimit, job: SlurmJob) -> dict[str, str]:
+    @property
+    def names_memory(self) -> bool:
+        """Whether its options say how much memory it takes."""
+        return any(name.startswith("mem") for name in self._named)
+
+    @property
+    def _named(self) -> list[str]:
+        return [option.partition("=")[0] for option in self.options]
+
+
+def slurm_files(
+    study: Study, home: Home, folder: Path, nodes: Nodes, limit: TimeLimit, memory: int | None, job: SlurmJob
+) -> dict[str, str]:
     """The study as it is to be run, and the script that runs it; both will lie in `folder`.
+
+    Args:
+        memory: GiB of each node; None where it was not measured.
 
     Raises:
         StudyError: an option of sbatch that a script cannot hold.
@@ -61,6 +80,7 @@ def slurm_files(study: Study, home: Home, folder: Path, nodes: Nodes, limit: Tim
         nodes=nodes.count,
         cpus=nodes.cpus,
         gpus=nodes.gpus,
+        memory=None if job.names_memory else memory,
         time=in_slurm_time(limit.hours),
         time_because=limit.because,
         sbatch=list(job.options),

@@ -12,7 +12,7 @@ from study.console import format_hours
 from study.errors import StudyError
 from study.execution.preflight import check_runnable, check_storable
 from study.jobs.kuberay import KubeRayJob, kuberay_files
-from study.jobs.nodes import TimeLimit, hours_needed, nodes_for, notes
+from study.jobs.nodes import TimeLimit, hours_needed, idle_gpus, measured_plan, memory_needed, nodes_for, notes
 from study.jobs.ray_up import TOKEN_FILE, RayUpCluster, ray_up_files
 from study.jobs.render import Addresses, write_files
 from study.jobs.slurm import SlurmJob, slurm_files
@@ -46,9 +46,13 @@ def write_slurm(study: Study, home: Home, folder: Path, job: SlurmJob) -> None:
     check_runnable(study.sweeps, knows_machine=False)
     check_unchanged(home, study)
     nodes = nodes_for(study, job.shape)
-    limit = hours_needed(study, home, nodes) if job.hours is None else TimeLimit(job.hours, "as --hours said")
-    write_files(folder, slurm_files(study, home, folder, nodes, limit, job))
-    for line in notes(study, nodes):
+    limit, memory = TimeLimit(job.hours or 0.0, "as --hours said"), None
+    if job.hours is None:
+        plan = measured_plan(study, home, nodes)
+        limit, memory = hours_needed(plan, nodes), memory_needed(plan, nodes)
+    write_files(folder, slurm_files(study, home, folder, nodes, limit, memory, job))
+    idle = idle_gpus(study, nodes, is_exclusive=job.is_exclusive, is_given=job.shape.gpus is not None)
+    for line in [*notes(study, nodes), *idle]:
         print(line, file=sys.stderr)
     hours = f"{format_hours(limit.hours)} ({limit.because})"
     print(f"{study.name}: {study.runs} trials on {nodes.words}, {nodes.at_once(study)} at once, {hours}")

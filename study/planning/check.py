@@ -3,7 +3,7 @@
 import sys
 from dataclasses import replace
 
-from study.console import format_hours
+from study.console import format_hours, format_range
 from study.errors import StudyError
 from study.execution.interruption import Interruption
 from study.machine import ClusterMachine, has_gpu, this_machine
@@ -53,9 +53,7 @@ def keep_within(study: Study, home: Home, max_hours: float, address: str | None,
         raise StudyError(f"{study.name} takes {disk_line(plan)}")
     hours = plan.hours
     if hours.longest > max_hours:
-        span = (
-            f"{format_hours(hours.shortest)} to {format_hours(hours.longest)} {plan.place}, {format_hours(hours.expected)} expected"
-        )
+        span = f"{format_range(hours.shortest, hours.longest)} {plan.place}, {format_hours(hours.expected)} expected"
         print(f"{study.name} starts, but it takes {span}: it may not end within --max-hours {max_hours:g}", flush=True)
 
 

@@ -125,8 +125,7 @@ class SweepPlan:
             cost = kind.cost
             state = cost.kept_bytes if self.grace_epochs is None else max(cost.kept_bytes, cost.checkpoint_bytes)
             predictions = cost.prediction_rows * (PREDICTION_BYTES[0] + PREDICTION_BYTES[1] * cost.classes)
-            epochs = sum(stage.epochs for stage in cost.stages if stage.name != "probe")
-            total += kind.trials * (state + 2 * predictions + RECORD_BYTES[0] + RECORD_BYTES[1] * epochs)
+            total += kind.trials * (state + 2 * predictions + RECORD_BYTES[0] + RECORD_BYTES[1] * cost.epochs)
         return round(total)
 
     @property

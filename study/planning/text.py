@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from acl.training.cost import RunCost, StageCost
-from study.console import format_bytes, format_hours, format_seconds
+from study.console import format_bytes, format_hours, format_range, format_seconds
 from study.machine import ClusterMachine, Span
 from study.planning.estimate import Hours, Kind, StudyPlan, SweepPlan
 
@@ -61,7 +61,8 @@ def _busy(plan: StudyPlan) -> str:
     """A warning where other work slowed what was measured; else nothing."""
     if plan.busy_cores < BUSY_SHARE * plan.machine.cores:
         return ""
-    return f"other work kept about {plan.busy_cores:.1f} cores busy while this was measured, on an idle machine it takes less"
+    cores = min(plan.machine.cores, max(1, round(plan.busy_cores)))  # of the load, which also counts processes that wait
+    return f"other processes kept {_count(cores, 'core')} busy while this was measured, on an idle machine it takes less"
 
 
 def _sweep_lines(plan: StudyPlan, sweep: SweepPlan) -> Iterator[str]:
@@ -79,7 +80,7 @@ def _sweep_lines(plan: StudyPlan, sweep: SweepPlan) -> Iterator[str]:
 
 
 def _kind_lines(kind: Kind, *, several: bool) -> Iterator[str]:
-    cost, epochs = kind.cost, sum(stage.epochs for stage in kind.cost.stages)
+    cost, epochs = kind.cost, kind.cost.epochs
     if several:
         yield f"  {kind.label} ({kind.trials:.3g} trials)"
     yield f"  {_count(epochs, 'epoch')} a trial, {epochs * kind.trials:.0f} in all; {format_seconds(cost.seconds)} a trial"
@@ -132,8 +133,7 @@ def _count(number: int, what: str) -> str:
 
 
 def _range(hours: Hours) -> str:
-    low, high = format_hours(hours.shortest), format_hours(hours.longest)
-    return low if low == high else f"{low} to {high}"
+    return format_range(hours.shortest, hours.longest)
 
 
 def _spent(hours: Span, unit: str) -> str:

@@ -7,7 +7,7 @@ from rich.text import Text
 
 from analysis.formats import percent
 from study import names
-from study.console import table_console
+from study.console import print_lines, table_console
 from study.results.confirm import confirmation_lines, confirming, why_not
 from study.results.selection import Candidate, Choice
 from study.results.study_results import Figure, StudyResults
@@ -27,11 +27,11 @@ def print_best(study: Study, home: Home, store_uri: str) -> None:
         AnalysisError: it has no trials yet.
     """
     if study.confirms is not None:
-        print("\n".join(confirmation_lines(study, store_uri)))
+        print_lines(confirmation_lines(study, store_uri))
         return
     results = StudyResults(study, store_uri)
     for sweep in study.sweeps:
-        print("\n".join(_sweep_lines(results, sweep)))
+        print_lines(_sweep_lines(results, sweep))
     print("\n".join(_next_lines(results, home)))
 
 
@@ -93,34 +93,32 @@ def _next_lines(results: StudyResults, home: Home) -> Iterator[str]:
 
 
 def print_summary(study: Study, store_uri: str) -> None:
-    """Trials by outcome and the best finished setting by validation, one line per sweep.
+    """Trials by outcome, a row for each sweep; below them the best finished setting by validation.
 
     A sweep over subsets gets a line for each: their validation clips differ, so their figures do not compare. One for several
     objectives gets a line for each setting of its Pareto front.
     """
     results = StudyResults(study, store_uri)
-    title = "best by validation" if study.confirms is None else f"winners and baselines of {study.confirms} again, on fresh seeds"
-    table = Table(title=f"{study.name}: {title}", title_justify="left")
-    for heading in ("sweep", "trials", *names.OUTCOMES, "objective", "best", "setting"):
-        table.add_column(heading, overflow="fold")
+    table = Table("sweep", "trials", *names.OUTCOMES, title=study.name, title_justify="left")
+    table.columns[0].overflow = "fold"
     for sweep in study.sweeps:
         outcomes = list(results.trials.loc[results.trials["sweep"] == sweep.name, "outcome"])
-        counts = [str(outcomes.count(outcome)) for outcome in names.OUTCOMES]
-        head = [
-            sweep.name,
-            f"{sum(outcomes.count(outcome) for outcome in names.OUTCOMES)}/{sweep.runs}",
-            *counts,
-            ", ".join(sweep.objectives),
-        ]
-        winners = [winner for choice in results.choices[sweep.name] for winner in choice.winners]
-        texts = [(objectives_text(results, sweep, winner), candidate_text(sweep, winner)) for winner in winners]
-        for best, setting in texts or [("–", "–")]:
-            table.add_row(*map(Text, (*head, best, setting)))
-            head = [""] * len(head)
-    lacking = [line for sweep in study.sweeps for choice in results.choices[sweep.name] for line in lacking_lines(sweep, choice)]
+        counts = [outcomes.count(outcome) for outcome in names.OUTCOMES]
+        table.add_row(Text(sweep.name), f"{sum(counts)}/{sweep.runs}", *map(str, counts))
     table_console().print(table)
-    for line in lacking:
-        print(line)
+    print("best by validation" if study.confirms is None else f"winners and baselines of {study.confirms} again, on fresh seeds")
+    width = max(len(sweep.name) for sweep in study.sweeps)
+    for sweep in study.sweeps:
+        winners = [winner for choice in results.choices[sweep.name] for winner in choice.winners]
+        found = [f"{_objectives_named(results, sweep, winner)}, {candidate_text(sweep, winner)}" for winner in winners]
+        print_lines(f"  {sweep.name:{width}}  {text}" for text in found or ["no finished trial yet"])
+    print_lines(line for sweep in study.sweeps for choice in results.choices[sweep.name] for line in lacking_lines(sweep, choice))
+
+
+def _objectives_named(results: StudyResults, sweep: Sweep, candidate: Candidate) -> str:
+    """The objectives of a candidate by their names, with intervals."""
+    figures = ((objective, figure_text(results.figure(candidate, objective), objective)) for objective in sweep.objectives)
+    return ", ".join(f"{objective} {text}" for objective, text in figures)
 
 
 def objectives_text(results: StudyResults, sweep: Sweep, candidate: Candidate) -> str:

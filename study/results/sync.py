@@ -34,7 +34,7 @@ def sync_study(name: str, store_uri: str, home: Home) -> None:
         raise StudyError(f"study {name!r} keeps its records in {store_uri}; `resume {name}` writes what is missing there")
     check_store(store_uri)
     # Heavy imports after what is refused at once.
-    from study.results.publish import log_winners
+    from study.results.publish import log_figures, log_winners
     from study.tracking.mirror import Mirror
     from study.tracking.writer import StudyRecord
 
@@ -46,8 +46,8 @@ def sync_study(name: str, store_uri: str, home: Home) -> None:
         notes = f"synced-{hashlib.sha256(store_uri.encode()).hexdigest()[:12]}.json"
         left = sum(trials_left(sweep, journal) for sweep, journal in journals.values())
         taken = Mirror(record, folder, journals, _say, notes).close(complete=not left)
-        if taken and not left:
-            for line in log_winners(study, home, store_uri):
+        if taken:
+            for line in (log_figures if left else log_winners)(study, home, store_uri):
                 _say(line)
     if not taken:
         raise StudyError(f"{store_uri} did not take everything; push the rest with the same command")

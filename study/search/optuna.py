@@ -64,13 +64,15 @@ class Search:
         folder.mkdir(parents=True, exist_ok=True)
         _mend(path)
         try:
+            storage = JournalStorage(JournalFileBackend(str(path)))
             self._study = optuna.create_study(
-                storage=JournalStorage(JournalFileBackend(str(path))),
-                study_name=sweep.name,
+                storage=storage,
+                study_name=study_name(storage, sweep, folder.parent.name),
                 directions=["maximize" if direction == "max" else "minimize" for direction in sweep.directions],
                 sampler=self._first_sampler,
                 load_if_exists=True,
             )
+            _name_objectives(self._study, sweep)
             self._add_earlier()
             self._numbers = self._settle()
         except _UNREADABLE as error:  # of Optuna, when it reads a line that it cannot
@@ -279,6 +281,20 @@ class Search:
     @property
     def _storage(self) -> BaseStorage:
         return self._study._storage
+
+
+def study_name(storage: BaseStorage, sweep: Sweep, study: str) -> str:
+    """Name of the sweep's study in Optuna, which optuna-dashboard shows; a journal of an earlier version has the sweep's alone."""
+    return sweep.name if sweep.name in optuna.get_all_study_names(storage) else f"{study}/{sweep.name}"
+
+
+def _name_objectives(study: optuna.Study, sweep: Sweep) -> None:
+    """Have optuna-dashboard name the values after the objectives, not "Objective 0"."""
+    objectives = list(sweep.objectives)
+    if study.metric_names != objectives:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            study.set_metric_names(objectives)
 
 
 def _mend(path: Path) -> None:

@@ -3,8 +3,10 @@
 `include` names files, or shipped studies, whose content lies below the file's own.
 """
 
+import contextlib
 import os
 import re
+from collections.abc import Iterable
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -188,7 +190,7 @@ def _text(name: Any, folder: Path, prefix: str) -> tuple[str, str]:
         return name, shipped[name]
     path = Path(os.path.normpath(folder / name)) if isinstance(name, str) else None
     if path is None or not os.path.isfile(path):  # no folder, device or pipe, and no text that can be no path
-        remedy = close_to(name, shipped) or f"shipped: {', '.join(shipped)}"
+        remedy = ("" if path is None else _near(path, shipped)) or f"shipped: {', '.join(shipped)}"
         raise StudyError(f"{prefix}no study {one_line(repr(name))}: neither a file nor a shipped study; {remedy}")
     if path.stat().st_size > MOST_BYTES:
         raise StudyError(f"{prefix}{path} is larger than {MOST_BYTES >> 20} MiB; no study file is")
@@ -196,6 +198,17 @@ def _text(name: Any, folder: Path, prefix: str) -> tuple[str, str]:
         return str(path), path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
         raise StudyError(f"{prefix}{path} is not a text file; a study file is YAML in UTF-8") from None
+
+
+def _near(path: Path, shipped: Iterable[str]) -> str:
+    """The remedy for a file that is not there: one beside it with another ending, or a name that is close."""
+    files: list[str] = []
+    with contextlib.suppress(OSError, ValueError):  # no such folder, or a text that can be no path
+        files = sorted(each for each in os.listdir(path.parent) if Path(each).suffix in (".yaml", ".yml"))
+    same = [each for each in files if Path(each).stem == path.stem]
+    if same:
+        return f"did you mean {path.with_name(same[0])}?"
+    return close_to(path.name, shipped) or close_to(path.name, files)
 
 
 def _merge(below: PlacedContent, above: PlacedContent) -> PlacedContent:

@@ -6,7 +6,7 @@ from typing import Any, get_args
 from pydantic import ValidationError
 
 from acl.system.text import close_to
-from study.errors import FieldError, StudyError, one_line
+from study.errors import FieldError, FieldsError, StudyError, one_line
 from study.spec.files import FieldPath, PlacedContent
 from study.spec.schedulers import Scheduler
 from study.spec.space import KINDS
@@ -59,6 +59,13 @@ class ErrorFormatter:
         for each in error.errors():
             path, value = _existing(each["loc"], resolved)
             cause = each.get("ctx", {}).get("error")
+            if isinstance(cause, FieldsError):
+                for one in cause.errors:
+                    own = (*path, *one.path)
+                    option = self._override(own)  # which sweeps share
+                    key = (self._place(own), _in_any_sweep(own), str(one)) if option is None else option
+                    found.setdefault(key, self.at_field(own, str(one)))
+                continue
             if isinstance(cause, FieldError):
                 path, message = (*path, *cause.path), str(cause)
             elif each["type"] == "missing":
@@ -147,7 +154,7 @@ def _in_words(kind: str, message: str, path: FieldPath, value: Any, resolved: Ma
         return f"must be [low, high]{got}"
     if kind in _WRONG_SHAPE and field in _HOW_TO_WRITE:
         return f"must be {_HOW_TO_WRITE[field]}{got}"
-    return message.replace("Input should be", "must be").replace("a valid", "a") + got
+    return message.replace("Input should be", "must be").replace("a valid integer", "a whole number").replace("a valid", "a") + got
 
 
 def _known(name: str, known: list[str]) -> str:

@@ -55,12 +55,15 @@ def resolve_study(
     shared = {key: fields.pop(key) for key in list(fields) if key in Sweep.model_fields and key != "name"}
     _check_shapes(content, entries, formatter)
     sweeps = []
+    found: dict[str, StudyError] = {}  # what sweeps share is refused once
     try:
         for number, entry in enumerate(entries):
             try:
                 sweeps.append(merge_sweep(shared, entry, profile, overrides))
             except FieldError as error:
-                raise formatter.at_field(("sweeps", number, *error.path), str(error)) from None
+                found.setdefault(str(error), formatter.at_field(("sweeps", number, *error.path), str(error)))
+        if found:
+            raise together(list(found.values()))
         check_profile(profile, dict.fromkeys(sweep["base"]["mode"] for sweep in sweeps))
     except ConfigError as error:
         raise formatter.at_field(("profile",), str(error)) from None
@@ -96,12 +99,18 @@ def _check_shapes(content: Mapping[str, Any], entries: Any, formatter: ErrorForm
         kind = "sweep" if path else "study"
         for name, value in part.items():
             if name not in known:
-                remedy = close_to(str(name), known) or f"known: {', '.join(known)}"
+                remedy = _base_hint(name, value) or close_to(str(name), known) or f"known: {', '.join(known)}"
                 found.append(formatter.at_field((*path, name), f"{name} is not a field of a {kind}; {remedy}"))
             elif name in MERGED and name != "scheduler" and not isinstance(value, dict | None):
                 found.append(formatter.at_field((*path, name), f"{name} is a mapping of names to values, got {value!r}"))
     if found:
         raise together(found)
+
+
+def _base_hint(name: Any, value: Any) -> str:
+    """Where a setting belongs that stands among the fields; empty for what is none."""
+    settings = {setting for mode in get_args(Mode) for setting in setting_names(mode)}
+    return f"it is a setting, write it into base, e.g. base: {{{name}: {value}}}" if name in settings else ""
 
 
 def _check_overrides(overrides: Mapping[str, Any], sweeps: list[dict[str, Any]]) -> None:
@@ -110,11 +119,14 @@ def _check_overrides(overrides: Mapping[str, Any], sweeps: list[dict[str, Any]])
             "--set budget.trials: a grid tries all its points; it is for random search and Optuna's methods: shorten the grid's "
             "lists, or add --set search=random"
         )
+    found = []
     for name in overrides:
         if name != "seed" and name.partition(".")[0] not in SETTABLE and not any(name in sweep["base"] for sweep in sweeps):
             known = [setting for sweep in sweeps for setting in setting_names(sweep["base"]["mode"])]
             remedy = close_to(name, [*known, *SETTABLE, "budget.trials"]) or "`acl-study train --list --mode MODE` lists them"
-            raise StudyError(f"--set {name}: {name} is not a setting of any of the study's sweeps; {remedy}")
+            found.append(StudyError(f"--set {name}: {name} is not a setting of any of the study's sweeps; {remedy}"))
+    if found:
+        raise together(found)
 
 
 SETTABLE = ("search", "scheduler", "objective", "seeds", "budget", "resources")  # fields of a sweep that --set reaches

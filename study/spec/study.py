@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from acl.config import ConfigError, build_config, setting_names
 from acl.system.text import close_to
 from analysis.question import FOLD, SUBSET, Question, question_of
-from study.errors import FieldError
+from study.errors import FieldError, FieldsError
 from study.spec.recipe import UNKNOWN_CORPUS, departures
 from study.spec.space import Scalar, edge_points
 from study.spec.sweep import Sweep
@@ -49,13 +49,9 @@ class Study(BaseModel):
         sweep_names = [sweep.name for sweep in self.sweeps]
         if len(set(sweep_names)) < len(sweep_names):
             raise ValueError(f"sweeps need different names, got {', '.join(sweep_names)}")
-        for number, sweep in enumerate(self.sweeps):
-            seeds = [{"seed": seed} for seed in (min(sweep.seeds), max(sweep.seeds))]
-            for point in (*edge_points(sweep.space), *seeds):
-                try:
-                    build_config({"data.root": UNKNOWN_CORPUS, **sweep.base, **point})
-                except ConfigError as error:
-                    raise FieldError(str(error), "sweeps", number, *_place_of(str(error), sweep)) from None
+        found = [error for number, sweep in enumerate(self.sweeps) for error in _wrong_settings(number, sweep)]
+        if found:
+            raise FieldsError(found)
         return self
 
     @model_validator(mode="after")
@@ -115,6 +111,20 @@ class Study(BaseModel):
     def runs(self) -> int:
         """Trials of all sweeps."""
         return sum(sweep.runs for sweep in self.sweeps)
+
+
+def _wrong_settings(number: int, sweep: Sweep) -> list[FieldError]:
+    """What is wrong with settings at the edges of a sweep's space, the first mistake of each setting."""
+    found: dict[tuple[str, ...] | str, FieldError] = {}
+    seeds = [{"seed": seed} for seed in (min(sweep.seeds), max(sweep.seeds))]
+    for point in (*edge_points(sweep.space), *seeds):
+        try:
+            build_config({"data.root": UNKNOWN_CORPUS, **sweep.base, **point})
+        except ConfigError as error:
+            for problem in str(error).splitlines():
+                place = _place_of(problem, sweep)
+                found.setdefault(place or problem, FieldError(problem, "sweeps", number, *place))
+    return list(found.values())
 
 
 def _place_of(message: str, sweep: Sweep) -> tuple[str, ...]:

@@ -67,7 +67,7 @@ class Sweep(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field("sweep", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    name: str = Field(names.SWEEP_NAME, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     base: dict[str, Any] = Field(default_factory=dict, description="settings of every trial, by dotted name")
     space: dict[str, Dimension] = Field(
         default_factory=dict, description="settings that vary; none is one setting, times the seeds"

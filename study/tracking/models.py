@@ -24,7 +24,13 @@ import numpy as np
 from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelOutput, LoggedModelStatus, Metric, Run
 from mlflow.models import Model, ModelSignature
 from mlflow.types import ColSpec, Schema, TensorSpec
-from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_RUN_NOTE
+from mlflow.utils.mlflow_tags import (
+    MLFLOW_DATASET_CONTEXT,
+    MLFLOW_RUN_NOTE,
+    MLFLOW_SOURCE_NAME,
+    MLFLOW_SOURCE_TYPE,
+    MLFLOW_USER,
+)
 
 from acl import pyfunc
 from acl.exported_files import CONFIG_FILE, LABELS_FILE
@@ -37,7 +43,9 @@ with warnings.catch_warnings():
     import mlflow.pyfunc
 
 _MODEL_TYPE = "audio embedding"
+_ORIGIN = (MLFLOW_USER, MLFLOW_SOURCE_NAME, MLFLOW_SOURCE_TYPE)  # tags of the trial that its model has, too
 _DIGEST_LENGTH = 36  # what MLflow keeps of a digest; the profile has all of it
+_CLIP = Schema([ColSpec("string", "clip"), ColSpec("string", "label")])  # a row of a corpus
 _NOT_IN_A_NAME = re.compile(r"[/:.%\"']+")
 
 
@@ -97,6 +105,7 @@ def _log(client: mlflow.MlflowClient, trial: Run, exported: Path, about: dict[st
         source_run_id=trial_run_id,
         tags={
             **{name: trial.data.tags[name] for name in (names.STUDY, names.SWEEP, names.TRIAL_ID)},
+            **{name: trial.data.tags[name] for name in _ORIGIN if name in trial.data.tags},
             names.TRIAL_RUN: trial_run_id,
             MLFLOW_RUN_NOTE: note,
         },
@@ -149,6 +158,7 @@ def _corpus(about: dict[str, Any], classes: list[str], root: str) -> Dataset:
         source_type="local",
         source=json.dumps({"uri": root}),
         profile=json.dumps(profile),
+        schema=json.dumps({"mlflow_colspec": _CLIP.to_dict()}),  # as MLflow's page reads it
     )
 
 

@@ -1,6 +1,6 @@
 """The MLflow store behind two errors: what it will never take, and what it may take later."""
 
-import json
+import getpass
 import logging
 import os
 import sys
@@ -39,11 +39,6 @@ _SQLITE = "sqlite:///"
 _KEY = 2211054420260  # of PostgreSQL's advisory lock: a number that nobody else has
 SERVERS = ("http://", "https://")
 _EXPERIMENT_KIND = "mlflow.experimentKind"  # without it MLflow's page opens on its views of language models
-# A view of the run table with the columns that say what a run found; MLflow's own shows none of them at first.
-_VIEW = "acl-study"
-_VIEW_TAG = f"mlflow.sharedViewState.{_VIEW}"
-_METRIC_COLUMNS = (names.VAL_ACCURACY, names.VAL_KNN_ACCURACY, names.TEST_ACCURACY, names.mean_of(names.VAL_ACCURACY), names.SEEDS)
-_SETTING_COLUMNS = ("mode", "data.subset", "loss.alpha", "loss.margin", "loss.temperature", "seed")
 _PAGE = 1000
 _OWN = "acl_study."  # how names of the project's tags begin
 # What MLflow answers when the request itself is wrong; anything else may be different in a moment.
@@ -112,14 +107,12 @@ def experiment_of(client: mlflow.MlflowClient, store_uri: str, artifacts: Path |
     """
     experiment = client.get_experiment_by_name(names.EXPERIMENT)
     if experiment is not None:
-        if _VIEW_TAG not in experiment.tags:
-            client.set_experiment_tag(experiment.experiment_id, _VIEW_TAG, _view())
         return str(experiment.experiment_id)
     if store_uri.startswith(_SQLITE):
         artifacts = Path(store_uri.removeprefix(_SQLITE)).resolve().parent / "artifacts"
     elif store_uri.startswith(SERVERS):
         artifacts = None
-    tags = {_EXPERIMENT_KIND: "custom_model_development", _VIEW_TAG: _view()}
+    tags = {_EXPERIMENT_KIND: "custom_model_development"}
     location = None if artifacts is None else artifacts.as_uri()
     try:
         return str(client.create_experiment(names.EXPERIMENT, artifact_location=location, tags=tags))
@@ -128,21 +121,6 @@ def experiment_of(client: mlflow.MlflowClient, store_uri: str, artifacts: Path |
         if error.error_code != "RESOURCE_ALREADY_EXISTS" or made is None:
             raise
         return str(made.experiment_id)  # by another process, a moment ago
-
-
-def _view() -> str:
-    """Newest first, which keeps seeds below their settings and settings below their study."""
-    columns = [f"metrics.`{name}`" for name in _METRIC_COLUMNS] + [f"params.`{name}`" for name in _SETTING_COLUMNS]
-    columns.append(f"tags.`{names.OUTCOME}`")
-    return json.dumps(
-        {"orderByKey": "attributes.start_time", "orderByAsc": False, "selectedColumns": ["attributes.`Duration`", *columns]}
-    )
-
-
-@translate_mlflow_errors
-def address_of_runs(store_uri: str) -> str:
-    """Where on MLflow's page the runs are, with `_view`."""
-    return f"#/experiments/{experiment_of(mlflow.MlflowClient(store_uri), store_uri)}/runs?viewStateShareKey={_VIEW}"
 
 
 @translate_mlflow_errors
@@ -199,8 +177,11 @@ def milliseconds(at: float | None) -> int:
 
 
 def user() -> str:
-    """Who is shown as the author of a run."""
-    return os.environ.get("USER") or os.environ.get("LOGNAME") or "unknown"
+    """Who is shown as the author of a run: the name under which this process was logged in, else that of its account."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # an account without a name, as in some containers
+        return "unknown"
 
 
 @contextmanager

@@ -13,15 +13,23 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
-from mlflow.entities import Metric, Param, Run, RunStatus, RunTag
-from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE, MLFLOW_USER
+from mlflow.entities import Metric, Param, Run, RunStatus, RunTag, SourceType
+from mlflow.utils.mlflow_tags import (
+    MLFLOW_PARENT_RUN_ID,
+    MLFLOW_RUN_NAME,
+    MLFLOW_RUN_NOTE,
+    MLFLOW_SOURCE_NAME,
+    MLFLOW_SOURCE_TYPE,
+    MLFLOW_USER,
+)
 
 from acl.system.text import parse_json
 from study import names
 from study.errors import RecordError
 from study.spec.space import Point
 from study.spec.sweep import Sweep
-from study.state.seeds import SEED, setting_of_row, setting_text
+from study.state.seeds import SEED, setting_of_row
+from study.tracking.run_names import setting_name, trial_name
 from study.tracking.store import experiment_of, milliseconds, runs_of_study, translate_mlflow_errors, user
 
 
@@ -59,7 +67,7 @@ class SettingRecords:
         if key in self._runs:
             client.update_run(self._runs[key], status=RunStatus.to_string(RunStatus.RUNNING))
         else:
-            name = setting_text(setting_of_row(sweep, settings)) or sweep.name  # a sweep of nothing but seeds is one setting
+            name = setting_name(sweep, settings)
             own = {MLFLOW_RUN_NAME: name, names.KIND: names.KIND_SETTING, names.SETTING: key[1]}
             self._runs[key] = client.create_run(experiment, milliseconds(at), {**tags, **own}, name).info.run_id
         run_id = self._runs[key]
@@ -149,7 +157,7 @@ class StudyRecord:
             self._find_runs(client)
         else:
             own = {names.KIND: names.KIND_STUDY, names.STUDY: self.study, names.RECORD: self.key}
-            own |= {MLFLOW_RUN_NAME: self.study, MLFLOW_USER: user()}
+            own |= {MLFLOW_RUN_NAME: self.study, **self._origin()}
             own[MLFLOW_RUN_NOTE] = self.tags.get(names.QUESTION, "")  # MLflow's page shows it as the run's description
             began, tags = milliseconds(at), {**own, **self.tags}
             run = client.create_run(self._experiment, began, tags, self.study)
@@ -168,10 +176,8 @@ class StudyRecord:
         known: Mapping[str, str] = {}
         if self._in_doubt:
             self._find_runs(client)
-        varied = setting_text(setting_of_row(sweep, settings))
-        parent, name = self.parent_run_id, f"{varied}, {trial}" if varied else trial
-        if len(sweep.seeds) > 1:  # what varies is the name of the run above
-            name = f"seed {settings[SEED]}, {trial}"
+        parent, name = self.parent_run_id, trial_name(trial, sweep, settings)
+        if len(sweep.seeds) > 1:
             self._in_doubt = True
             parent = self._settings.start(client, self._experiment, self._common_tags(sweep), sweep, settings, at)
         if trial in self._trial_runs:
@@ -287,12 +293,17 @@ class StudyRecord:
         """Tags of trials and of the settings that they repeat."""
         return {
             MLFLOW_PARENT_RUN_ID: self.parent_run_id,
-            MLFLOW_USER: user(),
+            **self._origin(),
             names.STUDY: self.study,
             names.STUDY_RUN: self.parent_run_id,
             names.SWEEP: sweep.name,
             names.OBJECTIVE: ", ".join(sweep.objectives),
         }
+
+    def _origin(self) -> dict[str, str]:
+        """Tags that MLflow's page shows as user and source."""
+        source = {MLFLOW_SOURCE_NAME: f"acl-study run {self.study}", MLFLOW_SOURCE_TYPE: SourceType.to_string(SourceType.LOCAL)}
+        return {MLFLOW_USER: user(), **source}
 
     def _find_runs(self, client: mlflow.MlflowClient) -> None:
         for run in runs_of_study(client, self._experiment, self.parent_run_id):
@@ -307,7 +318,7 @@ class StudyRecord:
 
 
 def _metrics(values: Mapping[str, float], step: int, timestamp: int) -> list[Metric]:
-    """Metrics of an epoch under names without what MLflow refuses, e.g. the parentheses of Coin_(dropping)."""
+    """Metrics of an epoch under MLflow's names, without what it refuses, e.g. the parentheses of Coin_(dropping)."""
     allowed: dict[str, float] = {}
     for name, value in values.items():
         stem = re.sub(r"[^\w.\- :]+", "", name)
@@ -315,7 +326,7 @@ def _metrics(values: Mapping[str, float], step: int, timestamp: int) -> list[Met
         while (unique := stem if number == 1 else f"{stem} {number}") in allowed:  # two classes that differ in such signs only
             number += 1
         allowed[unique] = float(value)
-    return [Metric(name, value, timestamp, step) for name, value in allowed.items()]
+    return [Metric(names.recorded(name), value, timestamp, step) for name, value in allowed.items()]
 
 
 def provenance_tags(launches: Sequence[Mapping[str, Any]]) -> dict[str, str]:

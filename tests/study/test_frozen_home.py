@@ -40,7 +40,7 @@ def command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) 
     """Runs the command line in this process; returns what it prints."""
 
     def run(*arguments: object) -> str:
-        monkeypatch.setenv("COLUMNS", "150")
+        monkeypatch.setenv("COLUMNS", "500")
         monkeypatch.setattr(sys, "argv", ["acl-study", *map(str, arguments)])
         with pytest.raises(SystemExit) as stop:
             main()

@@ -26,7 +26,7 @@ def acl_study(
         folder: to run it in, by default the current one.
         fresh: let Ray's processes import their libraries themselves.
     """
-    environment = os.environ | {"COLUMNS": "150"} | dict(env or {})
+    environment = os.environ | {"COLUMNS": "500"} | dict(env or {})
     process = Command(["acl-study", *map(str, arguments)], environment, folder or Path.cwd(), fresh=fresh)
     if wait:
         process.communicate()
@@ -53,7 +53,7 @@ def fresh_acl_study(*arguments: object, env: Mapping[str, str] | None = None) ->
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        env=os.environ | {"COLUMNS": "150"} | dict(env or {}),
+        env=os.environ | {"COLUMNS": "500"} | dict(env or {}),
     )
 
 

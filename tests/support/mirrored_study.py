@@ -85,7 +85,7 @@ class Sides:
         client = mlflow.MlflowClient(self.record.store_uri)
         found = {}
         for run in self.runs():
-            history = client.get_metric_history(run.info.run_id, names.TRAIN_LOSS)
+            history = client.get_metric_history(run.info.run_id, names.recorded(names.TRAIN_LOSS))
             of_study = (names.STUDY, names.STUDY_RUN)
             tags = {key: value for key, value in run.data.tags.items() if key.startswith("acl_study.") and key not in of_study}
             name = run.data.tags[names.TRIAL_ID]

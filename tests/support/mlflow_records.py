@@ -56,7 +56,7 @@ def runs(home: Path, kind: str, store_uri: str | None = None, study: str | None 
 
 def epochs_logged(home: Path, run: Run) -> list[int]:
     """Epochs of a trial that have a training loss, in order."""
-    history = mlflow.MlflowClient(store(home)).get_metric_history(run.info.run_id, names.TRAIN_LOSS)
+    history = mlflow.MlflowClient(store(home)).get_metric_history(run.info.run_id, names.recorded(names.TRAIN_LOSS))
     return sorted(metric.step for metric in history)
 
 
@@ -94,7 +94,7 @@ def trial_runs(record: StudyRecord) -> dict[str, Run]:
 def logged_losses(record: StudyRecord, trial_id: str) -> list[tuple[int, float]]:
     """(epoch, train.loss) of a trial as logged."""
     run_id = trial_runs(record)[trial_id].info.run_id
-    history = mlflow.MlflowClient(record.store_uri).get_metric_history(run_id, names.TRAIN_LOSS)
+    history = mlflow.MlflowClient(record.store_uri).get_metric_history(run_id, names.recorded(names.TRAIN_LOSS))
     return [(metric.step, metric.value) for metric in history]
 
 

@@ -28,8 +28,27 @@ needs_chromium = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="chromium 
 
 
 @contextlib.contextmanager
+def local_browser(address: str, profile: Path) -> Iterator[webdriver.Chrome]:
+    """A browser that has opened a page of a server on this machine."""
+    with _browser(profile) as driver:
+        driver.get(address)
+        yield driver
+
+
+@contextlib.contextmanager
 def offline_browser(page: Path, profile: Path) -> Iterator[webdriver.Chrome]:
     """A browser that has opened the page, as of a report that was mailed to a train."""
+    with _browser(profile) as driver:
+        driver.execute_cdp_cmd("Network.enable", {})
+        driver.execute_cdp_cmd("Network.setBlockedURLs", {"urls": ["http://*", "https://*"]})
+        offline = {"offline": True, "latency": 0, "downloadThroughput": 0, "uploadThroughput": 0}
+        driver.execute_cdp_cmd("Network.emulateNetworkConditions", offline)
+        driver.get(page.as_uri())
+        yield driver
+
+
+@contextlib.contextmanager
+def _browser(profile: Path) -> Iterator[webdriver.Chrome]:
     options = webdriver.ChromeOptions()
     options.binary_location = str(CHROMIUM)
     for flag in (*FLAGS, f"--user-data-dir={profile}"):
@@ -38,11 +57,6 @@ def offline_browser(page: Path, profile: Path) -> Iterator[webdriver.Chrome]:
     driver = webdriver.Chrome(options, Service(str(DRIVER)))
     try:
         driver.set_page_load_timeout(60)
-        driver.execute_cdp_cmd("Network.enable", {})
-        driver.execute_cdp_cmd("Network.setBlockedURLs", {"urls": ["http://*", "https://*"]})
-        offline = {"offline": True, "latency": 0, "downloadThroughput": 0, "uploadThroughput": 0}
-        driver.execute_cdp_cmd("Network.emulateNetworkConditions", offline)
-        driver.get(page.as_uri())
         yield driver
     finally:
         driver.quit()

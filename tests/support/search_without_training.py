@@ -96,4 +96,4 @@ class Launch:
 def told(folder: Path) -> list[FrozenTrial]:
     """Trials of a sweep's storage, read with Optuna alone."""
     storage = JournalStorage(JournalFileBackend(str(folder / STORAGE_FILE)))
-    return optuna.load_study(study_name="s", storage=storage).trials
+    return optuna.load_study(study_name=None, storage=storage).trials

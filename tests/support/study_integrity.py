@@ -83,7 +83,7 @@ def _assert_epochs_once(folder: Path, events: Events) -> None:
 def _assert_told(folder: Path, sweep: str, outcomes: Results) -> None:
     storage = JournalStorage(JournalFileBackend(str(folder / "optuna.journal")))
     (told,) = [optuna.load_study(study_name=name, storage=storage) for name in optuna.get_all_study_names(storage)]
-    assert told.study_name == sweep
+    assert told.study_name == f"{folder.parent.name}/{sweep}"
     trials = {trial.user_attrs.get("trial", f"{sweep}-{trial.number:04d}"): trial for trial in told.get_trials()}
     assert len(trials) == len(told.trials)
     assert trials.keys() == {trial for trial in outcomes if trial.startswith(f"{sweep}-")}
@@ -106,10 +106,10 @@ def _assert_recorded(home: Path, study: str, outcomes: Results, store_uri: str |
         assert run.data.tags["mlflow.parentRunId"] == parents[0].info.run_id
         assert {name: run.data.params[name] for name in point} == {name: str(value) for name, value in point.items()}
         for name, value in metrics.items():
-            logged = run.data.metrics.get(name)
+            logged = run.data.metrics.get(names.recorded(name))
             if logged is not None:  # of other names, MLflow takes no parentheses
                 assert logged == value or (math.isnan(logged) and math.isnan(value)), name
-        steps = [metric.step for metric in client.get_metric_history(run.info.run_id, names.TRAIN_LOSS)]
+        steps = [metric.step for metric in client.get_metric_history(run.info.run_id, names.recorded(names.TRAIN_LOSS))]
         assert sorted(steps) == list(range(1, len(steps) + 1))
         assert len(steps) == _epochs(home, study, run)
         artifacts = {artifact.path for artifact in client.list_artifacts(run.info.run_id)}

@@ -18,7 +18,7 @@ def test_flatten_and_build_are_inverse(mode: str) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"loss.alpha": 1.5}, "loss.alpha: Input should be less than or equal to 1, got 1.5"),
+        ({"loss.alpha": 1.5}, "loss.alpha: must be less than or equal to 1, got 1.5"),
         ({"loss.alpha": float("nan")}, "loss.alpha"),
         ({"loss.margin": -0.1}, "loss.margin"),
         ({"optim.epochs": 0}, "optim.epochs"),
@@ -33,7 +33,7 @@ def test_flatten_and_build_are_inverse(mode: str) -> None:
         ({"mode": "self-supervised", "finetune.on": ["all"]}, "finetune.on"),
         (
             {"mode": "self-supervised", "finetune.on": "clean"},
-            "finetune.on: Input should be a list such as \\[a, b\\], got 'clean'",
+            "finetune.on: must be a list such as \\[a, b\\], got 'clean'",
         ),
         ({"loss.margin": 30}, r"less than or equal to 3\.14\d+, got 30 \(angular margin \[rad\]\)"),
         ({"mode": "self-supervised", "optim.milestones": [65]}, "shares of the epochs"),

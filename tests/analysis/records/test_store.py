@@ -100,6 +100,19 @@ def test_a_value_that_is_no_number_stays_none_in_the_history(records, every_stat
     assert history["value"].isna().tolist() == [False, True]
 
 
+@pytest.mark.parametrize("is_one", [True, False])
+def test_a_metric_that_two_versions_have_logged_is_one(records, is_one, monkeypatch):
+    study = records.study("mine")
+    run_id = begin(records, study, 2)  # as earlier versions did, without groups
+    new = {"by_epoch/train.loss": 0.25, "class_accuracy/test.knn.Rain": 0.5}
+    records.client.log_batch(run_id, [Metric(name, value, 3000, 3) for name, value in new.items()])
+    monkeypatch.setattr(database.Database, "is_one", lambda _: is_one)
+    assert epochs_of(records, run_id) == [1, 2, 3]
+    assert load_history(records.uri, [run_id])["metric"].tolist() == ["test.knn_class_accuracy.Rain", *[names.TRAIN_LOSS] * 3]
+    (trial,) = load_trials(records.uri, ["mine"]).to_dict("records")
+    assert (trial[names.TRAIN_LOSS], trial["test.knn_class_accuracy.Rain"]) == (0.25, 0.5)
+
+
 @pytest.mark.parametrize("warm", [False, True])
 def test_database_and_client_read_the_same(records, every_state, warm, monkeypatch, tmp_path):
     run_ids = [*every_state.values()][::-1]

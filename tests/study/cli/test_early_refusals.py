@@ -70,7 +70,7 @@ MISTAKES = [
 NO_GPU = [
     ("run table2-ssl --data CORPUS", "a trial takes 2 CPUs and 1 GPU, but torch sees no GPU on this machine; pass --gpus 0"),
     ("plan table2-ssl --data CORPUS", "torch sees no GPU on this machine; pass --gpus 0"),
-    ("run table2-ssl --data CORPUS --set compute.device=cuda", "set compute.device to auto and pass --gpus 0"),
+    ("run table2-ssl --data CORPUS --set compute.device=cuda", "pass --set compute.device=auto and --gpus 0"),
 ]
 
 

@@ -18,7 +18,10 @@ from study.spec.resolve import read_study, resolve_study
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"knn.k": 100_000}, r"sweep a: knn.k is 100000, but a validation clip has \d+ patches of other clips; lower knn.k"),
+        (
+            {"knn.k": 100_000},
+            r"sweep a: knn.k is 100000, but a validation clip has (\d+) patches of other clips; lower it: --set knn.k=\1",
+        ),
         ({"compute.device": "cuda", "knn.k": 5}, "sweep a: compute.device is cuda, but its trials take no GPU"),
     ],
 )
@@ -63,5 +66,5 @@ def test_run_and_plan_refuse_a_k_that_is_too_large_in_one_line(
     monkeypatch.setattr(sys, "argv", ["acl-study", command, "table2-ssl", *options])
     with pytest.raises(SystemExit):
         cli.main()
-    assert re.fullmatch(r"error: sweep sweep: knn.k is 9999, but .*; lower knn.k\n", capsys.readouterr().err)
+    assert re.fullmatch(r"error: sweep sweep: knn.k is 9999, but .*; lower it: --set knn.k=\d+\n", capsys.readouterr().err)
     assert list(tmp_path.iterdir()) == []

@@ -1,5 +1,6 @@
 """Batch scripts of `acl-study launch slurm`: valid and complete, and no option becomes code."""
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -64,7 +65,9 @@ def test_scripts_are_sound_for_bash_and_shellcheck(
     assert not list(here.rglob("pwned"))
 
 
-def test_a_script_asks_for_what_was_ordered(here: Path, tiny_corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_script_asks_for_what_was_ordered(
+    here: Path, tiny_corpus: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     options = ("--nodes", 2, "--gpus-per-node", 1, "--gpus", 0.5, "--partition", "gpu", "--account", "phys", "--sbatch", "mem=64G")
     assert slurm(monkeypatch, tiny_corpus, *options, "--hours", "26.5", "--out", "out") == 0
     asked = directives(here / "out" / "smoke.sbatch")
@@ -72,6 +75,12 @@ def test_a_script_asks_for_what_was_ordered(here: Path, tiny_corpus: Path, monke
     assert {f"--{option}" for option in [*wanted, "exclusive", "requeue", "open-mode=append", "signal=B:TERM@120"]} <= set(asked)
     assert slurm(monkeypatch, tiny_corpus, *options, "--ports", "20000-20999", "--out", "shared") == 0
     assert "--exclusive" not in directives(here / "shared" / "smoke.sbatch")
+    assert capsys.readouterr().err == ""
+    assert slurm(monkeypatch, tiny_corpus, "--gpus", 1, "--total-gpus", 4, "--out", "one") == 0
+    assert {"--nodes=1", "--gpus-per-node=4"} <= set(directives(here / "one" / "smoke.sbatch"))
+    assert capsys.readouterr().err == ""
+    assert slurm(monkeypatch, tiny_corpus, "--gpus", 1, "--nodes", 2, "--out", "idle") == 0
+    assert "uses 1 GPU of each" in capsys.readouterr().err
 
 
 def test_jobs_that_share_a_node_have_different_ports(here: Path, tiny_corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,6 +117,8 @@ def test_hours_come_from_a_plan_on_the_nodes(
         parts = [int(part) for part in time.partition("=")[2].split(":")]
         hours.append(parts[0] + parts[1] / 60)
         assert "1.5 times the" in text
+        (memory,) = re.findall(r"^#SBATCH --mem=(\d+)G$", text, re.MULTILINE)
+        assert 4 < int(memory) < 12
     assert 0.25 < hours[1] <= hours[0]
     assert planned_on(plans[0], Nodes(4, 1, 0)) < 0.6 * planned_on(plans[0], Nodes(1, 1, 0))
 

@@ -15,6 +15,7 @@ import pytest
 import soundfile
 import yaml
 from mlflow.entities import Metric, Param
+from mlflow.protos.databricks_pb2 import ENDPOINT_NOT_FOUND
 
 from acl.config import flatten
 from acl.exported import load_exported
@@ -24,12 +25,13 @@ from acl.training import fit
 from analysis.errors import AnalysisError
 from analysis.stats.intervals import wilson_interval
 from study import names
-from study.errors import StudyError
+from study.errors import RecordError, StoreUnavailableError, StudyError
 from study.models import export
 from study.models.card import CARD_FILE
 from study.models.export import export_trial
 from study.state.home import Home
 from study.tracking.models import log_winner, name_winners
+from study.tracking.winners import Winner, register_winners
 from support.command_line import call
 from support.mlflow_records import with_empty_store
 from support.training_runs import config
@@ -229,6 +231,39 @@ def test_the_winner_is_loaded_from_mlflow_with_its_accuracies(
     with pytest.raises(mlflow.exceptions.MlflowException, match="schema"):
         loaded.predict([1.0, 2.0])
     assert mlflow.pyfunc.load_model(f"runs:/{run_id}/{logged.name}").metadata.model_id == model_id
+
+
+def test_a_winner_is_one_version_of_the_model_of_its_study(
+    recorded: Recorded, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri, run_id = recorded.home.store_uri, recorded.runs["done"]
+    client = mlflow.MlflowClient(uri)
+    card = (model / CARD_FILE).read_text()
+    winner = Winner(log_winner(uri, run_id, model), run_id, "winner", card)
+    for write in ("create_model_version", "set_logged_model_tags", "set_registered_model_alias"):
+        with pytest.MonkeyPatch.context() as patch:  # killed before each of its steps
+            patch.setattr(mlflow.MlflowClient, write, lambda *arguments, **others: (_ for _ in ()).throw(KeyboardInterrupt))
+            with pytest.raises(KeyboardInterrupt):
+                register_winners(uri, STUDY, "Does it help?", [winner])
+    for _ in range(2):
+        register_winners(uri, STUDY, "Does it help?", [winner])
+    (version,) = client.search_model_versions(f"name = '{STUDY}'")
+    assert (version.run_id, version.status) == (run_id, "READY")
+    assert version.description.startswith(f"# {STUDY}, {SWEEP}, trial done")
+    assert "## Accuracy" in version.description
+    assert client.get_registered_model(STUDY).aliases == {"winner": version.version}
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    assert mlflow.pyfunc.load_model(f"models:/{STUDY}@winner").metadata.model_id == winner.model_id
+    linked = json.loads(client.get_logged_model(winner.model_id).tags["mlflow.modelVersions"])
+    assert linked == [{"name": STUDY, "version": int(version.version)}]
+    with pytest.MonkeyPatch.context() as patch:  # a server without a registry
+        gone = mlflow.exceptions.MlflowException("no such endpoint", ENDPOINT_NOT_FOUND)
+        patch.setattr(mlflow.MlflowClient, "create_registered_model", lambda *arguments, **others: (_ for _ in ()).throw(gone))
+        with pytest.raises(StoreUnavailableError, match="no such endpoint"):
+            register_winners(uri, STUDY, "Does it help?", [winner])
+    client.create_registered_model("somebody-elses")
+    with pytest.raises(RecordError, match="of somebody else"):
+        register_winners(uri, "somebody-elses", "Does it help?", [winner])
 
 
 def test_a_kill_while_logging_leaves_one_model_in_the_end(

@@ -1,5 +1,6 @@
 """`acl-study best` and `confirm` on records with known numbers."""
 
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,8 +12,9 @@ from analysis.records.runs import load_predictions, load_trials
 from analysis.settings import comparable_settings, pick
 from analysis.stats.confirmation import CONFIRMED, UNDECIDED
 from study import names
+from study.cli.status import show_status
 from study.errors import StudyError
-from study.results.best import print_best
+from study.results.best import print_best, print_summary
 from study.results.confirm import confirmation_lines, confirmation_study, confirmations, confirming
 from study.results.study_results import StudyResults
 from study.spec.study import Study
@@ -39,6 +41,30 @@ def by_alpha(settings: Mapping[str, Any]) -> tuple[int, int]:
 
 def again(home: Home, name: str, seeds: int | None, resources: dict[str, float]) -> Study:
     return confirmation_study(load_study(home, name), home, home.store_uri, seeds, resources)
+
+
+def test_nothing_is_broken_within_words_at_80_columns(
+    home: Home, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names_of_sweeps = ("supervised-noisy-small", "supervised-of-all-clips")
+    study = study_of("narrow", *({"name": name, **ALPHAS} for name in names_of_sweeps))
+    end_study(home, study, by_alpha)
+    shows = (
+        lambda: print_best(study, home, home.store_uri),
+        lambda: print_summary(study, home.store_uri),
+        lambda: show_status(home, "narrow", watch=False),
+    )
+    for show in shows:
+        texts = []
+        for columns in ("80", "1000"):
+            monkeypatch.setenv("COLUMNS", columns)
+            show()
+            texts.append(capsys.readouterr().out)
+        narrow = [line for line in texts[0].splitlines() if str(home.root) not in line]  # commands stay whole
+        assert max(map(len, narrow)) <= 80
+        assert all(re.search(rf"{name}\b", texts[0]) for name in names_of_sweeps)
+        words = set(re.findall(r"[\w.\-]+", texts[1])) - {"epochs", "per", "hour", "last", "objective"}
+        assert not {word for word in words if word not in re.findall(r"[\w.\-]+", texts[0])}
 
 
 def printed(home: Home, name: str, capsys: pytest.CaptureFixture[str]) -> str:

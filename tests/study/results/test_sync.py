@@ -7,6 +7,7 @@ import mlflow
 import pytest
 
 from study import names
+from study.results.publish import log_figures
 from study.state.home import Home
 from study.state.study_folder import MIRRORED_FILE, study_lock
 from support.command_line import call
@@ -21,6 +22,7 @@ STUDY = study_of("offline", {"space": {"loss.alpha": {"grid": [1.0, 0.5]}}, "see
 def offline(tmp_path_factory: pytest.TempPathFactory) -> Home:
     home = Home(with_empty_store(tmp_path_factory.mktemp("offline")))
     end_study(home, STUDY, lambda settings: None if settings["loss.alpha"] == settings["seed"] == 1 else (30, 70))
+    assert log_figures(STUDY, home, home.store_uri) == []
     return home
 
 

@@ -75,11 +75,11 @@ def test_includes_are_relative_paths_or_shipped_names(folder: Path) -> None:
 
 def test_mistakes_point_to_the_file_where_they_were_written(folder: Path) -> None:
     own = read_study(write(folder, "include: parts/common.yaml\nname: own\nspace:\n  loss.alpha: {choice: [2]}\n"))
-    with pytest.raises(StudyError, match=r"own\.yaml:4: space\.loss\.alpha: Input should be"):
+    with pytest.raises(StudyError, match=r"own\.yaml:4: space\.loss\.alpha: must be"):
         resolve_study(own)
     write(folder, BASE.replace("1.0]", "1.5]"), "parts/common.yaml")
     inherited = read_study(write(folder, "include: parts/common.yaml\nbudget: {trials: 9}\n"))
-    with pytest.raises(StudyError, match=r"/parts/common\.yaml:5: space\.loss\.alpha: Input should be"):
+    with pytest.raises(StudyError, match=r"/parts/common\.yaml:5: space\.loss\.alpha: must be"):
         resolve_study(inherited)
 
 

@@ -53,7 +53,7 @@ def test_the_file_itself_is_right(tmp_path: Path) -> None:
             "uniform: [1.0, 0.1]",
             "my.yaml:11: sweeps.first.space.loss.margin: uniform is [low, high] with low < high; got [1.0, 0.1]",
         ),
-        ("uniform: [0.1, 1.0]", "uniform: [0.1, 4.0]", "my.yaml:11: sweeps.first.space.loss.margin: Input should be less than"),
+        ("uniform: [0.1, 1.0]", "uniform: [0.1, 4.0]", "my.yaml:11: sweeps.first.space.loss.margin: must be less than"),
         ("uniform: [0.1, 1.0]", "uniform: [0.1, much]", "my.yaml:12: sweeps.first.space.loss.margin.uniform.1: must be a number"),
         (
             "uniform: [0.1, 1.0]",
@@ -85,7 +85,7 @@ def test_the_file_itself_is_right(tmp_path: Path) -> None:
         (
             "mode: supervised",
             "mode: supervised, optim.lr: -1",
-            "my.yaml:3: sweeps.first.base.optim.lr: Input should be greater than 0",
+            "my.yaml:3: sweeps.first.base.optim.lr: must be greater than 0",
         ),
         (
             "loss.alpha: {choice",
@@ -93,6 +93,11 @@ def test_the_file_itself_is_right(tmp_path: Path) -> None:
             "my.yaml:17: sweeps.second.space: loss.alhpa is not a setting of supervised",
         ),
         ("question: Does it?\n", "", "my.yaml:1: question: is missing"),
+        (
+            "question: Does it?",
+            "question: Does it?\nmode: supervised",
+            "my.yaml:3: mode is not a field of a study; it is a setting",
+        ),
         ("  - name: second", "  - name: first", "my.yaml:1: sweeps need different names"),
         ("  - name: second", "  - name: second\n    name: third", "my.yaml:16: name is written twice, first in line 15"),
         ("  trials: 4", "  trials: 4\n  trials: 5", "my.yaml:7: trials is written twice, first in line 6"),
@@ -118,6 +123,15 @@ def test_all_mistakes_are_named_at_once(tmp_path: Path) -> None:
         "my.yaml:6: sweeps.first.budget.trials",  # both sweeps have it from one line
         "my.yaml:18: sweeps.second.scheduler.grace",
     ]
+    text = FILE.replace("mode: supervised", "mode: supervised, optim.lr: -1, optim.lrr: 1").replace("[0.1, 1.0]", "[0.1, 4.0]")
+    settings = [line.partition(" must be")[0].partition(" is not")[0] for line in refusal(tmp_path, text).splitlines()]
+    assert settings == [
+        "my.yaml:3: sweeps.first.base: optim.lrr",
+        "my.yaml:3: sweeps.first.base.optim.lr:",
+        "my.yaml:11: sweeps.first.space.loss.margin:",
+    ]
+    options = refusal(tmp_path, FILE, overrides={"loss.margin": 4, "optim.lr": -1}).splitlines()
+    assert [line.partition(": ")[0] for line in options] == ["--set loss.margin", "--set optim.lr"]
     fields = refusal(tmp_path, FILE.replace("search:", "serach:").replace("    space:", "    spice:")).splitlines()
     assert [line.partition(" is not")[0] for line in fields] == [
         "my.yaml:4: serach",
@@ -127,7 +141,7 @@ def test_all_mistakes_are_named_at_once(tmp_path: Path) -> None:
 
 
 def test_what_came_from_the_command_line_has_no_line(tmp_path: Path) -> None:
-    assert refusal(tmp_path, FILE, overrides={"loss.margin": 4}).startswith("--set loss.margin: Input should be less than or equal")
+    assert refusal(tmp_path, FILE, overrides={"loss.margin": 4}).startswith("--set loss.margin: must be less than or equal")
     assert refusal(tmp_path, FILE, overrides={"budget.trials": 0}).startswith("--set budget.trials: must be greater than")
     assert refusal(tmp_path, FILE, overrides={"search": "bayes"}).startswith("--set search: must be 'grid'")
     assert refusal(tmp_path, FILE, overrides={"budget.trails": 3}).startswith("--set budget.trails: trails is not a field")

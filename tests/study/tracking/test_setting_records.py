@@ -57,13 +57,13 @@ def test_seeds_of_a_setting_share_a_run_with_mean_and_spread(home: Home) -> None
     record = end_study(home, study_of("tree", SWEEP), right)
     found = runs_of(record)
     settings = {name: run for name, run in found.items() if run.data.tags[names.KIND] == names.KIND_SETTING}
-    assert settings.keys() == {"loss.alpha 1, loss.margin 0.25", "loss.alpha 0.5, loss.margin 0.25"}
+    assert settings.keys() == {"α 1 · m 0.25", "α 0.5 · m 0.25"}
     assert {parent(run) for run in settings.values()} == {record.parent_run_id}
-    one = settings["loss.alpha 1, loss.margin 0.25"]
+    one = settings["α 1 · m 0.25"]
     assert {name for name, run in found.items() if parent(run) == one.info.run_id} == {
-        "seed 0, sweep-0000",
-        "seed 1, sweep-0001",
-        "seed 2, sweep-0002",
+        "0000 · α 1 · m 0.25 · s0",
+        "0001 · α 1 · m 0.25 · s1",
+        "0002 · α 1 · m 0.25 · s2",
     }
     values = [0.25, 0.5, 0.75]
     assert one.data.metrics["val.accuracy.mean"] == pytest.approx(0.5)
@@ -73,9 +73,9 @@ def test_seeds_of_a_setting_share_a_run_with_mean_and_spread(home: Home) -> None
     assert not [name for name in one.data.metrics if "class_accuracy" in name or "macro" in name]
     assert one.info.status == "FINISHED"
     assert one.data.params["loss.alpha"] == "1.0"
-    trial = found["seed 0, sweep-0000"]
+    trial = found["0000 · α 1 · m 0.25 · s0"]
     assert one.data.params == {name: value for name, value in trial.data.params.items() if name != "seed"}
-    two = settings["loss.alpha 0.5, loss.margin 0.25"]  # one seed has failed, all are over
+    two = settings["α 0.5 · m 0.25"]  # one seed has failed, all are over
     assert (two.data.metrics["seeds.n"], two.info.status) == (2, "FINISHED")
     assert two.data.metrics["val.accuracy.mean"] == pytest.approx(0.45)
 
@@ -112,8 +112,8 @@ def test_a_setting_run_left_without_parameters_gets_them(home: Home) -> None:
 def test_a_setting_with_unfinished_seeds_ends_with_its_launch(home: Home) -> None:
     record = end_study(home, study_of("early", SWEEP), right, trials=4)
     found = runs_of(record)
-    assert found["loss.alpha 1, loss.margin 0.25"].info.status == "FINISHED"
-    half = found["loss.alpha 0.5, loss.margin 0.25"]
+    assert found["α 1 · m 0.25"].info.status == "FINISHED"
+    half = found["α 0.5 · m 0.25"]
     assert (half.info.status, half.data.metrics["seeds.n"]) == ("KILLED", 1)
     assert "val.accuracy.sd" not in half.data.metrics  # one value has no spread
 
@@ -121,7 +121,7 @@ def test_a_setting_with_unfinished_seeds_ends_with_its_launch(home: Home) -> Non
 def test_one_seed_needs_no_setting_run(home: Home) -> None:
     record = end_study(home, study_of("single", {"space": {"loss.alpha": {"grid": [1.0, 0.5]}}}), lambda settings: (20, 50))
     found = runs_of(record)
-    assert found.keys() == {"loss.alpha 1, sweep-0000", "loss.alpha 0.5, sweep-0001"}
+    assert found.keys() == {"0000 · α 1", "0001 · α 0.5"}
     assert {parent(run) for run in found.values()} == {record.parent_run_id}
 
 

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from study import names
+from study.results.publish import log_figures
 from study.state import journal as events
 from study.state.home import Home
 from study.state.study_folder import MIRRORED_FILE, mirrored
@@ -149,10 +150,12 @@ def test_an_offline_study_is_pushed_once_despite_kills(
     assert 2 <= len(runs(home.root, names.KIND_TRIAL, server.address, "offline")) < 5
     assert call(monkeypatch, *arguments) == 0
     assert "1 of its trials are left" in capfd.readouterr().out
+    assert log_figures(study, home, home.store_uri) == []  # as its launch does
     assert records_by_run_name(server.address, "offline") == records_by_run_name(home.store_uri, "offline")
     go_on(home, study, record, lambda settings: None if settings["seed"] else (31, 71), begin=5)
     for _ in range(2):
         assert call(monkeypatch, *arguments) == 0
+    assert log_figures(study, home, home.store_uri) == []  # as its launch does
     assert records_by_run_name(server.address, "offline") == records_by_run_name(home.store_uri, "offline")
 
 

@@ -1,5 +1,6 @@
 """Records in a real SQLite store: complete, never doubled, also after retries, kills and damage."""
 
+import getpass
 import json
 import shutil
 from collections.abc import Sequence
@@ -50,9 +51,11 @@ def test_a_trial_run_has_settings_epochs_outcome_predictions(record: StudyRecord
     record.finish_trial("a", names.FINISHED, predictions=PREDICTIONS)
     run = trial_runs(record)["a"]
     assert run.info.status == "FINISHED"
-    assert run.info.run_name == "loss.alpha 0.5, a"  # what varies, and which trial it is
+    assert run.info.run_name == "a · α 0.5"  # which trial it is, and what varies
+    assert run.data.tags["mlflow.source.name"] == f"acl-study run {record.study}"
+    assert run.data.tags["mlflow.user"] == getpass.getuser()
     assert run.data.params == {"mode": "supervised", "loss.alpha": "0.5", "seed": "0"}
-    assert run.data.metrics == {names.TRAIN_LOSS: 1.0, names.VAL_ACCURACY: 0.5}
+    assert run.data.metrics == {"by_epoch/train.loss": 1.0, names.VAL_ACCURACY: 0.5}
     tags = {
         names.KIND: names.KIND_TRIAL,
         names.STUDY: record.study,
@@ -115,7 +118,7 @@ def test_more_epochs_than_one_request_takes_are_logged_whole(record: StudyRecord
         record.log_epochs("a", dict.fromkeys(range(1, 6), values))
     assert sizes == [903, 602]
     run_id, client = trial_runs(record)["a"].info.run_id, mlflow.MlflowClient(record.store_uri)
-    for name in (names.EPOCH_SECONDS, "test.class_accuracy.299"):
+    for name in (names.EPOCH_SECONDS, "class_accuracy/test.299"):
         assert [metric.step for metric in client.get_metric_history(run_id, name)] == [1, 2, 3, 4, 5]
 
 
@@ -144,7 +147,7 @@ def test_names_are_logged_without_refused_characters(record: StudyRecord) -> Non
     start_trials(record, "a")
     shares = {"Coin_(dropping)": 0.5, "Hi-hat": 0.25, "R&B": 0.1, "RB": 0.2, "a//b/../c/": 0.3, "Vögel": 0.4}
     record.log_epochs("a", {1: {f"test.class_accuracy.{name}": share for name, share in shares.items()}})
-    logged = {name.removeprefix("test.class_accuracy."): value for name, value in trial_runs(record)["a"].data.metrics.items()}
+    logged = {name.removeprefix("class_accuracy/test."): value for name, value in trial_runs(record)["a"].data.metrics.items()}
     assert logged == {"Coin_dropping": 0.5, "Hi-hat": 0.25, "RB": 0.1, "RB 2": 0.2, "ab..c": 0.3, "Vögel": 0.4}
 
 

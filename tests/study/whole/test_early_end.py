@@ -54,7 +54,7 @@ def test_a_study_that_ends_early_is_complete_everywhere(
     assert f"small: {len(small.repeats)} of 5 trials repeated an earlier setting and were not trained" in shown.out
 
     storage = JournalStorage(JournalFileBackend(str(home.study("later") / "small" / STORAGE_FILE)))
-    first, *own = optuna.load_study(study_name="small", storage=storage).trials
+    first, *own = optuna.load_study(study_name="later/small", storage=storage).trials
     assert first.user_attrs == {"warm_start": "earlier/sweep-0000"}
     assert len(own) == 5
     recorded = [run for run in runs(home.root, names.KIND_TRIAL) if run.data.tags[names.STUDY] == "later"]

@@ -81,7 +81,7 @@ def test_predictions_of_a_trial_give_its_logged_test_accuracies(finished_home: P
             shares = [float(row[names.PREDICTION_PROBABILITY_PREFIX + name]) for name in classes]
             assert sum(shares) == pytest.approx(1, abs=1e-3)
             assert float(row[names.PREDICTION_PROBABILITY_PREFIX + row[names.PREDICTION_PREDICTED]]) == max(shares)
-        assert "test.class_accuracy.Coin_dropping" in trial.data.metrics  # MLflow allows no parentheses
+        assert "class_accuracy/test.Coin_dropping" in trial.data.metrics  # MLflow allows no parentheses
     assert evaluations == {"classifier", "knn", "finetune_noisy", "finetune_clean"}
 
 
