@@ -1,4 +1,4 @@
-"""Two studies, or two trials, side by side: settings that differ, paired differences of test results, learning curves."""
+"""Two studies, or two trials, side by side, in words and as a page: settings that differ, paired differences, curves."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from analysis.errors import AnalysisError
-from analysis.formats import count, counted, p_value, percent, points
+from analysis.formats import count, counted, p_value, percent, points, points_interval
 from analysis.published import SELF_SUPERVISED, SUPERVISED
 from analysis.question import CLIP_SETTINGS, PAPER, PAPER_DIMENSIONS, Question, question_of, words
 from analysis.records.provenance import load_launched
@@ -148,7 +148,8 @@ def compared_lines(compared: Compared) -> list[str]:
         number = f"{row['seeds']} seeds" if row["claim"] == "settings" else "one seed: about these trained models only"
         lines.append(
             f"  {row['setting']}: {percent(row['first'])} → {percent(row['second'])} %, {points(row['difference'])} "
-            f"[{points(row['low'])}, {points(row['high'])}] points, {row['finding']} (p {p_value(row['p_corrected'])}; {number})"
+            f"[{points(row['low'])}, {points(row['high'])}] points, {finding_text(row['finding'])} "
+            f"(p {p_value(row['p_corrected'])}; {number})"
         )
     if len(compared.pairs) > 1:
         lines.append(f"  p-values are corrected for {len(compared.pairs)} comparisons (Holm), intervals are those of each alone")
@@ -214,13 +215,12 @@ def write_comparison(store_uri: str, compared: Compared, path: Path) -> Path:
     metrics = sorted({metric for metrics in CURVE_METRICS.values() for metric in metrics})
     history = load_history(store_uri, compared.trials["run_id"].unique(), metrics)
     first, second = compared.labels
-    answer = [f"{text[0].upper()}{text[1:]}." for text in _pair_sentences(compared)]
     page = render_page(
         _chapters(compared, compared.trials.merge(history, on="run_id")),
         title=f"{first} and {second}",
         heading=f"How does {second} differ from {first}?",
         made=f"comparison of {datetime.now(UTC):%Y-%m-%d %H:%M UTC}",
-        answer=" ".join(answer) or "No setting has finished on both sides, so there is nothing to compare.",
+        answer=" ".join(_pair_sentences(compared)) or "No setting has finished on both sides, so there is nothing to compare.",
         context=f"Corpus: {'; '.join(dict.fromkeys(compared.trials['corpus']))}",
         notes=compared.notes,
     )
@@ -229,12 +229,19 @@ def write_comparison(store_uri: str, compared: Compared, path: Path) -> Path:
 
 
 def _pair_sentences(compared: Compared) -> list[str]:
-    """What differs, for each finding the settings."""
+    """What differs, for each kind of claim and finding the settings."""
     sentences = []
-    for found, own in compared.pairs.groupby("finding", sort=False) if len(compared.pairs) else ():
-        shown = [f"{row['setting']} ({points(row['difference'])} points)" for row in own.head(_MOST_VALUES).to_dict("records")]
+    first, second = compared.labels
+    for (about, found), own in compared.pairs.groupby(["claim", "finding"], sort=False) if len(compared.pairs) else ():
+        shown = [
+            f"{row['setting']} ({points_interval(row['difference'], row['low'], row['high'])})"
+            for row in own.head(_MOST_VALUES).to_dict("records")
+        ]
         more = f" and {len(own) - _MOST_VALUES} more" if len(own) > _MOST_VALUES else ""
-        sentences.append(f"{compared.labels[1]} against {compared.labels[0]}, {finding_text(str(found))}: {'; '.join(shown)}{more}")
+        models = "" if about == "settings" else " (too few seeds: trained models only)"
+        sentences.append(
+            f"Test accuracy of {second} against {first}, {finding_text(str(found))}{models}: {'; '.join(shown)}{more}."
+        )
     return sentences
 
 
@@ -296,7 +303,7 @@ def _forest_section(pairs: pd.DataFrame, labels: tuple[str, str]) -> Section:
         f"Test accuracy of {labels[1]} minus {labels[0]}, paired over test clips, with 95 % intervals of each pair alone. "
         f"{'P-values are corrected for ' + counted(len(pairs), 'comparison') + ' (Holm).' if len(pairs) > 1 else ''}"
     )
-    axis = f"{labels[1]} minus {labels[0]}, percentage points".replace("<", "&lt;")
+    axis = f"{labels[1]} minus {labels[0]}, percentage points"
     return Section(FOREST, "All comparisons", text, table, columns, "", lambda rows: forest_figure(rows, axis))
 
 
@@ -315,10 +322,10 @@ def curves_of_two(points: pd.DataFrame, labels: tuple[str, str]) -> go.Figure:
                 y=run["value"],
                 mode="lines+markers" if len(run) < 3 else "lines",
                 line={"color": colour, "dash": dash, "width": 1.5},
-                name=labels[side].replace("<", "&lt;"),
+                name=labels[side],
                 legendgroup=str(side),
                 showlegend=side not in named,
-                text=[run["trial_id"].iloc[0].replace("<", "&lt;")] * len(run),
+                text=[run["trial_id"].iloc[0]] * len(run),
                 hovertemplate="%{text}<br>epoch %{x}: %{y:.4g}<extra>%{fullData.name}</extra>",
                 row=1,
                 col=column,

@@ -12,6 +12,8 @@ from selenium.webdriver.common.by import By
 DOCS = Path(__file__).parent
 HOME = DOCS.parent / "build" / "pictures"
 FIRST_SCREEN = (1180, 800)  # px
+ADD_STYLE = "document.head.append(Object.assign(document.createElement('style'), {textContent: arguments[0]}))"
+HIDDEN = ".modebar { display: none !important; }"  # which a browser without a pointer always shows
 FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--hide-scrollbars")
 
 
@@ -28,6 +30,9 @@ def main() -> None:
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
         browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
         browser.get((HOME / "reports" / "quickstart" / "index.html").as_uri())
+        browser.execute_script(
+            "document.head.append(Object.assign(document.createElement('style'), {textContent: arguments[0]}))", HIDDEN
+        )
         time.sleep(2)  # until the plot is drawn
         browser.save_screenshot(str(DOCS / "report.png"))
         browser.execute_script("location.hash = 'published'")

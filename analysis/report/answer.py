@@ -1,14 +1,15 @@
 """The answer to a study's question: a few sentences for all comparisons, and one sentence for each of them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
 
-from analysis.formats import capitalised, counted, listed, percent, percent_interval, place, plain, points, points_interval
+from analysis.formats import capitalised, counted, percent, percent_interval, place, plain, points, points_interval
 from analysis.records.runs import UNFINISHED
 from analysis.section import finding_text
-from analysis.sections.forest import MODELS, SETTINGS
+from analysis.sections.confirmations import NO, YES
+from analysis.sections.forest import CONFIRMED, FRESH, MODELS, SETTINGS
 from analysis.stats.claims import EQUIVALENT, PREFERS_BASELINE
 from analysis.stats.intervals import BETTER, NOT_DISTINGUISHABLE, WORSE
 from analysis.stats.power import MIN_SEEDS
@@ -32,17 +33,14 @@ def answer(compared: pd.DataFrame, incomplete: pd.DataFrame, trials: pd.DataFram
         sentences = [_nothing_to_compare(trials, incomplete)]
     elif len(settings):
         further = [f"{_further(len(models))} too few seeds, so about trained models only: {_told(models)}."] if len(models) else []
-        sentences = [f"Settings, over several seeds: {_told(settings)}.", *further, _detected(found)]
+        sentences = [f"Settings, over several seeds: {_told(settings)}.", *further, _detected(settings)]
     else:
         sentences = [
             f"With {_fewest(models)}, nothing can be said about settings, only about the trained models.",
             f"Trained models: {_told(models)}.",
-            _detected(found),
+            _detected(models),
         ]
-    reservation = _provisional(trials, statuses)
-    if reservation:
-        sentences[0] = f"{reservation}: {_uncapitalised(sentences[0])}"
-    return " ".join(sentences)
+    return " ".join([*_provisional(trials, statuses), *sentences])
 
 
 def _fewest(models: pd.DataFrame) -> str:
@@ -69,23 +67,27 @@ def _told(found: pd.DataFrame) -> str:
         own = found[found["finding"] == finding].to_dict("records")
         if own:
             parts.append(f"{finding} than the baseline for {_named([_difference(row) for row in own])}")
-    equivalent = found[found["finding"] == EQUIVALENT]["label"].tolist()
-    if equivalent:
-        parts.append(f"equivalent to the baseline within the study's bounds for {_named(equivalent)}")
-    equal = found[found["finding"] == NOT_DISTINGUISHABLE]["label"].tolist()
+    for bound in sorted(set(found["equivalence"].dropna())):
+        own_labels = _quoted(found.loc[found["equivalence"] == bound, "label"])
+        parts.append(f"equivalent to the baseline within ±{plain(100 * bound)} points for {_named(own_labels)}")
+    equal = _quoted(found[found["finding"] == NOT_DISTINGUISHABLE]["label"])
     if equal:
         where = f"for {_named(equal)}" if len(equal) <= 2 else f"in {len(equal)} comparisons"
         parts.append(f"no significant difference {where}")
     return "; ".join(parts)
 
 
-def _named(labels: Sequence[str]) -> str:
-    """Labels, which have commas, in a sentence.
+def _quoted(labels: Iterable[str]) -> list[str]:
+    return [f"“{label}”" for label in labels]
 
-    >>> _named(["supervised, all", "supervised, clean"])
+
+def _named(quoted: Sequence[str]) -> str:
+    """Quoted labels in a sentence; they may have commas.
+
+    >>> _named(["“supervised, all”", "“supervised, clean”"])
     '“supervised, all” and “supervised, clean”'
     """
-    return listed([f"“{label}”" if "(" not in label else label for label in labels])
+    return " and ".join(part for part in (", ".join(quoted[:-1]), *quoted[-1:]) if part)
 
 
 def _difference(row: dict[Any, Any]) -> str:
@@ -99,8 +101,12 @@ def _detected(found: pd.DataFrame) -> str:
     sizes = sorted({percent(value) for value in found["detectable"] if pd.notna(value)}, key=float)
     if not sizes:
         return "Which differences the study could detect is not known."
-    size = sizes[0] if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
-    return f"The study could detect differences of {size} points (power 80 %)."
+    if len(sizes) == 1:
+        return f"With a power of 80 % the study could detect differences of {sizes[0]} points or more."
+    return (
+        f"With a power of 80 % the study could detect differences of at least {sizes[0]} to {sizes[-1]} points, depending on the "
+        "comparison."
+    )
 
 
 def _nothing_to_compare(trials: pd.DataFrame, incomplete: pd.DataFrame) -> str:
@@ -130,12 +136,12 @@ def _missing(row: dict[Any, Any]) -> str:
     return f"No {'other setting' if row['baselines'] else 'baseline'} has finished with all its seeds"
 
 
-def _provisional(trials: pd.DataFrame, statuses: Sequence[str]) -> str:
-    """Why the answer may change; empty for studies that are over."""
+def _provisional(trials: pd.DataFrame, statuses: Sequence[str]) -> list[str]:
+    """A sentence on why the answer may change; none for studies that are over."""
     left = int((trials["outcome"] == UNFINISHED).sum())
     if left:
-        return f"Provisional, {left} of the {len(trials)} trials that have begun {'has' if left == 1 else 'have'} not ended"
-    return "Provisional, the study was interrupted" if _KILLED in statuses else ""
+        return [f"Provisional: {left} of the {len(trials)} trials that have begun {'has' if left == 1 else 'have'} not ended."]
+    return ["Provisional: the study was interrupted."] if _KILLED in statuses else []
 
 
 class Outcome(NamedTuple):
@@ -158,15 +164,29 @@ _KIND = {BETTER: "better", WORSE: "worse", NOT_DISTINGUISHABLE: "equal", EQUIVAL
 
 
 def outcomes(compared: pd.DataFrame, incomplete: pd.DataFrame, controls: pd.DataFrame) -> list[Outcome]:
-    """A sentence for each comparison, then for those that miss a side, then for each negative control.
+    """A sentence for each confirmation and comparison, then for comparisons that miss a side, then for each negative control.
 
     Args:
         compared: of `analysis.sections.forest.forest_table`.
         incomplete: comparisons of `analysis.sections.comparisons.comparison_table` that have no verdict.
         controls: of `analysis.sections.control.null_table`.
     """
-    own = compared[compared["about"].isin([SETTINGS, MODELS])].to_dict("records")
-    return [*(_outcome(row) for row in own), *(_of_incomplete(incomplete) if own else ()), *_of_controls(controls)]
+    fresh = compared["about"].isin([CONFIRMED, FRESH])
+    own = compared[~fresh].to_dict("records")
+    confirmed = [_confirmation(row) for row in compared[fresh].to_dict("records")]
+    return [*confirmed, *(_outcome(row) for row in own), *(_of_incomplete(incomplete) if own else ()), *_of_controls(controls)]
+
+
+_CONFIRMED = {YES: "confirmed", NO: "not confirmed"}
+
+
+def _confirmation(row: dict[Any, Any]) -> Outcome:
+    gain = points_interval(row["difference"], row["difference_low"], row["difference_high"])
+    kind = "better" if row["answer"] == YES else "equal"
+    sides = ((row["setting"], row["accuracy"]), (f"baseline {row['baseline_setting']}".strip(), row["baseline_accuracy"]))
+    numbers = "; ".join(f"{name or 'winner'}: {percent(value)} %" for name, value in sides)
+    finding = f"{_CONFIRMED.get(row['answer'], row['answer'])}, {gain} ({counted(int(row['seeds']), 'fresh seed')} a side)"
+    return Outcome(kind, capitalised(row["label"]), finding, [f"{capitalised(numbers)} on test."])
 
 
 def _outcome(row: dict[Any, Any]) -> Outcome:
@@ -177,6 +197,7 @@ def _outcome(row: dict[Any, Any]) -> Outcome:
     else:
         about = f"{counted(int(min(row['seeds'], row['baseline_seeds'])), 'seed')}: trained models only"
     _, _, reservation = str(row["verdict"]).partition("; ")
+    equivalent = f", equivalent within ±{plain(100 * row['equivalence'])} points" if pd.notna(row["equivalence"]) else ""
     baseline = f"baseline {row['baseline_setting']}".strip()
     setting = row["setting"] or "Selected setting"
     lines = [
@@ -184,7 +205,8 @@ def _outcome(row: dict[Any, Any]) -> Outcome:
         f"{capitalised(reservation)}.",
         f"Unequal tuning budget: {row['budget']}." if row["budget"] else "",
     ]
-    finding = f"{finding_text(row['finding'])}, {gain} ({about})"
+    found = "" if row["finding"] == EQUIVALENT else finding_text(row["finding"])
+    finding = f"{f'{found}{equivalent}'.removeprefix(', ')}, {gain} ({about})"
     return Outcome(_KIND.get(row["finding"], "other"), capitalised(row["label"]), finding, [line for line in lines if line])
 
 
@@ -197,11 +219,11 @@ def _of_incomplete(table: pd.DataFrame) -> Iterator[Outcome]:
 def _of_controls(table: pd.DataFrame) -> Iterator[Outcome]:
     for row in table[table["picked"]].to_dict("records") if len(table) else ():
         finding = (
-            f"{points(row['gain_val_of_others'])} points come from the seed alone when selected on validation, "
-            f"{points(row['gain_test_of_others'])} when selected on test"
+            f"selecting the best of {row['runs'] - 1} identical runs changes test accuracy by {points(row['gain_val_of_others'])} "
+            f"points when selected on validation and by {points(row['gain_test_of_others'])} when selected on test, by chance alone"
         )
         lines = [
-            f"Expected gain of the best of {row['runs'] - 1} runs over one more, all of the same setting.",
+            "All runs have the same setting and differ in the seed. One run at random is the baseline; this is the mean over all.",
             f"Selected run: {_accuracy(row, '')}; mean of {row['runs']} seeds: {percent(row['mean'])} %.",
         ]
         yield Outcome("other", f"Negative control, {place(row)}", finding, lines)

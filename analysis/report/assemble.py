@@ -15,7 +15,7 @@ from analysis.report.questions import Part, heading_of, paper_part, parts_of
 from analysis.report.shown import shown_chapters, shows_published, unfillable_sections
 from analysis.section import ONLY, Chapter, Heading, Section
 from analysis.sections.alpha import alpha_section
-from analysis.sections.claims import on_test_section, published_section
+from analysis.sections.claims import ON_TEST_TITLE, on_test_section, published_section
 from analysis.sections.comparisons import comparison_section, comparison_table, comparisons_of, not_in
 from analysis.sections.confirmations import confirmation_sections, confirmation_sentence, confirmation_table, confirmed_pairs
 from analysis.sections.control import control_section
@@ -185,7 +185,7 @@ def _lost_note(records: _Records) -> list[str]:
     where = ", ".join(sorted(records.trials.loc[records.lost, "study"].unique()))
     return [
         f"{records.lost.sum()} finished trials ({where}) have lost {names.PREDICTIONS_FILE}: they are left out of comparisons "
-        "over clips, and only “Any setting against the baseline” has them, by their accuracies."
+        f"over clips, and only “{ON_TEST_TITLE}” has them, by their accuracies."
     ]
 
 

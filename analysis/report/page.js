@@ -35,7 +35,8 @@
   function onDark(value, key) {
     if (Array.isArray(value)) return key === "colorscale" ? value : value.map((each) => onDark(each, key));
     if (value && typeof value === "object") {
-      return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, onDark(each, name)]));
+      const own = Object.fromEntries(Object.entries(value).map(([name, each]) => [name, onDark(each, name)]));
+      return key === "textfont" ? { ...own, color: DARK.ink } : own;
     }
     if (key === "bgcolor") return DARK.paper;
     let rgb = typeof value === "string" && /color$/.test(key) ? channels(value) : null;
@@ -51,7 +52,7 @@
     const { tickvals, ticktext, range } = layout.yaxis;
     const labels = ticktext.map((text, place) => ({
       x: 0, xref: "paper", xanchor: "left", y: tickvals[place], yref: "y", yanchor: "bottom", yshift: 9, text, showarrow: false,
-      font: { size: 12 },
+      font: { size: 12 }, bgcolor: "#ffffff", borderpad: 0,
     }));
     return {
       ...layout, height: 150 + 48 * ticktext.length, annotations: [...(layout.annotations ?? []), ...labels],
@@ -118,19 +119,21 @@
 
   // Folds: a link to something folded opens it, and one button opens all
   function unfoldTarget() {
-    const target = location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)));
-    if (!target) return;
+    const target = document.getElementById(location.hash.slice(1)); // our anchors need no escapes
+    if (!target) return; // also without a hash
     for (let fold = target.closest("details"); fold; fold = fold.parentElement.closest("details")) fold.open = true;
     target.scrollIntoView();
   }
   addEventListener("hashchange", unfoldTarget);
   const unfold = document.getElementById("unfold");
   const folds = [...document.querySelectorAll("details.more")];
+  const areOpen = () => folds.every((fold) => fold.open);
+  const nameButton = () => { unfold.textContent = areOpen() ? "Close all details" : "Open all details"; };
   unfold.addEventListener("click", () => {
-    const open = folds.some((fold) => !fold.open);
+    const open = !areOpen();
     for (const fold of folds) fold.open = open;
-    unfold.textContent = open ? "Close all details" : "Open all details";
   });
+  for (const fold of folds) fold.addEventListener("toggle", nameButton);
   unfold.hidden = folds.length === 0;
   unfoldTarget();
 
@@ -148,8 +151,14 @@
 
   // Paper is light, and has what is open on the screen
   const PAPER_WIDTH = 1000; // pixels, which page.css zooms to the width of a page
-  addEventListener("beforeprint", () => { for (const figure of figures) if (!isFolded(figure)) draw(figure, false, PAPER_WIDTH); });
+  let opened = []; // short folds that paper needs: what the first screen rests on
+  addEventListener("beforeprint", () => {
+    opened = [...document.querySelectorAll(".context:not([open]), .outcomes details:not([open])")];
+    for (const fold of opened) fold.open = true;
+    for (const figure of figures) if (!isFolded(figure)) draw(figure, false, PAPER_WIDTH);
+  });
   addEventListener("afterprint", () => {
+    for (const fold of opened) fold.open = false;
     redraw();
     for (const { place, drawn } of figures) if (drawn) Plotly.Plots.resize(place);
   });

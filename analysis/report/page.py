@@ -73,7 +73,11 @@ def _first_screen(reading: Reading) -> dict[str, Any]:
         "title": title,
         "heading": questions[0] if is_one else title,
         "questions": [] if is_one else [f"{row['study']}: {row['question']}" for row in launches.to_dict("records")],
-        "paper_found": [text for text in dict.fromkeys(launches["paper_found"]) if text],
+        "paper_found": [
+            ("" if len(studies) == 1 else f", on the question of {row['study']}", row["paper_found"])
+            for row in launches.to_dict("records")
+            if row["paper_found"]
+        ],
         "answer": reading.answer,
         "outcomes": reading.outcomes,
         **_context(reading.launches),
@@ -94,7 +98,7 @@ def _context(launches: pd.DataFrame) -> dict[str, Any]:
         line += "; not comparable with the paper"
         if not of_paper:
             lines.insert(0, "The paper's corpus is FSDnoisy18k. Published numbers are shown in grey for reference only.")
-    return {"context": line, "context_lines": lines, "is_not_comparable": bool(not of_paper or departures)}
+    return {"context": line, "context_lines": lines, "is_not_comparable": bool(lines)}
 
 
 def render_page(
@@ -109,7 +113,7 @@ def render_page(
     context: str = "",
     context_lines: Sequence[str] = (),
     is_not_comparable: bool = False,
-    paper_found: Sequence[str] = (),
+    paper_found: Sequence[tuple[str, str]] = (),
     notes: Sequence[str] = (),
     has_methods: bool = False,
     source: str = "",
@@ -127,7 +131,7 @@ def render_page(
         context: what the numbers may be compared with, one line.
         context_lines: what unfolds below it.
         is_not_comparable: whether published numbers are for reference only.
-        paper_found: what the paper found, by question.
+        paper_found: which question (empty where there is one), and what the paper found.
         notes: what was left out.
         has_methods: whether the last chapter explains the methods of a report.
         source: of the published numbers, where the page shows these.

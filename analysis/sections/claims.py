@@ -219,6 +219,7 @@ PUBLISHED_COLUMNS = [
     Column("p, corrected", lambda row: p_value(row["p_corrected"])),
     Column("Finding", lambda row: finding_text(row["finding"]), "text"),
 ]
+ON_TEST_TITLE = "Every setting against the baseline, on test"
 _PUBLISHED = (
     "Intervals are 95 % for independent shares. P-values are of the score test: each alone, and corrected by Holm for the "
     "settings tried at the same subset or temperature. Self-supervised accuracies weigh clips by patches; here they count as "
@@ -237,7 +238,7 @@ def on_test_section(
     on_test = on_test_table(settings, predictions, accuracies, question)
     return Section(
         f"on-test{of.anchor}",
-        f"Every setting against the baseline, on test{of.title}",
+        f"{ON_TEST_TITLE}{of.title}",
         _on_test_text(on_test),
         on_test,
         [*(_OF_PAPER if question.is_of_paper else _OF_OTHERS), *ON_TEST_COLUMNS],

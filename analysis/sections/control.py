@@ -196,7 +196,7 @@ def _null_sentences(picked: dict[Any, Any]) -> str:
         f"With one run at random as the baseline, the best of the other {others} differs from it by "
         f"{points(picked['gain_val_of_others'])} points on average when selected on validation, and by "
         f"{points(picked['gain_test_of_others'])} when selected on test. So in a sweep of {number} settings with one seed each, "
-        f"a difference of this size is within chance. Of the {others} others, {differing} from the selected run at 5 % "
+        f"differences of these sizes are within chance. Of the {others} others, {differing} from the selected run at 5 % "
         "(McNemar, not corrected)."
     )
 

@@ -129,6 +129,8 @@ def early_table(history: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
         shared |= {"objective": course.objective, "metric": course.metric, "trials": len(end), "epochs": int(epochs.max())}
         for fraction in _FRACTIONS:
             epoch = max(1, int(np.ceil(round(fraction * epochs.max(), 9))))
+            if rows and rows[-1]["epoch"] == epoch and all(rows[-1][name] == shared[name] for name in _PLACE):
+                continue  # a few epochs have no ten tenths
             early = values.loc[:epoch].iloc[-1].to_numpy(float) * sign if len(values.loc[:epoch]) else np.full(len(end), np.nan)
             if np.isnan(early).any():
                 continue
@@ -292,6 +294,12 @@ def _title(first: pd.Series) -> str:
 
 MIN_TO_JUDGE = 10  # trials that a sentence about early stopping rests on
 _AGREES = 0.5  # τ: three of four pairs stand in the same order
+
+
+def _correlation_text(row: dict[Any, Any]) -> str:
+    return f"{row['tau']:.2f} [{row['tau_low']:.2f}, {row['tau_high']:.2f}]".replace("-", "−")
+
+
 _EARLY = [
     Column("Study", lambda row: row["study"], "text"),
     Column("Sweep", lambda row: row["sweep"], "text"),
@@ -300,7 +308,7 @@ _EARLY = [
     Column("Objective", lambda row: row["objective"], "text"),
     Column("Trials", lambda row: count(row["trials"])),
     Column("Epochs", lambda row: f"{count(row['epoch'])} of {count(row['epochs'])}"),
-    Column("Kendall's rank correlation", lambda row: f"{row['tau']:.2f} [{row['tau_low']:.2f}, {row['tau_high']:.2f}]"),
+    Column("Kendall's rank correlation", _correlation_text),
     Column("Regret, leader kept", lambda row: _lost(row, "regret")),
     Column("Regret, better third kept", lambda row: _lost(row, "regret_of_third")),
 ]
@@ -369,7 +377,7 @@ def early_sentence(rows: list[dict[Any, Any]]) -> str:
         return f"{where}: early stopping does not look safe. No epoch before the end ranks the trials as the end does."
     return (
         f"{where}: early stopping looks safe from {percent(safe['fraction']).removesuffix('.0')} % of the epochs on: there "
-        f"Kendall's rank correlation is {safe['tau']:.2f} [{safe['tau_low']:.2f}, {safe['tau_high']:.2f}], and the better third "
+        f"Kendall's rank correlation is {_correlation_text(safe)}, and the better third "
         "holds the best trial."
     )
 

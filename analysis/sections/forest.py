@@ -10,10 +10,12 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
+from analysis import published
 from analysis.formats import capitalised, percent, percent_interval, place, plain, points
-from analysis.published import SUPERVISED
+from analysis.published import SELF_SUPERVISED, SUPERVISED
 from analysis.section import ACL, PUBLISHED, Column, Section, difference, finding_text, number_column, published_column, styled
 from analysis.sections.confirmations import YES
+from analysis.sections.paper_tables import NAN
 from analysis.stats.claims import PREFERS_BASELINE
 
 FOREST = "forest"  # anchor of the section
@@ -23,7 +25,7 @@ _SIDE = ("accuracy", "low", "high", "seeds")
 _COLUMNS = [
     *("label", "setting", "baseline_setting", "difference", "difference_low", "difference_high", "detectable", "published"),
     *("about", "finding", "prefers_baseline", *_SIDE, *(f"baseline_{name}" for name in _SIDE), "test_clips", "verdict"),
-    *("budget", "with_margin"),
+    *("budget", "with_margin", "equivalence", "answer"),
 ]
 _BAND = "rgba(128, 128, 128, 0.25)"
 # What a row is about: name in the legend, mark, thickness of the interval
@@ -48,7 +50,7 @@ def forest_table(
     published (difference, empty where the paper has none), about (`SETTINGS`, `MODELS`, `FRESH` or `CONFIRMED`), finding,
     prefers_baseline (whether validation, asked for the best of all, selects the baseline), test accuracy with its interval and
     seeds of both sides, test_clips, verdict, budget (of tuning, where it is unequal), with_margin (whether the paper's question is
-    asked).
+    asked), equivalence (bound within which the settings are equivalent, else empty), answer (of a confirmation).
 
     Args:
         table1: of `analysis.sections.paper_tables.table1`.
@@ -79,6 +81,7 @@ def _of_confirmations(table: pd.DataFrame) -> Iterator[dict[str, Any]]:
             "baseline_setting": row.get("baseline_setting", ""),
             "baseline_seeds": row.get("seeds"),
             "about": CONFIRMED if row.get("answer") == YES else FRESH,
+            "answer": row.get("answer", ""),
         }
 
 
@@ -88,7 +91,8 @@ def _of_table2(table: pd.DataFrame, margin: pd.DataFrame) -> Iterator[dict[str, 
     own = table.set_index("method")
     baseline, winner = own.loc["SSL baseline"].to_dict(), own.loc["SSL with ACL"].to_dict()
     at = f", margin {plain(winner['margin'])} rad" if len(margin) and margin["mode"].ne(SUPERVISED).any() else ""
-    gain = winner.get("published", float("nan")) - baseline.get("published", float("nan"))
+    at_published = winner["temperature"] == published.temperature()
+    gain = winner.get("published", NAN) - baseline.get("published", NAN) if at_published else NAN
     yield _row(f"self-supervised, τ {plain(winner['temperature'])}{at}", winner, winner, baseline, gain)
 
 
@@ -97,7 +101,7 @@ def _of_table1(table: pd.DataFrame, margin: pd.DataFrame) -> Iterator[dict[str, 
         varied = len(margin) and (margin["mode"].eq(SUPERVISED) & margin["subset"].eq(row["subset"])).any()
         at = f", margin {plain(row['margin'])} rad" if varied else ""
         label = f"supervised, {str(row['subset']).replace('_', ' ')}{at}"
-        yield _row(label, row, *_sides(row), row.get("published_difference", float("nan")))
+        yield _row(label, row, *_sides(row), row.get("published_difference", NAN))
 
 
 def _of_margins(table: pd.DataFrame) -> Iterator[dict[str, Any]]:
@@ -123,7 +127,7 @@ def _row(
     claim: Mapping[Any, Any],
     winner: Mapping[Any, Any],
     baseline: Mapping[Any, Any],
-    published: float = float("nan"),
+    gain: float = float("nan"),
 ) -> dict[str, Any]:
     """One comparison: what may be said of it, and both sides; of the paper's question unless the caller says otherwise."""
     of_settings = claim["claim"] == "settings"
@@ -135,7 +139,8 @@ def _row(
         "setting": f"α {plain(claim['alpha'])}, margin {plain(claim['margin'])} rad",
         "baseline_setting": "",
         "detectable": claim["resolvable"],
-        "published": published,
+        "published": gain,
+        "equivalence": claim.get("equivalence", NAN),
         "about": SETTINGS if of_settings else MODELS,
         "finding": claim["finding"] if of_settings else claim["models_finding"],
         "prefers_baseline": PREFERS_BASELINE in claim["verdict"],
@@ -160,7 +165,7 @@ def forest_figure(table: pd.DataFrame, axis: str = "difference to the baseline, 
                 fillcolor=_BAND,
                 line_width=0,
                 layer="below",
-                name="this study could not detect",
+                name="power below 80 %",
                 legendgroup="band",
                 showlegend=not any(shape.showlegend for shape in figure.layout.shapes),
             )
@@ -168,11 +173,11 @@ def forest_figure(table: pd.DataFrame, axis: str = "difference to the baseline, 
         own = table[table["about"] == about]
         if len(own):
             figure.add_trace(_marks(own, places, about))
-    published = table.dropna(subset=["published"])
-    if len(published):
+    of_paper = table.dropna(subset=["published"])
+    if len(of_paper):
         figure.add_scatter(
-            x=100 * published["published"],
-            y=[places[index] for index in published.index],
+            x=100 * of_paper["published"],
+            y=[places[index] for index in of_paper.index],
             mode="markers",
             name="published",
             marker={"symbol": "x-thin", "size": 11, "line": {"color": PUBLISHED, "width": 2.5}},
@@ -238,8 +243,10 @@ def forest_sections(table: pd.DataFrame, *, has_published: bool) -> list[Section
         table = table.assign(published=float("nan"))
     shown = [published_column("Published", "published", points)] if table["published"].notna().any() else []
     text = (
-        "Test accuracy of the setting selected on validation minus the baseline's, with its 95 % interval. Grey band: differences "
-        "that this study would miss more often than one time in five (power below 80 %)."
+        "Test accuracy of the setting selected on validation minus the baseline's, with its 95 % interval. Grey band: true "
+        "differences that this study detects with a power below 80 %."
     )
+    if shown and table.loc[table["published"].notna(), "label"].str.startswith(SELF_SUPERVISED).any():
+        text += " Published self-supervised differences weigh each clip by its patches."
     section = Section(FOREST, "All comparisons", text, table, [*_COLUMNS_OF_PAGE, *shown], "", forest_figure)
     return [] if table.empty else [section]

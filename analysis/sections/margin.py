@@ -27,6 +27,7 @@ from analysis.section import (
     Section,
     accuracy_panels,
     add_to_panel,
+    finding_text,
     finished_panels,
     flag_texts,
     interval,
@@ -190,11 +191,11 @@ def _margin_text(table: pd.DataFrame) -> str:
                 f"{label}: each margin has finished with fewer seeds than other settings of its sweep, so none is selected."
             )
         elif winner["verdict"]:
-            finding, _, reservation = winner["verdict"].partition("; ")
-            paragraphs.append(
-                f"{label}: margin {plain(winner['margin'])} rad: {finding} ({reservation}); difference in test accuracy "
-                f"{points_interval(winner['difference'], winner['difference_low'], winner['difference_high'])}."
-            )
+            of_models = winner["claim"] == "models"
+            found = finding_text(winner["models_finding"] if of_models else winner["finding"])
+            gain = points_interval(winner["difference"], winner["difference_low"], winner["difference_high"])
+            models = " (too few seeds: trained models only)" if of_models else ""
+            paragraphs.append(f"{label}: validation selects margin {plain(winner['margin'])} rad; {found}{models}, {gain}.")
         else:
             paragraphs.append(f"{label}: no baseline (α = 1) to compare with has finished.")
     return "\n".join(paragraphs)

@@ -106,7 +106,7 @@ def difference_columns(pair: Pair, predictions: pd.DataFrame) -> dict[str, Any]:
     found = pair.claim(predictions)
     if found is None:
         empty = ("test_clips", "difference", "difference_low", "difference_high", "p_value", "resolvable", "settings_tried")
-        return {**dict.fromkeys(empty, NAN), "claim": "", "finding": "", "models_finding": "", "verdict": ""}
+        return {**dict.fromkeys(empty, NAN), "claim": "", "finding": "", "models_finding": "", "verdict": "", "equivalence": NAN}
     low, high = found.interval
     return {
         "test_clips": found.models.clips,
@@ -120,6 +120,7 @@ def difference_columns(pair: Pair, predictions: pd.DataFrame) -> dict[str, Any]:
         "finding": found.finding,
         "models_finding": found.models.finding,
         "verdict": found.verdict,
+        "equivalence": found.equivalence if found.is_equivalent else NAN,
     }
 
 

@@ -138,7 +138,8 @@ def parallel_section(trials: pd.DataFrame) -> list[Section]:
     section = Section(
         "parallel",
         "Parallel coordinates of the search",
-        "One line per finished trial, through its settings to the objective on validation, which also gives the colour.",
+        "One line per finished trial, through its settings to the objective on validation, which also gives the colour. Searches "
+        f"with fewer than {MIN_TRIALS} finished trials are not drawn.",
         parallel_table(trials),
         [],
         "",

@@ -1,12 +1,13 @@
 """All trials: the search's landscape and counts by outcome."""
 
 import math
+from dataclasses import replace
 
 import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from analysis.formats import count, percent_interval
+from analysis.formats import capitalised, count, percent_interval
 from analysis.published import SELF_SUPERVISED, SUPERVISED
 from analysis.question import words
 from analysis.records.runs import parameter_names
@@ -135,7 +136,6 @@ def search_figure(table: pd.DataFrame) -> go.Figure:
     shown = {mode: _largest_subset(table[(table["mode"] == mode) & table[value].notna()]) for mode, value in _VALUES.items()}
     panels = [(mode, axis) for mode, axis in panels if not shown[mode].empty]
     titles = [f"{mode}, {shown[mode]['subset'].iloc[0].replace('_', ' ')}: α × {axis}" for mode, axis in panels]
-    titles = titles or ["no trial has a validation figure yet"]
     figure = make_subplots(1, len(titles), subplot_titles=titles, horizontal_spacing=0.17)
     for column, (mode, axis) in enumerate(panels, start=1):
         for outcome, symbol in ((names.FINISHED, "circle"), (names.STOPPED, "circle-open")):
@@ -201,19 +201,22 @@ def landscape_section(trials: pd.DataFrame, predictions: pd.DataFrame, *, has_ma
         of_trials = [settings[places[row["study"], row["trial_id"]]] for row in table.to_dict("records")]
         texts = [words({str(name): value for name, value in own.items() if pd.notna(value)}) for own in of_trials]
         return Section("search", "All trials", "", table.assign(settings=texts), OTHER_SEARCH_COLUMNS, "")
+    table = search_table(trials, predictions)
+    has_values = bool(table[[*_VALUES.values()]].notna().any(axis=None))
     return Section(
         "search",
         "Search landscape",
         "Each mark is a trial, coloured by its validation accuracy at the best epoch (self-supervised: kNN accuracy, since trials "
         "that were stopped early have no other). The figure has the training subset with most trials, the table has all.",
-        search_table(trials, predictions),
+        table,
         SEARCH_COLUMNS,
         "",
-        search_figure,
+        search_figure if has_values else None,
     )
 
 
 def counts_section(trials: pd.DataFrame) -> Section:
     """Trials by outcome."""
     counts = counts_table(trials)
-    return Section("counts", "Trials by outcome", "", counts, all_columns(counts), "")
+    columns = [replace(column, title=capitalised(column.title)) for column in all_columns(counts)]
+    return Section("counts", "Trials by outcome", "", counts, columns, "")

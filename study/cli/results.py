@@ -103,14 +103,14 @@ def compare(
 
     compared = compare_sides(kept, first, second)
     file = f"{first} and {second}.html".replace("/", " ")
-    curves = write_comparison(kept, compared, places.reports / "compared" / file)
+    page = write_comparison(kept, compared, places.reports / "compared" / file)
     if as_json:
         from study.cli.json_fields import compare_fields
         from study.console import print_json
 
-        print_json(compare_fields(compared, str(curves)))
+        print_json(compare_fields(compared, str(page)))
     else:
-        print("\n".join([*compared_lines(compared), f"page: {curves}"]))
+        print("\n".join([*compared_lines(compared), f"page: {page}"]))
 
 
 @results_app.command()

@@ -47,8 +47,8 @@ def test_with_one_seed_it_speaks_of_models_and_not_of_settings(one_seed):
     text = answer_of(one_seed)
     assert text.startswith(
         "With one seed a side, nothing can be said about settings, only about the trained models. Trained models: better than the "
-        "baseline for “supervised, all” (+20.0 points); no significant difference for “supervised, clean”. The study could detect "
-        "differences of "
+        "baseline for “supervised, all” (+20.0 points); no significant difference for “supervised, clean”. With a power of 80 % "
+        "the study could detect differences of "
     )
     assert len(sentences(text)) == 3
 
@@ -57,7 +57,7 @@ def test_with_several_seeds_it_speaks_of_settings(several_seeds):
     text = answer_of(several_seeds)
     assert text.startswith(
         "Settings, over several seeds: better than the baseline for “supervised, all” (+40.0 points); no significant difference "
-        "for “supervised, clean”. The study could detect "
+        "for “supervised, clean”. With a power of 80 % the study could detect "
     )
 
 
@@ -79,18 +79,18 @@ def test_settings_and_models_are_told_apart(several_seeds):
 @pytest.mark.parametrize(
     ("unfinished", "beginning"),
     [
-        (1, "Provisional, 1 of the 5 trials that have begun has not ended: with one seed"),
-        (3, "Provisional, 3 of the 7 trials that have begun have not ended: with one seed"),
+        (1, "Provisional: 1 of the 5 trials that have begun has not ended. With one seed"),
+        (3, "Provisional: 3 of the 7 trials that have begun have not ended. With one seed"),
     ],
 )
 def test_trials_that_have_not_ended_make_it_provisional(one_seed, unfinished, beginning):
     text = answer_of(one_seed, unfinished=unfinished)
     assert text.startswith(beginning)
-    assert len(sentences(text)) == 3
+    assert len(sentences(text)) == 4
 
 
 def test_an_interrupted_study_without_open_trials_is_provisional(one_seed):
-    assert answer_of(one_seed, statuses=("FINISHED", "KILLED")).startswith("Provisional, the study was interrupted: with one seed")
+    assert answer_of(one_seed, statuses=("FINISHED", "KILLED")).startswith("Provisional: the study was interrupted. With one seed")
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_an_interrupted_study_without_open_trials_is_provisional(one_seed):
         ({"outcome": [names.FINISHED], "loss.alpha": [0.5]}, "No baseline (α = 1) has finished, so there is nothing to compare."),
         (
             {"outcome": [UNFINISHED, UNFINISHED]},
-            "Provisional, 2 of the 2 trials that have begun have not ended: no trial has finished",
+            "Provisional: 2 of the 2 trials that have begun have not ended. No trial has finished",
         ),
     ],
 )
