@@ -49,8 +49,8 @@ def standard_errors(over_seeds: np.ndarray, runs: np.ndarray, of_clips: np.ndarr
     A few seeds often lie close together by luck, and of many settings the largest gain is likely one of those. So s² of a side is
     its own variance, or that pooled over all sides where that is larger. The degrees of freedom are Satterthwaite's, n₀ − 1 of the
     baseline's variance even where it is pooled (all settings are compared with it), n − 1 of a setting's own, Σ(n − 1) over all
-    other sides of a pooled one. They are a little too many where few seeds scatter unequally; 95 % of those above 1 are used, with unequal numbers of seeds
-    70 %. So calibrated, the test errs in at most 5 % over a wide grid of designs (LOG.md).
+    other sides of a pooled one. They are a little too many where few seeds scatter unequally: 95 % of those above 1 are used, with
+    unequal numbers of seeds 70 %. So calibrated, the test errs in at most 5 % over a wide grid of designs (LOG.md).
 
     Args:
         over_seeds: `[…, 1 + settings (+ other baselines)]`, variance of the runs' accuracies of each side; NaN: one run.
@@ -66,7 +66,7 @@ def standard_errors(over_seeds: np.ndarray, runs: np.ndarray, of_clips: np.ndarr
     has_own = known > wide * (1 + 1e-9)  # not by rounding
     number = of_clips.shape[-1]
     first, rest = of_seeds[..., :1], of_seeds[..., 1 : number + 1]
-    own_free = np.where(has_own[..., 1 : number + 1], np.maximum(free[1 : number + 1], 1), max(free[1:].sum(), free[0]))
+    own_free = np.where(has_own[..., 1 : number + 1], np.maximum(free[1 : number + 1], 1), free[1:].sum() or free[0])
     seeds = first + rest
     variances = np.maximum(seeds + of_clips - both, np.maximum(seeds, of_clips))
     satterthwaite = first**2 / free[0] + rest**2 / own_free
@@ -123,15 +123,15 @@ def detectable_difference(design: Design) -> float:
     means += random.standard_normal(means.shape) * math.sqrt(design.clip_variance / 2 / clips)
     both = np.full(number, design.noise / clips * (1 / design.runs[0] + 1 / design.runs[1]))
     found = standard_errors(over_seeds, runs, np.maximum(design.clip_variance / clips + both, 1 / clips**2), both)
-    critical = _critical_values(number, found.freedom[:, 0])
+    critical = critical_values(number, found.freedom[:, 0])
     return float(np.quantile(critical * found.errors[:, 0] - (means[:, 1] - means[:, 0]), POWER))
 
 
 _FREEDOM = np.array([1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10, 15, 20, 30, 60, 200, 1e6])
 
 
-def _critical_values(number: int, freedom: np.ndarray) -> np.ndarray:
-    """Quantile of the largest of several |t| that share a baseline, by degrees of freedom, interpolated over 1 / freedom."""
+def critical_values(number: int, freedom: np.ndarray) -> np.ndarray:
+    """95 % quantile of the largest of several |t| that share a baseline, by degrees of freedom, interpolated over 1 / freedom."""
     if number == 1:
         return np.asarray(t.ppf(1 - LEVEL / 2, freedom))
     return np.exp(np.interp(1 / np.maximum(freedom, 1), 1 / _FREEDOM[::-1], np.log(_quantiles(number))[::-1]))
