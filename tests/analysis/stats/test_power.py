@@ -56,7 +56,7 @@ def test_equal_settings_are_rarely_called_different(settings: int, runs: tuple[i
 
 def test_two_seeds_would_err_too_often() -> None:
     """Why a claim about settings takes three."""
-    assert found(Cell(29, (10, 2), 0.03), 4000).any(axis=1).mean() > 0.06
+    assert found(Cell(29, (10, 2), 0.06, "setting"), 4000).any(axis=1).mean() > 0.06
     with pytest.raises(ValueError, match="takes 3 seeds of each side"):
         detectable_difference(Design(947, (2, 10), 1, 0.03**2, NOISE, CLIP_VARIANCE))
 
