@@ -52,10 +52,10 @@ def gate_table(store_uri: str, studies: Sequence[str]) -> pd.DataFrame:
     """A row for each of our results with a published counterpart.
 
     The published value y is that of one run; ours, ȳ, is the mean over n seeds on the same test clips. In a replication y − ȳ has
-    the variance s²(1 + 1/n), with the variance s² of a run over seeds: of our runs, pooled over the settings of the mode and subset, or
-    of the mode; where that has fewer than `_LEAST_FREEDOM` degrees of freedom, s is assumed to be the upper end of `SEED_SD`. The
-    intervals ȳ ± t s √(1 + 1/n) hold for all m rows at once (Šidák). A published value that is the best of k on test is compared
-    with the largest of k runs, whichever way it differs.
+    the variance s²(1 + 1/n), with the variance s² of a run over seeds: of our runs, pooled over the settings of the mode and
+    subset, or of the mode; where that has fewer than `_LEAST_FREEDOM` degrees of freedom, s is assumed to be the upper end of
+    `SEED_SD`. The intervals ȳ ± t s √(1 + 1/n) hold for all m rows at once (Šidák). A published value that is the best of k on
+    test is compared with the largest of k runs, whichever way it differs.
 
     Columns: those of `Result`, sd (s), freedom (of s; infinite: assumed), low, high, inside, detectable (deviation that would be
     outside with a power of 80 %).
@@ -140,8 +140,8 @@ def gate_lines(table: pd.DataFrame) -> list[str]:
         *lines,
         f"{verdict}: {len(outside)} of {len(table)} published values lie outside the intervals of a replication (95 % for all "
         "together)",
-        f"seeds scatter by {' and by '.join(scatter)} (SD); a deviation of {_range(table['detectable'])} points would be found (power "
-        "80 %), a smaller one may not be",
+        f"seeds scatter by {' and by '.join(scatter)} (SD); a deviation of {_range(table['detectable'])} points would be found "
+        "(power 80 %), a smaller one may not be",
     ]
 
 
