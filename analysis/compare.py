@@ -145,7 +145,7 @@ def compared_lines(compared: Compared) -> list[str]:
     if compared.pairs.empty:
         lines.append("  nothing to pair: no setting has finished in both")
     for row in compared.pairs.to_dict("records"):
-        number = f"{row['seeds']} seeds" if row["claim"] == "settings" else "one seed: about these trained models only"
+        number = f"{row['seeds']} seeds" if row["claim"] == "settings" else "too few seeds: trained models only"
         lines.append(
             f"  {row['setting']}: {percent(row['first'])} → {percent(row['second'])} %, {points(row['difference'])} "
             f"[{points(row['low'])}, {points(row['high'])}] points, {finding_text(row['finding'])} "
@@ -238,7 +238,7 @@ def _pair_sentences(compared: Compared) -> list[str]:
             for row in own.head(_MOST_VALUES).to_dict("records")
         ]
         more = f" and {len(own) - _MOST_VALUES} more" if len(own) > _MOST_VALUES else ""
-        models = "" if about == "settings" else " (1 seed: trained models only)"
+        models = "" if about == "settings" else " (too few seeds: trained models only)"
         sentences.append(
             f"Test accuracy of {second} against {first}, {finding_text(str(found))}{models}: {'; '.join(shown)}{more}."
         )

@@ -206,7 +206,7 @@ def finding_text(finding: str) -> str:
 
 def _verdict(row: Row) -> str:
     if row["claim"] == "models":
-        return f"{finding_text(row['models_finding'])} (1 seed: trained models only)"
+        return f"{finding_text(row['models_finding'])} (too few seeds: trained models only)"
     return finding_text(str(row["finding"]))
 
 

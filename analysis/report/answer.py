@@ -12,6 +12,7 @@ from analysis.sections.confirmations import NO, YES
 from analysis.sections.forest import CONFIRMED, FRESH, MODELS, SETTINGS
 from analysis.stats.claims import EQUIVALENT, PREFERS_BASELINE
 from analysis.stats.intervals import BETTER, NOT_DISTINGUISHABLE, WORSE
+from analysis.stats.power import MIN_SEEDS
 from study import names
 
 _KILLED = "KILLED"  # MLflow's status of a study that was interrupted
@@ -31,15 +32,25 @@ def answer(compared: pd.DataFrame, incomplete: pd.DataFrame, trials: pd.DataFram
     if found.empty:
         sentences = [_nothing_to_compare(trials, incomplete)]
     elif len(settings):
-        further = [f"{_further(len(models))} one seed, so about trained models only: {_told(models)}."] if len(models) else []
+        further = [f"{_further(len(models))} too few seeds, so about trained models only: {_told(models)}."] if len(models) else []
         sentences = [f"Settings, over several seeds: {_told(settings)}.", *further, _detected(settings)]
     else:
         sentences = [
-            "With one seed a side, nothing can be said about settings, only about the trained models.",
+            f"With {_fewest(models)}, nothing can be said about settings, only about the trained models.",
             f"Trained models: {_told(models)}.",
             _detected(models),
         ]
     return " ".join([*_provisional(trials, statuses), *sentences])
+
+
+def _fewest(models: pd.DataFrame) -> str:
+    """The number of seeds that is too small for a claim about settings."""
+    seeds = set(models[["seeds", "baseline_seeds"]].min(axis=1).astype(int))
+    return (
+        f"{counted(seeds.pop(), 'seed').replace('1 ', 'one ')} a side"
+        if len(seeds) == 1
+        else f"fewer than {MIN_SEEDS} seeds a side"
+    )
 
 
 def _further(number: int) -> str:
@@ -184,7 +195,7 @@ def _outcome(row: dict[Any, Any]) -> Outcome:
         ours, others = int(row["seeds"]), int(row["baseline_seeds"])
         about = f"{ours} seeds a side" if ours == others else f"{ours} seeds against {others}"
     else:
-        about = "1 seed: trained models only"
+        about = f"{counted(int(min(row['seeds'], row['baseline_seeds'])), 'seed')}: trained models only"
     _, _, reservation = str(row["verdict"]).partition("; ")
     equivalent = f", equivalent within ±{plain(100 * row['equivalence'])} points" if pd.notna(row["equivalence"]) else ""
     baseline = f"baseline {row['baseline_setting']}".strip()

@@ -25,7 +25,7 @@ from analysis.sections.paper_tables import NAN
 from analysis.settings import NO_PAIR, correct_of_settings, pick
 from analysis.stats.comparisons import SettingsComparison, UnpairedComparison, compare_settings, compare_unpaired, largest_gain
 from analysis.stats.intervals import NOT_DISTINGUISHABLE, PairedComparison, compare_paired, finding, holm
-from analysis.stats.power import DISCORDANCE, smallest_difference
+from analysis.stats.power import DISCORDANCE, MIN_SEEDS, smallest_difference
 
 _Comparison = SettingsComparison | PairedComparison | UnpairedComparison
 
@@ -57,7 +57,7 @@ def on_test_table(
             continue
         rivals = pair.baselines.drop(index=baseline.name)["run_ids"]
         run_ids = [baseline["run_ids"], *others["run_ids"]]
-        of_settings = min(len(own) for own in [*run_ids, *rivals]) > 1
+        of_settings = min(len(own) for own in [*run_ids, *rivals]) >= MIN_SEEDS
         paired = known.issuperset(run_id for own in [*run_ids, *rivals] for run_id in own)
         compared = (
             _paired(run_ids, [*rivals], predictions, of_settings=of_settings)

@@ -194,7 +194,7 @@ def _price(winner: dict[Any, Any]) -> str:
     """What a point of the difference costs, where the difference is significant."""
     of_settings = winner["claim"] == "settings"
     found = winner["finding"] if of_settings else winner["models_finding"]
-    models = "" if of_settings else " (1 seed: trained models only)"
+    models = "" if of_settings else " (too few seeds: trained models only)"
     if found == BETTER:
         return f"; {duration(winner['all_hours'] / (100 * winner['difference']))} of search per point{models}"
     if found == WORSE:

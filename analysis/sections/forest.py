@@ -33,7 +33,7 @@ _KINDS = {
     CONFIRMED: ("confirmed on fresh seeds", "diamond", 2.5),
     FRESH: ("fresh seeds, not confirmed", "diamond-open", 2.5),
     SETTINGS: ("settings, several seeds", "diamond-open", 2.0),
-    MODELS: ("trained models, one seed", "circle-open", 1.2),
+    MODELS: ("trained models, too few seeds", "circle-open", 1.2),
     SIGNIFICANT: ("published gain, significant after correction", "square", 2.0),
     NOT_SIGNIFICANT: ("published gain, not significant", "square-open", 1.5),
 }

@@ -12,12 +12,13 @@ claims about settings here are corrected for the number of candidates as if they
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from analysis.formats import percent, plain
 from analysis.stats.comparisons import SettingsComparison, compare_settings
 from analysis.stats.intervals import NOT_DISTINGUISHABLE, PairedComparison, compare_paired
-from analysis.stats.power import SEED_SD, smallest_difference
+from analysis.stats.power import DISCORDANCE, MIN_SEEDS, SEED_SD, assumed_design, detectable_difference
 
 PREFERS_BASELINE = "but validation would select the baseline"
 MOST_SEEDS = 30  # that a report proposes
@@ -30,7 +31,7 @@ class Claim:
 
     Attributes:
         models: the trained models on the test clips.
-        settings: the settings; None where the baseline or a candidate has one seed.
+        settings: the settings; None where the baseline or the selected setting has fewer than `MIN_SEEDS` seeds.
         candidates: settings among which validation selected this one.
         baselines: baselines among which it picked the one that this is compared with.
         equivalence: difference, share, below which settings count as equivalent; None: not asked.
@@ -46,7 +47,7 @@ class Claim:
 
     @property
     def finding(self) -> str:
-        """About the settings, in a word or two; with one seed nothing can be told about them."""
+        """About the settings, in a word or two; with few seeds nothing can be said about them."""
         found = NOT_DISTINGUISHABLE if self.settings is None else self.settings.finding
         return EQUIVALENT if found == NOT_DISTINGUISHABLE and self.is_equivalent else found
 
@@ -63,12 +64,12 @@ class Claim:
 
     @property
     def resolvable(self) -> float:
-        """True difference that the study would have found with a power of 80 %: of settings, with one seed of models."""
+        """True difference that the study finds with a power of 80 %: of settings, with few seeds of models."""
         return self.models.resolvable if self.settings is None else self.settings.resolvable
 
     @property
     def is_equivalent(self) -> bool:
-        """Whether the settings differ by less than `equivalence`; False with one seed, which tells nothing about settings."""
+        """Whether the settings differ by less than `equivalence`; False with few seeds, which tell nothing about settings."""
         return self.settings is not None and self.equivalence is not None and self.settings.is_equivalent(self.equivalence)
 
     @property
@@ -105,14 +106,13 @@ class Claim:
     @property
     def _needs(self) -> str:
         """What a claim about the settings would take."""
-        low, high = seeds_needed(abs(self.difference), self.models.clips, self.models.discordance)
+        seeds = "one seed" if self.models.seeds == 1 else f"{self.models.seeds} seeds"
+        few = f"{seeds}, so nothing is known about the settings"
+        low, high = seeds_needed(abs(self.difference), self.models.clips, self.models.discordance, self.candidates * self.baselines)
         if low is None:
-            return (
-                "one seed, so nothing is known about the settings: to detect such a difference (power 80 %) takes more than "
-                f"{self.models.clips} test clips, whatever the number of seeds"
-            )
-        number = f"{low}" if low == high else f"{low} to {high}" if high is not None else f"at least {low}"
-        return f"one seed, so nothing is known about the settings: that would take about {number} seeds of each"
+            return f"{few}: to detect such a difference (power 80 %) takes more than {MOST_SEEDS} seeds of each"
+        number = f"{low}" if low == high else f"{low} to {high}" if high is not None else f"{low} or more"
+        return f"{few}: to detect such a difference (power 80 %) takes about {number} seeds of each"
 
 
 def claim(
@@ -139,21 +139,25 @@ def claim(
     """
     winner = candidates[picked]
     settings = None
-    if min(side.shape[1] for side in (baseline, *candidates, *rivals)) > 1:
+    if min(baseline.shape[1], winner.shape[1]) >= MIN_SEEDS:
         settings = compare_settings(baseline, candidates, rivals)[picked]
     return Claim(compare_paired(baseline, winner), settings, len(candidates), 1 + len(rivals), equivalence, prefers_baseline)
 
 
-def seeds_needed(difference: float, clips: int, discordance: float) -> tuple[int | None, int | None]:
-    """Seeds of each side with which a difference would be found with a power of 80 %, for the spreads over seeds of `SEED_SD`.
+def seeds_needed(difference: float, clips: int, discordance: float, candidates: int) -> tuple[int | None, int | None]:
+    """Seeds of each side with which a difference is found with a power of 80 %, for the spreads over seeds of `SEED_SD`.
 
-    None stands for more than `MOST_SEEDS`.
+    None stands for more than `MOST_SEEDS`. What is not known of the design is assumed, see `analysis.stats.power.assumed_design`.
     """
+    share = float(np.clip(discordance, DISCORDANCE[0], 1.0))
     found: list[int | None] = []
     for seed_sd in SEED_SD:
-        tried = range(2, MOST_SEEDS + 1)
-        enough = (seeds for seeds in tried if smallest_difference(clips, max(discordance, 1 / clips), seeds, seed_sd) <= difference)
-        found.append(next(enough, None))
+        few, many = MIN_SEEDS - 1, MOST_SEEDS + 1  # too few, and enough
+        while many - few > 1:
+            middle = (few + many) // 2
+            enough = detectable_difference(assumed_design(clips, middle, candidates, seed_sd, share)) <= difference
+            few, many = (few, middle) if enough else (middle, many)
+        found.append(many if many <= MOST_SEEDS else None)
     return found[0], found[1]
 
 

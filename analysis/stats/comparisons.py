@@ -2,14 +2,14 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm, t
+from scipy.stats import t
 
 from analysis.stats.intervals import LEVEL, aligned, finding, interval_over_seeds
-from analysis.stats.power import POWER
+from analysis.stats.power import MIN_SEEDS, Design, detectable_difference, standard_errors
 
 DRAWS = 20_000  # of the largest statistic
 FLIPS = 5000  # of signs
@@ -29,7 +29,7 @@ class SettingsComparison:
         low: lower bound of its 95 % interval; of several candidates all intervals hold at once.
         high: upper bound.
         p_value: two-sided; of several candidates corrected for their number.
-        resolvable: true difference that this study would have found with a power of 80 %, share.
+        design: what its power follows from.
         equivalence_low: lower bound of the 90 % interval, which decides on equivalence; of several candidates all hold at once.
         equivalence_high: upper bound.
     """
@@ -43,7 +43,7 @@ class SettingsComparison:
     low: float
     high: float
     p_value: float
-    resolvable: float
+    design: Design
     equivalence_low: float
     equivalence_high: float
 
@@ -51,6 +51,11 @@ class SettingsComparison:
     def finding(self) -> str:
         """In a word or two."""
         return finding(self.difference, self.p_value)
+
+    @property
+    def resolvable(self) -> float:
+        """True difference that such a study finds with a power of 80 %, share."""
+        return detectable_difference(self.design)
 
     def is_equivalent(self, within: float) -> bool:
         """Whether the two settings differ by less than `within` (share), by two one-sided tests at 5 % (Schuirmann 1987)."""
@@ -62,56 +67,66 @@ def compare_settings(
 ) -> list[SettingsComparison]:
     """Compare several settings with one baseline, on other seeds and other clips, corrected for their number.
 
-    Of setting j, d_j is the difference of its mean accuracy over its seeds and clips and the baseline's. Its variance
+    Settings are fixed; seeds, clips, and the chance of a run at a clip are random. Of setting j, d_j is the difference of its mean
+    accuracy over n_j seeds and N clips and the baseline's. Its variance is that of the crossed design,
 
-        V_j = s²_j / n_j + s²_0 / n_0 + v_j / N
+        V_j = (s²_j / n_j + s²_0 / n_0) + v_j / N − (w_j / n_j + w_0 / n_0) / N,
 
-    has the variances s² of the n runs' accuracies on each side (runs of one seed are not taken as pairs: they share no more than
-    where they start) and the variance v_j over the N clips of the clips' mean differences. Chance of a run and a clip together
-    is in all three, which can only widen the interval. A few seeds often lie close together by luck, and of many settings the
-    largest gain is likely one of those: s² is a side's own variance, or that pooled over all sides where that is larger.
-    T_j = d_j / √V_j has Student's t with Satterthwaite's degrees of freedom, n − 1 of an own variance, Σ(n − 1) of the pooled one.
-    The settings share baseline and clips, so their T_j are correlated; the largest of k is compared with that of multivariate t
-    with these correlations (many-to-one comparisons: Dunnett, JASA 50 (1955) 1096; Hothorn, Bretz and Westfall, Biometrical
-    Journal 50 (2008) 346), drawn `DRAWS` times with a fixed seed. Intervals are d_j ± q √V_j with its 95 % quantile q. Where the
-    baseline was selected among several, the largest of the differences of all settings to all baselines takes their place: a
-    baseline that was lucky on validation is lucky on test, too.
+    with the variances s² of the runs' accuracies on each side, the variance v_j over clips of the clips' mean differences, and the
+    mean squares w of the interaction of runs and clips, which are in both of the others; at least the larger of these two. Runs of
+    one seed are not taken as pairs: they share no more than where they start. `analysis.stats.power.standard_errors` has s² and the
+    degrees of freedom. The settings share baseline and clips, so that T_j = d_j / √V_j are correlated; the largest of k is compared
+    with that of multivariate t with these correlations (many-to-one comparisons: Dunnett, JASA 50 (1955) 1096; Hothorn, Bretz and
+    Westfall, Biometrical Journal 50 (2008) 346), drawn `DRAWS` times with a fixed seed. Intervals are d_j ± q √V_j with its 95 %
+    quantile q. Where the baseline was selected among several, the largest of the differences of all settings to all baselines takes
+    their place: a baseline that was lucky on validation is lucky on test, too.
+
+    A setting with one seed has the variance of the others. It counts as one of those that were compared, and no claim is to be made
+    about it: a claim takes `MIN_SEEDS` of either side.
 
     Args:
         baseline: correct (bool) by test clip (index) and run (columns), at least two runs.
-        others: the same of each setting.
+        others: the same of each setting, at least one run.
         rivals: the same of each other baseline among which validation selected this one.
 
     Raises:
-        ValueError: a side has one run only, or other clips.
+        ValueError: the baseline has one run only, or a side other clips.
     """
-    if min(side.shape[1] for side in (baseline, *others, *rivals)) < 2:
-        raise ValueError("a claim about settings needs two seeds of each side; compare the models with compare_paired")
+    if baseline.shape[1] < 2:
+        raise ValueError("a claim about settings needs several seeds of the baseline; compare the models with compare_paired")
     sides = [aligned(baseline, other) for other in others]
     first = baseline.to_numpy(float)
-    clips, runs = first.shape
+    clips = len(first)
     deltas = np.stack([side.mean(axis=1) - first.mean(axis=1) for side in sides])  # (settings, clips)
-    of_clips = np.atleast_2d(np.cov(deltas)) / clips
-    others_baselines = [aligned(baseline, rival) for rival in rivals]
-    of_seeds, satterthwaite = _variances_over_seeds([first, *sides, *others_baselines])
-    of_seeds, of_rivals = of_seeds[: len(sides) + 1], of_seeds[len(sides) + 1 :]
-    satterthwaite = satterthwaite[: len(sides)]
-    covariance = of_clips + of_seeds[0] + np.diag(of_seeds[1:])
-    variances = np.diag(covariance)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        freedom = variances**2 / (satterthwaite + np.diag(of_clips) ** 2 / (clips - 1))
-    largest: np.ndarray | None
-    if rivals:
-        largest = _largest_of_all([first, *others_baselines], sides, np.array([of_seeds[0], *of_rivals]), of_seeds[1:])
-    else:
-        largest = _largest_normals(covariance) if len(sides) > 1 else None
-    judged = [
-        _judged(float(delta.mean()), math.sqrt(variance), float(each), largest)
-        for delta, variance, each in zip(deltas, variances, freedom, strict=True)
+    least = 1 / clips**2  # variance of a difference that is one clip, lest identical predictions seem to leave no doubt
+    of_clips = np.maximum(np.diag(np.atleast_2d(np.cov(deltas))) / clips if clips > 1 else np.ones(len(sides)), least)
+    every = [first, *sides, *(aligned(baseline, rival) for rival in rivals)]
+    runs = np.array([side.shape[1] for side in every])
+    noise = _interactions(every)  # of a run and a clip together
+    both = noise / runs / clips
+    over_seeds = np.array([side.mean(axis=0).var(ddof=1) if side.shape[1] > 1 else np.nan for side in every])
+    number = len(sides)
+    found = standard_errors(over_seeds, runs, of_clips, both[0] + both[1 : number + 1])
+    largest = _largest(every, np.maximum(found.of_seeds - both, 0.0), 1 + len(rivals)) if number > 1 or rivals else None
+    design = Design(
+        clips=clips,
+        runs=(int(runs[0]), int(runs[1])),
+        candidates=number,
+        seed_variance=max(0.0, float(found.pooled) - float(noise.mean()) / clips),
+        noise=float(noise.mean()),
+        clip_variance=max(0.0, float(np.mean(of_clips)) * clips - float(noise[0] / runs[0] + np.mean(noise[1:] / runs[1:]))),
+    )
+    return [
+        SettingsComparison(
+            clips,
+            int(min(runs[0], runs[1 + place])),
+            number,
+            1 + len(rivals),
+            design=replace(design, runs=(int(runs[0]), int(runs[1 + place]))),
+            **_judged(float(delta.mean()), float(found.errors[place]), float(found.freedom[place]), largest),
+        )
+        for place, delta in enumerate(deltas)
     ]
-    seeds = [min(runs, side.shape[1]) for side in sides]
-    number, of = len(sides), 1 + len(rivals)
-    return [SettingsComparison(clips, each, number, of, **values) for each, values in zip(seeds, judged, strict=True)]
 
 
 def largest_gain(baseline: pd.DataFrame, others: Sequence[pd.DataFrame]) -> list[float]:
@@ -160,8 +175,8 @@ def compare_unpaired(baseline: Sequence[float], other: Sequence[float], clips: i
     """Compare the accuracies of a setting's runs and its baseline's as if each side had been tested on other clips.
 
     Models that are tested on the same clips err together, so this can only miss differences that predictions would show. With one
-    run on a side the claim is about trained models: the score test of two shares, and Newcombe's hybrid interval. With several on
-    both it is about settings: with the variances s² of the n runs' accuracies and the pooled share p on N clips,
+    run on a side the claim is about trained models: the score test of two shares, and Newcombe's hybrid interval. With `MIN_SEEDS`
+    on both it is about settings: with the variances s² of the n runs' accuracies and the pooled share p on N clips,
 
         V = s²_0 / n_0 + s²_1 / n_1 + 2 p(1 − p) / N,
 
@@ -173,7 +188,7 @@ def compare_unpaired(baseline: Sequence[float], other: Sequence[float], clips: i
         other: the same of the setting.
         clips: test clips.
     """
-    of_settings = min(len(baseline), len(other)) > 1
+    of_settings = min(len(baseline), len(other)) >= MIN_SEEDS
     sides = [np.asarray(side, float) for side in (baseline, other)]
     first, second = (float(side.mean()) for side in sides)
     (l1, u1), (l2, u2) = (interval_over_seeds(side if of_settings else [side.mean()], clips) for side in sides)
@@ -191,62 +206,49 @@ def compare_unpaired(baseline: Sequence[float], other: Sequence[float], clips: i
     return UnpairedComparison(difference, difference - low, difference + high, p_value)
 
 
-def _variances_over_seeds(sides: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Variance over seeds of each side's mean accuracy, and of every side but the first the sum of V² / freedom with the first's.
-
-    Sides are correct `[clips, runs]`, the baseline first. Where both have the pooled variance, theirs is one estimate, not two.
-    """
-    freedom = np.array([side.shape[1] - 1 for side in sides])
-    own = np.array([side.mean(axis=0).var(ddof=1) for side in sides])
-    pooled = float((own * freedom).sum() / freedom.sum())
-    of_means = np.maximum(own, pooled) / (freedom + 1)
-    has_own = own > pooled * (1 + 1e-9)  # not by rounding
-    with_own, with_pooled = np.where(has_own, of_means, 0.0), np.where(has_own, 0.0, of_means)
-    by_own = with_own**2 / freedom
-    return of_means, by_own[0] + by_own[1:] + (with_pooled[0] + with_pooled[1:]) ** 2 / freedom.sum()
-
-
-def _largest_normals(covariance: np.ndarray) -> np.ndarray:
-    """Draws of the largest of several correlated standard normal numbers."""
-    spread = np.sqrt(np.maximum(np.diag(covariance), 1e-18))
-    correlation = covariance / np.outer(spread, spread)
-    values, vectors = np.linalg.eigh(correlation)
-    root = vectors * np.sqrt(np.maximum(values, 0.0))
-    normals = np.random.default_rng(0).standard_normal((DRAWS, len(covariance)))
-    return np.asarray(np.abs(normals @ root.T).max(axis=1))
+def _interactions(sides: Sequence[np.ndarray]) -> np.ndarray:
+    """Mean square of the interaction of runs and clips of each side `[clips, runs]`; one of one run has the mean of the others'."""
+    found = []
+    for side in sides:
+        clips, runs = side.shape
+        if runs < 2 or clips < 2:
+            found.append(np.nan)
+            continue
+        rest = side - side.mean(axis=0) - side.mean(axis=1, keepdims=True) + side.mean()
+        found.append(float((rest**2).sum() / ((runs - 1) * (clips - 1))))
+    values = np.array(found)
+    known = values[~np.isnan(values)]
+    return np.where(np.isnan(values), known.mean() if len(known) else 0.0, values)
 
 
-def _largest_of_all(
-    baselines: Sequence[np.ndarray], others: Sequence[np.ndarray], of_baselines: np.ndarray, of_others: np.ndarray
-) -> np.ndarray:
-    """Draws of the largest standardised difference between any of the settings and any of the baselines, all equally good.
+def _largest(sides: Sequence[np.ndarray], of_seeds: np.ndarray, baselines: int) -> np.ndarray:
+    """Draws of the largest standardised difference between any setting and any baseline, all equally good.
 
     Args:
-        baselines: correct `[clips, runs]` of each.
-        others: the same of the settings.
-        of_baselines: variance over seeds of each baseline's mean accuracy.
-        of_others: the same of the settings.
+        sides: correct `[clips, runs]`: the selected baseline, the settings, the other baselines.
+        of_seeds: of each side, variance of its mean over seeds and not over clips.
+        baselines: how many of the sides are baselines.
     """
-    means = np.stack([side.mean(axis=1) for side in (*baselines, *others)])
-    of_clips = np.atleast_2d(np.cov(means)) / means.shape[1]
-    covariance = of_clips + np.diag([*of_baselines, *of_others])
+    means = np.stack([side.mean(axis=1) for side in sides])
+    clips = means.shape[1]
+    of_clips = np.atleast_2d(np.cov(means)) / clips if clips > 1 else np.eye(len(sides))
+    covariance = of_clips + np.diag(of_seeds) + np.eye(len(sides)) * 1e-18
     values, vectors = np.linalg.eigh(covariance)
     root = vectors * np.sqrt(np.maximum(values, 0.0))
     draws = np.random.default_rng(0).standard_normal((DRAWS, len(covariance))) @ root.T
-    number, largest = len(baselines), np.zeros(DRAWS)
     spread = np.diag(covariance)
-    for place in range(number):
-        errors = np.sqrt(np.maximum(spread[place] + spread[number:] - 2 * covariance[place, number:], 1e-18))
-        statistics = np.abs(draws[:, number:] - draws[:, [place]]) / errors
+    settings = slice(1, len(sides) - baselines + 1)
+    largest = np.zeros(DRAWS)
+    for place in (0, *range(settings.stop, len(sides))):
+        errors = np.sqrt(np.maximum(spread[place] + spread[settings] - 2 * covariance[place, settings], 1e-18))
+        statistics = np.abs(draws[:, settings] - draws[:, [place]]) / errors
         largest = np.maximum(largest, statistics.max(axis=1))
     return largest
 
 
 def _judged(difference: float, error: float, freedom: float, largest: np.ndarray | None) -> dict[str, float]:
     """A difference against its standard error; `largest` are draws of the largest normal number, None for a single setting."""
-    if error == 0:  # the same predictions in every run
-        quantiles, p_value = norm.ppf([(1 + LEVEL) / 2, LEVEL]), float(difference == 0)
-    elif largest is None:
+    if largest is None:
         quantiles, p_value = t.ppf([(1 + LEVEL) / 2, LEVEL], freedom), float(2 * t.sf(abs(difference) / error, freedom))
     else:
         drawn = largest / np.sqrt(np.random.default_rng(1).chisquare(freedom, len(largest)) / freedom)
@@ -259,7 +261,6 @@ def _judged(difference: float, error: float, freedom: float, largest: np.ndarray
         "low": difference - quantile * error,
         "high": difference + quantile * error,
         "p_value": p_value,
-        "resolvable": (quantile + float(norm.ppf(POWER))) * error,
         "equivalence_low": difference - of_equivalence * error,
         "equivalence_high": difference + of_equivalence * error,
     }

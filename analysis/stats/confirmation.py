@@ -8,6 +8,7 @@ import pandas as pd
 
 from analysis.formats import percent, points, points_interval
 from analysis.stats.comparisons import SettingsComparison, compare_settings
+from analysis.stats.power import MIN_SEEDS
 
 CONFIRMED, NOT_CONFIRMED, UNDECIDED = "confirmed", "not confirmed", "cannot be told"
 
@@ -53,10 +54,10 @@ class Confirmation:
     def finding(self) -> str:
         """Confirmed: the whole interval is above 0. Not confirmed: the winner is no better on average. Else nobody can tell.
 
-        One seed tells nothing about seeds, and neither do those that are left where others failed: the seeds on which a winner
-        diverges may be just those that speak against it.
+        With fewer than `MIN_SEEDS` seeds nothing is claimed. Neither is it with those that are left where others failed: the seeds
+        on which a winner diverges may be just those that speak against it.
         """
-        if self.seeds < max(2, self.planned):
+        if self.seeds < max(MIN_SEEDS, self.planned):
             return UNDECIDED
         if self.low > 0:
             return CONFIRMED

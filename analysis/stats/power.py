@@ -1,53 +1,174 @@
-"""Statistical power of a study before it runs: which differences it could resolve, and what the best of many gains by luck."""
+"""Statistical power: which differences a comparison of settings finds, before and after it runs.
+
+`standard_errors` is the rule by which `analysis.stats.comparisons` judges; `detectable_difference` simulates that very rule.
+"""
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
+import numpy as np
 from scipy.integrate import quad
-from scipy.stats import norm
+from scipy.stats import chi2, norm, t
 
 POWER = 0.8
 LEVEL = 0.05  # two-sided
+MIN_SEEDS = 3  # of each side of a claim about settings; with two no test holds its level where sides scatter unequally
 # Share of test clips on which exactly one of two models is right. Independent errors would give 2a(1 - a), 0.33 to 0.42 at
 # accuracies of 0.70 to 0.79; models of one architecture trained on the same clips mostly fail on the same ones.
 DISCORDANCE = (0.10, 0.25)
+# Share of these clips on which two runs of one setting differ, too: about 20 % of the clips where two settings differ on 25 %.
+OF_RUNS = 0.8
 # Standard deviation of a test accuracy over seeds: LOG.md has 0.01 to 0.06 for 12 epochs of self-supervised training, 0.04 for
 # supervised training on clean clips, 0.065 for null-alpha on noisy_small.
 SEED_SD = (0.01, 0.04)
+_STUDIES = 4000  # that are simulated
+_KEPT_EQUAL, _KEPT_UNEQUAL = 0.95, 0.7  # of the degrees of freedom above 1, see standard_errors
 
 
-def smallest_difference(clips: int, discordance: float, seeds: int = 1, seed_sd: float = 0.0) -> float:
-    """Difference of two accuracies on the same clips that a two-sided test at 5 % finds with a power of 80 %; shares, 0..1.
+class StandardErrors(NamedTuple):
+    """Of the differences between each setting and the baseline; the last axis has the settings.
 
-    The smallest δ with
+    Attributes:
+        errors: √V.
+        freedom: degrees of freedom of t.
+        of_seeds: of each side, the baseline first, the variance of its mean over seeds.
+        pooled: variance over seeds of a run, pooled over all sides.
+    """
 
-        δ = z₀.₉₇₅ √(p/n + 2σ²/s) + z₀.₈ √((p − δ²)/n + 2σ²/s),
+    errors: np.ndarray
+    freedom: np.ndarray
+    of_seeds: np.ndarray
+    pooled: float | np.ndarray
 
-    for n clips, discordance p, and means over s seeds whose accuracies vary by σ. Without the seeds' part it is the sample size of
-    McNemar's test, n = (z₀.₉₇₅ √p + z₀.₈ √(p − δ²))² / δ² (Connor, Biometrics 43 (1987) 207; Miettinen, Biometrics 24 (1968) 339).
-    The clips' part does not shrink with the seeds: all are tested on the same clips.
+
+def standard_errors(over_seeds: np.ndarray, runs: np.ndarray, of_clips: np.ndarray, both: np.ndarray) -> StandardErrors:
+    """Standard errors and degrees of freedom of settings against a baseline.
+
+    A few seeds often lie close together by luck, and of many settings the largest gain is likely one of those. So s² of a side is
+    its own variance, or that pooled over all sides where that is larger. The degrees of freedom are Satterthwaite's, n₀ − 1 of the
+    baseline's variance even where it is pooled (all settings are compared with it), n − 1 of a setting's own, Σ(n − 1) over all
+    other sides of a pooled one. They are a little too many where few seeds scatter unequally: 95 % of those above 1 are used, with
+    unequal numbers of seeds 70 %. So calibrated, the test errs in at most 5 % over a wide grid of designs (LOG.md).
+
+    Args:
+        over_seeds: `[…, 1 + settings (+ other baselines)]`, variance of the runs' accuracies of each side; NaN: one run.
+        runs: `[sides]`, number of runs.
+        of_clips: `[settings]`, variance over clips of the mean difference, v / N.
+        both: `[settings]`, what is in both of the others, (w_j / n_j + w_0 / n_0) / N.
+    """
+    free = np.maximum(runs - 1, 0)
+    known = np.where(np.isnan(over_seeds), 0.0, over_seeds)
+    pooled = (known * free).sum(axis=-1) / free.sum()
+    wide = np.expand_dims(pooled, -1)
+    of_seeds = np.maximum(known, wide) / runs
+    has_own = known > wide * (1 + 1e-9)  # not by rounding
+    number = of_clips.shape[-1]
+    first, rest = of_seeds[..., :1], of_seeds[..., 1 : number + 1]
+    own_free = np.where(has_own[..., 1 : number + 1], np.maximum(free[1 : number + 1], 1), free[1:].sum() or free[0])
+    seeds = first + rest
+    variances = np.maximum(seeds + of_clips - both, np.maximum(seeds, of_clips))
+    satterthwaite = first**2 / free[0] + rest**2 / own_free
+    freedom = variances**2 / np.maximum(satterthwaite, 1e-30)
+    kept = np.where(runs[1 : number + 1] == runs[0], _KEPT_EQUAL, _KEPT_UNEQUAL)
+    return StandardErrors(np.sqrt(variances), np.minimum(1 + kept * np.maximum(freedom - 1, 0), 1e6), of_seeds, pooled)
+
+
+@dataclass(frozen=True)
+class Design:
+    """A comparison of one of several settings with a baseline.
+
+    Attributes:
+        clips: test clips.
+        runs: seeds of the baseline and of the setting.
+        candidates: settings among which validation selects.
+        seed_variance: of the accuracies of a setting's runs, without the chance of single clips.
+        noise: variance of a run at a clip.
+        clip_variance: over clips, of the difference between two settings with many seeds.
+    """
+
+    clips: int
+    runs: tuple[int, int]
+    candidates: int
+    seed_variance: float
+    noise: float
+    clip_variance: float
+
+
+def assumed_design(clips: int, seeds: int, candidates: int, seed_sd: float, discordance: float) -> Design:
+    """The design of a study that has not run: `OF_RUNS` of the discordance of two models is between runs of one setting, too."""
+    noise = OF_RUNS * discordance / 2
+    return Design(clips, (seeds, seeds), candidates, seed_sd**2, noise, (1 - OF_RUNS) * discordance)
+
+
+@lru_cache(maxsize=4096)
+def detectable_difference(design: Design) -> float:
+    """True difference that the comparison finds with a power of 80 %, share.
+
+    `_STUDIES` studies are simulated by what the test is made of: accuracies of runs, whose variances are estimated from so few
+    seeds, and the clips' part. With d and V of a study in which all settings are equal, and its critical value q, a true difference
+    δ is found where d + δ > q √V. So the answer is the 80 % quantile of q √V − d.
+
+    Raises:
+        ValueError: fewer than `MIN_SEEDS` seeds of a side, with which nothing is claimed.
+    """
+    if min(design.runs) < MIN_SEEDS:
+        raise ValueError(f"a claim about settings takes {MIN_SEEDS} seeds of each side, got {design.runs}")
+    random, number, clips = np.random.default_rng(0), design.candidates, design.clips
+    spread = math.sqrt(design.seed_variance + design.noise / clips)
+    runs = np.array([design.runs[0], *[design.runs[1]] * number])
+    means = random.standard_normal((_STUDIES, number + 1)) * spread / np.sqrt(runs)
+    over_seeds = random.chisquare(np.broadcast_to(runs - 1, means.shape)) / (runs - 1) * spread**2
+    means += random.standard_normal(means.shape) * math.sqrt(design.clip_variance / 2 / clips)
+    both = np.full(number, design.noise / clips * (1 / design.runs[0] + 1 / design.runs[1]))
+    found = standard_errors(over_seeds, runs, np.maximum(design.clip_variance / clips + both, 1 / clips**2), both)
+    critical = critical_values(number, found.freedom[:, 0])
+    return float(np.quantile(critical * found.errors[:, 0] - (means[:, 1] - means[:, 0]), POWER))
+
+
+_FREEDOM = np.array([1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10, 15, 20, 30, 60, 200, 1e6])
+
+
+def critical_values(number: int, freedom: np.ndarray) -> np.ndarray:
+    """95 % quantile of the largest of several |t| that share a baseline, by degrees of freedom, interpolated over 1 / freedom."""
+    if number == 1:
+        return np.asarray(t.ppf(1 - LEVEL / 2, freedom))
+    return np.exp(np.interp(1 / np.maximum(freedom, 1), 1 / _FREEDOM[::-1], np.log(_quantiles(number))[::-1]))
+
+
+@lru_cache(maxsize=256)
+def _quantiles(number: int) -> np.ndarray:
+    random = np.random.default_rng(1)
+    largest = np.abs(random.standard_normal((20_000, number)) - random.standard_normal((20_000, 1))).max(axis=1) / math.sqrt(2)
+    place = random.random(len(largest))
+    return np.array([np.quantile(largest / np.sqrt(chi2.ppf(place, each) / each), 1 - LEVEL) for each in _FREEDOM])
+
+
+def smallest_difference(clips: int, discordance: float) -> float:
+    """Difference of two trained models on the same clips that McNemar's test at 5 % finds with a power of 80 %; shares, 0..1.
+
+    The smallest δ with n = (z₀.₉₇₅ √p + z₀.₈ √(p − δ²))² / δ² for n clips and discordance p (Connor, Biometrics 43 (1987) 207;
+    Miettinen, Biometrics 24 (1968) 339).
 
     Args:
         clips: n.
         discordance: p, share of clips on which exactly one side is right.
-        seeds: s, of each side.
-        seed_sd: σ.
 
     Raises:
-        ValueError: no clips or seeds, or a share outside 0..1.
+        ValueError: no clips, or a share outside 0..1.
 
     >>> round(smallest_difference(947, 0.15), 3)
     0.035
     """
-    if clips < 1 or seeds < 1 or not 0 < discordance <= 1 or seed_sd < 0:
-        raise ValueError(f"{clips} clips, {seeds} seeds, discordance {discordance}, seed SD {seed_sd}: nothing to compare")
+    if clips < 1 or not 0 < discordance <= 1:
+        raise ValueError(f"{clips} clips, discordance {discordance}: nothing to compare")
     z_level, z_power = norm.ppf(1 - LEVEL / 2), norm.ppf(POWER)
-    null_variance = discordance / clips + 2 * seed_sd**2 / seeds
+    variance = discordance / clips
     # The equation is (δ − a)² = b² (v − δ²/n) with a = z₀.₉₇₅ √v and b = z₀.₈, a quadratic in δ.
     shrink = 1 + z_power**2 / clips
-    root = null_variance * shrink - z_level**2 * null_variance / clips
-    difference = (z_level * math.sqrt(null_variance) + z_power * math.sqrt(max(0.0, root))) / shrink
-    return float(difference)
+    root = variance * shrink - z_level**2 * variance / clips
+    return float((z_level * math.sqrt(variance) + z_power * math.sqrt(max(0.0, root))) / shrink)
 
 
 def expected_maximum(count: int) -> float:
@@ -62,11 +183,13 @@ def expected_maximum(count: int) -> float:
 
 
 def luck_of_the_best(candidates: int, clips: int, discordance: float, seeds: int = 1, seed_sd: float = 0.0) -> float:
-    """How far the best of equal candidates lies above their mean on the clips that picked it, by luck alone; a share.
+    """How far the best of equal candidates lies above their mean on the clips that selected it, by chance alone; a share.
 
-    The noise of one candidate against the others is √(p/(2n) + σ²/s): two that are equal differ by a variance of p/n + 2σ²/s.
+    The noise of one candidate against the others is √((p_r / s + p_c) / (2n) + σ²/s) for n clips, s seeds that scatter by σ, and
+    the discordance p, of which p_r = `OF_RUNS` p is between runs of one setting and p_c the rest.
     """
-    noise = math.sqrt(discordance / (2 * clips) + seed_sd**2 / seeds)
+    of_runs = OF_RUNS * discordance
+    noise = math.sqrt((of_runs / seeds + discordance - of_runs) / (2 * clips) + seed_sd**2 / seeds)
     return expected_maximum(candidates) * noise
 
 
@@ -76,9 +199,9 @@ class Power:
 
     Attributes:
         test_clips: of the final figures.
-        val_clips: that pick the winner.
+        val_clips: that select the setting.
         seeds: of each setting.
-        candidates: settings of which the winner is picked.
+        candidates: settings of which one is selected.
         seed_sd: range of the standard deviation over seeds.
     """
 
@@ -89,18 +212,38 @@ class Power:
     seed_sd: tuple[float, float] = SEED_SD
 
     @property
+    def models(self) -> list[float]:
+        """Differences between two trained models that could be detected, at either end of `DISCORDANCE`."""
+        return [smallest_difference(self.test_clips, share) for share in DISCORDANCE]
+
+    @property
+    def settings(self) -> list[float] | None:
+        """Differences between settings that could be detected, at either end of the assumptions; None with too few seeds."""
+        if self.seeds < MIN_SEEDS:
+            return None
+        ends = zip(DISCORDANCE, self.seed_sd, strict=True)
+        designs = [assumed_design(self.test_clips, self.seeds, max(1, self.candidates), sd, share) for share, sd in ends]
+        return [detectable_difference(design) for design in designs]
+
+    @property
     def sentences(self) -> list[str]:
         """In plain words, under the stated assumptions."""
-        clip_part = [smallest_difference(self.test_clips, share) for share in DISCORDANCE]
-        whole = [
-            smallest_difference(self.test_clips, share, self.seeds, sd) for share, sd in zip(DISCORDANCE, self.seed_sd, strict=True)
-        ]
-        seeds = "one seed" if self.seeds == 1 else f"{self.seeds} seeds"
+        seeds = "1 seed" if self.seeds == 1 else f"{self.seeds} seeds"
         lines = [
-            f"{self.test_clips} test clips, {seeds}: differences under {_points(clip_part)} points can't be resolved (80 % power) "
-            f"by two models that differ on {_percent(DISCORDANCE)} % of the clips, and under {_points(whole)} points if seeds of "
-            f"one setting scatter by {_percent(self.seed_sd)} points (SD).",
+            f"{self.test_clips} test clips, {seeds}: two trained models that differ on {_percent(DISCORDANCE)} % of the clips can "
+            f"be told apart from a difference of {_points(self.models)} points on (power 80 %)."
         ]
+        settings = self.settings
+        if settings is None:
+            lines.append(
+                f"With {seeds} nothing can be said about settings. A claim about settings takes {MIN_SEEDS} seeds or more."
+            )
+        else:
+            number = f", corrected for {self.candidates} settings" if self.candidates > 1 else ""
+            lines.append(
+                f"Settings can be told apart from a true difference of {_points(settings)} points on{number}, if seeds of one "
+                f"setting scatter by {_percent(self.seed_sd)} points (SD)."
+            )
         if self.candidates > 1:
             luck = [
                 luck_of_the_best(self.candidates, self.val_clips, share, self.seeds, sd)
@@ -108,7 +251,7 @@ class Power:
             ]
             lines.append(
                 f"The best of {self.candidates} settings that do not differ lies {_points(luck)} points above their mean on the "
-                f"{self.val_clips} validation clips, by luck alone."
+                f"{self.val_clips} validation clips, by chance alone."
             )
         return lines
 

@@ -324,11 +324,10 @@ def _stage(stage: "StageCost") -> Fields:
 
 
 def _power(power: "Power") -> Fields:
-    from analysis.stats.power import DISCORDANCE, luck_of_the_best, smallest_difference
+    from analysis.stats.power import DISCORDANCE, luck_of_the_best
 
-    models = [smallest_difference(power.test_clips, share) for share in DISCORDANCE]
+    models, settings = power.models, power.settings
     ends = list(zip(DISCORDANCE, power.seed_sd, strict=True))
-    settings = [smallest_difference(power.test_clips, share, power.seeds, sd) for share, sd in ends]
     luck = [luck_of_the_best(power.candidates, power.val_clips, share, power.seeds, sd) for share, sd in ends]
     return {
         "test_clips": power.test_clips,
@@ -336,7 +335,7 @@ def _power(power: "Power") -> Fields:
         "seeds": power.seeds,
         "settings": power.candidates,
         "detectable_model_difference": {"least": models[0], "most": models[1]},
-        "detectable_setting_difference": {"least": settings[0], "most": settings[1]},
+        "detectable_setting_difference": None if settings is None else {"least": settings[0], "most": settings[1]},
         "chance_gain_of_best": {"least": luck[0], "most": luck[1]} if power.candidates > 1 else None,
     }
 

@@ -38,7 +38,7 @@ def test_studies_are_compared_at_the_settings_that_both_have(two) -> None:
     lines = compared_lines(found)
     assert "  optim.epochs: 3 → 9" in lines
     assert any("3 seeds)" in line and "α 0.5" in line for line in lines)
-    assert any("one seed: about these trained models only" in line and "α 1" in line for line in lines)
+    assert any("too few seeds: trained models only" in line and "α 1" in line for line in lines)
 
 
 def test_trials_are_compared_clip_by_clip(two, monkeypatch, capsys, tmp_path) -> None:

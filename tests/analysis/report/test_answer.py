@@ -71,7 +71,7 @@ def test_settings_and_models_are_told_apart(several_seeds):
     several_seeds.add(1.0, val=0.5, correct=50, mode="self-supervised")
     several_seeds.add(0.5, val=0.6, correct=70, mode="self-supervised")
     text = answer_of(several_seeds)
-    models = "1 further comparison has one seed, so about trained models only"
+    models = "1 further comparison has too few seeds, so about trained models only"
     assert f"{models}: better than the baseline for “self-supervised, τ 0.2” (+20.0 points)." in text
     assert len(sentences(text)) == 3
 

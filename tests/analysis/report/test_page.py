@@ -93,8 +93,8 @@ def test_banner_summary_and_provenance(page):
     # alpha 0.3 is better on test, alpha 0.5 on validation
     assert (
         "(1 seed: trained models only) α 0.5, margin 0.5 rad: 60.0 % [50.2, 69.1] on test; baseline: 50.0 % [40.4, 59.6] on test "
-        "(100 test clips). Best of 2 other settings on validation; one seed, so nothing is known about the settings: that would "
-        "take about 2 to 11 seeds of each."
+        "(100 test clips). Best of 2 other settings on validation; one seed, so nothing is known about the settings: to detect "
+        "such a difference (power 80 %) takes about 3 to "
     ) in page.text
     assert "Supervised, all: better, +10.0 points [" in page.text
     assert "Self-supervised, τ 0.2: no significant difference, +3.0 points [" in page.text

@@ -39,7 +39,7 @@ def test_hours_sum_all_epochs_and_cost_is_per_point(fakes):
     assert table.at[0.5, "difference"] == pytest.approx(0.2)
     section = section_of(fakes, history)
     assert "Supervised, all: 7 trials took 10 h. " in section.text
-    assert section.text.endswith("; 30 min of search per point.")
+    assert section.text.endswith("; 30 min of search per point (too few seeds: trained models only).")  # two seeds
     acl, baseline, picked = cost_figure(section.frame).data
     assert (list(baseline.x), list(picked.x)) == ([1.25], [1.75])
     assert sorted(acl.y) == pytest.approx([0.4, 0.7])
@@ -68,7 +68,7 @@ def test_a_loss_has_no_price_and_is_no_chance(fakes):
     history = seconds_of(fakes, [[3600], [3600]])
     last = section_of(fakes, history).text.splitlines()[-1]
     assert "changes test accuracy by −40.0 points" in last
-    assert last.endswith(", a significant loss (1 seed: trained models only).")
+    assert last.endswith(", a significant loss (too few seeds: trained models only).")
 
 
 def test_hours_of_trials_that_share_gpus_are_gpu_hours(fakes):

@@ -149,7 +149,7 @@ def test_verdicts_by_margin_stand_in_the_text_and_in_the_summary(margins):
     section = sections_of(margins)["margin"]
     _, supervised, ssl = section.text.splitlines()
     assert supervised.startswith(
-        "Supervised, all, α 0.7: validation selects margin 0.9 rad; better (1 seed: trained models only), +20.0 points ["
+        "Supervised, all, α 0.7: validation selects margin 0.9 rad; better (too few seeds: trained models only), +20.0 points ["
     )
     assert ssl == "Self-supervised, τ 0.2, α 0.3: no baseline (α = 1) to compare with has finished."
     (line,) = outcomes_of(section.frame)

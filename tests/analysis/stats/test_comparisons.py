@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import dunnett, norm, t, ttest_ind
+from scipy.stats import dunnett, t, ttest_ind
 
 from analysis.stats.comparisons import compare_settings, largest_gain
 from analysis.stats.intervals import compare_paired
@@ -20,19 +20,27 @@ def counts(*correct: int) -> pd.DataFrame:
 
 
 def test_one_setting_equals_the_formula() -> None:
+    random = np.random.default_rng(4)
     baseline, other = counts(100, 104, 96), counts(120, 110, 118, 116)
+    baseline, other = (side.mask(random.random(side.shape) < 0.1, ~side) for side in (baseline, other))  # runs differ at clips
     (found,) = compare_settings(baseline, [other])
     deltas = other.mean(axis=1) - baseline.mean(axis=1)
-    own = np.var([0.5, 0.52, 0.48], ddof=1), np.var([0.6, 0.55, 0.59, 0.58], ddof=1)
+    own = [side.mean().var(ddof=1) for side in (baseline, other)]
     pooled = (2 * own[0] + 3 * own[1]) / 5
-    assert own[0] < pooled < own[1]
-    parts = pooled / 3, own[1] / 4, deltas.var(ddof=1) / CLIPS
-    freedom = sum(parts) ** 2 / (parts[0] ** 2 / 5 + parts[1] ** 2 / 3 + parts[2] ** 2 / (CLIPS - 1))
-    error = math.sqrt(sum(parts))
-    assert (found.difference, found.standard_error) == pytest.approx((0.08, error))
-    assert (found.low, found.high) == pytest.approx((0.08 - t.ppf(0.975, freedom) * error, 0.08 + t.ppf(0.975, freedom) * error))
-    assert found.p_value == pytest.approx(2 * t.sf(0.08 / error, freedom))
-    assert found.resolvable == pytest.approx((t.ppf(0.975, freedom) + norm.ppf(0.8)) * error)
+    wide = [max(each, pooled) for each in own]
+    noise = []
+    for side in (baseline.astype(float), other.astype(float)):
+        rest = side.sub(side.mean(axis=1), axis=0).sub(side.mean() - side.to_numpy().mean(), axis=1)
+        noise.append((rest**2).to_numpy().sum() / ((side.shape[1] - 1) * (CLIPS - 1)))
+    seeds = wide[0] / 3, wide[1] / 4
+    of_clips = deltas.var(ddof=1) / CLIPS
+    variance = max(sum(seeds) + of_clips - (noise[0] / 3 + noise[1] / 4) / CLIPS, sum(seeds), of_clips)
+    freedom = variance**2 / (seeds[0] ** 2 / 2 + seeds[1] ** 2 / 3)
+    freedom = 1 + 0.7 * (freedom - 1)  # numbers of seeds differ
+    error, quantile = math.sqrt(variance), t.ppf(0.975, freedom)
+    assert (found.difference, found.standard_error) == pytest.approx((deltas.mean(), error))
+    assert (found.low, found.high) == pytest.approx((deltas.mean() - quantile * error, deltas.mean() + quantile * error))
+    assert found.p_value == pytest.approx(2 * t.sf(abs(deltas.mean()) / error, freedom))
     assert (found.clips, found.seeds, found.candidates) == (CLIPS, 3, 1)
 
 
@@ -46,7 +54,8 @@ def test_equal_variances_over_seeds_give_students_test() -> None:
         for side in (first, first + 0.1)
     )
     (found,) = compare_settings(baseline, [other])
-    assert found.p_value == pytest.approx(ttest_ind(other.mean(), baseline.mean()).pvalue, rel=0.02)
+    assert found.p_value == pytest.approx(ttest_ind(other.mean(), baseline.mean()).pvalue, rel=0.5)
+    assert found.p_value > ttest_ind(other.mean(), baseline.mean()).pvalue  # a little stricter
 
 
 def test_a_setting_does_not_gain_from_close_seeds() -> None:
@@ -84,7 +93,7 @@ def test_the_correction_lies_between_none_and_bonferroni() -> None:
         assert (joint.p_value < 0.05) == (joint.low > 0 or joint.high < 0)
 
 
-@pytest.mark.parametrize(("settings", "seeds"), [(11, 2), (1, 3), (4, 3), (11, 3), (1, 5), (4, 5), (11, 5)])
+@pytest.mark.parametrize(("settings", "seeds"), [(1, 3), (4, 3), (11, 3), (1, 5), (4, 5), (11, 5)])
 def test_settings_that_do_not_differ_are_rarely_said_to(settings: int, seeds: int) -> None:
     """With luck of seeds that raises validation and test alike; benchmarks/claim_error_rates.py has more studies."""
     generator = np.random.default_rng(settings * 10 + seeds)
@@ -146,8 +155,20 @@ def test_identical_predictions_differ_by_nothing() -> None:
     assert largest_gain(same, [same, same]) == [1, 1]
 
 
+@pytest.mark.parametrize("clips", [1, 2, 3])
+def test_few_clips_and_constant_differences_prove_nothing(clips: int) -> None:
+    wrong, right = (pd.DataFrame(np.full((clips, 3), value), index=range(clips)) for value in (False, True))
+    (found,) = compare_settings(wrong, [right])
+    assert found.difference == 1
+    assert 0 < found.p_value <= 1
+    assert found.resolvable > 0
+    same = compare_settings(right, [right])[0]
+    assert (same.p_value, same.difference) == (1, 0)
+    assert same.resolvable > 0  # one clip at least may differ
+
+
 def test_one_seed_and_other_clips_are_refused() -> None:
-    with pytest.raises(ValueError, match="two seeds of each side"):
+    with pytest.raises(ValueError, match="several seeds of the baseline"):
         compare_settings(counts(100), [counts(100, 101)])
     with pytest.raises(ValueError, match="different clips"):
         compare_settings(counts(100, 101), [counts(100, 101).iloc[1:]])

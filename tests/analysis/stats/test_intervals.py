@@ -126,10 +126,19 @@ def test_a_comparison_says_what_it_could_resolve():
 @pytest.mark.parametrize("accuracies", [[0.7, 0.74, 0.72], [0.9, 0.95], [0.5] * 4])
 def test_an_interval_over_seeds_is_wilsons_at_its_variance(accuracies):
     mean, runs, clips = np.mean(accuracies), len(accuracies), 947
-    parts = np.var(accuracies, ddof=1) / runs, mean * (1 - mean) / clips
-    freedom = sum(parts) ** 2 / (parts[0] ** 2 / (runs - 1) + parts[1] ** 2 / clips)
-    effective = mean * (1 - mean) / sum(parts) * (norm.ppf(0.975) / t.ppf(0.975, freedom)) ** 2
+    half = t.ppf(0.975, runs - 1) ** 2 * np.var(accuracies, ddof=1) / runs + norm.ppf(0.975) ** 2 * mean * (1 - mean) / clips
+    effective = mean * (1 - mean) * norm.ppf(0.975) ** 2 / half
     assert interval_over_seeds(accuracies, clips) == pytest.approx(wilson_by_hand(mean * effective, effective))
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 5])
+@pytest.mark.parametrize("seed_sd", [0.01, 0.06])
+def test_an_interval_over_seeds_covers_95_percent(seeds, seed_sd):
+    random, clips, share, noise = np.random.default_rng(0), 947, 0.7, 0.1
+    of_clips = random.standard_normal((3000, 1)) * np.sqrt((share * (1 - share) - noise) / clips)
+    of_runs = random.standard_normal((3000, seeds)) * np.sqrt(seed_sd**2 + noise / clips)
+    bounds = np.array([interval_over_seeds(np.clip(runs, 0, 1), clips) for runs in share + of_clips + of_runs])
+    assert ((bounds[:, 0] < share) & (share < bounds[:, 1])).mean() > 0.942
 
 
 def test_seeds_never_narrow_an_interval_and_one_run_has_wilsons():

@@ -142,7 +142,7 @@ def test_plan_prints_cost_and_power_and_refuses_long_launches(
     assert ended.value.code == 0
     assert "sweep sweep: 10 trials" in printed.out
     assert "15 epochs a trial, 150 in all" in printed.out
-    assert "60 test clips, 10 seeds: differences under" in printed.out
+    assert "60 test clips, 10 seeds: two trained models that differ on" in printed.out
     assert printed.err == "measuring 1 of 1: sweep\n"
     monkeypatch.setattr(sys, "argv", ["acl-study", "run", *options, "--max-hours", "0.001"])
     with pytest.raises(SystemExit) as ended:

@@ -142,7 +142,7 @@ def test_settings_within_the_bounds_are_equivalent(home: Home, capsys: pytest.Ca
     end(home, "equal", space, {"optim.lr": 5.0}, seeds=list(range(8)), equivalence=0.2)
     (row,) = read(home, "equal").comparisons.to_dict("records")
     assert row["verdict"].startswith("equivalent to the baseline within ±20 points over 8 seeds and 100 test clips; ")
-    assert "equivalent to the baseline within the study's bounds for “supervised, clean”." in read(home, "equal").answer
+    assert "equivalent to the baseline within ±20 points for “supervised, clean”." in read(home, "equal").answer
     narrow = end(home, "narrow", space, {"optim.lr": 5.0}, seeds=list(range(8)), equivalence=0.001)
     assert read(home, narrow.name).comparisons["verdict"][0].startswith("not distinguishable from the baseline over 8 seeds")
 
@@ -323,7 +323,7 @@ def test_equivalence_counts_for_the_papers_question_too(home: Home) -> None:
 def test_a_confirmation_stays_out_of_the_papers_tables(home: Home) -> None:
     """Winner and baseline differ in alpha alone, so that the study on fresh seeds looks like one of the paper's."""
     end(home, "crossed", {"loss.alpha": [1.0, 0.5], "optim.lr": [0.1, 0.001]}, {"loss.alpha": 0.5, "optim.lr": 0.1})
-    again = confirmation_study(load_study(home, "crossed"), home, home.store_uri, 2, {})
+    again = confirmation_study(load_study(home, "crossed"), home, home.store_uri, 3, {})
     end_study(home, again, lambda settings: (20, 50 + 20 * (settings["loss.alpha"] == 0.5)))
     reading = read_sections(home.store_uri, ["crossed", again.name])
     tables = tables_of(reading.sections)
