@@ -117,7 +117,7 @@ def compare(
 @results_app.command()
 def confirm(
     name: LaunchedArgument,
-    seeds: Annotated[int | None, typer.Option("--seeds", min=2, help="How many fresh seeds; default: 5.")] = None,
+    seeds: Annotated[int | None, typer.Option("--seeds", min=3, help="How many fresh seeds; default: 5.")] = None,
     cpus: CpusOption = None,
     gpus: GpusOption = None,
     address: AddressOption = None,
