@@ -77,7 +77,7 @@ def log_mel_difference(actual: np.ndarray, reference: np.ndarray) -> np.ndarray:
 
 
 def odd_lengths() -> None:
-    """Print how far log-mels move if the last sample of a clip with an odd number of samples is a zero, as in the published code."""
+    """Print how far log-mels move if the last sample of an odd clip is a zero, as in the published code."""
     random, largest = np.random.default_rng(0), dict.fromkeys(("under 1 s", "last 5 frames", "other frames"), 0.0)
     for seconds in np.arange(0.1, 3.01, 0.1):
         samples = 2 * int(seconds * RATE_OUT) + 1
