@@ -15,7 +15,7 @@ from analysis.report.questions import Part, heading_of, paper_part, parts_of
 from analysis.report.shown import shown_chapters, shows_published, unfillable_sections
 from analysis.section import ONLY, Chapter, Heading, Section
 from analysis.sections.alpha import alpha_section
-from analysis.sections.claims import ON_TEST_TITLE, on_test_section, published_section
+from analysis.sections.claims import ON_TEST_TITLE, assumed_section, on_test_section, published_section
 from analysis.sections.comparisons import comparison_section, comparison_table, comparisons_of, not_in
 from analysis.sections.confirmations import confirmation_sections, confirmation_sentence, confirmation_table, confirmed_pairs
 from analysis.sections.control import control_section
@@ -282,6 +282,7 @@ def _paper_sections(
         *evaluation_sections(settings, part.trials, tested, _of_fine_tuning(records, here)),
         on_test,
         published_section(),
+        assumed_section(),
         *_cost_sections(part, records, tested),
     ]
     return shown, details

@@ -49,7 +49,7 @@ def shown_chapters(chapters: Iterable[Chapter], launches: pd.DataFrame, never: C
 
 
 def _is_filled(section: Section, launches: pd.DataFrame) -> bool:
-    return not section.frame.empty and (section.anchor != "published" or shows_published(launches))
+    return not section.frame.empty and (section.anchor not in ("published", "assumed") or shows_published(launches))
 
 
 def _as_shown(section: Section, launches: pd.DataFrame) -> Section:

@@ -8,7 +8,7 @@ import pytest
 
 from analysis.errors import AnalysisError
 from analysis.gate import gate_lines, gate_table, judged
-from analysis.sections.claims import published_sentences, published_table
+from analysis.sections.claims import assumed_table, published_sentences, published_table
 from support.command_line import call
 
 
@@ -95,3 +95,12 @@ def test_published_gains_are_tested_as_the_best_of_those_tried() -> None:
     first_sentence, second_sentence = published_sentences()
     assert first_sentence.startswith("Of the 14 published gains 2 are significant on 947 clips when each is tested alone")
     assert "could detect 2.9 to 4.5 points" in second_sentence
+    assert "2 to 6 gains would be significant (paired test), and none if seeds scatter by 2 points" in second_sentence
+
+
+def test_how_many_gains_are_significant_rests_on_assumptions() -> None:
+    table = assumed_table().set_index("discordance")
+    assert table.loc[0.10, "seed_sd_0"] == 6
+    assert table.loc[0.25, "seed_sd_0"] == 2
+    assert table["seed_sd_2"].eq(0).all()
+    assert table[table.index.isna()]["seed_sd_0"].tolist() == [1]  # the unpaired test's count

@@ -21,7 +21,19 @@ from study import names
 
 CHAPTERS = {
     "answer": ["forest"],
-    "results": ["table1", "table2", "fig2", "fig3", "comparisons", "alpha", "plane", "confusion", "on-test", "published"],
+    "results": [
+        "table1",
+        "table2",
+        "fig2",
+        "fig3",
+        "comparisons",
+        "alpha",
+        "plane",
+        "confusion",
+        "on-test",
+        "published",
+        "assumed",
+    ],
     "searching": ["search", "parallel"],
     "training": ["curves", "stopped", "counts", "failed"],
     "reproducibility": ["provenance", "checklist", "runs"],
