@@ -101,7 +101,7 @@ def paired_table(
     """A row for each place of two equally long frames of settings: second minus first, paired over test clips.
 
     Columns: `keys`, which distinguish settings, setting (in words), first and second (accuracies), difference with low and high
-    (95 %, of this pair alone), p_value, p_corrected (Holm over the rows), claim (settings where both have several seeds, else
+    (95 %, of this pair alone), p_value, p_corrected (Holm over the rows), claim (settings where both have three seeds or more, else
     models), finding (of the corrected p-value), seeds (of the side that has fewer).
 
     Raises:

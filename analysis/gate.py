@@ -19,9 +19,10 @@ from analysis.sections.evaluations import EVALUATION_LABELS, FINE_TUNINGS, evalu
 from analysis.sections.paper_figures import fig3_table
 from analysis.sections.paper_tables import WEIGHTED, table1, table2
 from analysis.settings import comparable_settings, without_margin_sweeps
-from analysis.stats.power import LEVEL, POWER, SEED_SD
+from analysis.stats.power import DISCORDANCE, LEVEL, OF_RUNS, POWER, SEED_SD
 from study import names
 
+_LEAST_SD = math.sqrt(OF_RUNS * DISCORDANCE[0] / 2 / published.test_clips())  # chance of a run at a clip
 _LEAST_FREEDOM = 4  # degrees of freedom of a scatter over seeds that is estimated; with fewer it is assumed
 
 
@@ -37,6 +38,7 @@ class Result:
         seeds: ours.
         published: accuracy of the one published run, share.
         best_of: settings of which the published one is the best on test; 1: it is one setting.
+        evaluation: "" for the accuracy that the tables have, else another evaluation, whose seeds scatter otherwise.
     """
 
     what: str
@@ -46,6 +48,7 @@ class Result:
     seeds: float
     published: float
     best_of: int = 1
+    evaluation: str = ""
 
 
 def gate_table(store_uri: str, studies: Sequence[str]) -> pd.DataFrame:
@@ -80,21 +83,26 @@ def gate_table(store_uri: str, studies: Sequence[str]) -> pd.DataFrame:
         *_tables(own, predictions, subset),
         *_by_temperature(fig3_table(own), subset),
         *_by_alpha(alpha_table(own)),
-        *_evaluations(store_uri, settings, trials, predictions),
     ]
+    evaluated = _evaluation_table(store_uri, settings, trials, predictions)
+    results += _evaluations(evaluated)
     frame = pd.DataFrame([asdict(each) for each in results], columns=list(Result.__dataclass_fields__)).dropna()
     frame = frame.drop_duplicates(["ours", "published"], ignore_index=True)  # a baseline of Table 1 is one of the alphas
     if frame.empty:
         raise AnalysisError(f"none of the results of {', '.join(studies)} is published; run table1-supervised or table2-ssl")
-    return judged(frame, settings)
+    scatter = settings.assign(evaluation="")
+    if len(evaluated):
+        scatter = pd.concat([scatter, evaluated.assign(mode=SELF_SUPERVISED)], ignore_index=True)
+    return judged(frame, scatter)
 
 
 def judged(frame: pd.DataFrame, settings: pd.DataFrame) -> pd.DataFrame:
-    """The results with their intervals; `frame` has the columns of `Result`, `settings` mode, subset, seeds and seed_sd."""
+    """The results with their intervals; `settings` has mode, subset, evaluation, seeds and seed_sd."""
     level = 1 - (1 - LEVEL) ** (1 / len(frame))
     rows = []
     for row in frame.to_dict("records"):
-        sd, freedom = _scatter(settings, row["mode"], row["subset"])
+        own = settings[settings["evaluation"] == row["evaluation"]]
+        sd, freedom = _scatter(own, row["mode"], row["subset"])
         spread = sd * math.sqrt(1 + 1 / row["seeds"])
         half = float(t.ppf((1 - level / 2) ** (1 / row["best_of"]), freedom)) * spread
         rows.append(
@@ -117,7 +125,8 @@ def _scatter(settings: pd.DataFrame, mode: str, subset: str) -> tuple[float, flo
     for own in (of_mode[of_mode["subset"] == subset], of_mode):
         freedom = float((own["seeds"] - 1).sum())
         if freedom >= _LEAST_FREEDOM:
-            return float(np.sqrt((own["seed_sd"] ** 2 * (own["seeds"] - 1)).sum() / freedom)), freedom
+            found = float(np.sqrt((own["seed_sd"] ** 2 * (own["seeds"] - 1)).sum() / freedom))
+            return max(found, _LEAST_SD), freedom
     return SEED_SD[1], math.inf
 
 
@@ -191,12 +200,25 @@ def _by_alpha(table: pd.DataFrame) -> Iterator[Result]:
         yield Result(what, row["mode"], row["subset"], row["accuracy"], row["seeds"], row["published_accuracy"])
 
 
-def _evaluations(store_uri: str, settings: pd.DataFrame, trials: pd.DataFrame, predictions: pd.DataFrame) -> Iterator[Result]:
-    """Fine-tuning; linear evaluation is in `_by_alpha`."""
+def _evaluation_table(store_uri: str, settings: pd.DataFrame, trials: pd.DataFrame, predictions: pd.DataFrame) -> pd.DataFrame:
+    """Results of fine-tuning; those of linear evaluation are in `_by_alpha`."""
     fine_tuned = fine_tuned_trials(trials)["run_id"]
     of_fine_tuning = {evaluation: load_predictions(store_uri, fine_tuned, evaluation) for evaluation in FINE_TUNINGS}
     own, _ = fine_tuned_settings(settings, trials, predictions)
-    for row in evaluation_table(own, trials, predictions, of_fine_tuning).to_dict("records"):
-        if row["evaluation"] in FINE_TUNINGS:
-            what = f"{EVALUATION_LABELS[row['evaluation']]}, α {row['alpha']:g}"
-            yield Result(what, SELF_SUPERVISED, row["subset"], row[WEIGHTED[0]], row["seeds"], row["published_patch_weighted"])
+    table = evaluation_table(own, trials, predictions, of_fine_tuning)
+    return table[table["evaluation"].isin(FINE_TUNINGS)] if len(table) else table
+
+
+def _evaluations(table: pd.DataFrame) -> list[Result]:
+    return [
+        Result(
+            f"{EVALUATION_LABELS[row['evaluation']]}, α {row['alpha']:g}",
+            SELF_SUPERVISED,
+            row["subset"],
+            row[WEIGHTED[0]],
+            row["seeds"],
+            row["published_patch_weighted"],
+            evaluation=row["evaluation"],
+        )
+        for row in table.to_dict("records")
+    ]

@@ -19,7 +19,7 @@ from acl.system.text import format_size
 
 _LOG_WIDTH = 140
 _LABEL = re.compile(r"(?: *(?:\S+ )*\S+ {2,})+")  # words before a gap, as "verdict" before what it is
-JSON_SCHEMA = 1  # of the objects of `--json`; the next number where a field goes or means something else
+JSON_SCHEMA = 2  # of the objects of `--json`; the next number where a field goes or means something else
 
 
 def format_hours(value: float, *, split: bool = False) -> str:

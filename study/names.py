@@ -163,27 +163,29 @@ def recorded(metric: str) -> str:
     """Name under which MLflow has a trial's metric.
 
     >>> recorded("train.loss"), recorded("test.knn_class_accuracy.Rain"), recorded("val.accuracy")
-    ('by_epoch/train.loss', 'class_accuracy/test.knn.Rain', 'val.accuracy')
+    ('by_epoch/train.loss', 'class_accuracy/knn/test.Rain', 'val.accuracy')
     """
-    split, is_class_wise, label = metric.partition(f"{CLASS_ACCURACY}.")
+    before, is_class_wise, label = metric.partition(f"{CLASS_ACCURACY}.")
     if is_class_wise:
-        return f"{CLASS_GROUP}{split[:-1]}.{label}"
+        split, _, evaluation = before.removesuffix("_").partition(".")
+        return f"{CLASS_GROUP}{evaluation}{'/' * bool(evaluation)}{split}.{label}"
     return f"{CURVE_GROUP}{metric}" if _CURVE.fullmatch(metric) else metric
 
 
 def metric_of(key: str) -> str:
     """The trial's metric that MLflow has under this name, with or without a group.
 
-    >>> metric_of("by_epoch/train.loss"), metric_of("class_accuracy/test.knn.Rain"), metric_of("train.loss")
+    >>> metric_of("by_epoch/train.loss"), metric_of("class_accuracy/knn/test.Rain"), metric_of("train.loss")
     ('train.loss', 'test.knn_class_accuracy.Rain', 'train.loss')
+    >>> metric_of(recorded("test.class_accuracy.knn.Rain"))
+    'test.class_accuracy.knn.Rain'
     """
     if not key.startswith(CLASS_GROUP):
         return key.removeprefix(CURVE_GROUP)
-    split, _, label = key.removeprefix(CLASS_GROUP).partition(".")
-    for evaluation in _OTHER_EVALUATIONS:
-        if label.startswith(f"{evaluation}."):
-            return f"{of_split(split, evaluation, CLASS_ACCURACY)}.{label.removeprefix(f'{evaluation}.')}"
-    return f"{of_split(split, EVALUATION_CLASSIFIER, CLASS_ACCURACY)}.{label}"
+    name = key.removeprefix(CLASS_GROUP)
+    evaluation = next((each for each in _OTHER_EVALUATIONS if name.startswith(f"{each}/")), "")
+    split, _, label = name.removeprefix(f"{evaluation}/").partition(".")
+    return f"{of_split(split, evaluation or EVALUATION_CLASSIFIER, CLASS_ACCURACY)}.{label}"
 
 
 def by_metric(logged: Mapping[str, _Value]) -> dict[str, _Value]:
@@ -203,4 +205,4 @@ def trial_of(reference: str) -> str:
     >>> trial_of("0007"), trial_of("search-0007")
     ('sweep-0007', 'search-0007')
     """
-    return f"{SWEEP_NAME}-{reference}" if reference.isdigit() else reference
+    return f"{SWEEP_NAME}-{reference}" if reference.isdecimal() else reference

@@ -112,8 +112,8 @@ def confirmation_table(pairs: Mapping[str, Sequence[ConfirmedPair]]) -> pd.DataF
                     "winner": found.winner if found else float("nan"),
                     "baseline": found.baseline if found else float("nan"),
                     "difference": found.difference if found else float("nan"),
-                    "difference_low": found.low if found and found.seeds > 1 else float("nan"),
-                    "difference_high": found.high if found and found.seeds > 1 else float("nan"),
+                    "difference_low": found.low if found and found.comparison else float("nan"),
+                    "difference_high": found.high if found and found.comparison else float("nan"),
                     "verdict": found.verdict if found else "no seed has finished on both sides",
                     "missing": ", ".join(pair.missing),
                 }

@@ -1,7 +1,7 @@
 """Two kinds of claim about a setting and its baseline, which are never mixed.
 
 *These trained models differ*: the test clips are a sample, the models are fixed. One seed is enough; `compare_paired` makes it.
-*These settings differ*: runs of one setting differ among themselves as well, so it takes several seeds of each side.
+*These settings differ*: runs of one setting differ among themselves as well, so it takes three seeds of each side.
 
 A setting that validation has picked among several and that is tested once needs no correction for the first claim: its test clips
 took no part. For the second it does. The luck of a setting's seeds raises its validation accuracy and its test accuracy alike, so
@@ -101,6 +101,8 @@ class Claim:
 
     @property
     def _detects(self) -> str:
+        if self.resolvable >= 1:
+            return "on so few clips it could not detect any difference"
         return f"it could detect {percent(self.resolvable)} points"
 
     @property

@@ -112,6 +112,7 @@ def compare_settings(
         clips=clips,
         runs=(int(runs[0]), int(runs[1])),
         candidates=number,
+        baselines=1 + len(rivals),
         seed_variance=max(0.0, float(found.pooled) - float(noise.mean()) / clips),
         noise=float(noise.mean()),
         clip_variance=max(0.0, float(np.mean(of_clips)) * clips - float(noise[0] / runs[0] + np.mean(noise[1:] / runs[1:]))),

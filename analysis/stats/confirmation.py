@@ -22,7 +22,7 @@ class Confirmation:
         clips: test clips.
         winner: mean accuracy over the seeds, share.
         baseline: the same of the baseline.
-        comparison: of the two settings; None with one seed, which tells nothing about seeds.
+        comparison: of the two settings; None with fewer than `MIN_SEEDS` seeds, with which nothing is claimed.
         planned: how many seeds there were to be.
         missing: why there are fewer, in words.
     """
@@ -67,12 +67,14 @@ class Confirmation:
     def verdict(self) -> str:
         """One plain line."""
         seeds = seeds_text(self.seeds)
-        found = f"{points(self.difference)} points" if self.seeds == 1 else points_interval(self.difference, self.low, self.high)
+        known = self.comparison is not None
+        found = points_interval(self.difference, self.low, self.high) if known else f"{points(self.difference)} points"
         numbers = f"{found} over {seeds} and {self.clips} test clips"
         numbers += f"; test accuracy {percent(self.winner)} %, baseline {percent(self.baseline)} %"
         if self.finding == UNDECIDED:
             share = seeds if self.seeds == self.planned else f"{self.seeds} of {seeds_text(self.planned)}"
-            why = f" ({', '.join(self.missing)})" if self.missing else ""
+            reasons = [*self.missing, *([] if known else [f"a claim takes {MIN_SEEDS} seeds"])]
+            why = f" ({', '.join(reasons)})" if reasons else ""
             return f"{UNDECIDED} with {share}{why}: {numbers}"
         return f"{self.finding}: {numbers}"
 
@@ -104,7 +106,7 @@ def confirm(baseline: pd.DataFrame, winner: pd.DataFrame, planned: int | None = 
         clips=len(baseline),
         winner=float(winner.to_numpy(float).mean()),
         baseline=float(baseline.to_numpy(float).mean()),
-        comparison=compare_settings(baseline, [winner])[0] if seeds > 1 else None,
+        comparison=compare_settings(baseline, [winner])[0] if seeds >= MIN_SEEDS else None,
         planned=seeds if planned is None else planned,
         missing=tuple(missing),
     )

@@ -83,6 +83,7 @@ class Design:
         clips: test clips.
         runs: seeds of the baseline and of the setting.
         candidates: settings among which validation selects.
+        baselines: baselines among which it selects, too.
         seed_variance: of the accuracies of a setting's runs, without the chance of single clips.
         noise: variance of a run at a clip.
         clip_variance: over clips, of the difference between two settings with many seeds.
@@ -94,6 +95,7 @@ class Design:
     seed_variance: float
     noise: float
     clip_variance: float
+    baselines: int = 1
 
 
 def assumed_design(clips: int, seeds: int, candidates: int, seed_sd: float, discordance: float) -> Design:
@@ -123,7 +125,7 @@ def detectable_difference(design: Design) -> float:
     means += random.standard_normal(means.shape) * math.sqrt(design.clip_variance / 2 / clips)
     both = np.full(number, design.noise / clips * (1 / design.runs[0] + 1 / design.runs[1]))
     found = standard_errors(over_seeds, runs, np.maximum(design.clip_variance / clips + both, 1 / clips**2), both)
-    critical = critical_values(number, found.freedom[:, 0])
+    critical = critical_values(number * design.baselines, found.freedom[:, 0])  # of all pairs
     return float(np.quantile(critical * found.errors[:, 0] - (means[:, 1] - means[:, 0]), POWER))
 
 
@@ -212,34 +214,48 @@ class Power:
     seed_sd: tuple[float, float] = SEED_SD
 
     @property
-    def models(self) -> list[float]:
-        """Differences between two trained models that could be detected, at either end of `DISCORDANCE`."""
-        return [smallest_difference(self.test_clips, share) for share in DISCORDANCE]
+    def models(self) -> list[float] | None:
+        """Least and largest difference between two trained models that could be detected, over `DISCORDANCE`.
+
+        A difference is no larger than the discordance. None where no difference could be detected on so few clips.
+        """
+        found = [(smallest_difference(self.test_clips, share), share) for share in DISCORDANCE]
+        possible = [least for least, share in found if least < share]
+        return [min(possible), max(possible)] if possible else None
 
     @property
     def settings(self) -> list[float] | None:
-        """Differences between settings that could be detected, at either end of the assumptions; None with too few seeds."""
+        """Differences between settings that could be detected, at either end of the assumptions; None with too few seeds or clips.
+
+        One of the candidates is the baseline.
+        """
         if self.seeds < MIN_SEEDS:
             return None
         ends = zip(DISCORDANCE, self.seed_sd, strict=True)
-        designs = [assumed_design(self.test_clips, self.seeds, max(1, self.candidates), sd, share) for share, sd in ends]
-        return [detectable_difference(design) for design in designs]
+        others = max(1, self.candidates - 1)
+        found = [detectable_difference(assumed_design(self.test_clips, self.seeds, others, sd, share)) for share, sd in ends]
+        return found if max(found) < 1 else None
 
     @property
     def sentences(self) -> list[str]:
         """In plain words, under the stated assumptions."""
         seeds = "1 seed" if self.seeds == 1 else f"{self.seeds} seeds"
-        lines = [
-            f"{self.test_clips} test clips, {seeds}: two trained models that differ on {_percent(DISCORDANCE)} % of the clips can "
-            f"be told apart from a difference of {_points(self.models)} points on (power 80 %)."
-        ]
-        settings = self.settings
-        if settings is None:
+        models, settings = self.models, self.settings
+        if models is None:
+            lines = [f"{self.test_clips} test clips, {seeds}: too few clips to tell two trained models apart."]
+        else:
+            lines = [
+                f"{self.test_clips} test clips, {seeds}: two trained models that differ on {_percent(DISCORDANCE)} % of the clips "
+                f"can be told apart from a difference of {_points(models)} points on (power 80 %)."
+            ]
+        if self.seeds < MIN_SEEDS:
             lines.append(
                 f"With {seeds} nothing can be said about settings. A claim about settings takes {MIN_SEEDS} seeds or more."
             )
+        elif settings is None:
+            lines.append("With so few clips no difference between settings could be detected.")
         else:
-            number = f", corrected for {self.candidates} settings" if self.candidates > 1 else ""
+            number = f", corrected for {self.candidates - 1} settings" if self.candidates > 2 else ""
             lines.append(
                 f"Settings can be told apart from a true difference of {_points(settings)} points on{number}, if seeds of one "
                 f"setting scatter by {_percent(self.seed_sd)} points (SD)."

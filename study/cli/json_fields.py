@@ -228,12 +228,12 @@ def _pair(pair: "ConfirmedPair") -> Fields:
     }
 
 
-def compare_fields(compared: "Compared", curves: str) -> Fields:
+def compare_fields(compared: "Compared", page: str) -> Fields:
     """Fields of `compare`.
 
     Args:
         compared: the two sides.
-        curves: file with their learning curves.
+        page: file of the comparison.
     """
     pairs = [] if compared.pairs.empty else compared.pairs.to_dict("records")
     columns = ("setting", "first", "second", "difference", "low", "high", "p_value", "p_corrected", "finding", "claim", "seeds")
@@ -243,7 +243,7 @@ def compare_fields(compared: "Compared", curves: str) -> Fields:
         "differing": compared.differing.to_dict("records"),
         "pairs": [{_PAIR_NAMES.get(name, name): row[name] for name in columns} for row in pairs],
         "notes": compared.notes,
-        "curves": curves,
+        "page": page,
     }
 
 
@@ -334,7 +334,7 @@ def _power(power: "Power") -> Fields:
         "validation_clips": power.val_clips,
         "seeds": power.seeds,
         "settings": power.candidates,
-        "detectable_model_difference": {"least": models[0], "most": models[1]},
+        "detectable_model_difference": None if models is None else {"least": models[0], "most": models[1]},
         "detectable_setting_difference": None if settings is None else {"least": settings[0], "most": settings[1]},
         "chance_gain_of_best": {"least": luck[0], "most": luck[1]} if power.candidates > 1 else None,
     }

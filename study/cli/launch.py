@@ -1,6 +1,5 @@
 """Commands that write what starts a study on a cluster."""
 
-import math
 from pathlib import Path
 from typing import Annotated
 
@@ -91,7 +90,9 @@ def slurm(
     port_range = None if ports is None else parse_ports(ports)
     if total_gpus is not None and gpus_per_node is not None:
         raise typer.BadParameter("--total-gpus and --gpus-per-node both say how many GPUs there are; leave one of them out")
-    shape = ClusterShape(nodes, cpus_per_node, gpus_per_node if total_gpus is None else math.ceil(total_gpus / nodes))
+    if total_gpus is not None and total_gpus % nodes:
+        raise typer.BadParameter(f"--total-gpus {total_gpus} cannot be shared by {nodes} nodes equally; pass a multiple of {nodes}")
+    shape = ClusterShape(nodes, cpus_per_node, gpus_per_node if total_gpus is None else total_gpus // nodes)
     job = SlurmJob(shape, hours, Addresses(store, storage), [*given, *sbatch], port_range)
     results, folder = Home(home), out.absolute()
     check_slurm(job, results, folder)

@@ -87,7 +87,7 @@ def compare(
     store: StoreOption = None,
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
-    """Print what differs between two studies or two trials: settings, and test accuracies clip by clip; write their curves.
+    """Print what differs between two studies or two trials: settings, and test accuracies clip by clip; write a page of it.
 
     Example: acl-study compare table2-ssl table2-paper
     """

@@ -52,7 +52,7 @@ class SlurmJob:
     @property
     def names_memory(self) -> bool:
         """Whether its options say how much memory it takes."""
-        return any(name.startswith("mem") for name in self._named)
+        return any(name in ("mem", "mem-per-cpu", "mem-per-gpu") for name in self._named)
 
     @property
     def _named(self) -> list[str]:

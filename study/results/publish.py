@@ -23,13 +23,15 @@ from study.tracking.winners import Winner, log_study_figures, register_winners
 
 _UNREADABLE = (AnalysisError, RecordError, StoreUnavailableError)
 _REFUSALS = (AnalysisError, CheckpointError, StoreError, StudyError, RecordError, StoreUnavailableError)
+_RESERVED = re.compile(r"v\d+|latest", re.IGNORECASE)  # by MLflow
+_LONGEST_ALIAS = 200  # letters; MLflow keeps 255
 _ONLY_ALIAS = "winner"  # of the winner of a study with one choice
 
 
 def log_winners(study: Study, home: Home, store_uri: str) -> list[str]:
     """Log a complete study's figures, and the winner of each choice as a version of the study's registered model.
 
-    Of several seeds, the model is the one that validation likes best. What is there stays.
+    Of several seeds, the model is the one that validation accuracy selects. What is there stays.
 
     Returns:
         A line for each thing that could not be logged: weights or corpus are gone, the store does not answer or has no registry.
@@ -40,11 +42,12 @@ def log_winners(study: Study, home: Home, store_uri: str) -> list[str]:
         return [f"the winners are not logged as models: {error}"]
     refused = _log_figures(results, home, store_uri, study_run)
     logged: list[Winner] = []
+    aliases: set[str] = set()
     for sweep, choice, label in _labelled(results):
         for place, winner in enumerate(choice.winners):
             sign = 1 if sweep.directions[0] == "max" else -1
             best = max(winner.rows, key=lambda row: sign * row[sweep.objectives[0]])
-            alias = (re.sub(r"[^A-Za-z0-9_-]+", "-", label) or _ONLY_ALIAS) if place == 0 else ""
+            alias = _alias(label, aliases) if place == 0 else ""
             try:
                 logged.append(translate_mlflow_errors(_log)(best["run_id"], home, store_uri, alias))
             except _REFUSALS as error:
@@ -59,6 +62,23 @@ def log_winners(study: Study, home: Home, store_uri: str) -> list[str]:
     except (RecordError, StoreUnavailableError) as error:
         refused.append(f"the winners are not in the model registry: {error}")
     return refused
+
+
+def _alias(label: str, taken: set[str]) -> str:
+    """A name that MLflow takes for an alias, and no other choice of the study has.
+
+    >>> taken = set()
+    >>> _alias("", taken), _alias("a.b", taken), _alias("a-b", taken), _alias("v1", taken)
+    ('winner', 'a-b', 'a-b-2', 'sweep-v1')
+    """
+    plain = re.sub(r"[^A-Za-z0-9_-]+", "-", label)[:_LONGEST_ALIAS] or _ONLY_ALIAS
+    plain = f"sweep-{plain}" if _RESERVED.fullmatch(plain) else plain
+    alias, number = plain, 1
+    while alias in taken:
+        number += 1
+        alias = f"{plain}-{number}"
+    taken.add(alias)
+    return alias
 
 
 def log_figures(study: Study, home: Home, store_uri: str) -> list[str]:

@@ -139,10 +139,11 @@ def _section(title: str, *, is_open: bool) -> dict[str, Any]:
 def _curves(trials: Sequence[Run]) -> list[dict[str, Any]]:
     """Charts of what trials have logged each epoch."""
     logged = {key for run in trials for key in run.data.metrics}
+    keys = [key for metric in _CURVES for key in (names.recorded(metric), metric) if key in logged]  # of earlier versions, too
     return [
         {
-            **_chart("LINE", _CURVE_SECTION, metric),
-            "metricKey": names.recorded(metric),
+            **_chart("LINE", _CURVE_SECTION, key),
+            "metricKey": key,
             "lineSmoothness": 0,
             "xAxisScaleType": "linear",
             "scaleType": "linear",
@@ -155,8 +156,7 @@ def _curves(trials: Sequence[Run]) -> list[dict[str, Any]]:
             "useGlobalXaxisKey": True,
             "useGlobalLineSmoothing": True,
         }
-        for metric in _CURVES
-        if names.recorded(metric) in logged
+        for key in keys
     ]
 
 

@@ -41,11 +41,14 @@ class Winner:
 
 @translate_mlflow_errors
 def log_study_figures(store_uri: str, study_run_id: str, figures: Mapping[str, float]) -> None:
-    """Log the study's figures as metrics of its run, as of its end; those that are there already stay as they are."""
+    """Log the study's figures as metrics of its run, as of its end, or as of now where they have changed; others stay."""
     client = mlflow.MlflowClient(store_uri)
     run = client.get_run(study_run_id)
-    ended = run.info.end_time or milliseconds(None)
-    changed = [Metric(name, value, ended, 0) for name, value in figures.items() if run.data.metrics.get(name) != value]
+    there, now = run.data.metrics, milliseconds(None)
+    ended = run.info.end_time or now
+    # MLflow shows the latest value, and of one time the largest.
+    times = {name: max(ended, now) if name in there else ended for name in figures}
+    changed = [Metric(name, value, times[name], 0) for name, value in figures.items() if there.get(name) != value]
     client.log_batch(study_run_id, metrics=changed)
 
 
@@ -54,11 +57,11 @@ def register_winners(store_uri: str, study: str, question: str, winners: Sequenc
     """Have each winner as a version of the study's registered model, once, and its alias point to it.
 
     Raises:
-        RecordError: the store has no model registry, or it has a model of this name that is not the study's.
-        StoreUnavailableError: the store does not answer.
+        RecordError: the store has a model of this name that is not the study's, or refuses a version or an alias.
+        StoreUnavailableError: the store does not answer, or has no model registry.
     """
     client = mlflow.MlflowClient(store_uri)
-    _check_ours(client, study, question)
+    _ensure_ours(client, study, question)
     there = {version.source: version for version in _versions(client, study)}
     for winner in winners:
         source = _source(client, store_uri, winner.model_id)
@@ -88,17 +91,19 @@ def description_of(card: str) -> str:
     if len(text) <= _LONGEST_DESCRIPTION:
         return text
     rest = "\n\nThe whole card is README.md among the files of the model."
-    return text[: text.rindex("\n\n", 0, _LONGEST_DESCRIPTION - len(rest))] + rest
+    most = _LONGEST_DESCRIPTION - len(rest)
+    end = text.rfind("\n\n", 0, most)
+    return text[: end if end > 0 else most] + rest
 
 
-def _check_ours(client: mlflow.MlflowClient, study: str, question: str) -> None:
+def _ensure_ours(client: mlflow.MlflowClient, study: str, question: str) -> None:
     """Make the registered model where there is none.
 
     Raises:
         RecordError: somebody else has made one of this name.
     """
     try:
-        client.create_registered_model(study, tags={names.STUDY: study}, description=question)
+        client.create_registered_model(study, tags={names.STUDY: study}, description=question[:_LONGEST_DESCRIPTION])
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise

@@ -50,6 +50,7 @@ def test_a_replication_passes_and_a_deviation_is_found(rows: int, seeds: int, sd
         best_of = np.where(np.arange(rows) % 2, 9, 1)
         theirs = np.array([0.7 + sd * random.standard_normal(number).max() for number in best_of])
         frame = pd.DataFrame({"what": "row", "mode": "supervised", "subset": "all", "ours": runs.mean(axis=1), "seeds": seeds})
+        frame["evaluation"] = ""
         settings = frame.assign(seed_sd=runs.std(axis=1, ddof=1))
         table = judged(frame.assign(published=theirs, best_of=best_of), settings)
         failed += not table["inside"].all()

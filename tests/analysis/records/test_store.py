@@ -104,7 +104,7 @@ def test_a_value_that_is_no_number_stays_none_in_the_history(records, every_stat
 def test_a_metric_that_two_versions_have_logged_is_one(records, is_one, monkeypatch):
     study = records.study("mine")
     run_id = begin(records, study, 2)  # as earlier versions did, without groups
-    new = {"by_epoch/train.loss": 0.25, "class_accuracy/test.knn.Rain": 0.5}
+    new = {"by_epoch/train.loss": 0.25, "class_accuracy/knn/test.Rain": 0.5}
     records.client.log_batch(run_id, [Metric(name, value, 3000, 3) for name, value in new.items()])
     monkeypatch.setattr(database.Database, "is_one", lambda _: is_one)
     assert epochs_of(records, run_id) == [1, 2, 3]

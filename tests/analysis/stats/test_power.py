@@ -88,7 +88,7 @@ def test_the_sentences_name_clips_seeds_the_range_and_the_luck() -> None:
     models, settings, luck = Power(test_clips=947, val_clips=266, seeds=3, candidates=10).sentences
     assert models.startswith("947 test clips, 3 seeds: two trained models that differ on 10 to 25 % of the clips can be told apart")
     assert "from a difference of 2.9 to 4.5 points on" in models
-    assert ", corrected for 10 settings, if seeds of one setting scatter by 1 to 4 points (SD)" in settings
+    assert ", corrected for 9 settings, if seeds of one setting scatter by 1 to 4 points (SD)" in settings
     assert "best of 10 settings" in luck
     assert "266 validation clips" in luck
     _, nothing = Power(947, 266, 2, candidates=1).sentences

@@ -34,8 +34,9 @@ STUDY = resolve_study(
 
 
 def the_plan() -> StudyPlan:
+    seeds = STUDY.sweeps[0].model_copy(update={"seeds": [0, 1, 2]})  # with which something can be said about settings
     cost = RunCost((StageCost("supervised", 9, 10, 3.0),), 5.0, 0.0, 2**30, 0, 0, 10**8, 10**7, 2000, 20, 1772, 947)
-    sweep = SweepPlan(STUDY.sweeps[0], (Kind("", 2, cost),), 1, Span(1.0, 1.0))
+    sweep = SweepPlan(seeds, (Kind("", 2, cost),), 1, Span(1.0, 1.0))
     machines = (ClusterMachine("box", "10.0.0.2", 16, 4, 0),)
     return StudyPlan(STUDY, Machine(2, 2**34, 0, 0), (sweep,), 10**12, is_cluster=True, machines=machines)
 
@@ -80,7 +81,7 @@ def test_the_page_documents_exactly_the_fields(command: str) -> None:
 
 def test_numbers_are_whole_and_nan_is_null(capsys: pytest.CaptureFixture[str]) -> None:
     print_json({"a": 0.1 + 0.2, "b": [float("nan"), float("-inf")], "c": {"\udcff": True}})
-    assert json.loads(capsys.readouterr().out) == {"schema": 1, "a": 0.1 + 0.2, "b": [None, None], "c": {"\udcff": True}}
+    assert json.loads(capsys.readouterr().out) == {"schema": 2, "a": 0.1 + 0.2, "b": [None, None], "c": {"\udcff": True}}
 
 
 def test_plan_prints_the_object_alone(
