@@ -64,7 +64,7 @@ def interval_over_seeds(shares: Iterable[float], trials: float) -> tuple[float, 
         trials: clips, or their effective number if they are weighted.
 
     >>> [round(bound, 3) for bound in interval_over_seeds([0.72, 0.75, 0.738], 947)]
-    [0.7, 0.769]
+    [0.687, 0.78]
     """
     values = np.asarray([*shares], float)
     variance = values.var(ddof=1) if len(values) > 1 else np.nan

@@ -99,6 +99,14 @@ def test_published_gains_are_tested_as_the_best_of_those_tried() -> None:
     assert "2 to 6 gains would be significant (paired test), and none if seeds scatter by 2 points" in second_sentence
 
 
+def test_each_evaluation_has_the_scatter_of_its_own_seeds() -> None:
+    frame = pd.DataFrame({"what": ["linear", "tuned"], "evaluation": ["", "finetune_clean"], "best_of": 1, "published": 0.7})
+    frame = frame.assign(mode="self-supervised", subset="noisy", ours=0.7, seeds=5)
+    table = judged(frame, frame.assign(seed_sd=[0.0, 0.1])).set_index("what")
+    assert table.loc["tuned", "sd"] == pytest.approx(0.1)
+    assert 0 < table.loc["linear", "sd"] < 0.01  # chance of single clips at least
+
+
 def test_how_many_gains_are_significant_rests_on_assumptions() -> None:
     table = assumed_table().set_index("discordance")
     assert table.loc[0.10, "seed_sd_0"] == 6

@@ -102,6 +102,7 @@ def test_rivals_of_the_baseline_only_widen_the_interval() -> None:
     assert among.interval[0] < alone.interval[0] < alone.interval[1] < among.interval[1]
     assert among.p_value >= alone.p_value - 1e-4  # both are draws
     assert "selected among 3 baselines and 3 settings, corrected for that" in among.verdict
+    assert among.resolvable > alone.resolvable  # as all pairs are corrected for
 
 
 def test_equivalence_is_two_one_sided_tests() -> None:
