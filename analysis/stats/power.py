@@ -24,6 +24,7 @@ OF_RUNS = 0.8
 # supervised training on clean clips, 0.065 for null-alpha on noisy_small.
 SEED_SD = (0.01, 0.04)
 _STUDIES = 4000  # that are simulated
+_MOST_SIDES = 100  # whose variances are drawn; more settings change the critical value only
 _KEPT_EQUAL, _KEPT_UNEQUAL = 0.95, 0.7  # of the degrees of freedom above 1, see standard_errors
 
 
@@ -117,7 +118,8 @@ def detectable_difference(design: Design) -> float:
     """
     if min(design.runs) < MIN_SEEDS:
         raise ValueError(f"a claim about settings takes {MIN_SEEDS} seeds of each side, got {design.runs}")
-    random, number, clips = np.random.default_rng(0), design.candidates, design.clips
+    random, clips = np.random.default_rng(0), design.clips
+    number = min(design.candidates, _MOST_SIDES)
     spread = math.sqrt(design.seed_variance + design.noise / clips)
     runs = np.array([design.runs[0], *[design.runs[1]] * number])
     means = random.standard_normal((_STUDIES, number + 1)) * spread / np.sqrt(runs)
@@ -125,7 +127,7 @@ def detectable_difference(design: Design) -> float:
     means += random.standard_normal(means.shape) * math.sqrt(design.clip_variance / 2 / clips)
     both = np.full(number, design.noise / clips * (1 / design.runs[0] + 1 / design.runs[1]))
     found = standard_errors(over_seeds, runs, np.maximum(design.clip_variance / clips + both, 1 / clips**2), both)
-    critical = critical_values(number * design.baselines, found.freedom[:, 0])  # of all pairs
+    critical = critical_values(design.candidates * design.baselines, found.freedom[:, 0])  # of all pairs
     return float(np.quantile(critical * found.errors[:, 0] - (means[:, 1] - means[:, 0]), POWER))
 
 
@@ -142,7 +144,10 @@ def critical_values(number: int, freedom: np.ndarray) -> np.ndarray:
 @lru_cache(maxsize=256)
 def _quantiles(number: int) -> np.ndarray:
     random = np.random.default_rng(1)
-    largest = np.abs(random.standard_normal((20_000, number)) - random.standard_normal((20_000, 1))).max(axis=1) / math.sqrt(2)
+    baseline, largest = random.standard_normal(20_000), np.zeros(20_000)
+    for _ in range(number):  # one at a time, as there can be thousands
+        largest = np.maximum(largest, np.abs(random.standard_normal(20_000) - baseline))
+    largest /= math.sqrt(2)
     place = random.random(len(largest))
     return np.array([np.quantile(largest / np.sqrt(chi2.ppf(place, each) / each), 1 - LEVEL) for each in _FREEDOM])
 

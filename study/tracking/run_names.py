@@ -12,6 +12,7 @@ from study.state.seeds import SEED, setting_of_row
 
 _SYMBOLS = {"loss.alpha": "α ", "loss.margin": "m ", "loss.temperature": "τ ", "data.subset": "", SEED: "s"}
 _SEPARATOR = " · "
+_LONGEST = 240  # letters; databases keep 250
 
 
 def trial_name(trial: str, sweep: Sweep, settings: Mapping[str, Any]) -> str:
@@ -22,13 +23,13 @@ def trial_name(trial: str, sweep: Sweep, settings: Mapping[str, Any]) -> str:
     """
     seed = {SEED: settings[SEED]} if len(sweep.seeds) > 1 else {}
     short = trial.removeprefix(f"{names.SWEEP_NAME}-") if sweep.name == names.SWEEP_NAME else trial
-    return _SEPARATOR.join([short, *_parts({**setting_of_row(sweep, settings), **seed})])
+    return _joined([short, *_parts({**setting_of_row(sweep, settings), **seed})])
 
 
 def setting_name(sweep: Sweep, settings: Mapping[str, Any]) -> str:
     """Name of a setting's run; a sweep of nothing but seeds is one setting, and has the sweep's name."""
     sweep_name = [] if sweep.name == names.SWEEP_NAME else [sweep.name]
-    return _SEPARATOR.join([*sweep_name, *_parts(setting_of_row(sweep, settings))]) or sweep.name
+    return _joined([*sweep_name, *_parts(setting_of_row(sweep, settings))]) or sweep.name
 
 
 def short_value(value: Any) -> str:
@@ -40,6 +41,11 @@ def short_value(value: Any) -> str:
     if not isinstance(value, float):
         return str(value)
     return f"{value:.3g}" if float(f"{value:.3g}") == value else f"{value:.2g}"
+
+
+def _joined(parts: list[str]) -> str:
+    name = _SEPARATOR.join(parts)
+    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
 
 
 def _parts(values: Mapping[str, Any]) -> list[str]:
