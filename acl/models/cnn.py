@@ -13,6 +13,8 @@ class BaselineCnn(nn.Module):
 
     Three 5×5 convolutions with pre-activation, then two dense layers; 531 238 parameters with 20 classes. The embedding, on which
     the angular margin acts, is the global maximum of the third convolution before its BatchNorm and ReLU, so it may be negative.
+    The recipe has each pooling behind its ReLU. Here the pooling comes first, which gives the same values and the same gradients
+    bit for bit, and spares the ReLU seven of eight values.
 
     Args:
         classes: number of classes.
@@ -28,14 +30,14 @@ class BaselineCnn(nn.Module):
                 nn.ReLU(),
                 nn.Conv2d(1, 24, kernel_size=5, padding="same"),
                 nn.BatchNorm2d(24),
-                nn.ReLU(),
                 nn.MaxPool2d((4, 2)),
+                nn.ReLU(),
                 nn.BatchNorm2d(24),
                 nn.ReLU(),
                 nn.Conv2d(24, 48, kernel_size=5, padding="same"),
                 nn.BatchNorm2d(48),
-                nn.ReLU(),
                 nn.MaxPool2d((4, 2)),
+                nn.ReLU(),
                 nn.BatchNorm2d(48),
                 nn.ReLU(),
                 nn.Conv2d(48, 48, kernel_size=5, padding="same"),

@@ -36,8 +36,9 @@ class ResNet18(nn.Module):
                     nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, patches: Tensor) -> Tensor:
-        x = F.relu(self.bn1(self.conv1(patches)))
-        x = F.max_pool2d(x, kernel_size=3, stride=2, padding=1)
+        # ReLU and the maximum commute, gradients included: this order computes the same from a quarter of the values.
+        x = F.max_pool2d(self.bn1(self.conv1(patches)), kernel_size=3, stride=2, padding=1)
+        x = F.relu(x, inplace=True)
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         return x.mean(dim=(2, 3))
 
@@ -58,8 +59,9 @@ class BasicBlock(nn.Module):
             self.downsample = nn.Sequential(_PointwiseConv2d(in_channels, channels, stride), nn.BatchNorm2d(channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        out = F.relu(self.bn1(self.conv1(x)))
-        return F.relu(self.bn2(self.conv2(out)) + self.downsample(x))
+        # In place: no other layer and no gradient needs what BatchNorm gives.
+        out = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        return F.relu(self.bn2(self.conv2(out)) + self.downsample(x), inplace=True)
 
 
 class _PointwiseConv2d(nn.Conv2d):

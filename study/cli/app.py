@@ -106,7 +106,7 @@ def version_option(version: Annotated[bool, typer.Option("--version", help="Prin
 
 @app.command()
 def quickstart(home: HomeOption = DEFAULT_HOME) -> None:
-    """Run the whole pipeline at toy size: synthetic corpus, 22 trials of both modes, report.
+    """Run the whole pipeline at toy size: synthetic corpus, 23 trials of both modes, report.
 
     Example: acl-study quickstart
     """

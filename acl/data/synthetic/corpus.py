@@ -23,7 +23,7 @@ from acl.system.errors import CorpusError
 from acl.system.processes import each_result
 from acl.system.text import close_to
 
-GENERATOR_VERSION = 1  # counts changes of the sounds: the same name then means other files
+GENERATOR_VERSION = 2  # counts changes of the sounds: the same name then means other files
 SHORTEST_SECONDS = 0.3
 RIGHT_SHARE = 0.4  # of the noisy clips
 OTHER_CLASS_SHARE = 0.18  # of the noisy clips: labelled as one class, sounding like another
@@ -42,7 +42,7 @@ class CorpusSize:
 
 SIZES = {
     "tiny": CorpusSize(clean=2, noisy=8, test=3, longest_seconds=3),
-    "small": CorpusSize(clean=4, noisy=32, test=10, longest_seconds=6),
+    "small": CorpusSize(clean=10, noisy=48, test=10, longest_seconds=3),
     "medium": CorpusSize(clean=15, noisy=135, test=25, longest_seconds=10),
 }
 
@@ -73,7 +73,7 @@ def write_synthetic_corpus(
 
     Args:
         root: new or empty folder; appears complete or not at all.
-        size: tiny (260 clips), small (920) or medium (3500).
+        size: tiny (260 clips), small (1360) or medium (3500).
         seed: of everything random.
         progress: called with (clips done, clips in total).
         workers: processes; None takes all available cores.

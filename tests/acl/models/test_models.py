@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from acl.models import BaselineCnn, ProjectionHead, ResNet18
@@ -181,3 +182,41 @@ for expected, found in zip(*gradients):
 """
     done = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
+
+
+def gradients(model: nn.Module, outputs: torch.Tensor) -> list[torch.Tensor]:
+    return list(torch.autograd.grad(outputs.square().sum(), list(model.parameters())))
+
+
+def equal_bits(first: Iterable[torch.Tensor], second: Iterable[torch.Tensor]) -> bool:
+    return all(torch.equal(one, other) for one, other in zip(first, second, strict=True))
+
+
+@pytest.mark.parametrize("width", [4, 8])
+def test_the_encoder_computes_the_published_order_bit_for_bit(width: int) -> None:
+    """The published encoder pools behind the ReLU, and makes a new tensor of every map."""
+    encoder = ResNet18(width, generator()).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    patches = torch.randn(6, 1, 101, 96, generator=generator(1))
+    own = encoder(patches)
+    x = F.max_pool2d(F.relu(encoder.bn1(encoder.conv1(patches))), kernel_size=3, stride=2, padding=1)
+    for stage in (encoder.layer1, encoder.layer2, encoder.layer3, encoder.layer4):
+        for block in stage:
+            out = F.relu(block.bn1(block.conv1(x)))
+            x = F.relu(block.bn2(block.conv2(out)) + block.downsample(x))
+    published = x.mean(dim=(2, 3))
+    assert torch.equal(own, published)
+    assert equal_bits(gradients(encoder, own), gradients(encoder, published))
+
+
+def test_the_cnn_computes_the_published_order_bit_for_bit() -> None:
+    """The published CNN pools behind the ReLU."""
+    cnn = BaselineCnn(20, 0.0, generator()).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    patches = torch.randn(6, 1, 100, 96, generator=generator(1))
+    layers = list(cnn.convolutions)
+    for place in (4, 10):
+        assert isinstance(layers[place], nn.MaxPool2d)
+        layers[place], layers[place + 1] = layers[place + 1], layers[place]
+    own, published = cnn.convolutions(patches), nn.Sequential(*layers)(patches)
+    assert torch.equal(own, published)
+    outputs = [cnn.classifier(maps) for maps in (own, published)]
+    assert equal_bits(*(gradients(cnn, output) for output in outputs))

@@ -167,7 +167,7 @@ def test_departures_are_named_but_not_what_the_paper_varies() -> None:
     tuned = resolve_study(study(base={**ssl, "finetune.on": ["clean"]}, space=one_point)).departures
     assert tuned.endswith("finetune.epochs 9 (recipe: 200)")
     both = resolve_study(read_study("quickstart")).departures
-    assert "supervised: optim.epochs 8 (recipe: 99)" in both
+    assert "optim.epochs 6 (recipe: 99)" in both
     assert "model.width 8 (recipe: 64)" in both
 
 

@@ -68,3 +68,22 @@ def test_the_quickstart_samples_its_settings_in_both_modes() -> None:
     searched = {(sweep.base["mode"], name) for sweep in resolved.sweeps for name in sweep.space}
     assert {("supervised", "loss.alpha"), ("supervised", "loss.margin")} <= searched
     assert {("self-supervised", f"loss.{name}") for name in ("alpha", "margin", "temperature")} <= searched
+
+
+def test_a_pair_of_the_quickstart_has_three_seeds_on_both_sides_and_no_rival_with_one() -> None:
+    sweeps = resolve_study(read_study("quickstart")).sweeps
+    own = [sweep for sweep in sweeps if sweep.base.get("data.subset") == "clean"]
+    (repeated,) = own
+    pairs = {(point["loss.alpha"], point["seed"]) for point in repeated.points}
+    assert pairs == {(alpha, seed) for alpha in (1.0, 0.5) for seed in (0, 1, 2)}
+    assert not any("clean" in (dimension.values or ()) for sweep in sweeps for dimension in sweep.space.values())
+
+
+def test_the_quickstart_trains_all_runs_of_a_mode_alike_so_that_its_tables_have_them_all() -> None:
+    fixed: dict[str, set[tuple[tuple[str, object], ...]]] = {}
+    for sweep in resolve_study(read_study("quickstart")).sweeps:
+        config = flatten(build_config({"data.root": "corpus", **sweep.base}))
+        varied = {*sweep.space, "data.subset", "loss.alpha", "loss.margin", "loss.temperature", "seed"}
+        kept = tuple(sorted((name, repr(value)) for name, value in config.items() if name not in varied))
+        fixed.setdefault(sweep.base["mode"], set()).add(kept)
+    assert {mode: len(protocols) for mode, protocols in fixed.items()} == {"supervised": 1, "self-supervised": 1}
