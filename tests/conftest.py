@@ -11,6 +11,8 @@ from typing import Any
 
 # Two workers of pytest share two cores: threads that wait for each other there cost a training run several times its time.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# pytest-xdist gives its workers a width, in which output would be wrapped; a file or a pipe has none.
+os.environ.pop("COLUMNS", None)
 
 import numpy as np
 import pytest

@@ -41,14 +41,16 @@ class Winner:
 
 @translate_mlflow_errors
 def log_study_figures(store_uri: str, study_run_id: str, figures: Mapping[str, float]) -> None:
-    """Log the study's figures as metrics of its run, as of its end, or as of now where they have changed; others stay."""
+    """Log the study's figures as metrics of its run, as of its end; those that are there already stay as they are."""
     client = mlflow.MlflowClient(store_uri)
     run = client.get_run(study_run_id)
-    there, now = run.data.metrics, milliseconds(None)
-    ended = run.info.end_time or now
-    # MLflow shows the latest value, and of one time the largest.
-    times = {name: max(ended, now) if name in there else ended for name in figures}
-    changed = [Metric(name, value, times[name], 0) for name, value in figures.items() if there.get(name) != value]
+    there, ended = run.data.metrics, run.info.end_time or milliseconds(None)
+
+    def time_of(name: str) -> int:  # MLflow shows the latest value, and of one time the largest
+        before = [metric.timestamp for metric in client.get_metric_history(study_run_id, name)] if name in there else []
+        return max([ended, *(timestamp + 1 for timestamp in before)])
+
+    changed = [Metric(name, value, time_of(name), 0) for name, value in figures.items() if there.get(name) != value]
     client.log_batch(study_run_id, metrics=changed)
 
 

@@ -89,7 +89,7 @@ def test_ties_go_to_the_lowest_label() -> None:
 
 def test_knn_needs_enough_other_patches() -> None:
     embeddings, clip_of_patch = torch.randn(6, 3, generator=torch.Generator().manual_seed(0)), torch.tensor([0, 0, 0, 0, 1, 1])
-    with pytest.raises(ValueError, match=r"k is 3, but a clip has only 2 patches .* knn.k to 1..2"):
+    with pytest.raises(ValueError, match=r"k is 3, but a clip has only 2 patches .* --set knn\.k=2"):
         knn_predict(embeddings, clip_of_patch, clip_of_patch, 3)
     with pytest.raises(ValueError, match=r"patch_labels has shape \[5\], expected \[6\]"):
         knn_predict(embeddings, clip_of_patch[:5], clip_of_patch, 1)

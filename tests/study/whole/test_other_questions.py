@@ -68,12 +68,12 @@ def test_both_modes_are_answered_and_confirmed(
         assert row["verdict"].split(";")[0] == expected.verdict.split(";")[0]
         assert f"Baseline: {setting} {first:.3g} (the first value of each list;" in page
     capfd.readouterr()
-    status = call(monkeypatch, "confirm", "ours", "--seeds", "2", "--json", *at)
+    status = call(monkeypatch, "confirm", "ours", "--seeds", "3", "--json", *at)
     said = capfd.readouterr()
     assert status == 0, said.err
     pairs = json.loads(said.out)["pairs"]
     assert pairs
-    assert all(pair["seeds"] == 2 and pair["confirmed"] != "incomplete" for pair in pairs)
+    assert all(pair["seeds"] == 3 and pair["confirmed"] != "incomplete" for pair in pairs)
     assert call(monkeypatch, "report", "ours", *at) == 0
     facts = json.loads((home.report(["ours"]) / "report.json").read_text())
     assert facts["answer"].startswith("Confirmed on fresh seeds: ")
