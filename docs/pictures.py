@@ -30,11 +30,10 @@ def main() -> None:
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
         browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
         browser.get((HOME / "reports" / "quickstart" / "index.html").as_uri())
-        browser.execute_script(
-            "document.head.append(Object.assign(document.createElement('style'), {textContent: arguments[0]}))", HIDDEN
-        )
+        browser.execute_script(ADD_STYLE, HIDDEN)
         time.sleep(2)  # until the plot is drawn
         browser.save_screenshot(str(DOCS / "report.png"))
+        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics | {"height": 2 * height})  # which the plot fits
         browser.execute_script("location.hash = 'published'")
         time.sleep(2)
         browser.find_element(By.ID, "figure-published").screenshot(str(DOCS / "published-gains.png"))
