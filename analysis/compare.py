@@ -26,7 +26,7 @@ from analysis.records.runs import (
 )
 from analysis.report.files import write_whole
 from analysis.report.page import render_page
-from analysis.section import ACL, BASELINE, Chapter, Column, Section, difference, finding_text, number_column, styled
+from analysis.section import ACL, BASELINE, MODELS_ONLY, Chapter, Column, Section, difference, finding_text, number_column, styled
 from analysis.sections.curves import CURVE_METRICS
 from analysis.sections.forest import FOREST, forest_figure
 from analysis.settings import PAPER_KEYS, comparable_settings, correct_clips, key_columns, name_of
@@ -145,7 +145,7 @@ def compared_lines(compared: Compared) -> list[str]:
     if compared.pairs.empty:
         lines.append("  nothing to pair: no setting has finished in both")
     for row in compared.pairs.to_dict("records"):
-        number = f"{row['seeds']} seeds" if row["claim"] == "settings" else "too few seeds: trained models only"
+        number = f"{row['seeds']} seeds" if row["claim"] == "settings" else MODELS_ONLY
         lines.append(
             f"  {row['setting']}: {percent(row['first'])} → {percent(row['second'])} %, {points(row['difference'])} "
             f"[{points(row['low'])}, {points(row['high'])}] points, {finding_text(row['finding'])} "
@@ -238,7 +238,7 @@ def _pair_sentences(compared: Compared) -> list[str]:
             for row in own.head(_MOST_VALUES).to_dict("records")
         ]
         more = f" and {len(own) - _MOST_VALUES} more" if len(own) > _MOST_VALUES else ""
-        models = "" if about == "settings" else " (too few seeds: trained models only)"
+        models = "" if about == "settings" else f" ({MODELS_ONLY})"
         sentences.append(
             f"Test accuracy of {second} against {first}, {finding_text(str(found))}{models}: {'; '.join(shown)}{more}."
         )

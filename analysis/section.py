@@ -204,9 +204,12 @@ def finding_text(finding: str) -> str:
     return "no significant difference" if finding == NOT_DISTINGUISHABLE else finding or "–"
 
 
+MODELS_ONLY = "too few seeds: trained models only"  # beside a finding that says nothing about settings
+
+
 def _verdict(row: Row) -> str:
     if row["claim"] == "models":
-        return f"{finding_text(row['models_finding'])} (too few seeds: trained models only)"
+        return f"{finding_text(row['models_finding'])} ({MODELS_ONLY})"
     return finding_text(str(row["finding"]))
 
 

@@ -32,12 +32,13 @@ def answer(compared: pd.DataFrame, incomplete: pd.DataFrame, trials: pd.DataFram
     if found.empty:
         sentences = [_nothing_to_compare(trials, incomplete)]
     elif len(settings):
-        further = [f"{_further(len(models))} too few seeds, so about trained models only: {_told(models)}."] if len(models) else []
-        sentences = [f"Settings, over several seeds: {_told(settings)}.", *further, _detected(settings)]
+        few = f"{_further(len(models))} too few seeds for that, and there the trained model {_told(models)}."
+        further = [few] if len(models) else []
+        sentences = [f"Over several seeds, the selected setting {_told(settings)}.", *further, _detected(settings)]
     else:
         sentences = [
             f"With {_fewest(models)}, nothing can be said about settings, only about the trained models.",
-            f"Trained models: {_told(models)}.",
+            f"The trained model {_told(models)}.",
             _detected(models),
         ]
     return " ".join([*_provisional(trials, statuses), *sentences])
@@ -60,20 +61,21 @@ def _further(number: int) -> str:
 def _told(found: pd.DataFrame) -> str:
     """Findings: what is better and worse by name, the others by name where they are few, else their number.
 
-    The words are e.g. "better than the baseline for supervised, all (+3.0 points); no significant difference in 3 comparisons".
+    The words are e.g. "is better than the baseline for “supervised, all” (+3.0 points); does not differ
+    significantly from the baseline in 3 comparisons".
     """
     parts = []
     for finding in (BETTER, WORSE):
         own = found[found["finding"] == finding].to_dict("records")
         if own:
-            parts.append(f"{finding} than the baseline for {_named([_difference(row) for row in own])}")
+            parts.append(f"is {finding} than the baseline for {_named([_difference(row) for row in own])}")
     for bound in sorted(set(found["equivalence"].dropna())):
         own_labels = _quoted(found.loc[found["equivalence"] == bound, "label"])
-        parts.append(f"equivalent to the baseline within ±{plain(100 * bound)} points for {_named(own_labels)}")
+        parts.append(f"is equivalent to the baseline within ±{plain(100 * bound)} points for {_named(own_labels)}")
     equal = _quoted(found[found["finding"] == NOT_DISTINGUISHABLE]["label"])
     if equal:
         where = f"for {_named(equal)}" if len(equal) <= 2 else f"in {len(equal)} comparisons"
-        parts.append(f"no significant difference {where}")
+        parts.append(f"does not differ significantly from the baseline {where}")
     return "; ".join(parts)
 
 

@@ -5,6 +5,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from analysis import published
+from analysis.formats import plain
 from analysis.published import SELF_SUPERVISED, SUPERVISED
 from analysis.records.runs import SUBSETS
 from analysis.section import (
@@ -120,7 +121,7 @@ def _alpha_lines(group: pd.DataFrame) -> list[go.Scatter]:
             line={"color": COLOURS[side], "width": 1.5},
             marker={"symbol": MARKERS[side], "size": 9},
             error_y=interval(own, "accuracy", "low", "high"),
-            hovertemplate="α %{x}: %{y:.1%}<extra>" + name + "</extra>",
+            hovertemplate="α %{x:.3g}: %{y:.1%}<extra>" + name + "</extra>",
         )
         for side, name, own in sides
     ]
@@ -132,15 +133,15 @@ def _alpha_lines(group: pd.DataFrame) -> list[go.Scatter]:
         legendgroup="published",
         line={"color": PUBLISHED, "width": 1.2, "dash": "dot"},
         marker={"symbol": "square-open", "size": 7},
-        hovertemplate="α %{x}: %{y:.1%}<extra>published</extra>",
+        hovertemplate="α %{x:.3g}: %{y:.1%}<extra>published</extra>",
     )
     return [*lines, *([] if group["published_accuracy"].isna().all() else [published])]
 
 
 def _alpha_title(first: pd.Series) -> str:
     if first["mode"] == SUPERVISED:
-        return f"supervised, {first['subset'].replace('_', ' ')}, margin {first['margin']:g}"
-    return f"self-supervised, τ {first['temperature']:g}, margin {first['margin']:g}"
+        return f"supervised, {first['subset'].replace('_', ' ')}, margin {plain(first['margin'])}"
+    return f"self-supervised, τ {plain(first['temperature'])}, margin {plain(first['margin'])}"
 
 
 def alpha_section(settings: pd.DataFrame) -> Section:

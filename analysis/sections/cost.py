@@ -10,7 +10,7 @@ from plotly.subplots import make_subplots
 
 from analysis.formats import capitalised, count, counted, duration, percent_interval, points, points_interval
 from analysis.question import PAPER, PAPER_DIMENSIONS, Question
-from analysis.section import ACL, BASELINE, MARKERS, ONLY, Column, Heading, Section, interval, number_column, styled
+from analysis.section import ACL, BASELINE, MARKERS, MODELS_ONLY, ONLY, Column, Heading, Section, interval, number_column, styled
 from analysis.sections.comparisons import Comparison, comparisons_of
 from analysis.sections.paper_tables import difference_columns
 from analysis.settings import name_of, pick
@@ -194,7 +194,7 @@ def _price(winner: dict[Any, Any]) -> str:
     """What a point of the difference costs, where the difference is significant."""
     of_settings = winner["claim"] == "settings"
     found = winner["finding"] if of_settings else winner["models_finding"]
-    models = "" if of_settings else " (too few seeds: trained models only)"
+    models = "" if of_settings else f" ({MODELS_ONLY})"
     if found == BETTER:
         return f"; {duration(winner['all_hours'] / (100 * winner['difference']))} of search per point{models}"
     if found == WORSE:

@@ -7,7 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from analysis import published
-from analysis.formats import count
+from analysis.formats import count, plain
 from analysis.published import SELF_SUPERVISED
 from analysis.section import (
     MINUS_PUBLISHED_COLUMN,
@@ -168,7 +168,7 @@ def evaluation_figure(table: pd.DataFrame) -> go.Figure:
     for evaluation, group in drawn.groupby("evaluation", sort=False):
         figure.add_traces(_evaluation_lines(str(evaluation), group))
     first = drawn.iloc[0]
-    title = f"self-supervised, τ {first['temperature']:g}, margin {first['line_margin']:g}"
+    title = f"self-supervised, τ {plain(first['temperature'])}, margin {plain(first['line_margin'])}"
     figure.update_layout(title={"text": title, "font_size": 15, "x": 0.5}, height=480)
     figure.update_xaxes(title="α", range=[-0.05, 1.05], dtick=0.1)
     figure.update_yaxes(title="test accuracy (patch-weighted)", tickformat=".0%")
@@ -187,7 +187,7 @@ def _evaluation_lines(evaluation: str, group: pd.DataFrame) -> list[go.Scatter]:
         marker={"symbol": mark, "size": 9},
         error_y=interval(group, "patch_weighted", "patch_weighted_low", "patch_weighted_high"),
         customdata=group[["alpha", "seeds"]],
-        hovertemplate="α %{customdata[0]}: %{y:.1%}, seeds: %{customdata[1]}<extra>" + name + "</extra>",
+        hovertemplate="α %{customdata[0]:.3g}: %{y:.1%}, seeds: %{customdata[1]}<extra>" + name + "</extra>",
     )
     if group["published_patch_weighted"].isna().all():
         return [ours]

@@ -16,6 +16,7 @@ from analysis.section import (
     CLAIM_COLUMNS,
     DIFFERENCE_COLUMN,
     GROUP_COLUMNS,
+    MODELS_ONLY,
     PANEL_KEYS,
     PUBLISHED,
     SEEDS_COLUMN,
@@ -194,7 +195,7 @@ def _margin_text(table: pd.DataFrame) -> str:
             of_models = winner["claim"] == "models"
             found = finding_text(winner["models_finding"] if of_models else winner["finding"])
             gain = points_interval(winner["difference"], winner["difference_low"], winner["difference_high"])
-            models = " (too few seeds: trained models only)" if of_models else ""
+            models = f" ({MODELS_ONLY})" if of_models else ""
             paragraphs.append(f"{label}: validation selects margin {plain(winner['margin'])} rad; {found}{models}, {gain}.")
         else:
             paragraphs.append(f"{label}: no baseline (α = 1) to compare with has finished.")

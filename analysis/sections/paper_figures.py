@@ -189,7 +189,7 @@ def temperature_figure(table: pd.DataFrame) -> go.Figure:
     if table["published_acl_tolerance_printed"].notna().any():
         figure.add_scatter(**printed, mode="markers", marker=cross, row=1, col=2)
     every = 1 + (len(table) > _MOST_TICKS)
-    labels = [f"{value:g}" if not place % every else "" for place, value in enumerate(table["temperature"])]
+    labels = [plain(value) if not place % every else "" for place, value in enumerate(table["temperature"])]
     figure.update_xaxes(title="temperature τ", tickvals=table["temperature"], ticktext=labels, tickangle=0)
     figure.update_yaxes(tickformat=".0%", col=3)
     figure.update_layout(height=430)
@@ -229,7 +229,9 @@ def _temperature_line(ours: pd.DataFrame, side: str, panel: str, name: str) -> g
         marker={"symbol": MARKERS[side], "size": 9},
         error_y=interval(ours, f"{side}_accuracy", f"{side}_low", f"{side}_high") if has_interval else None,
         customdata=ours[["temperature", "alpha"]],
-        hovertemplate=f"τ %{{customdata[0]}}: %{{y:.4f}}{'<br>α %{customdata[1]}' if side == 'acl' else ''}<extra>{name}</extra>",
+        hovertemplate="τ %{customdata[0]:.3g}: %{y:.4f}"
+        + ("<br>α %{customdata[1]:.3g}" if side == "acl" else "")
+        + f"<extra>{name}</extra>",
     )
 
 

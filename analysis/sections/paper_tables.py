@@ -202,7 +202,7 @@ def _table2_text(table2: pd.DataFrame, settings: pd.DataFrame) -> str:
     others = [value for value in _temperatures(table2) if value != published.temperature()]
     if not others:
         return text
-    return f"{text} SSL rows are at temperature {' and '.join(f'{value:g}' for value in others)}, selected on validation."
+    return f"{text} SSL rows are at temperature {' and '.join(map(plain, others))}, selected on validation."
 
 
 def _about_table2(table2: pd.DataFrame, settings: pd.DataFrame) -> str:

@@ -269,8 +269,8 @@ def _map_title(panel: pd.DataFrame) -> str:
     if first["kind"] == "drawn":
         return title
     if first["axis"] == "temperature":
-        return f"{title}, margin {panel['margin'].dropna().iloc[0]:g}"
-    return title if first["mode"] == SUPERVISED else f"{title}, τ {first['temperature']:g}"
+        return f"{title}, margin {plain(panel['margin'].dropna().iloc[0])}"
+    return title if first["mode"] == SUPERVISED else f"{title}, τ {plain(first['temperature'])}"
 
 
 def search_title(first: pd.Series) -> str:

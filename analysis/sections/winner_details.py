@@ -1,5 +1,7 @@
 """Winner and baseline in detail: embeddings' uniformity and tolerance, classes, confusions."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
@@ -81,26 +83,26 @@ def _confusions(test: pd.DataFrame, run_ids: tuple[str, ...]) -> pd.DataFrame:
 
 
 _NAMES = {"baseline": "contrastive (α = 1)", "acl": "ACL (α < 1)"}
-_MOST_LABELS = 8  # settings whose temperatures are written beside their marks
+_LABEL_SIZE = {"minus_uniformity": 0.07, "tolerance": 0.06}  # of the temperature beside a mark, share of the axis
 
 
 def plane_figure(table: pd.DataFrame) -> go.Figure:
     """Tolerance over −uniformity, coloured by patch-weighted accuracy, from `plane_table`."""
     figure = go.Figure()
+    labelled = _labelled(table)
     for source in (PUBLISHED, OURS):  # ours on top
         for side, mark in MARKERS.items():
             own = table[(table["source"] == source) & (table["side"] == side)].sort_values("temperature")
             hollow = source == PUBLISHED
             if hollow and own.empty:
                 continue
-            labelled = (table["source"] == OURS).sum() <= _MOST_LABELS and not hollow
             figure.add_scatter(
                 x=own["minus_uniformity"],
                 y=own["tolerance"],
-                mode="lines+markers" if hollow else "markers+text" if labelled else "markers",
+                mode="lines+markers" if hollow else "markers+text",
                 showlegend=False,
                 name=_plane_name(side, hollow),
-                text=[f"τ {value:g}" for value in own["temperature"]],
+                text=[f"τ {plain(row['temperature'])}" if index in labelled else "" for index, row in own.iterrows()],
                 textposition="top center",
                 textfont={"size": 14},
                 line={"color": "#b5b5b5", "width": 1, "dash": "dot"},
@@ -112,8 +114,9 @@ def plane_figure(table: pd.DataFrame) -> go.Figure:
                     "line": {"width": 2.5} if hollow else OUTLINE,
                 },
                 customdata=own[["temperature", "alpha", "margin", "accuracy"]],
-                hovertemplate="τ %{customdata[0]}, α %{customdata[1]:.3g}, margin %{customdata[2]}<br>−uniformity %{x:.3f}, "
-                "tolerance %{y:.3f}<br>accuracy (patch-weighted) %{customdata[3]:.1%}<extra>%{fullData.name}</extra>",
+                hovertemplate="τ %{customdata[0]:.3g}, α %{customdata[1]:.3g}, margin %{customdata[2]:.3g}<br>"
+                "−uniformity %{x:.3f}, tolerance %{y:.3f}<br>accuracy (patch-weighted) %{customdata[3]:.1%}"
+                "<extra>%{fullData.name}</extra>",
             )
             key = {"symbol": f"{mark}-open" if hollow else mark, "size": 12, "color": "#777", "line": {"width": 2}}
             figure.add_scatter(x=[None], y=[None], mode="markers", name=_plane_name(side, hollow), marker=key)
@@ -122,6 +125,18 @@ def plane_figure(table: pd.DataFrame) -> go.Figure:
     figure.update_xaxes(title="−uniformity (farther right: more uniform)")
     figure.update_yaxes(title="tolerance (higher: more tolerant)")
     return styled(figure)
+
+
+def _labelled(table: pd.DataFrame) -> set[Any]:
+    """Our settings whose temperature is written beside the mark: those that are not too close to one before them."""
+    spans = {name: max(float(table[name].max() - table[name].min()), 1e-9) for name in _LABEL_SIZE}
+    shown: dict[Any, pd.Series] = {}
+    for index, row in table[table["source"] == OURS].iterrows():
+        if not any(
+            all(abs(row[name] - other[name]) < size * spans[name] for name, size in _LABEL_SIZE.items()) for other in shown.values()
+        ):
+            shown[index] = row
+    return set(shown)
 
 
 def _plane_name(side: str, is_published: bool) -> str:
@@ -272,7 +287,8 @@ def _balance(right: float) -> str:
     """
     if right == 0:
         return "As many clips are right with margin as without."
-    return f"{abs(right):.3g} {'more' if right > 0 else 'fewer'} clips are right with margin."
+    be = "clip is" if abs(right) == 1 else "clips are"
+    return f"{abs(right):.3g} {'more' if right > 0 else 'fewer'} {be} right with margin."
 
 
 def _signed(value: float) -> str:

@@ -113,9 +113,7 @@ def compare_settings(
         runs=(int(runs[0]), int(runs[1])),
         candidates=number,
         baselines=1 + len(rivals),
-        seed_variance=max(0.0, float(found.pooled) - float(noise.mean()) / clips),
-        noise=float(noise.mean()),
-        clip_variance=max(0.0, float(np.mean(of_clips)) * clips - float(noise[0] / runs[0] + np.mean(noise[1:] / runs[1:]))),
+        **_variances(float(found.pooled), noise, runs, of_clips, clips),
     )
     return [
         SettingsComparison(
@@ -128,6 +126,16 @@ def compare_settings(
         )
         for place, delta in enumerate(deltas)
     ]
+
+
+def _variances(pooled: float, noise: np.ndarray, runs: np.ndarray, of_clips: np.ndarray, clips: int) -> dict[str, float]:
+    """The variances of a design as they are estimated: of seeds, of a run at a clip, and of clips with many seeds."""
+    of_runs = float(noise[0] / runs[0] + np.mean(noise[1:] / runs[1:]))
+    return {
+        "seed_variance": max(0.0, pooled - float(noise.mean()) / clips),
+        "noise": float(noise.mean()),
+        "clip_variance": max(0.0, float(np.mean(of_clips)) * clips - of_runs),
+    }
 
 
 def largest_gain(baseline: pd.DataFrame, others: Sequence[pd.DataFrame]) -> list[float]:

@@ -46,9 +46,9 @@ def several_seeds(fakes):
 def test_with_one_seed_it_speaks_of_models_and_not_of_settings(one_seed):
     text = answer_of(one_seed)
     assert text.startswith(
-        "With one seed a side, nothing can be said about settings, only about the trained models. Trained models: better than the "
-        "baseline for “supervised, all” (+20.0 points); no significant difference for “supervised, clean”. With a power of 80 % "
-        "the study could detect differences of "
+        "With one seed a side, nothing can be said about settings, only about the trained models. The trained model is better than "
+        "the baseline for “supervised, all” (+20.0 points); does not differ significantly from the baseline for “supervised, "
+        "clean”. With a power of 80 % the study could detect differences of "
     )
     assert len(sentences(text)) == 3
 
@@ -56,8 +56,8 @@ def test_with_one_seed_it_speaks_of_models_and_not_of_settings(one_seed):
 def test_with_several_seeds_it_speaks_of_settings(several_seeds):
     text = answer_of(several_seeds)
     assert text.startswith(
-        "Settings, over several seeds: better than the baseline for “supervised, all” (+40.0 points); no significant difference "
-        "for “supervised, clean”. With a power of 80 % the study could detect "
+        "Over several seeds, the selected setting is better than the baseline for “supervised, all” (+40.0 points); does not "
+        "differ significantly from the baseline for “supervised, clean”. With a power of 80 % the study could detect "
     )
 
 
@@ -71,8 +71,8 @@ def test_settings_and_models_are_told_apart(several_seeds):
     several_seeds.add(1.0, val=0.5, correct=50, mode="self-supervised")
     several_seeds.add(0.5, val=0.6, correct=70, mode="self-supervised")
     text = answer_of(several_seeds)
-    models = "1 further comparison has too few seeds, so about trained models only"
-    assert f"{models}: better than the baseline for “self-supervised, τ 0.2” (+20.0 points)." in text
+    models = "1 further comparison has too few seeds for that, and there the trained model is"
+    assert f"{models} better than the baseline for “self-supervised, τ 0.2” (+20.0 points)." in text
     assert len(sentences(text)) == 3
 
 

@@ -99,6 +99,9 @@ def test_no_name_runs_in_a_browser(browser: webdriver.Chrome, page: Path) -> Non
                     try { Plotly.Fx.hover(figure, [{curveNumber: trace, pointNumber: 0}]) } catch (error) {}
         """)
         assert browser.execute_script("return window.ran") is None
+        assert "hare" not in browser.execute_script(
+            "return [...document.querySelectorAll('.modebar-btn')].map((button) => button.dataset.title).join(' ')"
+        ), "plotly.js would send the chart to its maker's server"
         injected = "return document.querySelectorAll('img, a[href^=javascript i], *[onerror]').length"
         assert browser.execute_script(injected) == 0
         figures = browser.execute_script("return document.querySelectorAll('.js-plotly-plot').length")

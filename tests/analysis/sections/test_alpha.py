@@ -37,7 +37,7 @@ def test_intervals_stand_side_by_side_and_name_the_temperature(study):
     assert max(acl.x - baseline.x) < 0.05  # half the way to the next published temperature
     for line in (baseline, acl):
         assert line.customdata[:, 0].tolist() == [0.1, 0.2]
-        assert "τ %{customdata[0]}" in line.hovertemplate
+        assert "τ %{customdata[0]:.3g}" in line.hovertemplate
 
 
 def test_means_over_seeds_have_bands_in_place_of_bars(study):
