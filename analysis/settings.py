@@ -20,7 +20,9 @@ from analysis.question import ALPHA, FOLD, MARGIN, PAPER, SUBSET, TEMPERATURE, Q
 from analysis.records.runs import parameter_names
 from analysis.selection_rule import Rank, has_all_seeds, rank
 from analysis.stats.claims import Claim, claim
-from analysis.stats.intervals import effective_clips, intervals_of_means, intervals_over_seeds
+from analysis.stats.clusters import CLIP, RECORDING, clusters_of, independent_clips
+from analysis.stats.clusters import FOLD as FOLD_LEVEL
+from analysis.stats.intervals import intervals_of_means, intervals_over_seeds
 from study import names
 
 _PART = ["study", "sweep"]
@@ -189,8 +191,12 @@ def _means_over_seeds(trials: pd.DataFrame, predictions: pd.DataFrame, keys: Seq
     setting = list(keys)
     if trials.empty:
         return pd.DataFrame(columns=[*setting, "candidate", "baseline"])
-    patches = predictions[predictions["split"] == TEST].groupby("run_id")["patches"].agg(["size", effective_clips])
-    clips = {"test_clips": patches["size"], "effective": patches["effective_clips"], "val_clips": clips_of_runs(predictions, VAL)}
+    clips = {
+        "test_clips": clips_of_runs(predictions, TEST),
+        "independent": independent_clips_of_runs(predictions, TEST),
+        "effective": independent_clips_of_runs(predictions, TEST, by_patches=True),
+        "val_clips": independent_clips_of_runs(predictions, VAL),
+    }
     own = trials.assign(linear_evaluation=trials.get("probe.protocol"))
     own = own.reindex(columns=[*setting, "run_id", "candidate", "baseline", "first", "linear_evaluation", *_MEANS])
     own = own.assign(**{name: own["run_id"].map(number) for name, number in clips.items()})
@@ -209,7 +215,7 @@ def _means_over_seeds(trials: pd.DataFrame, predictions: pd.DataFrame, keys: Seq
     ).reset_index()
     variances = groups[list(_MEANS)].var(ddof=1).reset_index(drop=True).rename(columns=_MEANS)
     for mean, prefix, number in (
-        ("accuracy", "", "test_clips"),
+        ("accuracy", "", "independent"),
         ("val_accuracy", "val_", "val_clips"),
         ("patch_weighted", "patch_weighted_", "effective"),
     ):
@@ -219,7 +225,7 @@ def _means_over_seeds(trials: pd.DataFrame, predictions: pd.DataFrame, keys: Seq
     table["test_clips"] = table["test_clips"].astype(int)
     for name in ("uniformity", "tolerance"):
         table[f"{name}_low"], table[f"{name}_high"] = intervals_of_means(table[name], variances[name], table["seeds"])
-    return table.assign(seed_sd=np.sqrt(variances["accuracy"])).drop(columns=["effective", "val_clips"])
+    return table.assign(seed_sd=np.sqrt(variances["accuracy"])).drop(columns=["independent", "effective", "val_clips"])
 
 
 class Pair(NamedTuple):
@@ -323,10 +329,39 @@ def clips_of_runs(predictions: pd.DataFrame, split: str) -> pd.Series:
     return predictions[predictions["split"] == split].groupby("run_id").size()
 
 
+def independent_clips_of_runs(predictions: pd.DataFrame, split: str, *, by_patches: bool = False) -> pd.Series:
+    """How many independent clips tell the accuracy as well, by run_id: `analysis.stats.clusters.independent_clips`.
+
+    Args:
+        predictions: of `analysis.records.runs.load_predictions`.
+        split: `VAL` or `TEST`.
+        by_patches: whether each clip is weighted by its patches.
+    """
+    rows = predictions[predictions["split"] == split]
+    weighted = rows.assign(weight=rows["patches"] if by_patches else 1.0, correct=rows["label"].eq(rows["predicted"]).astype(float))
+    found = {}
+    for run_id, own in weighted.groupby("run_id"):
+        clusters = clusters_of(_index(own), by_fold=True)
+        found[run_id] = independent_clips(own["correct"].to_numpy(), clusters, own["weight"].to_numpy(float))
+    return pd.Series(found, dtype=float)
+
+
 def correct_clips(predictions: pd.DataFrame, run_ids: tuple[str, ...]) -> pd.DataFrame:
-    """Whether each test clip was classified correctly: clips as index, a column per run."""
+    """Whether each test clip was classified correctly: clips as index, a column per run.
+
+    The index has levels for fold and recording, too, where several clips are of one: `analysis.stats.clusters.clusters_of`.
+    """
     rows = predictions[predictions["run_id"].isin(run_ids) & (predictions["split"] == TEST)]
-    return rows.assign(correct=rows["label"] == rows["predicted"]).pivot(index="clip", columns="run_id", values="correct")
+    table = rows.assign(correct=rows["label"] == rows["predicted"]).pivot(index=CLIP, columns="run_id", values="correct")
+    return table.set_axis(_index(rows.drop_duplicates(CLIP).set_index(CLIP).loc[table.index].reset_index()))
+
+
+def _index(clips: pd.DataFrame) -> pd.Index:
+    """Index of clips, with levels for fold and recording where several clips are of one."""
+    folds = [FOLD_LEVEL] if FOLD_LEVEL in clips and clips[FOLD_LEVEL].nunique() > 1 else []
+    recordings = [RECORDING] if RECORDING in clips and clips[RECORDING].nunique() < len(clips) else []
+    levels = [*folds, *recordings]
+    return pd.MultiIndex.from_frame(clips[[*levels, CLIP]]) if levels else pd.Index(clips[CLIP])
 
 
 def correct_of_settings(predictions: pd.DataFrame, settings: Sequence[tuple[str, ...]]) -> list[pd.DataFrame]:
@@ -388,5 +423,9 @@ def pooled_folds(trials: pd.DataFrame, predictions: pd.DataFrame) -> PooledResul
         )
     rows = pd.concat([trials[~crossed], pooled.reindex(columns=trials.columns)])
     ids = dict(zip(whole["run_id"], first, strict=True))
-    joined = predictions.assign(run_id=predictions["run_id"].map(lambda run_id: ids.get(run_id, run_id)))
+    folds = dict(zip(whole["run_id"], whole[FOLD], strict=True))
+    joined = predictions.assign(
+        run_id=predictions["run_id"].map(lambda run_id: ids.get(run_id, run_id)),
+        **{FOLD_LEVEL: predictions["run_id"].map(folds)},  # which model a clip was predicted by
+    )
     return PooledResults(rows, joined.drop_duplicates(["run_id", "split", "clip"]), notes)

@@ -124,6 +124,7 @@ PREDICTION_CLIP = "clip"
 PREDICTION_LABEL = "label"
 PREDICTION_PREDICTED = "predicted"
 PREDICTION_PATCHES = "patches"  # patches that the clip has, the weight of the patch-weighted accuracy
+PREDICTION_RECORDING = "recording"  # first clip of the recording that the clip was cut from, empty if its own; may be absent
 PREDICTION_PROBABILITY_PREFIX = "p:"  # and the class: a column each, the share that the evaluation gives to the class
 
 # Metrics of setting runs, over the seeds that have finished

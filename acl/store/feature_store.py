@@ -39,7 +39,7 @@ class FeatureStore:
         start_frame: `[clips]` int64, first row of the clip in `frames`.
         frame_count: `[clips]` int64, rows of the clip.
         fold: `[clips]` int64, from 1; 0 without folds.
-        group: `[clips]` int64, the same for clips of one recording.
+        group: `[clips]` int64, the first clip of the recording that the clip was cut from; itself where nothing is known.
         classes: labels in alphabetical order.
         metadata: content of store.json.
         noisy_clips: how many clips a run has injected label noise into.
@@ -118,6 +118,11 @@ class FeatureStore:
             "clean": bool(verified.any()),
         }
         return ("all", *(subset for subset, is_there in exists.items() if is_there))
+
+    def recordings(self, clips: np.ndarray) -> list[str]:
+        """First clip of the recording of each of some clips (indices `[n]`); empty where it is the recording's only one."""
+        several = np.bincount(self.group, minlength=len(self.group)) > 1
+        return [str(self.names[group]) if several[group] else "" for group in self.group[clips]]
 
     def select(self, subset: str) -> np.ndarray:
         """Indices `[n]` int64 of the training clips in a subset: all, clean, noisy or noisy_small."""

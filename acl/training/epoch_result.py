@@ -17,6 +17,7 @@ class ClipPrediction:
         predicted: name of the predicted class.
         patches: patches of the clip that were pooled, the clip's weight in the patch-weighted accuracy.
         probabilities: of each class, in the order of the classes; of kNN, the shares of the clip's patches that voted for it.
+        recording: name of the first clip of the recording that it was cut from, where the corpus knows several of it; else empty.
     """
 
     evaluation: str
@@ -26,6 +27,7 @@ class ClipPrediction:
     predicted: str
     patches: int
     probabilities: tuple[float, ...]
+    recording: str = ""
 
 
 @dataclass(frozen=True)

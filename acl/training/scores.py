@@ -74,9 +74,10 @@ def score(
             predicted=store.classes[answer],
             patches=int(patches),
             probabilities=tuple(shares),
+            recording=recording,
         )
-        for clip, answer, patches, shares in zip(
-            clips, predicted.tolist(), table.patches_per_clip, probabilities.tolist(), strict=True
+        for clip, answer, patches, shares, recording in zip(
+            clips, predicted.tolist(), table.patches_per_clip, probabilities.tolist(), store.recordings(clips), strict=True
         )
     ]
     return Evaluation(metrics, rows)

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from platformdirs import user_cache_path
 
 FOLDER = "ACL_STUDY_CACHE"  # environment variable
-_FORMAT = "1"  # goes up when the columns of a kind change
+_FORMAT = "2"  # goes up when the columns of a kind change
 _SUFFIX = ".rows"  # a SHA-256 and the Parquet file that it is of: Parquet has none over its own footer
 _DIGEST = 32  # bytes
 _STATES = b"acl_study.states"

@@ -16,11 +16,16 @@ from study import names
 _FILE = names.PREDICTIONS_FILE
 _TEXT = (names.PREDICTION_SPLIT, names.PREDICTION_CLIP, names.PREDICTION_LABEL, names.PREDICTION_PREDICTED)
 _READ = (names.PREDICTION_EVALUATION, *_TEXT, names.PREDICTION_PATCHES)  # not the probabilities, most of the file
-_KINDS = dict.fromkeys(("run_id", *_TEXT), pa.string()) | {names.PREDICTION_PATCHES: pa.int64()}
+_RECORDING = names.PREDICTION_RECORDING  # a file may lack it
+_KINDS = dict.fromkeys(("run_id", *_TEXT), pa.string()) | {names.PREDICTION_PATCHES: pa.int64(), _RECORDING: pa.string()}
 _READING = pa.csv.ReadOptions(use_threads=False)  # the files are small
 _PARSING = pa.csv.ParseOptions(newlines_in_values=True)
 # Text is never taken for a gap: a class or a clip may be called "NA" or "None".
-_CONVERSION = pa.csv.ConvertOptions(include_columns=_READ, column_types={names.PREDICTION_EVALUATION: pa.string(), **_KINDS})
+_CONVERSION = pa.csv.ConvertOptions(
+    include_columns=(*_READ, _RECORDING),
+    include_missing_columns=True,
+    column_types={names.PREDICTION_EVALUATION: pa.string(), **_KINDS},
+)
 
 
 class _LostError(AnalysisError):
@@ -28,7 +33,9 @@ class _LostError(AnalysisError):
 
 
 def prediction_rows(store: Store, run_ids: list[str], evaluation: str, *, may_lack: bool = False) -> pa.Table:
-    """Predictions of an evaluation, of the runs that are over from the cache: run_id, split, clip, label, predicted, patches.
+    """Predictions of an evaluation, of the runs that are over from the cache.
+
+    Columns: run_id, split, clip, label, predicted, patches, recording (where nothing is known, the clip).
 
     With `may_lack` a run without predictions has no rows.
 
@@ -75,8 +82,8 @@ def _rows_of_file(store: Store, run_id: str, end: End, folder: str, evaluation: 
     try:
         rows = pa.csv.read_csv(store.artifact(run_id, end.artifact_uri, _FILE, folder), _READING, _PARSING, _CONVERSION)
         patches = rows[names.PREDICTION_PATCHES]
-        if patches.null_count or (len(rows) and pc.min(patches).as_py() < 1):
-            raise ValueError("no number of patches")
+        if any(rows[name].null_count for name in _READ) or (len(rows) and pc.min(patches).as_py() < 1):
+            raise ValueError("a column is missing, or there is no number of patches")
     except OSError:
         raise _missing(run_id) from None
     except (KeyError, ValueError):  # of pyarrow: a column that is not there, an empty file, no text in UTF-8
@@ -84,7 +91,10 @@ def _rows_of_file(store: Store, run_id: str, end: End, folder: str, evaluation: 
             f"{_FILE} of run {run_id} is damaged or lacks one of the columns {', '.join(_READ)}, as of an older version; "
             "run the trial again, or delete the run"
         ) from None
-    for name in (names.PREDICTION_EVALUATION, *_TEXT):
+    own = pc.coalesce(rows[_RECORDING], "")
+    own = pc.if_else(pc.equal(own, ""), rows[names.PREDICTION_CLIP], own)
+    rows = rows.set_column(rows.column_names.index(_RECORDING), _RECORDING, own)
+    for name in (names.PREDICTION_EVALUATION, *_TEXT, _RECORDING):
         texts = pc.replace_substring_regex(rows[name], WRITTEN, r"\1")
         rows = rows.set_column(rows.column_names.index(name), name, texts)
     rows = rows.filter(pc.equal(rows[names.PREDICTION_EVALUATION], evaluation)).drop_columns(names.PREDICTION_EVALUATION)

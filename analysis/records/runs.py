@@ -161,7 +161,9 @@ def load_history(store_uri: str, run_ids: Iterable[str], metrics: Sequence[str] 
 def load_predictions(
     store_uri: str, run_ids: Iterable[str], evaluation: str = names.EVALUATION_CLASSIFIER, *, may_lack: bool = False
 ) -> pd.DataFrame:
-    """Predictions of the runs, long: run_id, split, clip, label, predicted, patches; one row per run and clip.
+    """Predictions of the runs, long: run_id, split, clip, label, predicted, patches, recording; one row per run and clip.
+
+    `recording` is what the clip was cut from, the same for all clips of one; where nothing is known, the clip itself.
 
     Args:
         store_uri: MLflow tracking store.

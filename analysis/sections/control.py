@@ -28,7 +28,7 @@ from analysis.section import (
     number_column,
     ring,
 )
-from analysis.settings import TEST, VAL, clips_of_runs, correct_clips
+from analysis.settings import TEST, VAL, correct_clips, independent_clips_of_runs
 from analysis.stats.intervals import LEVEL, compare_paired, wilson_interval
 from study import names
 
@@ -116,7 +116,7 @@ def _runs_of_setting(run_ids: tuple[str, ...], trials: pd.DataFrame, predictions
     columns = {"run_id": "run_id", "seed": "seed", names.VAL_ACCURACY: "val_accuracy", names.TEST_ACCURACY: "accuracy"}
     runs = trials.loc[trials["run_id"].isin(run_ids), list(columns)].rename(columns=columns).sort_values("seed", ignore_index=True)
     for split, share, bounds in ((VAL, "val_accuracy", ("val_low", "val_high")), (TEST, "accuracy", ("low", "high"))):
-        clips = runs["run_id"].map(clips_of_runs(predictions, split))
+        clips = runs["run_id"].map(independent_clips_of_runs(predictions, split))
         runs[list(bounds)] = [wilson_interval(value, number) for value, number in zip(runs[share], clips, strict=True)]
     runs["val_rank"] = runs["val_accuracy"].rank(ascending=False, method="min").astype(int)
     return runs[["seed", "run_id", *ACCURACY_VALUES, "val_rank"]]

@@ -25,8 +25,8 @@ from analysis.section import (
 )
 from analysis.sections.alpha import line_over_alpha
 from analysis.sections.paper_tables import NAN
-from analysis.settings import TEST, VAL, clips_of_runs, comparable_settings
-from analysis.stats.intervals import effective_clips, interval_over_seeds
+from analysis.settings import TEST, VAL, clips_of_runs, comparable_settings, independent_clips_of_runs
+from analysis.stats.intervals import interval_over_seeds
 from study import names
 
 FINE_TUNINGS = (names.EVALUATION_FINETUNE_NOISY, names.EVALUATION_FINETUNE_CLEAN)
@@ -77,9 +77,11 @@ def evaluation_table(
     """
     if settings.empty:
         return pd.DataFrame()
-    headline = clips_of_runs(predictions, VAL)  # kNN is validated on the same clips
-    val_clips = {name: clips_of_runs(of_fine_tuning[name], VAL) if name in of_fine_tuning else headline for name in EVALUATIONS}
-    effective = predictions[predictions["split"] == TEST].groupby("run_id")["patches"].agg(effective_clips)
+    of = {name: of_fine_tuning.get(name, predictions) for name in EVALUATIONS}  # kNN is validated on the headline's clips
+    val_clips = {name: clips_of_runs(rows, VAL) for name, rows in of.items()}
+    val_independent = {name: independent_clips_of_runs(rows, VAL) for name, rows in of.items()}
+    independent = independent_clips_of_runs(predictions, TEST)
+    effective = independent_clips_of_runs(predictions, TEST, by_patches=True)
     rows = []
     for setting in settings.sort_values(_ORDER).to_dict("records"):
         for evaluation in EVALUATIONS:
@@ -97,8 +99,8 @@ def evaluation_table(
                     "seeds": len(runs),
                     **clips,
                     **means,
-                    **_interval("val", runs[columns["val_accuracy"]], clips["val_clips"]),
-                    **_interval("", runs[columns["accuracy"]], clips["test_clips"]),
+                    **_interval("val", runs[columns["val_accuracy"]], val_independent[evaluation].get(first, NAN)),
+                    **_interval("", runs[columns["accuracy"]], independent[first]),
                     "seed_sd": runs[columns["accuracy"]].std(ddof=1),
                     **_interval("patch_weighted", runs[columns["patch_weighted"]], effective[first]),
                 }

@@ -27,6 +27,7 @@ from analysis.section import (
 )
 from analysis.sections.paper_tables import side_values
 from analysis.settings import NO_PAIR, TEST, Pair, correct_clips, pick, pick_self_supervised, temperatures_of_both
+from analysis.stats.clusters import CLIP, clusters_of, independent_clips
 from analysis.stats.intervals import interval_over_seeds
 
 _FIG3 = {
@@ -62,8 +63,10 @@ def class_table(pair: Pair, mode: str, predictions: pd.DataFrame) -> pd.DataFram
     for label, clips in label_of_clip.groupby(label_of_clip).groups.items():
         row: dict[str, Any] = {"mode": mode, "class": label, "clips": len(clips)}
         for side, table in correct.items():
-            of_runs = table.loc[clips].mean()
-            low, high = interval_over_seeds(of_runs, len(clips))
+            own_clips = table[table.index.get_level_values(CLIP).isin(clips)]
+            of_runs = own_clips.mean()
+            clusters = clusters_of(own_clips.index, by_fold=True)
+            low, high = interval_over_seeds(of_runs, independent_clips(own_clips.mean(axis=1).to_numpy(), clusters))
             row |= {f"{side}_accuracy": float(of_runs.mean()), f"{side}_low": low, f"{side}_high": high}
         rows.append({**row, "difference": row["acl_accuracy"] - row["baseline_accuracy"]})
     return pd.DataFrame(rows).sort_values(["baseline_accuracy", "class"], ignore_index=True)

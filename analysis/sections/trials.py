@@ -23,7 +23,7 @@ from analysis.section import (
     number_column,
     styled,
 )
-from analysis.settings import TEST, VAL, clips_of_runs
+from analysis.settings import TEST, VAL, independent_clips_of_runs
 from analysis.stats.intervals import wilson_intervals
 from study import names
 
@@ -96,8 +96,8 @@ def counts_table(trials: pd.DataFrame) -> pd.DataFrame:
 
 
 def _clips_of_trials(trials: pd.DataFrame, predictions: pd.DataFrame, split: str) -> pd.Series:
-    """Clips of the split by trial: its own, or those of a trial with the same mode, corpus and data settings."""
-    own = trials["run_id"].map(clips_of_runs(predictions, split)).astype(float)
+    """Independent clips of the split by trial: its own, or those of a trial with the same mode, corpus and data settings."""
+    own = trials["run_id"].map(independent_clips_of_runs(predictions, split)).astype(float)
     data = [name for name in trials.columns if name.startswith("data.") and name != "data.root"]
     return own.fillna(own.groupby([trials[name] for name in ("mode", "corpus", *data)], dropna=False).transform("first"))
 

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.formats import percent, plain
+from analysis.stats.clusters import FOLD
 from analysis.stats.comparisons import SettingsComparison, compare_settings
 from analysis.stats.intervals import NOT_DISTINGUISHABLE, PairedComparison, compare_paired
 from analysis.stats.power import DISCORDANCE, MIN_SEEDS, SEED_SD, assumed_design, detectable_difference
@@ -82,9 +83,9 @@ class Claim:
         but = f", {PREFERS_BASELINE}" if self.prefers_baseline else ""
         if self.settings is not None:
             corrected = "" if self.candidates == self.baselines == 1 else ", corrected for that"
-            basis = f"{self.settings.seeds} seeds and {self.settings.clips} test clips"
+            basis = f"{self.settings.seeds} seeds and {self.settings.clusters.words}"
             return f"{self._finding_about_settings} over {basis}; {picked}{corrected}{but}; {self._detects}"
-        return f"{_of_models(self.models)} on {self.models.clips} test clips; {picked}{but}; {self._needs}"
+        return f"{_of_models(self.models)} on {self.models.clusters.words}; {picked}{but}; {self._needs}"
 
     @property
     def difference(self) -> float:
@@ -102,7 +103,8 @@ class Claim:
     @property
     def _detects(self) -> str:
         if self.resolvable >= 1:
-            return "on so few clips it could not detect any difference"
+            what = "folds" if self.settings is not None and self.settings.clusters.kind == FOLD else "clips"
+            return f"with so few {what} it could not detect any difference"
         return f"it could detect {percent(self.resolvable)} points"
 
     @property
@@ -110,7 +112,8 @@ class Claim:
         """What a claim about the settings would take."""
         seeds = "one seed" if self.models.seeds == 1 else f"{self.models.seeds} seeds"
         few = f"{seeds}, so nothing is known about the settings"
-        low, high = seeds_needed(abs(self.difference), self.models.clips, self.models.discordance, self.candidates * self.baselines)
+        clips = int(self.models.independent)
+        low, high = seeds_needed(abs(self.difference), clips, self.models.discordance, self.candidates * self.baselines)
         if low is None:
             return f"{few}: to detect such a difference (power 80 %) takes more than {MOST_SEEDS} seeds of each"
         number = f"{low}" if low == high else f"{low} to {high}" if high is not None else f"{low} or more"

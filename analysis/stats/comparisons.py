@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t
 
+from analysis.stats.clusters import Clusters, clusters_of
 from analysis.stats.intervals import LEVEL, aligned, finding, interval_over_seeds
-from analysis.stats.power import MIN_SEEDS, Design, detectable_difference, standard_errors
+from analysis.stats.power import MANY_CLUSTERS, MIN_SEEDS, Design, detectable_difference, standard_errors
 
 DRAWS = 20_000  # of the largest statistic
 FLIPS = 5000  # of signs
@@ -20,7 +21,7 @@ class SettingsComparison:
     """A setting against the baseline; positive differences mean better than the baseline.
 
     Attributes:
-        clips: test clips.
+        clusters: test clips, by recording or fold.
         seeds: of the side that has fewer.
         candidates: settings that were compared with the baseline at the same time.
         baselines: baselines that validation selected this one from, itself among them.
@@ -34,7 +35,7 @@ class SettingsComparison:
         equivalence_high: upper bound.
     """
 
-    clips: int
+    clusters: Clusters
     seeds: int
     candidates: int
     baselines: int
@@ -46,6 +47,11 @@ class SettingsComparison:
     design: Design
     equivalence_low: float
     equivalence_high: float
+
+    @property
+    def clips(self) -> int:
+        """Test clips."""
+        return self.clusters.clips
 
     @property
     def finding(self) -> str:
@@ -73,13 +79,16 @@ def compare_settings(
         V_j = (s²_j / n_j + s²_0 / n_0) + v_j / N − (w_j / n_j + w_0 / n_0) / N,
 
     with the variances s² of the runs' accuracies on each side, the variance v_j over clips of the clips' mean differences, and the
-    mean squares w of the interaction of runs and clips, which are in both of the others; at least the larger of these two. Runs of
+    mean squares w of the interaction of runs and clips, which are in both of the others; at least the larger of these two. v and w
+    are those of `analysis.stats.clusters`: over recordings where several clips were cut from one, over folds where these are
+    pooled, so that other training sets are asked about, too. Runs of
     one seed are not taken as pairs: they share no more than where they start. `analysis.stats.power.standard_errors` has s² and the
     degrees of freedom. The settings share baseline and clips, so that T_j = d_j / √V_j are correlated; the largest of k is compared
     with that of multivariate t with these correlations (many-to-one comparisons: Dunnett, JASA 50 (1955) 1096; Hothorn, Bretz and
     Westfall, Biometrical Journal 50 (2008) 346), drawn `DRAWS` times with a fixed seed. Intervals are d_j ± q √V_j with its 95 %
-    quantile q. Where the baseline was selected among several, the largest of the differences of all settings to all baselines takes
-    their place: a baseline that was lucky on validation is lucky on test, too.
+    quantile q. Of fewer than `MANY_CLUSTERS` recordings or folds the correlations are not known well enough, and the correction is
+    Bonferroni's. Where the baseline was selected among several, the largest of the differences of all settings to all baselines
+    takes their place: a baseline that was lucky on validation is lucky on test, too.
 
     A setting with one seed has the variance of the others. It counts as one of those that were compared, and no claim is to be made
     about it: a claim takes `MIN_SEEDS` of either side.
@@ -95,34 +104,38 @@ def compare_settings(
     if baseline.shape[1] < 2:
         raise ValueError("a claim about settings needs several seeds of the baseline; compare the models with compare_paired")
     sides = [aligned(baseline, other) for other in others]
-    first = baseline.to_numpy(float)
+    first, clusters = baseline.to_numpy(float), clusters_of(baseline.index, by_fold=True)
     clips = len(first)
     deltas = np.stack([side.mean(axis=1) - first.mean(axis=1) for side in sides])  # (settings, clips)
     least = 1 / clips**2  # variance of a difference that is one clip, lest identical predictions seem to leave no doubt
-    of_clips = np.maximum(np.diag(np.atleast_2d(np.cov(deltas))) / clips if clips > 1 else np.ones(len(sides)), least)
+    of_clips = np.maximum(np.diag(clusters.covariance(deltas)) * clusters.factor, least)
     every = [first, *sides, *(aligned(baseline, rival) for rival in rivals)]
     runs = np.array([side.shape[1] for side in every])
-    noise = _interactions(every)  # of a run and a clip together
+    noise = _interactions(every, clusters)  # of a run and a clip together
     both = noise / runs / clips
     over_seeds = np.array([side.mean(axis=0).var(ddof=1) if side.shape[1] > 1 else np.nan for side in every])
     number = len(sides)
-    found = standard_errors(over_seeds, runs, of_clips, both[0] + both[1 : number + 1])
-    largest = _largest(every, np.maximum(found.of_seeds - both, 0.0), 1 + len(rivals)) if number > 1 or rivals else None
+    found = standard_errors(over_seeds, runs, of_clips, both[0] + both[1 : number + 1], clusters.freedom)
+    pairs = number * (1 + len(rivals))
+    largest = None
+    if pairs > 1 and clusters.freedom >= MANY_CLUSTERS:
+        largest = _largest(every, np.maximum(found.of_seeds - both, 0.0), clusters, 1 + len(rivals))
     design = Design(
         clips=clips,
         runs=(int(runs[0]), int(runs[1])),
         candidates=number,
         baselines=1 + len(rivals),
+        clip_freedom=clusters.freedom,
         **_variances(float(found.pooled), noise, runs, of_clips, clips),
     )
     return [
         SettingsComparison(
-            clips,
+            clusters,
             int(min(runs[0], runs[1 + place])),
             number,
             1 + len(rivals),
             design=replace(design, runs=(int(runs[0]), int(runs[1 + place]))),
-            **_judged(float(delta.mean()), float(found.errors[place]), float(found.freedom[place]), largest),
+            **_judged(float(delta.mean()), float(found.errors[place]), float(found.freedom[place]), largest, pairs),
         )
         for place, delta in enumerate(deltas)
     ]
@@ -142,7 +155,8 @@ def largest_gain(baseline: pd.DataFrame, others: Sequence[pd.DataFrame]) -> list
     """P-values of "this model differs from the baseline" when all of `others` are looked at on test, corrected for their number.
 
     Max-T permutation (Westfall and Young 1993): where model and baseline are equally good, a clip speaks for either side as often,
-    so that the signs of all models' differences at a clip, δ_jc, can be flipped together. With T_j = |Σ_c δ_jc| / √Σ_c δ²_jc, the
+    so that the signs of all models' differences at a clip, δ_jc, can be flipped together; of clips of one recording the signs of
+    their sum. With T_j = |Σ_c δ_jc| / √Σ_c δ²_jc, the
     p-value of model j is the share of `FLIPS` random flips (with a fixed seed, the unflipped one among them) whose largest T is at
     least T_j. It is about trained models on other clips, not about settings.
 
@@ -155,6 +169,7 @@ def largest_gain(baseline: pd.DataFrame, others: Sequence[pd.DataFrame]) -> list
     """
     first = baseline.to_numpy(float).mean(axis=1)
     deltas = np.stack([aligned(baseline, other).mean(axis=1) - first for other in others])
+    deltas = clusters_of(baseline.index).sums(deltas)
     deltas = deltas / np.maximum(np.sqrt((deltas**2).sum(axis=1, keepdims=True)), 1e-12)
     observed = np.abs(deltas.sum(axis=1))
     signs = np.random.default_rng(0).integers(0, 2, (FLIPS, deltas.shape[1]), dtype=np.int8) * np.float32(2) - np.float32(1)
@@ -215,33 +230,32 @@ def compare_unpaired(baseline: Sequence[float], other: Sequence[float], clips: i
     return UnpairedComparison(difference, difference - low, difference + high, p_value)
 
 
-def _interactions(sides: Sequence[np.ndarray]) -> np.ndarray:
+def _interactions(sides: Sequence[np.ndarray], clusters: Clusters) -> np.ndarray:
     """Mean square of the interaction of runs and clips of each side `[clips, runs]`; one of one run has the mean of the others'."""
     found = []
     for side in sides:
         clips, runs = side.shape
-        if runs < 2 or clips < 2:
+        if runs < 2 or len(clusters.sizes) < 2:
             found.append(np.nan)
             continue
         rest = side - side.mean(axis=0) - side.mean(axis=1, keepdims=True) + side.mean()
-        found.append(float((rest**2).sum() / ((runs - 1) * (clips - 1))))
+        found.append(float(np.trace(clusters.covariance(rest.T))) * clips / (runs - 1))
     values = np.array(found)
     known = values[~np.isnan(values)]
     return np.where(np.isnan(values), known.mean() if len(known) else 0.0, values)
 
 
-def _largest(sides: Sequence[np.ndarray], of_seeds: np.ndarray, baselines: int) -> np.ndarray:
+def _largest(sides: Sequence[np.ndarray], of_seeds: np.ndarray, clusters: Clusters, baselines: int) -> np.ndarray:
     """Draws of the largest standardised difference between any setting and any baseline, all equally good.
 
     Args:
         sides: correct `[clips, runs]`: the selected baseline, the settings, the other baselines.
         of_seeds: of each side, variance of its mean over seeds and not over clips.
+        clusters: of the clips.
         baselines: how many of the sides are baselines.
     """
     means = np.stack([side.mean(axis=1) for side in sides])
-    clips = means.shape[1]
-    of_clips = np.atleast_2d(np.cov(means)) / clips if clips > 1 else np.eye(len(sides))
-    covariance = of_clips + np.diag(of_seeds) + np.eye(len(sides)) * 1e-18
+    covariance = clusters.covariance(means) * clusters.factor + np.diag(of_seeds) + np.eye(len(sides)) * 1e-18
     values, vectors = np.linalg.eigh(covariance)
     root = vectors * np.sqrt(np.maximum(values, 0.0))
     draws = np.random.default_rng(0).standard_normal((DRAWS, len(covariance))) @ root.T
@@ -255,10 +269,14 @@ def _largest(sides: Sequence[np.ndarray], of_seeds: np.ndarray, baselines: int) 
     return largest
 
 
-def _judged(difference: float, error: float, freedom: float, largest: np.ndarray | None) -> dict[str, float]:
-    """A difference against its standard error; `largest` are draws of the largest normal number, None for a single setting."""
+def _judged(difference: float, error: float, freedom: float, largest: np.ndarray | None, pairs: int) -> dict[str, float]:
+    """A difference against its standard error, corrected for the number of pairs.
+
+    `largest` are draws of the largest normal number of all pairs; without them the correction is Bonferroni's.
+    """
     if largest is None:
-        quantiles, p_value = t.ppf([(1 + LEVEL) / 2, LEVEL], freedom), float(2 * t.sf(abs(difference) / error, freedom))
+        quantiles = t.isf(np.array([1 - LEVEL, 2 * (1 - LEVEL)]) / 2 / pairs, freedom)
+        p_value = min(1.0, float(2 * t.sf(abs(difference) / error, freedom)) * pairs)
     else:
         drawn = largest / np.sqrt(np.random.default_rng(1).chisquare(freedom, len(largest)) / freedom)
         reached = (drawn >= abs(difference) / error).sum()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from analysis.formats import percent, points, points_interval
+from analysis.stats.clusters import clusters_of
 from analysis.stats.comparisons import SettingsComparison, compare_settings
 from analysis.stats.power import MIN_SEEDS
 
@@ -19,7 +20,7 @@ class Confirmation:
 
     Attributes:
         seeds: on which both have been run.
-        clips: test clips.
+        tested_on: the test clips in words.
         winner: mean accuracy over the seeds, share.
         baseline: the same of the baseline.
         comparison: of the two settings; None with fewer than `MIN_SEEDS` seeds, with which nothing is claimed.
@@ -28,7 +29,7 @@ class Confirmation:
     """
 
     seeds: int
-    clips: int
+    tested_on: str
     winner: float
     baseline: float
     comparison: SettingsComparison | None
@@ -69,7 +70,7 @@ class Confirmation:
         seeds = seeds_text(self.seeds)
         known = self.comparison is not None
         found = points_interval(self.difference, self.low, self.high) if known else f"{points(self.difference)} points"
-        numbers = f"{found} over {seeds} and {self.clips} test clips"
+        numbers = f"{found} over {seeds} and {self.tested_on}"
         numbers += f"; test accuracy {percent(self.winner)} %, baseline {percent(self.baseline)} %"
         if self.finding == UNDECIDED:
             share = seeds if self.seeds == self.planned else f"{self.seeds} of {seeds_text(self.planned)}"
@@ -103,7 +104,7 @@ def confirm(baseline: pd.DataFrame, winner: pd.DataFrame, planned: int | None = 
     seeds = len(baseline.columns)
     return Confirmation(
         seeds=seeds,
-        clips=len(baseline),
+        tested_on=clusters_of(baseline.index, by_fold=True).words,
         winner=float(winner.to_numpy(float).mean()),
         baseline=float(baseline.to_numpy(float).mean()),
         comparison=compare_settings(baseline, [winner])[0] if seeds >= MIN_SEEDS else None,

@@ -15,6 +15,7 @@ from scipy.stats import norm, t
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
+from analysis.stats.clusters import Clusters, clusters_of
 from analysis.stats.power import smallest_difference
 
 LEVEL = 0.95
@@ -99,16 +100,6 @@ def holm(p_values: Iterable[float]) -> list[float]:
     return [float(value) for value in multipletests([*p_values], method="holm")[1]]
 
 
-def effective_clips(patches: pd.Series) -> float:
-    """Kish's effective number of clips, (Σw)² / Σw², when each clip is weighted by its number of patches.
-
-    >>> effective_clips(pd.Series([1, 1, 1, 1])), round(effective_clips(pd.Series([1, 1, 1, 9])), 2)
-    (4.0, 1.71)
-    """
-    weights = patches.to_numpy(float)
-    return float(weights.sum() ** 2 / (weights**2).sum())
-
-
 BETTER, WORSE, NOT_DISTINGUISHABLE = "better", "worse", "not distinguishable"
 
 
@@ -128,22 +119,30 @@ class PairedComparison:
     """Trained models against the baseline's on the same test clips; positive differences mean better than the baseline.
 
     Attributes:
-        clips: test clips.
+        clusters: test clips, by recording.
         difference: accuracy minus the baseline's, share.
         low: lower bound of its 95 % interval.
         high: upper bound.
-        p_value: two-sided; McNemar's exact test, and of means over several seeds the paired z-test over clips.
+        p_value: two-sided; McNemar's exact test, and of means over several seeds the paired z-test over clips. Of clips of one
+            recording, the t-test over recordings.
         seeds: seeds of the side that has fewer.
         discordance: share of clips on which exactly one of the two sides is right.
+        independent: how many independent clips would tell the difference as well.
     """
 
-    clips: int
+    clusters: Clusters
     difference: float
     low: float
     high: float
     p_value: float
     seeds: int
     discordance: float
+    independent: float
+
+    @property
+    def clips(self) -> int:
+        """Test clips."""
+        return self.clusters.clips
 
     @property
     def finding(self) -> str:
@@ -153,7 +152,7 @@ class PairedComparison:
     @property
     def resolvable(self) -> float:
         """True difference of two such models that would be found on so many clips with a power of 80 %, share."""
-        return smallest_difference(self.clips, max(self.discordance, 1 / self.clips))
+        return smallest_difference(self.independent, max(self.discordance, 1 / self.independent))
 
 
 def compare_paired(baseline: pd.DataFrame, other: pd.DataFrame) -> PairedComparison:
@@ -165,6 +164,8 @@ def compare_paired(baseline: pd.DataFrame, other: pd.DataFrame) -> PairedCompari
         high = d + √((u₂−p₂)² − 2φ(u₂−p₂)(p₁−l₁) + (p₁−l₁)²),
 
     method 10 of Newcombe, Statistics in Medicine 17 (1998) 2635: a positive covariance is reduced by 1/(2·clips), at most to 0.
+    Where several clips are of one recording, interval and p-value are those of d / √V with the variance V over recordings and
+    Student's t, see `analysis.stats.clusters`.
 
     Args:
         baseline: correct (bool) of one or several runs, clips as index, a column per run.
@@ -174,17 +175,29 @@ def compare_paired(baseline: pd.DataFrame, other: pd.DataFrame) -> PairedCompari
         ValueError: the two sides were not tested on the same clips.
     """
     first, second = baseline.mean(axis=1).to_numpy(float), aligned(baseline, other).mean(axis=1)
-    clips = len(first)
-    low, high = _newcombe_interval(first, second)
-    single = baseline.shape[1] == other.shape[1] == 1
+    clusters, difference = clusters_of(baseline.index), float(second.mean() - first.mean())
+    independent = float(len(first))
+    if clusters.of_clip is None:
+        single = baseline.shape[1] == other.shape[1] == 1
+        low, high = _newcombe_interval(first, second)
+        p_value = _mcnemar_p(first > 0.5, second > 0.5) if single else _paired_p(second - first)
+    else:
+        deltas = second - first
+        variance = max(float(clusters.covariance(deltas[None])[0, 0]), len(first) ** -2)
+        half, error = float(t.ppf((1 + LEVEL) / 2, clusters.freedom)), math.sqrt(variance)
+        low, high = difference - half * error, difference + half * error
+        p_value = float(2 * t.sf(abs(difference) / error, clusters.freedom))
+        of_clips = max(float(deltas.var()), 1 / len(first)) / variance
+        independent = min(independent, of_clips * (_Z / half) ** 2)
     return PairedComparison(
-        clips=clips,
-        difference=float(second.mean() - first.mean()),
+        clusters=clusters,
+        difference=difference,
         low=low,
         high=high,
-        p_value=_mcnemar_p(first > 0.5, second > 0.5) if single else _paired_p(second - first),
+        p_value=p_value,
         seeds=min(baseline.shape[1], other.shape[1]),
         discordance=float(np.mean(first * (1 - second) + second * (1 - first))),
+        independent=max(1.0, independent),
     )
 
 

@@ -23,6 +23,7 @@ OF_RUNS = 0.8
 # Standard deviation of a test accuracy over seeds: LOG.md has 0.01 to 0.06 for 12 epochs of self-supervised training, 0.04 for
 # supervised training on clean clips, 0.065 for null-alpha on noisy_small.
 SEED_SD = (0.01, 0.04)
+MANY_CLUSTERS = 30  # recordings or folds; fewer tell little about how settings are correlated
 _STUDIES = 4000  # that are simulated
 _MOST_SIDES = 100  # whose variances are drawn; more settings change the critical value only
 _KEPT_EQUAL, _KEPT_UNEQUAL = 0.95, 0.7  # of the degrees of freedom above 1, see standard_errors
@@ -44,7 +45,9 @@ class StandardErrors(NamedTuple):
     pooled: float | np.ndarray
 
 
-def standard_errors(over_seeds: np.ndarray, runs: np.ndarray, of_clips: np.ndarray, both: np.ndarray) -> StandardErrors:
+def standard_errors(
+    over_seeds: np.ndarray, runs: np.ndarray, of_clips: np.ndarray, both: np.ndarray, clip_freedom: float = math.inf
+) -> StandardErrors:
     """Standard errors and degrees of freedom of settings against a baseline.
 
     A few seeds often lie close together by luck, and of many settings the largest gain is likely one of those. So s² of a side is
@@ -58,6 +61,7 @@ def standard_errors(over_seeds: np.ndarray, runs: np.ndarray, of_clips: np.ndarr
         runs: `[sides]`, number of runs.
         of_clips: `[settings]`, variance over clips of the mean difference, v / N.
         both: `[settings]`, what is in both of the others, (w_j / n_j + w_0 / n_0) / N.
+        clip_freedom: degrees of freedom of `of_clips`: few where clips come from few recordings or folds.
     """
     free = np.maximum(runs - 1, 0)
     known = np.where(np.isnan(over_seeds), 0.0, over_seeds)
@@ -70,8 +74,9 @@ def standard_errors(over_seeds: np.ndarray, runs: np.ndarray, of_clips: np.ndarr
     own_free = np.where(has_own[..., 1 : number + 1], np.maximum(free[1 : number + 1], 1), free[1:].sum() or free[0])
     seeds = first + rest
     variances = np.maximum(seeds + of_clips - both, np.maximum(seeds, of_clips))
-    satterthwaite = first**2 / free[0] + rest**2 / own_free
-    freedom = variances**2 / np.maximum(satterthwaite, 1e-30)
+    satterthwaite = first**2 / free[0] + rest**2 / own_free + of_clips**2 / clip_freedom
+    # A variance of few clusters that is small by chance must not raise the degrees of freedom: at most those of the clips.
+    freedom = np.minimum(variances**2 / np.maximum(satterthwaite, 1e-30), clip_freedom)
     kept = np.where(runs[1 : number + 1] == runs[0], _KEPT_EQUAL, _KEPT_UNEQUAL)
     return StandardErrors(np.sqrt(variances), np.minimum(1 + kept * np.maximum(freedom - 1, 0), 1e6), of_seeds, pooled)
 
@@ -84,10 +89,12 @@ class Design:
         clips: test clips.
         runs: seeds of the baseline and of the setting.
         candidates: settings among which validation selects.
-        baselines: baselines among which it selects, too.
         seed_variance: of the accuracies of a setting's runs, without the chance of single clips.
         noise: variance of a run at a clip.
-        clip_variance: over clips, of the difference between two settings with many seeds.
+        clip_variance: over clips, of the difference between two settings with many seeds; of clips of one recording, or of folds,
+            as many times larger as they tell less than as many independent clips.
+        baselines: baselines among which it selects, too.
+        clip_freedom: degrees of freedom of the variance over clips.
     """
 
     clips: int
@@ -97,6 +104,7 @@ class Design:
     noise: float
     clip_variance: float
     baselines: int = 1
+    clip_freedom: float = math.inf
 
 
 def assumed_design(clips: int, seeds: int, candidates: int, seed_sd: float, discordance: float) -> Design:
@@ -126,18 +134,25 @@ def detectable_difference(design: Design) -> float:
     over_seeds = random.chisquare(np.broadcast_to(runs - 1, means.shape)) / (runs - 1) * spread**2
     means += random.standard_normal(means.shape) * math.sqrt(design.clip_variance / 2 / clips)
     both = np.full(number, design.noise / clips * (1 / design.runs[0] + 1 / design.runs[1]))
-    found = standard_errors(over_seeds, runs, np.maximum(design.clip_variance / clips + both, 1 / clips**2), both)
-    critical = critical_values(design.candidates * design.baselines, found.freedom[:, 0])  # of all pairs
+    of_clips = np.maximum(design.clip_variance / clips + both, 1 / clips**2)
+    if math.isfinite(design.clip_freedom):  # few recordings or folds, whose variance is not well known
+        of_clips = of_clips * random.chisquare(design.clip_freedom, (_STUDIES, 1)) / design.clip_freedom
+    found = standard_errors(over_seeds, runs, of_clips, both, design.clip_freedom)
+    pairs = design.candidates * design.baselines
+    critical = critical_values(pairs, found.freedom[:, 0], independent=design.clip_freedom < MANY_CLUSTERS)
     return float(np.quantile(critical * found.errors[:, 0] - (means[:, 1] - means[:, 0]), POWER))
 
 
 _FREEDOM = np.array([1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10, 15, 20, 30, 60, 200, 1e6])
 
 
-def critical_values(number: int, freedom: np.ndarray) -> np.ndarray:
-    """95 % quantile of the largest of several |t| that share a baseline, by degrees of freedom, interpolated over 1 / freedom."""
-    if number == 1:
-        return np.asarray(t.ppf(1 - LEVEL / 2, freedom))
+def critical_values(number: int, freedom: np.ndarray, *, independent: bool = False) -> np.ndarray:
+    """95 % quantile of the largest of several |t| that share a baseline, by degrees of freedom, interpolated over 1 / freedom.
+
+    With `independent`, Bonferroni's bound, which needs no correlations.
+    """
+    if number == 1 or independent:
+        return np.asarray(t.ppf(1 - LEVEL / 2 / number, freedom))
     return np.exp(np.interp(1 / np.maximum(freedom, 1), 1 / _FREEDOM[::-1], np.log(_quantiles(number))[::-1]))
 
 
@@ -152,14 +167,14 @@ def _quantiles(number: int) -> np.ndarray:
     return np.array([np.quantile(largest / np.sqrt(chi2.ppf(place, each) / each), 1 - LEVEL) for each in _FREEDOM])
 
 
-def smallest_difference(clips: int, discordance: float) -> float:
+def smallest_difference(clips: float, discordance: float) -> float:
     """Difference of two trained models on the same clips that McNemar's test at 5 % finds with a power of 80 %; shares, 0..1.
 
     The smallest δ with n = (z₀.₉₇₅ √p + z₀.₈ √(p − δ²))² / δ² for n clips and discordance p (Connor, Biometrics 43 (1987) 207;
     Miettinen, Biometrics 24 (1968) 339).
 
     Args:
-        clips: n.
+        clips: n; of clips of one recording, how many independent ones tell as much.
         discordance: p, share of clips on which exactly one side is right.
 
     Raises:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from analysis.question import CLIP_SETTINGS, PAPER_DIMENSIONS, Question
 from analysis.records.runs import load_predictions, load_trials, parameter_names
-from analysis.settings import TEST, VAL, clips_of_runs, correct_clips, correct_of_settings
+from analysis.settings import TEST, VAL, correct_clips, correct_of_settings, independent_clips_of_runs
 from analysis.stats.claims import Claim, claim
 from analysis.stats.intervals import interval_over_seeds
 from study import names
@@ -55,7 +55,7 @@ class StudyResults:
         finished = self.trials[self.trials["outcome"] == names.FINISHED]
         self._rows: list[Row] = finished.to_dict("records")
         self._predictions = load_predictions(store_uri, finished["run_id"])
-        self._clips = {split: clips_of_runs(self._predictions, split) for split in (VAL, TEST)}
+        self._clips = {split: independent_clips_of_runs(self._predictions, split) for split in (VAL, TEST)}
         self._settings = [name for name in parameter_names(self.trials) if name not in _FREE]
         self._questions = {mode: study.question_in(mode) for mode in study.modes}
         self.choices = {sweep.name: choices(sweep, self._rows_of(sweep), self.question(sweep)) for sweep in study.sweeps}

@@ -97,7 +97,9 @@ def test_predictions_are_of_the_headline_evaluation_by_default(records):
     run_id = records.trial(records.study("mine"), alpha=1.0, correct=70)
     headline = load_predictions(records.uri, [run_id])
     knn = load_predictions(records.uri, [run_id], names.EVALUATION_KNN)
-    assert headline.columns.tolist() == knn.columns.tolist() == ["run_id", "split", "clip", "label", "predicted", "patches"]
+    assert [*headline.columns] == [*knn.columns]
+    assert [*headline.columns] == ["run_id", "split", "clip", "label", "predicted", "patches", "recording"]
+    assert headline["recording"].tolist() == headline["clip"].tolist()
     assert headline["clip"].tolist() == knn["clip"].tolist()
     assert headline["clip"].is_unique
     assert (headline["label"] == headline["predicted"]).sum() == 40 + 70

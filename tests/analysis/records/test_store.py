@@ -200,7 +200,7 @@ def test_predictions_that_were_written_anew_or_lost_are_noticed(records):
     header = "evaluation,split,clip,label,predicted,patches"
     records.client.log_text(run_id, f'{header}\nclassifier,test,"a, ""b"".wav",NA,None,3\n', names.PREDICTIONS_FILE)
     rows = load_predictions(records.uri, [run_id])
-    assert rows.drop(columns="run_id").to_numpy().tolist() == [["test", 'a, "b".wav', "NA", "None", 3]]
+    assert rows.drop(columns="run_id").to_numpy().tolist() == [["test", 'a, "b".wav', "NA", "None", 3, 'a, "b".wav']]
     Path(records.client.get_run(run_id).info.artifact_uri.removeprefix("file://"), names.PREDICTIONS_FILE).unlink()
     with pytest.raises(AnalysisError, match=f"run {run_id} has no predictions.csv"):
         load_predictions(records.uri, [run_id])

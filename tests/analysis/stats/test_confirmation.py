@@ -90,7 +90,9 @@ def test_seeds_that_are_missing_leave_nothing_confirmed() -> None:
 def test_order_of_seeds_and_clips_is_no_matter() -> None:
     generator = np.random.default_rng(1)
     baseline, winner, _ = simulated(generator, 0.3, 0.5)
-    assert confirm(baseline, winner.iloc[::-1, ::-1]) == confirm(baseline, winner)
+    turned, found = confirm(baseline, winner.iloc[::-1, ::-1]), confirm(baseline, winner)
+    assert turned.verdict == found.verdict
+    assert (turned.low, turned.high) == pytest.approx((found.low, found.high), rel=1e-12)
 
 
 def test_different_seeds_are_refused() -> None:
