@@ -7,6 +7,7 @@ used, the others are named in a note.
 Where validation selects, `analysis.selection_rule` says which settings are candidates and which one wins.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -19,10 +20,11 @@ from analysis.published import SELF_SUPERVISED, SUPERVISED, margin, temperature
 from analysis.question import ALPHA, FOLD, MARGIN, PAPER, SUBSET, TEMPERATURE, Question
 from analysis.records.runs import parameter_names
 from analysis.selection_rule import Rank, has_all_seeds, rank
-from analysis.stats.claims import Claim, claim
+from analysis.stats.claims import GROWN, INTERIM, PLANNED, Claim, Look, claim
 from analysis.stats.clusters import CLIP, RECORDING, clusters_of, independent_clips
 from analysis.stats.clusters import FOLD as FOLD_LEVEL
 from analysis.stats.intervals import intervals_of_means, intervals_over_seeds
+from analysis.stats.power import MIN_SEEDS
 from study import names
 
 _PART = ["study", "sweep"]
@@ -48,7 +50,8 @@ def comparable_settings(
 
     Columns: mode, subset, alpha, margin (rad; empty at alpha 1, where it has no effect), temperature, what else the question
     distinguishes (dotted names), baseline (bool), equivalence (share, that of the question; empty: not asked), seeds, candidate
-    (bool: it lacks no seeds, so that validation may pick it), first (place of its first trial), run_ids (tuple), test_clips,
+    (bool: it lacks no seeds, so that validation may pick it), first (place of its first trial), run_ids, studies and places of its
+    runs (tuples; places in the order in which trials began), is_open (whether one of these studies is not complete), test_clips,
     linear_evaluation (self-supervised: by which protocol), val_accuracy with val_low and val_high (95 %, validation clips),
     accuracy with low and high (95 %, test clips), seed_sd, macro_accuracy, patch_weighted with patch_weighted_low and _high,
     uniformity and tolerance with _low and _high (95 %, over seeds; empty with one). Accuracies are those of the test set unless
@@ -198,13 +201,18 @@ def _means_over_seeds(trials: pd.DataFrame, predictions: pd.DataFrame, keys: Seq
         "val_clips": independent_clips_of_runs(predictions, VAL),
     }
     own = trials.assign(linear_evaluation=trials.get("probe.protocol"))
-    own = own.reindex(columns=[*setting, "run_id", "candidate", "baseline", "first", "linear_evaluation", *_MEANS])
+    columns = ["run_id", "study", "study_is_open", "candidate", "baseline", "first", "linear_evaluation"]
+    own = own.reindex(columns=[*setting, *columns, *_MEANS])
+    own["study_is_open"] = own["study_is_open"].eq(True)
     own = own.assign(**{name: own["run_id"].map(number) for name, number in clips.items()})
     # A run whose predictions are lost was tested on the clips of the others of its mode: those have one corpus.
     own[[*clips]] = own[[*clips]].fillna(own.groupby("mode")[[*clips]].transform("max"))
     groups = own.dropna(subset=["test_clips"]).groupby(setting, dropna=False, sort=True)
     table = groups.agg(
         run_ids=("run_id", tuple),
+        studies=("study", tuple),
+        places=("first", tuple),
+        is_open=("study_is_open", "any"),
         seeds=("run_id", "size"),
         candidate=("candidate", "all"),
         baseline=("baseline", "all"),
@@ -262,7 +270,32 @@ class Pair(NamedTuple):
             rivals=others[:number],
             equivalence=None if pd.isna(asked) else float(asked),
             prefers_baseline=self.prefers_baseline,
+            look=look_at(self.baselines, self.others),
         )
+
+
+def look_at(baselines: pd.DataFrame, others: pd.DataFrame) -> Look:
+    """Whether this is the planned look at these settings; `analysis.stats.claims.Look` says why it matters.
+
+    They are looked at again where a study has added runs after earlier studies had `MIN_SEEDS` seeds of a baseline and of another
+    setting.
+    """
+    sides = (baselines, others)
+    if any(side["is_open"].any() for side in sides):
+        return INTERIM
+    runs = sorted(
+        (place, study, side, setting)
+        for side, table in enumerate(sides)
+        for setting, row in enumerate(table[["studies", "places"]].to_dict("records"))
+        for study, place in zip(row["studies"], row["places"], strict=True)
+    )
+    seeds: Counter[tuple[int, int]] = Counter()
+    for study in dict.fromkeys(study for _, study, _, _ in runs):  # in the order in which they began
+        most = [max((number for (of, _), number in seeds.items() if of == side), default=0) for side in (0, 1)]
+        if min(most) >= MIN_SEEDS:
+            return GROWN
+        seeds.update((side, setting) for _, own, side, setting in runs if own == study)
+    return PLANNED
 
 
 NO_PAIR = Pair(None, None, pd.DataFrame(), pd.DataFrame())
@@ -346,6 +379,19 @@ def independent_clips_of_runs(predictions: pd.DataFrame, split: str, *, by_patch
     return pd.Series(found, dtype=float)
 
 
+def sample_notes(predictions: pd.DataFrame) -> list[str]:
+    """A note on test clips that were cut from fewer recordings; none where each clip is of its own."""
+    rows = predictions[predictions["split"] == TEST] if RECORDING in predictions else predictions.iloc[:0]
+    clips = rows.drop_duplicates(CLIP)
+    if clips.empty or clips[RECORDING].nunique() == len(clips):
+        return []
+    recordings = counted(clips[RECORDING].nunique(), "recording")
+    return [
+        f"The {len(clips)} test clips are of {recordings}. Clips of one recording tend to be right or wrong together, so intervals "
+        "and tests take the recordings as the sample."
+    ]
+
+
 def correct_clips(predictions: pd.DataFrame, run_ids: tuple[str, ...]) -> pd.DataFrame:
     """Whether each test clip was classified correctly: clips as index, a column per run.
 
@@ -414,7 +460,8 @@ def pooled_folds(trials: pd.DataFrame, predictions: pd.DataFrame) -> PooledResul
     pooled = whole.drop_duplicates("setting").drop(columns=metrics).join(means, on="setting").assign(**{FOLD: 0})
     notes = [
         f"{len(whole)} trials that test one fold each count as {len(pooled)} over the clips of all folds: every clip is tested by "
-        "the model that has not trained with its fold. `acl-study best` shows each fold alone."
+        "the model that has not trained with its fold. Claims about settings rest on the scatter between the folds. "
+        "`acl-study best` shows each fold alone."
     ]
     if len(latest) > len(whole):
         notes.append(

@@ -64,6 +64,7 @@ class RunCost:
         classes: of the corpus.
         val_clips: that select.
         test_clips: of the final figures.
+        test_recordings: that these were cut from; as many where each is of its own, 0 where that is not known.
     """
 
     stages: tuple[StageCost, ...]
@@ -78,6 +79,7 @@ class RunCost:
     classes: int
     val_clips: int
     test_clips: int
+    test_recordings: int = 0
 
     @property
     def seconds(self) -> float:

@@ -81,6 +81,7 @@ def time_run(config: Config, seconds: float, folder: Path) -> RunCost:
         classes=len(course.store.classes),
         val_clips=len(splits.val),
         test_clips=len(splits.test),
+        test_recordings=len(set(course.store.group[splits.test].tolist())),
     )
 
 

@@ -22,6 +22,7 @@ from study import names
 SUBSETS = ("all", "noisy", "noisy_small", "clean")  # of the training clips of FSDnoisy18k
 # What runs of versions did that did not know these settings.
 _WITHOUT_SETTING = {"data.test_fold": 0, "noise.rate": 0.0, "noise.kind": "symmetric"}
+_KILLED = "KILLED"  # MLflow's status of a study that was interrupted
 UNFINISHED = "unfinished"  # outcome of a trial that is running, or was when its driver died
 _FIXED = (
     "run_id",
@@ -35,6 +36,7 @@ _FIXED = (
     "changed_settings",
     "gpu_share",
     "start_time",
+    "study_is_open",
 )
 
 
@@ -42,7 +44,7 @@ def load_studies(store_uri: str, studies: Sequence[str]) -> pd.DataFrame:
     """One row per launch (parent run) of the named studies, oldest first.
 
     Columns: run_id, study, question, paper_found, corpus, corpus_is_synthetic (bool), corpus_subsets (separated by ", "), profile,
-    departures, confirms, start_time (UTC).
+    departures, confirms, start_time (UTC), was_interrupted (bool).
 
     Raises:
         AnalysisError: there is no store, or no study of that name in it.
@@ -65,6 +67,7 @@ def load_studies(store_uri: str, studies: Sequence[str]) -> pd.DataFrame:
             "departures": run.data.tags.get(names.DEPARTURES, ""),
             "confirms": run.data.tags.get(names.CONFIRMS, ""),
             "start_time": pd.Timestamp(run.info.start_time, unit="ms", tz="UTC"),
+            "was_interrupted": run.info.status == _KILLED,
         }
         for run in launches
         if run.data.tags.get(names.STUDY) in studies
@@ -102,7 +105,8 @@ def load_trials(store_uri: str, studies: Sequence[str]) -> pd.DataFrame:
 
     Columns: run_id, study, confirms (the study whose winners it repeats, or empty), corpus, sweep, trial_id, outcome, objective
     (several are separated by ", "), changed_settings (whether they changed while it ran), gpu_share (of a GPU that was its own,
-    0..1; where it went on with another share, the largest), start_time (UTC), every parameter under its dotted name (numbers and
+    0..1; where it went on with another share, the largest), start_time (UTC), study_is_open (whether its study was interrupted, or
+    has trials that have not ended), every parameter under its dotted name (numbers and
     booleans parsed), and the last value of every metric of a trial under its dotted name; what other tools have logged (the load
     of the machine, say) is left out. Trials that were stopped or failed are kept; they have no test metrics.
 
@@ -133,6 +137,10 @@ def load_trials(store_uri: str, studies: Sequence[str]) -> pd.DataFrame:
                 "start_time": pd.Timestamp(record.start_time, unit="ms", tz="UTC"),
             }
         )
+    interrupted = launches.groupby("study")["was_interrupted"].last().to_dict()
+    going_on = {row["study"] for row in fixed if row["outcome"] == UNFINISHED}
+    for row in fixed:
+        row["study_is_open"] = row["study"] in going_on or interrupted[row["study"]]
     parameters = pd.DataFrame([record.params for record in found])
     metrics = pd.DataFrame([record.metrics for record in found])
     metrics = metrics[[name for name in metrics.columns if name.startswith(names.METRIC_PREFIXES)]]

@@ -15,17 +15,14 @@ from analysis.stats.intervals import BETTER, NOT_DISTINGUISHABLE, WORSE
 from analysis.stats.power import MIN_SEEDS
 from study import names
 
-_KILLED = "KILLED"  # MLflow's status of a study that was interrupted
 
-
-def answer(compared: pd.DataFrame, incomplete: pd.DataFrame, trials: pd.DataFrame, statuses: Sequence[str]) -> str:
+def answer(compared: pd.DataFrame, incomplete: pd.DataFrame, trials: pd.DataFrame) -> str:
     """What helps, what does not differ from the baseline, and which differences the study could detect.
 
     Args:
         compared: of `analysis.sections.forest.forest_table`.
         incomplete: comparisons of `analysis.sections.comparisons.comparison_table` that have no verdict yet.
         trials: of `analysis.records.runs.load_trials`.
-        statuses: MLflow's, of the studies' runs.
     """
     found = compared[compared["about"].isin([SETTINGS, MODELS])]
     settings, models = found[found["about"] == SETTINGS], found[found["about"] == MODELS]
@@ -41,7 +38,7 @@ def answer(compared: pd.DataFrame, incomplete: pd.DataFrame, trials: pd.DataFram
             f"The trained model {_told(models)}.",
             _detected(models),
         ]
-    return " ".join([*_provisional(trials, statuses), *sentences])
+    return " ".join([*_provisional(trials), *sentences])
 
 
 def _fewest(models: pd.DataFrame) -> str:
@@ -138,12 +135,12 @@ def _missing(row: dict[Any, Any]) -> str:
     return f"No {'other setting' if row['baselines'] else 'baseline'} has finished with all its seeds"
 
 
-def _provisional(trials: pd.DataFrame, statuses: Sequence[str]) -> list[str]:
+def _provisional(trials: pd.DataFrame) -> list[str]:
     """A sentence on why the answer may change; none for studies that are over."""
     left = int((trials["outcome"] == UNFINISHED).sum())
     if left:
         return [f"Provisional: {left} of the {len(trials)} trials that have begun {'has' if left == 1 else 'have'} not ended."]
-    return ["Provisional: the study was interrupted."] if _KILLED in statuses else []
+    return ["Provisional: the study was interrupted."] if trials.get("study_is_open", pd.Series(dtype=bool)).any() else []
 
 
 class Outcome(NamedTuple):

@@ -34,7 +34,7 @@ from analysis.sections.records import checklist, record_sections
 from analysis.sections.search import search_sections
 from analysis.sections.trials import counts_section, landscape_section
 from analysis.sections.winner_details import pair_sections, winner_sections
-from analysis.settings import PooledResults, pooled_folds, without_margin_sweeps
+from analysis.settings import PooledResults, pooled_folds, sample_notes, without_margin_sweeps
 from study import names
 
 
@@ -50,7 +50,7 @@ class Reading:
         outcomes: a sentence for each comparison.
         chapters: of the report, in its order.
         comparisons: of `analysis.sections.comparisons.comparison_table`, those that no table of the paper has.
-        notes: one on each group of trials that was left out of comparisons.
+        notes: one on each group of trials that was left out of comparisons, and on what the test clips are a sample of.
     """
 
     launches: pd.DataFrame
@@ -81,7 +81,12 @@ def read_sections(store_uri: str, studies: Sequence[str]) -> Reading:
     records = _load(store_uri, studies)
     pooled = pooled_folds(records.trials[~records.lost], records.predictions)
     parts = parts_of(records.files, pooled)
-    notes = [*pooled.notes, *(note for part in parts for note in part.notes), *_lost_note(records)]
+    notes = [
+        *pooled.notes,
+        *(note for part in parts for note in part.notes),
+        *_lost_note(records),
+        *sample_notes(pooled.predictions),
+    ]
     compared = compared_tables(parts, pooled.predictions)
     chapters = _chapters(store_uri, records, pooled, parts, compared)
     chapters = shown_chapters(chapters, records.launches, unfillable_sections(records.launched, records.trials))
@@ -89,7 +94,7 @@ def read_sections(store_uri: str, studies: Sequence[str]) -> Reading:
     extra = pd.concat([table for _, table in compared], ignore_index=True) if compared else pd.DataFrame()
     incomplete = extra[extra["verdict"] == ""] if len(extra) else extra
     forest = forest_table(tables["table1"], tables["table2"], tables["margin"], extra, records.confirmed)
-    short = answer(forest, incomplete, records.trials, list(records.launched["status"]))
+    short = answer(forest, incomplete, records.trials)
     short = _with_confirmation(short, records.confirmed, records.launches)
     found = outcomes(forest, incomplete, tables["null"])
     forests = forest_sections(forest, has_published=shows_published(records.launches))
@@ -175,7 +180,7 @@ def _confirmed(store_uri: str, studies: Sequence[str]) -> pd.DataFrame:
             continue
         finished = trials.loc[trials["outcome"] == names.FINISHED, "run_id"]
         predictions = load_predictions(store_uri, finished, may_lack=True)
-        pairs[of] = confirmed_pairs(trials, predictions, launched["sweeps"].iloc[-1])
+        pairs[of] = confirmed_pairs(trials, predictions, launched["sweeps"].iloc[-1], launched["file"].iloc[-1].get("equivalence"))
     return confirmation_table(pairs)
 
 

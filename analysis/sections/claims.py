@@ -22,7 +22,8 @@ from analysis.section import ONLY, PANEL_KEYS, Column, Heading, Section, differe
 from analysis.sections.comparisons import Comparison, comparisons_of
 from analysis.sections.forest import NOT_SIGNIFICANT, SIGNIFICANT, forest_figure
 from analysis.sections.paper_tables import NAN
-from analysis.settings import NO_PAIR, correct_of_settings, pick
+from analysis.settings import NO_PAIR, correct_of_settings, look_at, pick
+from analysis.stats.claims import PLANNED
 from analysis.stats.comparisons import SettingsComparison, UnpairedComparison, compare_settings, compare_unpaired, largest_gain
 from analysis.stats.intervals import NOT_DISTINGUISHABLE, PairedComparison, compare_paired, finding, holm
 from analysis.stats.power import DISCORDANCE, MIN_SEEDS, critical_values, smallest_difference
@@ -66,7 +67,8 @@ def on_test_table(
         )
         about: dict[str, Any] = {"claim": "settings" if of_settings else "models", "paired": paired, "label": label}
         texts = [setting_text(setting) for _, setting in others.iterrows()]
-        parts += _rows(baseline, others.assign(setting=texts), compared, about)
+        level = look_at(pair.baselines, others).level if of_settings else PLANNED.level
+        parts += _rows(baseline, others.assign(setting=texts), compared, about, level)
     return pd.DataFrame(parts)
 
 
@@ -108,7 +110,7 @@ def _unpaired(
 
 
 def _rows(
-    baseline: pd.Series, others: pd.DataFrame, compared: Sequence[tuple[_Comparison, float]], about: dict[str, Any]
+    baseline: pd.Series, others: pd.DataFrame, compared: Sequence[tuple[_Comparison, float]], about: dict[str, Any], level: float
 ) -> list[dict[str, Any]]:
     rows = [
         {
@@ -120,7 +122,7 @@ def _rows(
             "settings_tried": len(others),
             "p_corrected": p_value,
             **about,
-            "finding": finding(each.difference, p_value),
+            "finding": finding(each.difference, p_value, level),
             "val_accuracy": setting.get("val_accuracy", NAN),
         }
         for setting, (each, p_value) in zip(others.to_dict("records"), compared, strict=True)

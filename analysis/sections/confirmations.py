@@ -42,13 +42,16 @@ class ConfirmedPair:
         return {CONFIRMED: YES, NOT_CONFIRMED: NO}.get(self.found.finding, UNDECIDED)
 
 
-def confirmed_pairs(trials: pd.DataFrame, predictions: pd.DataFrame, sweeps: Sequence[Mapping[str, Any]]) -> list[ConfirmedPair]:
+def confirmed_pairs(
+    trials: pd.DataFrame, predictions: pd.DataFrame, sweeps: Sequence[Mapping[str, Any]], worthwhile: float | None = None
+) -> list[ConfirmedPair]:
     """What the runs of a confirming study say of each pair.
 
     Args:
         trials: of `analysis.records.runs.load_trials`, of that study alone.
         predictions: of `analysis.records.runs.load_predictions`, of its finished trials.
         sweeps: of its file as launched; two of them make a pair, by the ends of their names.
+        worthwhile: smallest gain worth having, share: the study's `equivalence`.
     """
     by_name = {sweep["name"]: sweep for sweep in sweeps}
     pairs = []
@@ -65,7 +68,7 @@ def confirmed_pairs(trials: pd.DataFrame, predictions: pd.DataFrame, sweeps: Seq
             for each, end in ((sweep, "winner"), (other, "baseline"))
             for words in _missing(trials, each["name"], planned, end)
         ]
-        found = confirm(sides[0][shared], sides[1][shared], len(planned), missing) if shared else None
+        found = confirm(sides[0][shared], sides[1][shared], len(planned), missing, worthwhile or 0.0) if shared else None
         differing = [setting for setting in sweep["base"] if sweep["base"][setting] != other["base"].get(setting)]
         winner, baseline = ({key: each["base"][key] for key in differing if key in each["base"]} for each in (sweep, other))
         pairs.append(ConfirmedPair(label, winner, baseline, found, missing))

@@ -9,8 +9,10 @@ the best of many on validation is lucky on test too (LOG.md: without a correctio
 claims about settings here are corrected for the number of candidates as if they had been selected on test, which covers both.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -18,9 +20,29 @@ import pandas as pd
 from analysis.formats import percent, plain
 from analysis.stats.clusters import FOLD
 from analysis.stats.comparisons import SettingsComparison, compare_settings
-from analysis.stats.intervals import NOT_DISTINGUISHABLE, PairedComparison, compare_paired
+from analysis.stats.intervals import NOT_DISTINGUISHABLE, PairedComparison, compare_paired, finding
 from analysis.stats.power import DISCORDANCE, MIN_SEEDS, SEED_SD, assumed_design, detectable_difference
 
+
+class Look(NamedTuple):
+    """When a study is looked at, and which p-value makes a claim about settings then.
+
+    A study has one look at 5 %: the first at which it is complete. Whoever looks while it runs, or again after more seeds were
+    added, has more than one chance: at 5 % each, 8 to 12 % of studies without any difference would show one. At any other look a
+    claim takes p < 0.001 (Haybittle 1971, Peto et al. 1976), so that all looks together err in at most 5 % (LOG.md).
+
+    Attributes:
+        level: p-value below which a difference counts.
+        words: what kind of look it is, where it is not the planned one.
+    """
+
+    level: float
+    words: str = ""
+
+
+PLANNED = Look(0.05)
+INTERIM = Look(0.001, "the study is not complete, so a claim takes p < 0.001")
+GROWN = Look(0.001, "seeds were added after a first comparison, so a claim takes p < 0.001; `acl-study confirm` starts afresh")
 PREFERS_BASELINE = "but validation would select the baseline"
 MOST_SEEDS = 30  # that a report proposes
 EQUIVALENT = "equivalent"
@@ -37,6 +59,7 @@ class Claim:
         baselines: baselines among which it picked the one that this is compared with.
         equivalence: difference, share, below which settings count as equivalent; None: not asked.
         prefers_baseline: whether validation, asked for the best of all, selects the baseline.
+        look: whether this is the study's one look at 5 %.
     """
 
     models: PairedComparison
@@ -45,12 +68,19 @@ class Claim:
     baselines: int = 1
     equivalence: float | None = None
     prefers_baseline: bool = False
+    look: Look = PLANNED
 
     @property
     def finding(self) -> str:
         """About the settings, in a word or two; with few seeds nothing can be said about them."""
-        found = NOT_DISTINGUISHABLE if self.settings is None else self.settings.finding
+        found = self._found
         return EQUIVALENT if found == NOT_DISTINGUISHABLE and self.is_equivalent else found
+
+    @property
+    def _found(self) -> str:
+        if self.settings is None:
+            return NOT_DISTINGUISHABLE
+        return finding(self.settings.difference, self.settings.p_value, self.look.level)
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -65,13 +95,20 @@ class Claim:
 
     @property
     def resolvable(self) -> float:
-        """True difference that the study finds with a power of 80 %: of settings, with few seeds of models."""
+        """True difference that the study finds with a power of 80 %: of settings, with few seeds of models.
+
+        NaN at a look that is not the planned one.
+        """
+        if self.settings is not None and self.look != PLANNED:
+            return math.nan
         return self.models.resolvable if self.settings is None else self.settings.resolvable
 
     @property
     def is_equivalent(self) -> bool:
-        """Whether the settings differ by less than `equivalence`; False with few seeds, which tell nothing about settings."""
-        return self.settings is not None and self.equivalence is not None and self.settings.is_equivalent(self.equivalence)
+        """Whether the settings differ by less than `equivalence`; False with few seeds, and but for the planned look."""
+        if self.settings is None or self.equivalence is None or self.look != PLANNED:
+            return False
+        return self.settings.is_equivalent(self.equivalence)
 
     @property
     def verdict(self) -> str:
@@ -94,14 +131,16 @@ class Claim:
 
     @property
     def _finding_about_settings(self) -> str:
-        finding = "" if self.settings is None else self.settings.finding
+        found = self._found
         if not self.is_equivalent or self.equivalence is None:
-            return _words(finding, self.difference)
+            return _words(found, self.difference)
         equivalent = f"equivalent to the baseline within ±{plain(self.equivalence * 100)} points"
-        return equivalent if finding == NOT_DISTINGUISHABLE else f"{_words(finding, self.difference)}, and {equivalent},"
+        return equivalent if found == NOT_DISTINGUISHABLE else f"{_words(found, self.difference)}, and {equivalent},"
 
     @property
     def _detects(self) -> str:
+        if self.look != PLANNED:
+            return self.look.words
         if self.resolvable >= 1:
             what = "folds" if self.settings is not None and self.settings.clusters.kind == FOLD else "clips"
             return f"with so few {what} it could not detect any difference"
@@ -128,6 +167,7 @@ def claim(
     rivals: Sequence[pd.DataFrame] = (),
     equivalence: float | None = None,
     prefers_baseline: bool = False,
+    look: Look = PLANNED,
 ) -> Claim:
     """What may be said about the candidate that validation selected.
 
@@ -138,6 +178,7 @@ def claim(
         rivals: the same of each other baseline among which validation selected this one.
         equivalence: difference, share, below which settings count as equivalent; None: not asked.
         prefers_baseline: whether validation, asked for the best of all, selects the baseline.
+        look: whether this is the study's one look at 5 %.
 
     Raises:
         ValueError: the picked one and the baseline were tested on different clips.
@@ -146,7 +187,8 @@ def claim(
     settings = None
     if min(baseline.shape[1], winner.shape[1]) >= MIN_SEEDS:
         settings = compare_settings(baseline, candidates, rivals)[picked]
-    return Claim(compare_paired(baseline, winner), settings, len(candidates), 1 + len(rivals), equivalence, prefers_baseline)
+    models = compare_paired(baseline, winner)
+    return Claim(models, settings, len(candidates), 1 + len(rivals), equivalence, prefers_baseline, look)
 
 
 def seeds_needed(difference: float, clips: int, discordance: float, candidates: int) -> tuple[int | None, int | None]:

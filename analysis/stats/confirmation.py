@@ -26,6 +26,7 @@ class Confirmation:
         comparison: of the two settings; None with fewer than `MIN_SEEDS` seeds, with which nothing is claimed.
         planned: how many seeds there were to be.
         missing: why there are fewer, in words.
+        worthwhile: smallest gain worth having, share: the study's `equivalence`, else 0.
     """
 
     seeds: int
@@ -35,6 +36,7 @@ class Confirmation:
     comparison: SettingsComparison | None
     planned: int
     missing: Sequence[str] = ()
+    worthwhile: float = 0.0
 
     @property
     def difference(self) -> float:
@@ -53,7 +55,11 @@ class Confirmation:
 
     @property
     def finding(self) -> str:
-        """Confirmed: the whole interval is above 0. Not confirmed: the winner is no better on average. Else nobody can tell.
+        """Two one-sided tests at 2.5 % each. Where neither rejects, nobody can tell.
+
+        Confirmed: the whole 95 % interval is above 0. A winner that is no better is confirmed in at most 2.5 % of confirmations.
+        Not confirmed: the whole interval is below `worthwhile`. A winner whose true gain is that large, or just any gain where
+        `worthwhile` is 0, is not confirmed in at most 2.5 %.
 
         With fewer than `MIN_SEEDS` seeds nothing is claimed. Neither is it with those that are left where others failed: the seeds
         on which a winner diverges may be just those that speak against it.
@@ -62,7 +68,7 @@ class Confirmation:
             return UNDECIDED
         if self.low > 0:
             return CONFIRMED
-        return NOT_CONFIRMED if self.difference <= 0 else UNDECIDED
+        return NOT_CONFIRMED if self.high < self.worthwhile else UNDECIDED
 
     @property
     def verdict(self) -> str:
@@ -85,7 +91,9 @@ def seeds_text(number: int) -> str:
     return "1 seed" if number == 1 else f"{number} seeds"
 
 
-def confirm(baseline: pd.DataFrame, winner: pd.DataFrame, planned: int | None = None, missing: Sequence[str] = ()) -> Confirmation:
+def confirm(
+    baseline: pd.DataFrame, winner: pd.DataFrame, planned: int | None = None, missing: Sequence[str] = (), worthwhile: float = 0.0
+) -> Confirmation:
     """Compare a winner with its baseline on fresh seeds, see `analysis.stats.comparisons.compare_settings`.
 
     Seeds and setting were fixed before these runs, so that no selection is left to correct for.
@@ -95,6 +103,7 @@ def confirm(baseline: pd.DataFrame, winner: pd.DataFrame, planned: int | None = 
         winner: the same of the winner.
         planned: how many seeds there were to be; None: as many as there are.
         missing: why there are fewer, in words.
+        worthwhile: smallest gain worth having, share.
 
     Raises:
         ValueError: the two sides have different seeds or clips.
@@ -110,4 +119,5 @@ def confirm(baseline: pd.DataFrame, winner: pd.DataFrame, planned: int | None = 
         comparison=compare_settings(baseline, [winner])[0] if seeds >= MIN_SEEDS else None,
         planned=seeds if planned is None else planned,
         missing=tuple(missing),
+        worthwhile=worthwhile,
     )

@@ -103,13 +103,13 @@ def holm(p_values: Iterable[float]) -> list[float]:
 BETTER, WORSE, NOT_DISTINGUISHABLE = "better", "worse", "not distinguishable"
 
 
-def finding(difference: float, p_value: float) -> str:
-    """A difference in a word or two, at 5 %.
+def finding(difference: float, p_value: float, level: float = 1 - LEVEL) -> str:
+    """A difference in a word or two, at 5 % or another level.
 
     >>> finding(0.03, 0.01), finding(-0.03, 0.01), finding(0.03, 0.2)
     ('better', 'worse', 'not distinguishable')
     """
-    if not p_value < 1 - LEVEL:
+    if not p_value < level:
         return NOT_DISTINGUISHABLE
     return BETTER if difference > 0 else WORSE
 

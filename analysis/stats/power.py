@@ -4,7 +4,7 @@
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -224,6 +224,8 @@ class Power:
         val_clips: that select the setting.
         seeds: of each setting.
         candidates: settings of which one is selected.
+        recordings: that the test clips were cut from; 0 where each is of its own. How alike clips of one are is not known before:
+            at the better end of the assumptions all clips count, at the worse end only the recordings.
         seed_sd: range of the standard deviation over seeds.
     """
 
@@ -231,7 +233,13 @@ class Power:
     val_clips: int
     seeds: int
     candidates: int
+    recordings: int = 0
     seed_sd: tuple[float, float] = SEED_SD
+
+    @property
+    def has_recordings(self) -> bool:
+        """Whether several test clips are of one recording."""
+        return 0 < self.recordings < self.test_clips
 
     @property
     def models(self) -> list[float] | None:
@@ -239,7 +247,8 @@ class Power:
 
         A difference is no larger than the discordance. None where no difference could be detected on so few clips.
         """
-        found = [(smallest_difference(self.test_clips, share), share) for share in DISCORDANCE]
+        ends = zip(self._clips, DISCORDANCE, strict=True)
+        found = [(smallest_difference(clips, share), share) for clips, share in ends]
         possible = [least for least, share in found if least < share]
         return [min(possible), max(possible)] if possible else None
 
@@ -251,21 +260,29 @@ class Power:
         """
         if self.seeds < MIN_SEEDS:
             return None
-        ends = zip(DISCORDANCE, self.seed_sd, strict=True)
+        ends = zip(self._clips, DISCORDANCE, self.seed_sd, strict=True)
         others = max(1, self.candidates - 1)
-        found = [detectable_difference(assumed_design(self.test_clips, self.seeds, others, sd, share)) for share, sd in ends]
+        designs = [assumed_design(clips, self.seeds, others, sd, share) for clips, share, sd in ends]
+        if self.has_recordings:
+            designs = [replace(design, clip_freedom=max(1, self.recordings - 1)) for design in designs]
+        found = [detectable_difference(design) for design in designs]
         return found if max(found) < 1 else None
+
+    @property
+    def _clips(self) -> tuple[int, int]:
+        return self.test_clips, self.recordings if self.has_recordings else self.test_clips
 
     @property
     def sentences(self) -> list[str]:
         """In plain words, under the stated assumptions."""
         seeds = "1 seed" if self.seeds == 1 else f"{self.seeds} seeds"
         models, settings = self.models, self.settings
+        clips = f"{self.test_clips} test clips" + (f" of {self.recordings} recordings" if self.has_recordings else "")
         if models is None:
-            lines = [f"{self.test_clips} test clips, {seeds}: too few clips to tell two trained models apart."]
+            lines = [f"{clips}, {seeds}: too few clips to tell two trained models apart."]
         else:
             lines = [
-                f"{self.test_clips} test clips, {seeds}: two trained models that differ on {_percent(DISCORDANCE)} % of the clips "
+                f"{clips}, {seeds}: two trained models that differ on {_percent(DISCORDANCE)} % of the clips "
                 f"can be told apart from a difference of {_points(models)} points on (power 80 %)."
             ]
         if self.seeds < MIN_SEEDS:
@@ -280,6 +297,8 @@ class Power:
                 f"Settings can be told apart from a true difference of {_points(settings)} points on{number}, if seeds of one "
                 f"setting scatter by {_percent(self.seed_sd)} points (SD)."
             )
+        if self.has_recordings:
+            lines.append("These ranges reach from clips that are all independent to clips of one recording that are all alike.")
         if self.candidates > 1:
             luck = [
                 luck_of_the_best(self.candidates, self.val_clips, share, self.seeds, sd)

@@ -331,6 +331,7 @@ def _power(power: "Power") -> Fields:
     luck = [luck_of_the_best(power.candidates, power.val_clips, share, power.seeds, sd) for share, sd in ends]
     return {
         "test_clips": power.test_clips,
+        "test_recordings": power.recordings or power.test_clips,
         "validation_clips": power.val_clips,
         "seeds": power.seeds,
         "settings": power.candidates,

@@ -136,12 +136,12 @@ class SweepPlan:
     @property
     def power(self) -> list[Power]:
         """One for all kinds with the same clips."""
-        groups = dict.fromkeys((kind.cost.test_clips, kind.cost.val_clips) for kind in self.kinds)
+        groups = dict.fromkeys((kind.cost.test_clips, kind.cost.val_clips, kind.cost.test_recordings) for kind in self.kinds)
         groups_of_settings = math.prod(
             len(self.sweep.space[name].values or [0]) for name in self.within if name in self.sweep.space
         )
         candidates = max(1, self.sweep.trials // groups_of_settings)
-        return [Power(test, val, len(self.sweep.seeds), candidates) for test, val in groups]
+        return [Power(test, val, len(self.sweep.seeds), candidates, recordings) for test, val, recordings in groups]
 
     def _hours_of_trials(self, share: float) -> Span:
         fewest, most = (sum(kind.trials * seconds(self, kind) for kind in self.kinds) / 3600 for seconds in (_stopped, _full))

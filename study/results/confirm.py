@@ -119,7 +119,7 @@ def confirmations(study: Study, store_uri: str) -> list[ConfirmedPair]:
     trials = load_trials(store_uri, [study.name])
     finished = trials.loc[trials["outcome"] == names.FINISHED, "run_id"]
     sweeps = [sweep.model_dump(mode="json") for sweep in study.sweeps]
-    return confirmed_pairs(trials, load_predictions(store_uri, finished), sweeps)
+    return confirmed_pairs(trials, load_predictions(store_uri, finished), sweeps, study.equivalence)
 
 
 def _number_of_seeds(home: Home, name: str, seeds: int | None) -> int:

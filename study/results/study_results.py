@@ -9,7 +9,7 @@ import pandas as pd
 from analysis.question import CLIP_SETTINGS, PAPER_DIMENSIONS, Question
 from analysis.records.runs import load_predictions, load_trials, parameter_names
 from analysis.settings import TEST, VAL, correct_clips, correct_of_settings, independent_clips_of_runs
-from analysis.stats.claims import Claim, claim
+from analysis.stats.claims import INTERIM, PLANNED, Claim, claim
 from analysis.stats.intervals import interval_over_seeds
 from study import names
 from study.results.selection import Candidate, Choice, Row, as_candidate, choices, rank_of
@@ -111,7 +111,9 @@ class StudyResults:
         equivalence = self.question(sweep).equivalence
         winner = choice.winners[0]
         prefers = rank_of(sweep, baselines[0]) > rank_of(sweep, winner)  # one of another sweep
-        return claim(first, sides, tried.index(winner), rivals=rivals, equivalence=equivalence, prefers_baseline=prefers)
+        look = INTERIM if self.trials["study_is_open"].any() else PLANNED
+        place = tried.index(winner)
+        return claim(first, sides, place, rivals=rivals, equivalence=equivalence, prefers_baseline=prefers, look=look)
 
     def verdict(self, sweep: Sweep, choice: Choice) -> str:
         """What the report would say about the winner of one objective."""

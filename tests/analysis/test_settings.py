@@ -9,13 +9,17 @@ from analysis.settings import (
     comparable_settings,
     correct_clips,
     correct_of_settings,
+    look_at,
     pick,
     pick_self_supervised,
     pooled_folds,
+    sample_notes,
 )
+from analysis.stats.claims import GROWN, INTERIM, PLANNED
+from analysis.stats.clusters import clusters_of
 from analysis.stats.intervals import interval_over_seeds, wilson_interval
 from study import names
-from support.fabricated_trials import FakeTrials
+from support.fabricated_trials import TEST_CLIPS, FakeTrials
 
 
 def test_the_winner_is_selected_on_validation_and_not_on_test(fakes):
@@ -221,3 +225,54 @@ def test_a_setting_that_lacks_a_fold_is_left_out(crossed: tuple[pd.DataFrame, pd
 def test_one_fold_alone_stays_as_it_is(crossed: tuple[pd.DataFrame, pd.DataFrame]) -> None:
     trials = crossed[0][crossed[0][FOLD] == 1]
     assert pooled_folds(trials, crossed[1]).trials is trials
+
+
+def test_recordings_and_folds_reach_the_comparison(crossed: tuple[pd.DataFrame, pd.DataFrame]) -> None:
+    trials, predictions = crossed
+    predictions["recording"] = predictions["clip"].str.replace(r"\d\.wav$", "", regex=True)  # ten clips of one recording
+    (note,) = sample_notes(predictions)
+    assert note.startswith("The 200 test clips are of 20 recordings.")
+    pooled = pooled_folds(trials, predictions).predictions
+    correct = correct_clips(pooled, ("run000",))
+    assert clusters_of(correct.index).words == "200 test clips of 20 recordings"
+    assert clusters_of(correct.index, by_fold=True).words == "200 test clips in 2 folds"
+    settings, _ = comparable_settings(*(trials[trials[FOLD] == 1], predictions[predictions["run_id"].isin(["run000", "run001"])]))
+    plain, _ = comparable_settings(trials[trials[FOLD] == 1], crossed[1].drop(columns="recording"))
+    assert (settings["high"] - settings["low"]).min() > (plain["high"] - plain["low"]).max()
+
+
+def add_seeds(fakes: FakeTrials, study: str, seeds: range, **columns: object) -> None:
+    """Trials of both sides; the setting is 8 points better, but for chance."""
+    for seed in seeds:
+        for alpha, share in ((1.0, 0.5), (0.5, 0.58)):
+            right = np.random.default_rng(int(1000 * alpha) + seed).random(TEST_CLIPS) < share
+            fakes.add(alpha, val=alpha, correct=right, seed=seed, study=study, **columns)
+
+
+def test_a_study_that_goes_on_claims_only_the_evident(fakes: FakeTrials) -> None:
+    add_seeds(fakes, "mine", range(3), study_is_open=True)
+    pair = pick(comparable_settings(fakes.trials, fakes.predictions)[0])
+    assert look_at(pair.baselines, pair.others) == INTERIM
+    claim = pair.claim(fakes.predictions)
+    assert claim.verdict.endswith("the study is not complete, so a claim takes p < 0.001")
+    assert np.isnan(claim.resolvable)
+
+
+def test_seeds_that_another_study_adds_are_a_second_look(fakes: FakeTrials) -> None:
+    add_seeds(fakes, "mine", range(3))
+    pair = pick(comparable_settings(fakes.trials, fakes.predictions)[0])
+    assert look_at(pair.baselines, pair.others) == PLANNED
+    add_seeds(fakes, "more", range(3, 18))
+    pair = pick(comparable_settings(fakes.trials, fakes.predictions)[0])
+    assert look_at(pair.baselines, pair.others) == GROWN
+    claim = pair.claim(fakes.predictions)
+    assert 0.001 < claim.settings.p_value < 0.05
+    assert claim.finding == "not distinguishable"
+    assert "seeds were added after a first comparison, so a claim takes p < 0.001" in claim.verdict
+
+
+def test_studies_that_complete_each_other_are_one_look(fakes: FakeTrials) -> None:
+    add_seeds(fakes, "mine", range(2))
+    add_seeds(fakes, "more", range(2, 4))
+    pair = pick(comparable_settings(fakes.trials, fakes.predictions)[0])
+    assert look_at(pair.baselines, pair.others) == PLANNED

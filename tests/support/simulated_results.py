@@ -95,8 +95,8 @@ def simulate_clusters(
 ) -> list[pd.DataFrame]:
     """Test results of a baseline and some settings, all equally good (70 %), on clips that come in clusters.
 
-    A latent value of variance 1 is made of the difficulty of a clip (0.6), what a setting has to do with it (0.15) and the chance of
-    a run at it (0.25). Each of the three is shared by the clips of one recording to `correlation`.
+    A latent value of variance 1 is made of the difficulty of a clip (0.6), what a setting has to do with it (0.15) and the chance
+    of a run at it (0.25). Each of the three is shared by the clips of one recording to `correlation`.
     """
     cluster = np.repeat(np.arange(len(test.sizes)), test.sizes)
     of_recording = test.correlation if test.level == "recording" else 0.0

@@ -1,5 +1,7 @@
 """Clips for training, validation and test, also on a corpus with folds."""
 
+import csv
+import io
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from acl.store.feature_store import FeatureStore
 from acl.system.errors import SplitError
 from acl.training import fit
 from acl.training.splits import finetuning_splits, folds_of, hold_out, pretraining_clips, split_clips, with_test_fold
+from study.execution.predictions import predictions_csv
 from support.training_runs import MODES, config
 
 
@@ -104,6 +107,18 @@ def test_no_fold_leaks_into_another(fold: int, store: FeatureStore, folds_corpus
 def test_the_folds_together_test_every_clip_once(store: FeatureStore, folds_corpus: Path) -> None:
     tested = [with_test_fold(store, supervised(folds_corpus, test_fold=fold)).test_clips() for fold in folds_of(store)]
     assert sorted(np.concatenate(tested)) == np.flatnonzero(store.labels != "siren").tolist()
+
+
+def test_predictions_name_the_recording_of_a_clip(store: FeatureStore, folds_corpus: Path) -> None:
+    (result,) = fit(config("supervised", folds_corpus, optim__epochs=1, data__test_fold=1, data__subset="all"))
+    place = {name: index for index, name in enumerate(store.names)}
+    rows = {row.clip: row.recording for row in result.predictions}
+    several = np.bincount(store.group)[store.group] > 1
+    assert several.any()
+    expected = {clip: str(store.names[store.group[place[clip]]]) if several[place[clip]] else "" for clip in rows}
+    assert rows == expected
+    lines = list(csv.DictReader(io.StringIO(predictions_csv(result))))
+    assert {line["clip"]: line["recording"] for line in lines} == expected
 
 
 @pytest.mark.parametrize(

@@ -12,13 +12,13 @@ from analysis.settings import without_margin_sweeps
 from study import names
 
 
-def answer_of(fakes, statuses=("FINISHED",), unfinished=0):
+def answer_of(fakes, unfinished=0, **columns):
     settings = fakes.settings()
     own = without_margin_sweeps(settings)
     trials = pd.concat([fakes.trials, pd.DataFrame({"outcome": [UNFINISHED] * unfinished})], ignore_index=True)
     margin, nothing = margin_table(settings, fakes.predictions), pd.DataFrame()
     tables = table1(own, fakes.predictions), table2(own, fakes.predictions)
-    return answer(forest_table(*tables, margin, nothing, nothing), nothing, trials, statuses)
+    return answer(forest_table(*tables, margin, nothing, nothing), nothing, trials.assign(**columns))
 
 
 def sentences(text):
@@ -90,7 +90,7 @@ def test_trials_that_have_not_ended_make_it_provisional(one_seed, unfinished, be
 
 
 def test_an_interrupted_study_without_open_trials_is_provisional(one_seed):
-    assert answer_of(one_seed, statuses=("FINISHED", "KILLED")).startswith("Provisional: the study was interrupted. With one seed")
+    assert answer_of(one_seed, study_is_open=True).startswith("Provisional: the study was interrupted. With one seed")
 
 
 @pytest.mark.parametrize(
@@ -107,5 +107,5 @@ def test_an_interrupted_study_without_open_trials_is_provisional(one_seed):
 )
 def test_without_a_comparison_it_says_why(trials, expected):
     empty = pd.DataFrame()
-    text = answer(forest_table(*[empty] * 5), empty, pd.DataFrame(trials), ["RUNNING"])
+    text = answer(forest_table(*[empty] * 5), empty, pd.DataFrame(trials))
     assert text.startswith(expected)

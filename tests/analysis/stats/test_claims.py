@@ -1,5 +1,7 @@
 """Claims about a winner: about trained models, or about settings."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +11,7 @@ from analysis.stats.comparisons import compare_settings
 from analysis.stats.intervals import compare_paired
 from analysis.stats.power import assumed_design, detectable_difference
 from support.simulated_results import Sides, simulate_results, simulate_selection
+from support.simulated_verdicts import Cell, found_at_any_look
 
 
 def test_one_seed_allows_the_claim_about_models_only() -> None:
@@ -129,3 +132,11 @@ def test_tables_say_which_claim_they_make(fakes, seeds: int) -> None:
     assert row["finding"] == ("not distinguishable" if seeds == 1 else "better")
     assert row["models_finding"] == "better"
     assert (row["settings_tried"], row["alpha"]) == (2, 0.5)
+
+
+@pytest.mark.parametrize(("looks", "planned"), [((3, 5, 10), 0), (range(3, 11), 7)])
+@pytest.mark.parametrize("settings", [1, 9])
+def test_all_looks_together_err_in_five_percent(looks: Sequence[int], planned: int, settings: int) -> None:
+    each_at_5, by_rule = found_at_any_look(Cell(settings, (3, 3), 0.01), looks, planned, studies=4000)
+    assert by_rule < 0.045
+    assert each_at_5 > 1.8 * by_rule

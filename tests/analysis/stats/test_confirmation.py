@@ -64,7 +64,8 @@ def test_numbers_are_those_of_the_comparison_of_settings() -> None:
     ("baseline", "winner", "finding"),
     [
         (counts(80, 82, 81, 79), counts(120, 121, 119, 122), CONFIRMED),
-        (counts(80, 82, 81, 79), counts(80, 81, 80, 79), NOT_CONFIRMED),
+        (counts(80, 82, 81, 79), counts(80, 81, 80, 79), UNDECIDED),  # no better, but a small gain is well possible
+        (counts(120, 121, 119, 122), counts(80, 82, 81, 79), NOT_CONFIRMED),
         (counts(80, 82, 81, 79), counts(80, 83, 82, 80), UNDECIDED),
         (counts(80, 80, 80, 80), counts(160, 80, 80, 80), UNDECIDED),  # one lucky seed
         (counts(80), counts(160), UNDECIDED),  # one seed says nothing about seeds
@@ -98,3 +99,26 @@ def test_order_of_seeds_and_clips_is_no_matter() -> None:
 def test_different_seeds_are_refused() -> None:
     with pytest.raises(ValueError, match="different seeds"):
         confirm(counts(80, 81), counts(80, 81).rename(columns={8: 9}))
+
+
+def test_a_gain_below_the_one_worth_having_is_not_confirmed() -> None:
+    baseline, winner = counts(80, 82, 81, 79), counts(80, 81, 80, 79)
+    assert confirm(baseline, winner).finding == UNDECIDED
+    assert confirm(baseline, winner, worthwhile=0.05).finding == NOT_CONFIRMED
+    assert confirm(baseline, counts(120, 121, 119, 122), worthwhile=0.05).finding == CONFIRMED
+
+
+@pytest.mark.parametrize(
+    ("gain", "worthwhile", "wrong"), [(0.0, 0.0, CONFIRMED), (0.05, 0.0, NOT_CONFIRMED), (0.04, 0.04, NOT_CONFIRMED)]
+)
+def test_each_answer_errs_in_one_of_forty(gain: float, worthwhile: float, wrong: str) -> None:
+    generator, rounds = np.random.default_rng(0), 300
+    errors = 0
+    for _ in range(rounds):
+        clip = generator.normal(size=(CLIPS, 1))
+        sides = []
+        for bound in (0.0, norm.ppf(0.5 + gain) * math.sqrt(2.01)):
+            effects = clip + generator.normal(size=(CLIPS, SEEDS)) + 0.1 * generator.normal(size=(1, SEEDS))
+            sides.append(table(effects < bound))
+        errors += confirm(*sides, worthwhile=worthwhile).finding == wrong
+    assert errors / rounds < 0.025 + 2 * math.sqrt(0.025 * 0.975 / rounds)

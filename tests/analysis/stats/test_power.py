@@ -98,3 +98,13 @@ def test_the_sentences_name_clips_seeds_the_range_and_the_luck() -> None:
 def test_no_clips_are_refused() -> None:
     with pytest.raises(ValueError, match="nothing to compare"):
         smallest_difference(0, 0.15)
+
+
+def test_recordings_widen_what_can_be_detected() -> None:
+    independent, recorded = Power(947, 266, 3, 10), Power(947, 266, 3, 10, recordings=61)
+    assert Power(947, 266, 3, 10, recordings=947).sentences == independent.sentences
+    assert recorded.models[0] == independent.models[0]
+    assert recorded.models[1] == pytest.approx(smallest_difference(61, 0.25))
+    assert recorded.settings[1] > independent.settings[1]
+    assert recorded.sentences[0].startswith("947 test clips of 61 recordings, 3 seeds: ")
+    assert "all alike" in recorded.sentences[2]
