@@ -21,7 +21,7 @@ class Rank(NamedTuple):
 
 def rank(gain: float, alpha: float, margin: float | None = None, temperature: float | None = None, place: float = 0) -> Rank:
     """Place of a setting among those that are compared; ties go to the larger alpha, then to the smaller margin and temperature,
-    then to the setting that was tried first.
+    then to the setting that was tried first. Gains that differ by rounding are a tie.
 
     Args:
         gain: mean of the objective over the setting's seeds on validation, negated where smaller is better.
@@ -32,8 +32,10 @@ def rank(gain: float, alpha: float, margin: float | None = None, temperature: fl
 
     >>> rank(0.8, 0.5, 0.3) > rank(0.8, 0.5, 0.4) > rank(0.8, 0.4, 0.1), rank(0.81, 0.1, 0.9) > rank(0.8, 0.9, 0.1)
     (True, True)
+    >>> rank(0.1 + 0.2, 0.5, 0.3) == rank(0.3, 0.5, 0.3)
+    True
     """
-    return Rank(gain, alpha, -_number(margin), -_number(temperature), -place)
+    return Rank(round(gain, 12), alpha, -_number(margin), -_number(temperature), -place)
 
 
 def has_all_seeds(seeds: Sequence[int]) -> list[bool]:

@@ -254,20 +254,31 @@ class Pair(NamedTuple):
         """Whether validation, asked for the best of all, selects the baseline."""
         return self.baseline is not None and self.acl is not None and _rank(self.baseline) > _rank(self.acl)
 
+    @property
+    def place(self) -> int:
+        """Of the winner, among the others."""
+        assert self.acl is not None
+        return list(self.others.index).index(self.acl.name)
+
+    def correct(self, predictions: pd.DataFrame) -> tuple[pd.DataFrame, list[pd.DataFrame], list[pd.DataFrame]]:
+        """`correct_clips` of the baseline, of the other baselines, and of the other settings; of a complete pair."""
+        assert self.baseline is not None
+        rivals = self.baselines.drop(index=self.baseline.name)
+        runs = [self.baseline["run_ids"], *rivals["run_ids"], *self.others["run_ids"]]
+        baseline, *sides = correct_of_settings(predictions, runs)
+        return baseline, sides[: len(rivals)], sides[len(rivals) :]
+
     def claim(self, predictions: pd.DataFrame) -> Claim | None:
         """What may be said about the winner on the test clips; None where one side is missing."""
         if self.baseline is None or self.acl is None:
             return None
-        rivals = self.baselines.drop(index=self.baseline.name)
-        sides = [self.baseline["run_ids"], *rivals["run_ids"], *self.others["run_ids"]]
-        baseline, *others = correct_of_settings(predictions, sides)
-        number = len(rivals)
+        baseline, rivals, others = self.correct(predictions)
         asked = self.acl["equivalence"]
         return claim(
             baseline,
-            others[number:],
-            list(self.others.index).index(self.acl.name),
-            rivals=others[:number],
+            others,
+            self.place,
+            rivals=rivals,
             equivalence=None if pd.isna(asked) else float(asked),
             prefers_baseline=self.prefers_baseline,
             look=look_at(self.baselines, self.others),

@@ -255,4 +255,7 @@ def _parsed(column: pd.Series) -> pd.Series:
     if present.isin(["True", "False"]).all():
         return column.map({"True": True, "False": False})
     numbers = pd.to_numeric(present, errors="coerce")
-    return column if numbers.isna().any() else numbers.reindex(column.index)
+    if numbers.isna().any():
+        return column
+    # 0.15 and 0.15000000000000002 are one setting, computed in two ways.
+    return numbers.map(lambda number: float(f"{number:.12g}") if isinstance(number, float) else number).reindex(column.index)

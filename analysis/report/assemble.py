@@ -15,6 +15,7 @@ from analysis.report.questions import Part, heading_of, paper_part, parts_of
 from analysis.report.shown import shown_chapters, shows_published, unfillable_sections
 from analysis.section import ONLY, Chapter, Heading, Section
 from analysis.sections.alpha import alpha_section
+from analysis.sections.checks import checks_sections
 from analysis.sections.claims import ON_TEST_TITLE, assumed_section, on_test_section, published_section
 from analysis.sections.comparisons import comparison_section, comparison_table, comparisons_of, not_in
 from analysis.sections.confirmations import confirmation_sections, confirmation_sentence, confirmation_table, confirmed_pairs
@@ -244,6 +245,7 @@ def _results(
         every = next((each.settings for each in with_lost if each.places == part.places), part.settings)
         of = ONLY if part.is_of_paper else heading_of(part, place, len(compared))
         on_test = on_test_section(every, pooled.predictions, accuracies, part.question, of)
+        checks = checks_sections(part.settings, part.question, pooled.trials, pooled.predictions, records.history, of)
         own = (
             _paper_sections(records, pooled, part, table, on_test)
             if part.is_of_paper
@@ -252,7 +254,7 @@ def _results(
             )
         )
         shown += own[0]
-        details += own[1]
+        details += [*checks, *own[1]]
     return Chapter("results", "Tables and figures", tuple(shown), tuple(details))
 
 

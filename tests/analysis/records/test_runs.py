@@ -120,3 +120,21 @@ def test_missing_predictions_name_the_run(records):
     run_id = records.trial(records.study("mine"), alpha=1.0, outcome=names.STOPPED)
     with pytest.raises(AnalysisError, match=rf"run {run_id} has no predictions.csv"):
         load_predictions(records.uri, [run_id])
+
+
+def test_a_clip_that_is_listed_twice_is_refused(records):
+    run_id = records.trial(records.study("mine"), alpha=1.0)
+    row = "classifier,test,1.wav,a,a,1\n"
+    records.client.log_text(run_id, "evaluation,split,clip,label,predicted,patches\n" + 2 * row, names.PREDICTIONS_FILE)
+    with pytest.raises(AnalysisError, match=f"predictions.csv of run {run_id} has a clip twice"):
+        load_predictions(records.uri, [run_id])
+
+
+def test_settings_that_differ_by_rounding_are_one(records):
+    study = records.study("mine")
+    for seed, alpha in enumerate((0.15, 0.1 + 0.05)):
+        assert alpha != 0.15 or seed == 0
+        records.trial(study, alpha=alpha, seed=seed)
+    trials = load_trials(records.uri, ["mine"])
+    assert trials["loss.alpha"].nunique() == 1
+    assert trials["seed"].tolist() == [0, 1]
