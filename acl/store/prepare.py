@@ -27,6 +27,7 @@ from acl.store.pieces import (
     audio_state,
     bytes_of,
     clip_features,
+    clips_in_work,
     compute_piece,
     corpus_digest,
     divide,
@@ -37,8 +38,8 @@ from acl.store.pieces import (
     problems_of,
     unusable,
 )
-from acl.store.problems import BadAudioError, lines, shown_lines
-from acl.system.errors import CorpusError, StoreError
+from acl.store.problems import BadAudioError, lines, printable, shown_lines
+from acl.system.errors import CorpusError, StoreError, WorkerError
 from acl.system.locks import only_process
 from acl.system.processes import each_result
 from acl.system.text import format_size
@@ -70,7 +71,7 @@ def prepare(
     Raises:
         CorpusError: the corpus is unusable, or audio files are (BadAudioError); work done so far is kept.
         StoreError: the disk has too little room, or cannot be written; work done so far is kept.
-        WorkerError: a worker process was killed; work done so far is kept.
+        WorkerError: a worker process was killed, and on which clips it may have been at work; work done so far is kept.
     """
     root = Path(root)
     corpus = read_corpus(root)
@@ -143,9 +144,13 @@ def _update(
     total = len(corpus.clips) * len(front_ends)
     done = total - sum(len(piece.clips) for piece in missing)
     progress(done, total)
-    for clips in each_result(compute_piece, missing, workers):
-        done += clips
-        progress(done, total)
+    try:
+        for clips in each_result(compute_piece, missing, workers):
+            done += clips
+            progress(done, total)
+    except WorkerError as error:
+        in_work = [f"{printable(clip.name)} ({format_size(audio_state(clip)[2], 'MB')})" for clip in clips_in_work(missing)]
+        raise WorkerError(f"{error}; it was at work on {' or '.join(in_work)}" if in_work else str(error)) from None
     problems = {front_end: unusable(pieces[front_end]) for front_end in outdated}
     for found in problems.values():
         bad |= found
