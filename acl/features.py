@@ -109,7 +109,7 @@ class LogMel:
         if sample_rate <= 0:
             raise ValueError(f"sample_rate is {sample_rate} Hz; pass the rate that the audio file states")
         if sample_rate != self.sample_rate:
-            samples = resample(samples.astype(np.float64, copy=False), int(sample_rate), self.sample_rate)
+            samples = resample(samples, int(sample_rate), self.sample_rate)
         samples -= samples.dtype.type(torch.from_numpy(samples).mean(dtype=torch.float64))
         samples /= max(samples.max(), -samples.min()) + PEAK_OFFSET
         if len(samples) < self.min_samples:

@@ -76,26 +76,7 @@ def log_mel_difference(actual: np.ndarray, reference: np.ndarray) -> np.ndarray:
     return (extract(actual, RATE_OUT) - extract(reference, RATE_OUT)).abs().numpy()
 
 
-def odd_lengths() -> None:
-    """Print how far log-mels move if the last sample of an odd clip is a zero, as in the published code."""
-    random, largest = np.random.default_rng(0), dict.fromkeys(("under 1 s", "last 5 frames", "other frames"), 0.0)
-    for seconds in np.arange(0.1, 3.01, 0.1):
-        samples = 2 * int(seconds * RATE_OUT) + 1
-        tone = np.sin(np.arange(samples) / 20) / 2 + random.normal(0, 1e-3, samples)
-        for clip in (noise := random.normal(0, 0.2, samples), noise * np.exp(-4 * np.arange(samples) / samples), tone):
-            ours = front_end(clip)
-            with_zero = np.append(ours[:-1], 0.0)
-            moved = log_mel_difference(ours, with_zero)
-            places = {"under 1 s": moved} if seconds < 1 else {"last 5 frames": moved[-5:], "other frames": moved[:-5, :90]}
-            largest |= {place: max(largest[place], float(own.max())) for place, own in places.items()}
-    print(
-        "\nlast sample of odd clips a zero, largest difference of log-mels: "
-        + ", ".join(f"{k} {v:.1e}" for k, v in largest.items())
-    )
-
-
 def main() -> None:
-    odd_lengths()
     references = {
         "own filter in float64": windowed_sinc(RESAMPLING["lowpass_filter_width"], RESAMPLING["rolloff"], RESAMPLING["beta"]),
         "sinc of 1024 zero crossings": windowed_sinc(1024, 1.0, RESAMPLING["beta"]),

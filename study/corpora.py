@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from acl.data.archives import PUBLISHED, Archive, unpack
-from acl.data.clip_rows import split_groups
+from acl.data.clip_rows import note_on_recordings
 from acl.data.clips import Corpus
 from acl.data.corpus import import_corpus
 from acl.data.fsdnoisy18k import DESCRIPTION_FILE
@@ -59,11 +59,8 @@ def import_manifest(manifest: str, folder: Path, audio: Path | None) -> list[str
     lines = [f"corpus: {folder} ({corpus.description}: {', '.join(_parts(corpus))})"]
     if not corpus.has_parts:
         lines.append("note: no flags tell clean clips from noisy ones, so the only training subset is all")
-    if straddling := split_groups(corpus.clips):
-        lines.append(
-            f"note: {len(straddling)} recordings have clips on both sides of a split or fold, first {straddling[0]}: test results "
-            "are too good"
-        )
+    if about_recordings := note_on_recordings(corpus.clips):
+        lines.append(f"note: {about_recordings}")
     return lines
 
 

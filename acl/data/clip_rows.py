@@ -62,13 +62,17 @@ def classes_of(clips: Iterable[Clip]) -> tuple[str, ...]:
     return tuple(sorted({clip.label for clip in clips if clip.split != "foreign"}))
 
 
-def split_groups(clips: Iterable[Clip]) -> list[str]:
-    """Groups that do not stay together: clips of one recording both train and test."""
+def note_on_recordings(clips: Iterable[Clip]) -> str | None:
+    """A line where clips of one recording both train and test."""
     places: dict[str, set[tuple[str, int]]] = {}
     for clip in clips:
         if clip.group and clip.split != "foreign":
             places.setdefault(clip.group, set()).add((clip.split, clip.fold))
-    return sorted(group for group, found in places.items() if len(found) > 1)
+    straddling = sorted(group for group, found in places.items() if len(found) > 1)
+    if not straddling:
+        return None
+    number = f"{len(straddling)} recordings have" if len(straddling) > 1 else "1 recording has"
+    return f"{number} clips on both sides of a split or fold, first {straddling[0]}: test results are too good"
 
 
 def _clip(row: Row, audio: Path, foreign: Collection[str]) -> Clip:

@@ -3,7 +3,9 @@
     FSDnoisy18k.audio_train/*.wav   FSDnoisy18k.meta/train.csv: fname,label,aso_id,manually_verified,noisy_small
     FSDnoisy18k.audio_test/*.wav    FSDnoisy18k.meta/test.csv: fname,label
 
-Other columns are ignored. A corpus that is not FSDnoisy18k itself is called what `corpus.json` says, or else after its folder.
+Both tables may have a column `group`, which FSDnoisy18k lacks: the recording that a clip was cut from, or nothing where that is not
+known. Other columns are ignored. A corpus that is not FSDnoisy18k itself is called what `corpus.json` says, or else after its
+folder.
 """
 
 import os
@@ -67,6 +69,7 @@ def _read_split(root: Path, split: Split) -> list[Clip]:
             path=folder / row["fname"],
             manually_verified=split == "test" or _flag(row, "manually_verified", where),
             noisy_small=split == "train" and _flag(row, "noisy_small", where),
+            group=row.get("group", ""),
         )
         for where, row in _rows(table_path(root, split), COLUMNS[split])
     ]
@@ -95,6 +98,8 @@ def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[str, dict[str,
         for column in ("fname", "label"):
             if not row[column] or not row[column].isprintable():
                 raise CorpusError(f"{where}: {column} must be text on one line, got {row[column]!r}; correct the table")
+        if not row.get("group", "").isprintable():
+            raise CorpusError(f"{where}: group must be text on one line or empty, got {row['group']!r}; correct the table")
         yield where, row
 
 

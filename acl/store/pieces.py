@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -99,6 +99,10 @@ def clip_features(clip: Clip, extract: LogMel) -> ClipFeatures:
         problem = str(error)
     except OSError as error:
         problem = f"cannot be read ({error.strerror})"
+    except (MemoryError, RuntimeError) as error:  # numpy's and torch's
+        if not isinstance(error, MemoryError) and "can't allocate memory" not in str(error):
+            raise
+        problem = "takes more memory than there is; cut it into shorter clips, or use fewer workers"
     return ClipFeatures(np.empty((0, BANDS), np.float32), problem=problem) if problem else ClipFeatures(frames, digest)
 
 
@@ -111,17 +115,18 @@ def compute_piece(piece: Piece) -> int:
     extract = log_mel(piece.front_end)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # one process per core; and sums do not depend on the number of cores
-    try:
-        kept = _content(piece) if problems_of(piece) is not None else [None] * len(piece.clips)
-        features = [
-            known if known and not known.problem else clip_features(clip, extract)
-            for clip, known in zip(piece.clips, kept, strict=True)
-        ]
-    finally:
-        torch.set_num_threads(threads)
     unfinished = piece.path.with_suffix(f".{os.getpid()}{UNFINISHED}")  # a worker of a killed process may still write its own
     try:
         with unfinished.open("wb") as file:
+            kept = _content(piece) if problems_of(piece) is not None else [None] * len(piece.clips)
+            features = []
+            for clip, known in zip(piece.clips, kept, strict=True):
+                if known and not known.problem:
+                    features.append(known)
+                    continue
+                _overwrite(file, clip.name)  # for `clips_in_work`
+                features.append(clip_features(clip, extract))
+            _overwrite(file, "")
             np.savez(
                 file,
                 frames=np.concatenate([each.frames for each in features]),
@@ -132,8 +137,24 @@ def compute_piece(piece: Piece) -> int:
         flush_to_disk(unfinished)
         unfinished.replace(piece.path)
     finally:
+        torch.set_num_threads(threads)
         unfinished.unlink(missing_ok=True)
     return len(piece.clips)
+
+
+def _overwrite(file: BinaryIO, text: str) -> None:
+    file.seek(0)
+    file.truncate()
+    file.write(text.encode())
+    file.flush()
+
+
+def clips_in_work(pieces: Iterable[Piece]) -> list[Clip]:
+    """Clips whose features killed processes were computing, the largest files first."""
+    clips = {clip.name: clip for piece in pieces for clip in piece.clips}
+    folders = {piece.path.parent for piece in pieces}
+    names = [path.read_bytes().decode(errors="replace") for folder in folders for path in folder.glob(f"*{UNFINISHED}")]
+    return sorted({clips[name] for name in names if name in clips}, key=lambda clip: -audio_state(clip)[2])
 
 
 def problems_of(piece: Piece) -> dict[Clip, str] | None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from acl.config import Mode
+from acl.data.clip_rows import note_on_recordings
 from acl.data.clips import Clip, Corpus
 from acl.data.corpus import read_corpus
 from acl.front_ends import FORMAT_VERSION, FRONT_ENDS
@@ -27,6 +28,7 @@ from acl.store.pieces import (
     audio_state,
     bytes_of,
     clip_features,
+    clips_in_work,
     compute_piece,
     corpus_digest,
     divide,
@@ -37,8 +39,8 @@ from acl.store.pieces import (
     problems_of,
     unusable,
 )
-from acl.store.problems import BadAudioError, lines, shown_lines
-from acl.system.errors import CorpusError, StoreError
+from acl.store.problems import BadAudioError, lines, printable, shown_lines
+from acl.system.errors import CorpusError, StoreError, WorkerError
 from acl.system.locks import only_process
 from acl.system.processes import each_result
 from acl.system.text import format_size
@@ -63,17 +65,19 @@ def prepare(
         workers: processes; None takes all available cores.
         progress: called with (clips done, clips in total), a clip counting once per front end.
         skip_bad: make the stores without clips whose audio is unusable; they say so.
-        say: told, in a line each, which clips are left out, and what this process waits for.
+        say: told, in a line each, which clips are left out, what this process waits for, and recordings that train and test.
 
     Returns the folders of the stores, in the order of `front_ends`.
 
     Raises:
         CorpusError: the corpus is unusable, or audio files are (BadAudioError); work done so far is kept.
         StoreError: the disk has too little room, or cannot be written; work done so far is kept.
-        WorkerError: a worker process was killed; work done so far is kept.
+        WorkerError: a worker process was killed, and on which clips it may have been at work; work done so far is kept.
     """
     root = Path(root)
     corpus = read_corpus(root)
+    if about_recordings := note_on_recordings(corpus.clips):
+        say(f"note: {about_recordings}")
     folder = root / "features"
     listing = folder / "bad-audio.txt"
     outdated, bad = _look(corpus, manifest_of(corpus), front_ends)
@@ -143,9 +147,13 @@ def _update(
     total = len(corpus.clips) * len(front_ends)
     done = total - sum(len(piece.clips) for piece in missing)
     progress(done, total)
-    for clips in each_result(compute_piece, missing, workers):
-        done += clips
-        progress(done, total)
+    try:
+        for clips in each_result(compute_piece, missing, workers):
+            done += clips
+            progress(done, total)
+    except WorkerError as error:
+        in_work = [f"{printable(clip.name)} ({format_size(audio_state(clip)[2], 'MB')})" for clip in clips_in_work(missing)]
+        raise WorkerError(f"{error}; it was at work on {' or '.join(in_work)}" if in_work else str(error)) from None
     problems = {front_end: unusable(pieces[front_end]) for front_end in outdated}
     for found in problems.values():
         bad |= found

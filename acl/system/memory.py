@@ -1,11 +1,19 @@
-"""Memory that large arrays free, and parts of what is too much to handle at once."""
+"""Memory that is there, that large arrays free, and parts of what is too much to handle at once."""
 
 import ctypes
+import math
 import os
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 _KEEPING = {-1: "MALLOC_TRIM_THRESHOLD_", -3: "MALLOC_MMAP_THRESHOLD_"}  # numbers of glibc's malloc.h
 _KEPT_BYTES = 1 << 30
+# Of a control group, version 2 and 1: folder, limit, what is in use, and the part of that which the system takes back.
+_CGROUPS = (
+    ("sys/fs/cgroup", "memory.max", "memory.current", "inactive_file"),
+    ("sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+)
 
 
 def keep_freed_memory() -> None:
@@ -40,3 +48,29 @@ def chunks(length: int, size: int) -> Iterator[slice]:
     [(0, 2), (2, 4), (4, 5)]
     """
     return (slice(start, min(start + size, length)) for start in range(0, length, size))
+
+
+def available_memory(root: Path = Path("/")) -> float:
+    """Bytes that this process can still take, of the machine and of each control group that it is in; infinite if unknown.
+
+    Args:
+        root: where /proc and /sys lie.
+    """
+    machine = re.search(r"^MemAvailable:\s+(\d+) kB", _text(root / "proc/meminfo"), re.MULTILINE)
+    free = [1024.0 * int(machine[1])] if machine else []
+    groups = re.findall(r"^\d+:(?:.*\bmemory\b.*)?:(.*)", _text(root / "proc/self/cgroup"), re.MULTILINE)
+    for mount, limit, used, inactive in _CGROUPS:
+        top = root / mount
+        for folder in {each for group in groups for each in (top / group.lstrip("/"), *(top / group.lstrip("/")).parents)}:
+            most, current = _text(folder / limit).strip(), _text(folder / used).strip()
+            if most.isdigit() and current.isdigit():
+                taken_back = re.search(rf"^{inactive} (\d+)", _text(folder / "memory.stat"), re.MULTILINE)
+                free.append(float(int(most) - int(current) + (int(taken_back[1]) if taken_back else 0)))
+    return max(0.0, min(free, default=math.inf))
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return ""

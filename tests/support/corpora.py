@@ -77,7 +77,7 @@ def write_urbansound8k(root: Path) -> Path:
             source = 100 * fold + number
             for part in range(2):
                 name = f"{source}-{number}-0-{part}.wav"
-                rate = (8_000, 22_050, 48_000)[fold % 3]
+                rate = (11_024, 22_050, 48_000)[fold % 3]
                 write_sound(root / "audio" / f"fold{fold}" / name, 400 * (number + 1), source + part, rate)
                 rows.append((name, source, 0.0, 0.5, 1, fold, number, category))
     write_table(root / "metadata" / "UrbanSound8K.csv", "slice_file_name,fsID,start,end,salience,fold,classID,class", rows)

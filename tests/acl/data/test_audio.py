@@ -53,7 +53,9 @@ def test_a_file_that_was_cut_off_is_found(tmp_path: Path, name: str, format: str
     path = written(tmp_path, name, np.tile(WAVE, (10, 1)), 48_000, format=format, subtype=subtype)
     size = path.stat().st_size
     os.truncate(path, size + keep if keep < 0 else round(keep * size))
-    with pytest.raises(AudioError, match=r"^(is cut off: \S.*|cannot be read as audio \(.*(lost sync|is malformed)\))$"):
+    with pytest.raises(
+        AudioError, match=r"^(is cut off: \S.*|cannot be read as audio \(.*(lost sync|is malformed)\); restore it .*)$"
+    ):
         read_mono(path)
 
 
@@ -79,6 +81,30 @@ def write_no_samples(path: Path) -> None:
     written(path.parent, path.name, np.zeros(0))
 
 
+def write_slow(path: Path) -> None:
+    written(path.parent, path.name, rate=1)
+
+
+def write_fast(path: Path) -> None:
+    written(path.parent, path.name, rate=192_001)
+
+
+def claim_200_hours(path: Path) -> None:
+    """In the 36 bits of a flac file that count its samples."""
+    content = written(path.parent, path.name, format="FLAC").read_bytes()
+    fields = int.from_bytes(content[18:26]) >> 36 << 36 | 200 * 3600 * 44_100
+    path.write_bytes(content[:18] + fields.to_bytes(8) + content[26:])
+
+
+def write_sparse_hours(path: Path) -> None:
+    """Nothing but holes, so that it is as long as its header says and takes no room."""
+    content = written(path.parent, path.name, WAVE[:, 0], rate=44_100, subtype="PCM_U8").read_bytes()
+    size = 2**30
+    at = content.index(b"data") + 4
+    path.write_bytes(content[:4] + (size + at - 4).to_bytes(4, "little") + content[8:at] + size.to_bytes(4, "little"))
+    os.truncate(path, size + at + 4)
+
+
 def write_infinities(path: Path) -> None:
     written(path.parent, path.name, np.array([[0.1, np.inf], [-np.inf, np.inf], [np.nan, 0.2]]), subtype="FLOAT")
 
@@ -91,9 +117,16 @@ def link_to_nothing(path: Path) -> None:
     ("make", "message"),
     [
         (Path.touch, "is empty"),
-        (write_text, "cannot be read as audio (Format not recognised)"),
-        (write_half_a_header, "cannot be read as audio (Error in WAV/W64/RF64 file. Malformed 'fmt ' chunk)"),
+        (write_text, "cannot be read as audio (Format not recognised); restore it or convert it to WAV or FLAC"),
+        (
+            write_half_a_header,
+            "cannot be read as audio (Error in WAV/W64/RF64 file. Malformed 'fmt ' chunk); restore it or convert it to WAV or FLAC",
+        ),
         (write_no_samples, "has 0 samples"),
+        (write_slow, "has 1 samples a second, 8000 to 192000 are read; correct its header or convert it"),
+        (write_fast, "has 192001 samples a second, 8000 to 192000 are read; correct its header or convert it"),
+        (claim_200_hours, "lasts 200 h, clips of up to 30 minutes are read; cut it into shorter ones"),
+        (write_sparse_hours, "lasts 6.76 h, clips of up to 30 minutes are read; cut it into shorter ones"),
         (write_infinities, "has 4 samples that are not finite"),
         (Path.mkdir, "cannot be read (Is a directory)"),
         (os.mkfifo, "is no regular file"),
@@ -131,6 +164,50 @@ def test_unusual_sound_has_finite_features_of_at_least_a_patch(front_end: str, r
     assert frames.isfinite().all()
 
 
-def test_a_rate_that_would_take_gigabytes_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"^has 44101 samples a second, which is no simple ratio to 22050; convert it to 22050 Hz"):
-        log_mel("self-supervised")(WAVE[:, 0], 44_101)
+MP3_KILOBITS = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
+
+
+@pytest.fixture(scope="module")
+def mp3_frames(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
+    """Frames of 1152 samples at 44.1 kHz, the first 150 loud and the others silent, without the one that counts them."""
+    wave = np.concatenate([WAVE[np.arange(150 * 1152) % len(WAVE), 0], np.zeros(150 * 1152)])
+    content = written(tmp_path_factory.mktemp("mp3"), wave=wave, format="MP3", subtype="MPEG_LAYER_III").read_bytes()
+    frames, at = [], 0
+    while at < len(content):
+        head = int.from_bytes(content[at : at + 4])
+        size = 144_000 * MP3_KILOBITS[head >> 12 & 15] // 44_100 + (head >> 9 & 1)
+        frames.append(content[at : at + size])
+        at += size
+    return frames[1:]
+
+
+TAG = b"ID3\x03\0\0\0\0\1\x0a" + 138 * b"\0"  # 1 and 10 are seven bits of its size each
+
+
+@pytest.mark.parametrize("before", [b"", TAG])
+@pytest.mark.parametrize("first", ["loud", "silent"])
+def test_what_can_be_decoded_of_an_mp3_that_counts_no_frames_is_read(
+    tmp_path: Path, mp3_frames: list[bytes], first: str, before: bytes
+) -> None:
+    """The decoder's estimate is a quarter of the clip, or twice as much."""
+    frames = mp3_frames if first == "loud" else mp3_frames[200:] + mp3_frames[:100]
+    (tmp_path / "x.mp3").write_bytes(before + b"".join(frames))
+    estimate = soundfile.info(tmp_path / "x.mp3").frames
+    assert estimate < 0.7 * 1152 * len(frames) or estimate > 1.5 * 1152 * len(frames)
+    assert len(read_mono(tmp_path / "x.mp3")[0]) == 1152 * len(frames)
+
+
+def test_a_cut_in_an_mp3_that_counts_no_frames_is_found(tmp_path: Path, mp3_frames: list[bytes]) -> None:
+    (tmp_path / "x.mp3").write_bytes(b"".join(mp3_frames)[:-1])
+    with pytest.raises(AudioError, match="cannot be read as audio"):
+        read_mono(tmp_path / "x.mp3")
+
+
+def test_a_clip_that_memory_has_no_room_for_is_refused_before_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = written(tmp_path, wave=np.zeros(25 * 60 * 8_000), rate=8_000, subtype="PCM_U8")
+    monkeypatch.setattr("acl.data.audio.available_memory", lambda: 8e8)
+    with pytest.raises(AudioError) as error:
+        read_mono(path)
+    assert str(error.value) == "lasts 25 minutes, which takes 1.5 GB of memory, 800.0 MB are free; cut it, or use fewer workers"
+    monkeypatch.undo()
+    assert len(read_mono(path)[0]) == 25 * 60 * 8_000

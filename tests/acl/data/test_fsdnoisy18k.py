@@ -6,7 +6,10 @@ import pytest
 
 from acl.data.clips import CLASSES, Clip, in_subset
 from acl.data.fsdnoisy18k import read_corpus
+from acl.store.feature_store import FeatureStore
+from acl.store.prepare import prepare
 from acl.system.errors import CorpusError
+from support.corpora import write_small_corpus
 
 TRAIN = """fname,label,aso_id,manually_verified,noisy_small
 10.wav,Coin_(dropping),/m/0242l,1,0
@@ -78,6 +81,7 @@ def test_variants_of_the_tables_read_the_same(tmp_path: Path, train: str, test: 
         (TRAIN, TEST.replace("20.wav,Rain", "20.wav,Rainn"), "no training clip has the label 'Rainn'"),
         (TRAIN.replace("11.wav", "99.wav").replace("12.wav", "98.wav"), TEST, "2 of 3 files listed in train.csv.*first 99.wav"),
         (TRAIN, TEST.replace("21.wav", "../21.wav"), "1 of 2 files listed in test.csv"),
+        (TRAIN, 'fname,label,group\n20.wav,Rain,"a\nb"\n', "test.csv line 3: group must be text on one line or empty, got"),
     ],
 )
 def test_faults_of_the_tables_are_named(tmp_path: Path, train: str, test: str, message: str) -> None:
@@ -111,6 +115,51 @@ def test_only_published_classes_and_counts_are_fsdnoisy18k(tmp_path: Path, monke
     table.write_text(test.removesuffix(f"{rows[-1]}\n"))
     monkeypatch.chdir(root)
     assert read_corpus(".").description == "corpus in my-sounds, 18531 clips"
+
+
+GROUPED_TRAIN = """fname,label,manually_verified,noisy_small,group
+1.wav,Rain,1,0,forest
+2.wav,Wind,1,0,
+3.wav,Rain,1,0,forest
+4.wav,Wind,1,0,hill
+"""
+
+
+def write_groups(root: Path, test_groups: str) -> Path:
+    root = write_small_corpus(root)
+    meta = root / "FSDnoisy18k.meta"
+    (meta / "train.csv").write_text(GROUPED_TRAIN)
+    (meta / "test.csv").write_text(f"fname,label,group\n5.wav,Rain,{test_groups}\n6.wav,Wind,\n")
+    return root
+
+
+def test_recordings_of_the_tables_reach_the_store(tmp_path: Path) -> None:
+    said: list[str] = []
+    root = write_groups(tmp_path, "pond")
+    prepare(root, ["supervised"], workers=1, say=said.append)
+    assert [clip.group for clip in read_corpus(root).clips] == ["forest", "", "forest", "hill", "pond", ""]
+    assert FeatureStore.open(root, "supervised").group.tolist() == [0, 1, 0, 3, 4, 5]  # of each recording its first clip
+    assert said == []
+
+
+def test_a_recording_that_trains_and_tests_is_noted(tmp_path: Path) -> None:
+    said: list[str] = []
+    prepare(write_groups(tmp_path, "forest"), ["supervised"], workers=1, say=said.append)
+    assert said == ["note: 1 recording has clips on both sides of a split or fold, first forest: test results are too good"]
+
+
+def test_tables_without_recordings_have_the_stores_that_they_had(tmp_path: Path) -> None:
+    empty, absent = write_small_corpus(tmp_path / "empty" / "c"), write_small_corpus(tmp_path / "absent" / "c")
+    for split, columns in (("train", 4), ("test", 4)):
+        table = empty / "FSDnoisy18k.meta" / f"{split}.csv"
+        header, *rows = table.read_text().splitlines()
+        assert len(header.split(",")) == columns
+        table.write_text("\n".join([f"{header},group", *(f"{row}," for row in rows)]) + "\n")
+    for root in (empty, absent):
+        prepare(root, ["supervised"], workers=1)
+    stores = [FeatureStore.open(root, "supervised").metadata for root in (empty, absent)]
+    for digest in ("content_sha256", "corpus_sha256"):
+        assert stores[0][digest] == stores[1][digest]
 
 
 @pytest.mark.parametrize("missing", ["FSDnoisy18k.audio_train", "FSDnoisy18k.audio_test", "FSDnoisy18k.meta"])

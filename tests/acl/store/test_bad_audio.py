@@ -2,7 +2,11 @@
 
 import json
 import os
+import resource
 import shutil
+import signal
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,9 +18,10 @@ import torch
 from acl.config import SUPERVISED, Mode
 from acl.provenance import describe_run
 from acl.store.feature_store import FeatureStore
+from acl.store.pieces import UNFINISHED
 from acl.store.prepare import content_digest, prepare
 from acl.store.problems import BadAudioError
-from acl.system.errors import CorpusError, StoreError
+from acl.system.errors import CorpusError, StoreError, WorkerError
 from study import names
 from study.tracking.writer import provenance_tags
 from support.command_line import call
@@ -116,7 +121,9 @@ def test_all_bad_files_are_named_and_only_they_are_read_again(tmp_path: Path) ->
     assert len(named) == 20
     listing = root / "features" / "bad-audio.txt"
     assert more == f"  and 5 more, all in {listing}"
-    assert listing.read_text().splitlines() == sorted(f"{name} cannot be read as audio (Format not recognised)" for name in whole)
+    assert listing.read_text().splitlines() == sorted(
+        f"{name} cannot be read as audio (Format not recognised); restore it or convert it to WAV or FLAC" for name in whole
+    )
 
     for name, content in whole.items():
         train_file(root, name).write_bytes(content)
@@ -202,6 +209,46 @@ def test_the_command_line_ends_with_a_line_for_each_problem(
     assert (
         json.loads((root / "features" / "self-supervised" / "store.json").read_text())["left_out"][1]["clip"] == "[red]1[bold].wav"
     )
+
+
+def write_20_minutes(path: Path) -> None:
+    soundfile.write(path, np.zeros(20 * 60 * 8_000), 8_000, subtype="PCM_U8")
+
+
+def test_a_clip_that_exhausts_memory_is_named(corpus: Path, tmp_path: Path) -> None:
+    """By a real limit on the address space, which nothing tells beforehand."""
+    write_20_minutes(train_file(corpus, "3.wav"))
+    with forked(prepare_within, corpus, tmp_path / "notes", 200_000_000) as process:
+        process.join()
+    *_, named = (tmp_path / "notes").read_text().splitlines()
+    assert named == "  3.wav takes more memory than there is; cut it into shorter clips, or use fewer workers"
+
+
+def prepare_within(root: Path, notes: Path, more: int) -> None:
+    """Prepare with so many bytes of addresses more than this process has."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + more, resource.RLIM_INFINITY))
+    prepare_and_note(root, notes, {"front_ends": FRONT_END})
+
+
+def test_a_killed_worker_names_the_clips_that_were_in_work(corpus: Path) -> None:
+    """Both front ends, and so both workers, are at the large one."""
+    write_20_minutes(train_file(corpus, "3.wav"))
+    killer = threading.Thread(target=kill_worker_at, args=(corpus, "3.wav"))
+    killer.start()
+    with pytest.raises(WorkerError, match=r"^a worker process was killed, .*; it was at work on 3\.wav \(9\.6 MB\)$"):
+        prepare(corpus, workers=2)
+    killer.join()
+
+
+def kill_worker_at(root: Path, clip: str) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        at = [path for path in root.glob(f"features/.partial-*/*{UNFINISHED}") if path.read_bytes() == clip.encode()]
+        if len(at) == 2:
+            os.kill(int(at[0].suffixes[-2][1:]), signal.SIGKILL)
+            return
+        time.sleep(0.01)
 
 
 def test_files_without_permission_need_no_other_repair(corpus: Path, tmp_path: Path) -> None:

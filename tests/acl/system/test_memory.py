@@ -3,8 +3,11 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from acl.system.memory import available_memory
 
 # Each thread holds 40 MB in small pieces and frees all but the last one. It is still there when the next one begins, which cannot
 # have its heap.
@@ -64,3 +67,35 @@ def test_a_thread_uses_what_it_has_freed_where_there_is_one_heap() -> None:
     environment = {**os.environ, "MALLOC_ARENA_MAX": "1"}
     answer = subprocess.run([sys.executable, "-c", STEPS], check=True, capture_output=True, text=True, env=environment)
     assert int(answer.stdout) < 300e6  # bytes that the system gave for the last ten times, 1 GB
+
+
+GROUP_2 = {"memory.max": "3000", "memory.current": "2500", "memory.stat": "anon 2000\ninactive_file 300\n"}
+GROUP_1 = {"memory.limit_in_bytes": "5000", "memory.usage_in_bytes": "1000", "memory.stat": "cache 9\ntotal_inactive_file 90\n"}
+
+
+@pytest.mark.parametrize(
+    ("groups", "folder", "files", "free"),
+    [
+        ("0::/\n", "sys/fs/cgroup", GROUP_2, 800),
+        ("0::/a/b\n", "sys/fs/cgroup/a", GROUP_2, 800),  # of a parent
+        ("0::/a/b\n", "sys/fs/cgroup", {**GROUP_2, "memory.max": "max"}, 8192),
+        ("0::/\n", "sys/fs/cgroup", {**GROUP_2, "memory.current": "4000"}, 0),
+        ("8:memory:/docker/x\n7:pids:/\n", "sys/fs/cgroup/memory", GROUP_1, 4090),
+        ("8:memory:/job\n0::/\n", "sys/fs/cgroup/memory/job", GROUP_1, 4090),
+        ("7:pids:/\n", "sys/fs/cgroup/pids", {}, 8192),
+    ],
+)
+def test_memory_is_what_machine_and_control_groups_leave(
+    tmp_path: Path, groups: str, folder: str, files: dict[str, str], free: float
+) -> None:
+    (tmp_path / "proc/self").mkdir(parents=True)
+    (tmp_path / "proc/meminfo").write_text("MemTotal: 99 kB\nMemAvailable:  8 kB\n")
+    (tmp_path / "proc/self/cgroup").write_text(groups)
+    (tmp_path / folder).mkdir(parents=True)
+    for name, text in files.items():
+        (tmp_path / folder / name).write_text(text)
+    assert available_memory(tmp_path) == free
+
+
+def test_memory_of_an_unknown_system_is_infinite(tmp_path: Path) -> None:
+    assert available_memory(tmp_path) == float("inf")

@@ -39,7 +39,7 @@ def test_import_says_what_the_corpus_has(
     table = published / "meta" / "esc50.csv"
     table.write_text(table.read_text().replace("2-2000-A-0.wav,2,0,crow,True,2000", "2-2000-A-0.wav,2,0,crow,True,1000"))
     assert call(monkeypatch, "data", "import", "esc50", str(tmp_path / "corpus"), "--audio", str(published)) == 0
-    assert "1 recordings have clips on both sides of a split or fold, first 1000" in capsys.readouterr().out
+    assert "1 recording has clips on both sides of a split or fold, first 1000" in capsys.readouterr().out
     table.write_text(table.read_text().replace("2-2000-A-0.wav,2", "2-2000-A-0.wav,two"))
     assert call(monkeypatch, "data", "import", "esc50", str(tmp_path / "corpus"), "--audio", str(published)) == 1
     (line,) = capsys.readouterr().err.splitlines()
