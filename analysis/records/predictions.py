@@ -100,7 +100,9 @@ def _rows_of_file(store: Store, run_id: str, end: End, folder: str, evaluation: 
     rows = rows.filter(pc.equal(rows[names.PREDICTION_EVALUATION], evaluation)).drop_columns(names.PREDICTION_EVALUATION)
     clips = rows.select([names.PREDICTION_SPLIT, names.PREDICTION_CLIP])
     if len(clips.group_by(clips.column_names).aggregate([])) < len(clips):
-        raise AnalysisError(f"{_FILE} of run {run_id} has a clip twice, so that no model's answer counts; delete the run, or restore it")
+        raise AnalysisError(
+            f"{_FILE} of run {run_id} has a clip twice, so that no model's answer counts; delete the run, or restore it"
+        )
     return rows.add_column(0, "run_id", pa.repeat(pa.scalar(run_id), len(rows)))
 
 

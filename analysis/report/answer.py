@@ -200,7 +200,7 @@ def _outcome(row: dict[Any, Any]) -> Outcome:
     baseline = f"baseline {row['baseline_setting']}".strip()
     setting = row["setting"] or "Selected setting"
     lines = [
-        f"{setting}: {_accuracy(row, '')}; {baseline}: {_accuracy(row, 'baseline_')} ({plain(row['test_clips'], 6)} test clips).",
+        f"{setting}: {_accuracy(row, '')}; {baseline}: {_accuracy(row, 'baseline_')} ({row['tested_on']}).",
         f"{capitalised(reservation)}.",
         f"Unequal tuning budget: {row['budget']}." if row["budget"] else "",
     ]

@@ -24,7 +24,7 @@ SIGNIFICANT, NOT_SIGNIFICANT = "published, significant", "published, not signifi
 _SIDE = ("accuracy", "low", "high", "seeds")
 _COLUMNS = [
     *("label", "setting", "baseline_setting", "difference", "difference_low", "difference_high", "detectable", "published"),
-    *("about", "finding", "prefers_baseline", *_SIDE, *(f"baseline_{name}" for name in _SIDE), "test_clips", "verdict"),
+    *("about", "finding", "prefers_baseline", *_SIDE, *(f"baseline_{name}" for name in _SIDE), "tested_on", "verdict"),
     *("budget", "with_margin", "equivalence", "answer"),
 ]
 _BAND = "rgba(128, 128, 128, 0.25)"
@@ -49,8 +49,8 @@ def forest_table(
     with several seeds, else of the trained models), detectable (difference that the study would have found with 80 % power),
     published (difference, empty where the paper has none), about (`SETTINGS`, `MODELS`, `FRESH` or `CONFIRMED`), finding,
     prefers_baseline (whether validation, asked for the best of all, selects the baseline), test accuracy with its interval and
-    seeds of both sides, test_clips, verdict, budget (of tuning, where it is unequal), with_margin (whether the paper's question is
-    asked), equivalence (bound within which the settings are equivalent, else empty), answer (of a confirmation).
+    seeds of both sides, tested_on (the test set in words), verdict, budget (of tuning, where it is unequal), with_margin (whether
+    the paper's question is asked), equivalence (bound within which the settings are equivalent, else empty), answer (of a confirmation).
 
     Args:
         table1: of `analysis.sections.paper_tables.table1`.
@@ -132,7 +132,7 @@ def _row(
     """One comparison: what may be said of it, and both sides; of the paper's question unless the caller says otherwise."""
     of_settings = claim["claim"] == "settings"
     return {
-        **{name: claim[name] for name in ("difference", "difference_low", "difference_high", "test_clips", "verdict")},
+        **{name: claim[name] for name in ("difference", "difference_low", "difference_high", "tested_on", "verdict")},
         **{name: winner[name] for name in _SIDE},
         **{f"baseline_{name}": baseline[name] for name in _SIDE},
         "label": label,

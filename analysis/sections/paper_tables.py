@@ -101,15 +101,24 @@ def difference_columns(pair: Pair, predictions: pd.DataFrame) -> dict[str, Any]:
 
     `difference_low`, `difference_high`, `p_value` and `resolvable` are those of the claim that can be made: about the settings
     where each has several seeds, else about these trained models. `claim` says which; `finding` is about the settings,
-    `models_finding` about the models.
+    `models_finding` about the models. `tested_on` is the test set in words.
     """
     found = pair.claim(predictions)
     if found is None:
         empty = ("test_clips", "difference", "difference_low", "difference_high", "p_value", "resolvable", "settings_tried")
-        return {**dict.fromkeys(empty, NAN), "claim": "", "finding": "", "models_finding": "", "verdict": "", "equivalence": NAN}
+        return {
+            **dict.fromkeys(empty, NAN),
+            "claim": "",
+            "finding": "",
+            "models_finding": "",
+            "verdict": "",
+            "tested_on": "",
+            "equivalence": NAN,
+        }
     low, high = found.interval
     return {
         "test_clips": found.models.clips,
+        "tested_on": (found.settings or found.models).clusters.words,
         "difference": found.difference,
         "difference_low": low,
         "difference_high": high,

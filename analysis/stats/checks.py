@@ -15,7 +15,6 @@ from analysis.stats.comparisons import compare_settings
 from analysis.stats.intervals import LEVEL, aligned
 from analysis.stats.power import MIN_SEEDS
 
-
 MIN_RUNS = 4  # of each side, for an interval of the probability of being better
 
 

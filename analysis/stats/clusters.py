@@ -108,7 +108,7 @@ def independent_clips(correct: np.ndarray, clusters: Clusters, weights: np.ndarr
 
     The variance V of the accuracy p over clusters is that of p(1 − p)/V independent clips; few clusters have a quantile of t
     instead of z, so that the number is p(1 − p)/V (z/t)² (Korn and Graubard, Survey Methodology 24 (1998) 193), at most that of the
-    clips. Where all clips are right, or all wrong, it is the number of clusters.
+    clips. Where all clips are right, or all wrong, it is the number of recordings.
 
     Args:
         correct: `[N]`, 0..1.
@@ -122,8 +122,8 @@ def independent_clips(correct: np.ndarray, clusters: Clusters, weights: np.ndarr
     share = float(np.average(correct, weights=weights))
     weighted = (weights * (correct - share) / weights.mean())[None]
     of_clips = float(np.mean(weighted**2)) / len(correct)
-    if of_clips <= 0 or len(clusters.sizes) < 2:
-        return float(min(kish, len(clusters.sizes)))
+    if of_clips <= 0 or len(clusters.sizes) < 2:  # nothing tells how alike they are
+        return kish if clusters.kind == FOLD else float(min(kish, len(clusters.sizes)))
     of_clusters = float(clusters.covariance(weighted)[0, 0])
     smaller = (_Z / float(t.ppf(0.975, clusters.freedom))) ** 2
     return kish * smaller / max(of_clusters / of_clips, smaller)

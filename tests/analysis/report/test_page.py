@@ -26,6 +26,7 @@ CHAPTERS = {
         "table2",
         "fig2",
         "fig3",
+        "checks",
         "comparisons",
         "alpha",
         "plane",
