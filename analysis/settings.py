@@ -403,6 +403,27 @@ def sample_notes(predictions: pd.DataFrame) -> list[str]:
     ]
 
 
+FAR_APART = 0.1  # share
+
+
+def gap_notes(settings: pd.DataFrame) -> list[str]:
+    """A note where validation accuracy lies far above test accuracy, beyond both intervals; none where it does not.
+
+    Args:
+        settings: of `comparable_settings`.
+    """
+    gaps = (settings["val_accuracy"] - settings["accuracy"]).where(settings["val_low"] > settings["high"])
+    far = settings[gaps > FAR_APART]
+    if far.empty:
+        return []
+    row = far.loc[gaps[far.index].idxmax()]
+    return [
+        f"Validation accuracy lies far above test accuracy in {counted(len(far), 'setting')}, e.g. {100 * row['val_accuracy']:.1f} "
+        f"against {100 * row['accuracy']:.1f} %. Perhaps validation clips are of the same recordings as training clips (name the "
+        "recordings in a column `group`), or test clips are of other sources or conditions."
+    ]
+
+
 def correct_clips(predictions: pd.DataFrame, run_ids: tuple[str, ...]) -> pd.DataFrame:
     """Whether each test clip was classified correctly: clips as index, a column per run.
 

@@ -50,7 +50,8 @@ def forest_table(
     published (difference, empty where the paper has none), about (`SETTINGS`, `MODELS`, `FRESH` or `CONFIRMED`), finding,
     prefers_baseline (whether validation, asked for the best of all, selects the baseline), test accuracy with its interval and
     seeds of both sides, tested_on (the test set in words), verdict, budget (of tuning, where it is unequal), with_margin (whether
-    the paper's question is asked), equivalence (bound within which the settings are equivalent, else empty), answer (of a confirmation).
+    the paper's question is asked), equivalence (bound within which the settings are equivalent, else empty), answer (of a
+    confirmation).
 
     Args:
         table1: of `analysis.sections.paper_tables.table1`.
