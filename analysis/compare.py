@@ -29,8 +29,9 @@ from analysis.report.page import render_page
 from analysis.section import ACL, BASELINE, MODELS_ONLY, Chapter, Column, Section, difference, finding_text, number_column, styled
 from analysis.sections.curves import CURVE_METRICS
 from analysis.sections.forest import FOREST, forest_figure
-from analysis.settings import PAPER_KEYS, comparable_settings, correct_clips, key_columns, name_of
+from analysis.settings import PAPER_KEYS, comparable_settings, key_columns, name_of
 from analysis.stats.claims import claim
+from analysis.stats.clips import correct_clips
 from analysis.stats.intervals import finding, holm
 from study import names
 

@@ -21,14 +21,13 @@ from analysis.question import ALPHA, FOLD, MARGIN, PAPER, SUBSET, TEMPERATURE, Q
 from analysis.records.runs import parameter_names
 from analysis.selection_rule import Rank, has_all_seeds, rank
 from analysis.stats.claims import GROWN, INTERIM, PLANNED, Claim, Look, claim
-from analysis.stats.clusters import CLIP, RECORDING, clusters_of, independent_clips
+from analysis.stats.clips import TEST, VAL, clips_of_runs, correct_of_settings, independent_clips_of_runs
 from analysis.stats.clusters import FOLD as FOLD_LEVEL
 from analysis.stats.intervals import intervals_of_means, intervals_over_seeds
 from analysis.stats.power import MIN_SEEDS
 from study import names
 
 _PART = ["study", "sweep"]
-VAL, TEST = "val", "test"  # splits of the predictions
 MIN_MARGINS = 3  # margins at one alpha and temperature that make a sweep of the margin
 # Settings that every question distinguishes, and their columns; further ones have their dotted names.
 _SETTING = {SUBSET: "subset", ALPHA: "alpha", MARGIN: "margin", TEMPERATURE: "temperature"}
@@ -368,41 +367,6 @@ def temperatures_of_both(settings: pd.DataFrame) -> list[float]:
     return sorted(baseline & set(settings.loc[settings["alpha"] < 1, "temperature"]))
 
 
-def clips_of_runs(predictions: pd.DataFrame, split: str) -> pd.Series:
-    """Number of clips of the split, `VAL` or `TEST`, by run_id."""
-    return predictions[predictions["split"] == split].groupby("run_id").size()
-
-
-def independent_clips_of_runs(predictions: pd.DataFrame, split: str, *, by_patches: bool = False) -> pd.Series:
-    """How many independent clips tell the accuracy as well, by run_id: `analysis.stats.clusters.independent_clips`.
-
-    Args:
-        predictions: of `analysis.records.runs.load_predictions`.
-        split: `VAL` or `TEST`.
-        by_patches: whether each clip is weighted by its patches.
-    """
-    rows = predictions[predictions["split"] == split]
-    weighted = rows.assign(weight=rows["patches"] if by_patches else 1.0, correct=rows["label"].eq(rows["predicted"]).astype(float))
-    found = {}
-    for run_id, own in weighted.groupby("run_id"):
-        clusters = clusters_of(_index(own), by_fold=True)
-        found[run_id] = independent_clips(own["correct"].to_numpy(), clusters, own["weight"].to_numpy(float))
-    return pd.Series(found, dtype=float)
-
-
-def sample_notes(predictions: pd.DataFrame) -> list[str]:
-    """A note on test clips that were cut from fewer recordings; none where each clip is of its own."""
-    rows = predictions[predictions["split"] == TEST] if RECORDING in predictions else predictions.iloc[:0]
-    clips = rows.drop_duplicates(CLIP)
-    if clips.empty or clips[RECORDING].nunique() == len(clips):
-        return []
-    recordings = counted(clips[RECORDING].nunique(), "recording")
-    return [
-        f"The {len(clips)} test clips are of {recordings}. Clips of one recording tend to be right or wrong together, so intervals "
-        "and tests take the recordings as the sample."
-    ]
-
-
 FAR_APART = 0.1  # share
 
 
@@ -413,45 +377,15 @@ def gap_notes(settings: pd.DataFrame) -> list[str]:
         settings: of `comparable_settings`.
     """
     gaps = (settings["val_accuracy"] - settings["accuracy"]).where(settings["val_low"] > settings["high"])
-    far = settings[gaps > FAR_APART]
-    if far.empty:
+    far = settings.assign(gap=gaps)[gaps > FAR_APART].sort_values("gap").to_dict("records")
+    if not far:
         return []
-    row = far.loc[gaps[far.index].idxmax()]
+    row = far[-1]
     return [
         f"Validation accuracy lies far above test accuracy in {counted(len(far), 'setting')}, e.g. {100 * row['val_accuracy']:.1f} "
         f"against {100 * row['accuracy']:.1f} %. Perhaps validation clips are of the same recordings as training clips (name the "
         "recordings in a column `group`), or test clips are of other sources or conditions."
     ]
-
-
-def correct_clips(predictions: pd.DataFrame, run_ids: tuple[str, ...]) -> pd.DataFrame:
-    """Whether each test clip was classified correctly: clips as index, a column per run.
-
-    The index has levels for fold and recording, too, where several clips are of one: `analysis.stats.clusters.clusters_of`.
-    """
-    rows = predictions[predictions["run_id"].isin(run_ids) & (predictions["split"] == TEST)]
-    table = rows.assign(correct=rows["label"] == rows["predicted"]).pivot(index=CLIP, columns="run_id", values="correct")
-    return table.set_axis(_index(rows.drop_duplicates(CLIP).set_index(CLIP).loc[table.index].reset_index()))
-
-
-def _index(clips: pd.DataFrame) -> pd.Index:
-    """Index of clips, with levels for fold and recording where several clips are of one."""
-    folds = [FOLD_LEVEL] if FOLD_LEVEL in clips and clips[FOLD_LEVEL].nunique() > 1 else []
-    recordings = [RECORDING] if RECORDING in clips and clips[RECORDING].nunique() < len(clips) else []
-    levels = [*folds, *recordings]
-    return pd.MultiIndex.from_frame(clips[[*levels, CLIP]]) if levels else pd.Index(clips[CLIP])
-
-
-def correct_of_settings(predictions: pd.DataFrame, settings: Sequence[tuple[str, ...]]) -> list[pd.DataFrame]:
-    """`correct_clips` of the runs of each setting, by one pass over the predictions."""
-    whole = correct_clips(predictions, tuple(run_id for run_ids in settings for run_id in run_ids))
-    known = set(whole.columns)
-    columns = [sorted(known.intersection(run_ids)) for run_ids in settings]
-    if not whole.isna().any(axis=None):
-        return [whole[own] for own in columns]
-    # Runs that were tested on other clips have gaps here, which are not theirs.
-    sides = (whole[own].dropna(how="all") for own in columns)
-    return [side if side.isna().any(axis=None) else side.astype(bool) for side in sides]
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,8 @@ from analysis.sections.records import checklist, record_sections
 from analysis.sections.search import search_sections
 from analysis.sections.trials import counts_section, landscape_section
 from analysis.sections.winner_details import pair_sections, winner_sections
-from analysis.settings import PooledResults, pooled_folds, sample_notes, without_margin_sweeps
+from analysis.settings import PooledResults, gap_notes, pooled_folds, without_margin_sweeps
+from analysis.stats.clips import sample_notes
 from study import names
 
 
@@ -87,6 +88,7 @@ def read_sections(store_uri: str, studies: Sequence[str]) -> Reading:
         *(note for part in parts for note in part.notes),
         *_lost_note(records),
         *sample_notes(pooled.predictions),
+        *(note for part in parts for note in gap_notes(part.settings)),
     ]
     compared = compared_tables(parts, pooled.predictions)
     chapters = _chapters(store_uri, records, pooled, parts, compared)

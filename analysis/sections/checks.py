@@ -11,8 +11,9 @@ from analysis.question import Question
 from analysis.section import ONLY, Column, Heading, Section, number_column
 from analysis.sections.comparisons import comparisons_of
 from analysis.sections.paper_tables import NAN
-from analysis.settings import TEST, Pair, look_at, pick_self_supervised, without_margin_sweeps
+from analysis.settings import Pair, look_at, pick_self_supervised, without_margin_sweeps
 from analysis.stats.checks import data_sets_with_gain, expected_best, macro_difference, probability_of_better
+from analysis.stats.clips import TEST
 from analysis.stats.clusters import FOLD
 from analysis.stats.intervals import holm, intervals_of_means
 from study import names

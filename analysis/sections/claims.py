@@ -22,8 +22,9 @@ from analysis.section import ONLY, PANEL_KEYS, Column, Heading, Section, differe
 from analysis.sections.comparisons import Comparison, comparisons_of
 from analysis.sections.forest import NOT_SIGNIFICANT, SIGNIFICANT, forest_figure
 from analysis.sections.paper_tables import NAN
-from analysis.settings import NO_PAIR, correct_of_settings, look_at, pick
+from analysis.settings import NO_PAIR, look_at, pick
 from analysis.stats.claims import PLANNED
+from analysis.stats.clips import correct_of_settings
 from analysis.stats.comparisons import SettingsComparison, UnpairedComparison, compare_settings, compare_unpaired, largest_gain
 from analysis.stats.intervals import NOT_DISTINGUISHABLE, PairedComparison, compare_paired, finding, holm
 from analysis.stats.power import DISCORDANCE, MIN_SEEDS, critical_values, smallest_difference

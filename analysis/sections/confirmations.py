@@ -9,7 +9,7 @@ import pandas as pd
 from analysis.formats import count, percent, points, points_interval
 from analysis.question import words
 from analysis.section import Column, Section, difference
-from analysis.settings import correct_clips
+from analysis.stats.clips import correct_clips
 from analysis.stats.confirmation import CONFIRMED, NOT_CONFIRMED, Confirmation, confirm, seeds_text
 from study import names
 

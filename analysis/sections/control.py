@@ -28,7 +28,7 @@ from analysis.section import (
     number_column,
     ring,
 )
-from analysis.settings import TEST, VAL, correct_clips, independent_clips_of_runs
+from analysis.stats.clips import TEST, VAL, correct_clips, independent_clips_of_runs
 from analysis.stats.intervals import LEVEL, compare_paired, wilson_interval
 from study import names
 

@@ -25,7 +25,8 @@ from analysis.section import (
 )
 from analysis.sections.alpha import line_over_alpha
 from analysis.sections.paper_tables import NAN
-from analysis.settings import TEST, VAL, clips_of_runs, comparable_settings, independent_clips_of_runs
+from analysis.settings import comparable_settings
+from analysis.stats.clips import TEST, VAL, clips_of_runs, independent_clips_of_runs
 from analysis.stats.intervals import interval_over_seeds
 from study import names
 

@@ -26,7 +26,8 @@ from analysis.section import (
     text_column,
 )
 from analysis.sections.paper_tables import side_values
-from analysis.settings import NO_PAIR, TEST, Pair, correct_clips, pick, pick_self_supervised, temperatures_of_both
+from analysis.settings import NO_PAIR, Pair, pick, pick_self_supervised, temperatures_of_both
+from analysis.stats.clips import TEST, correct_clips
 from analysis.stats.clusters import CLIP, clusters_of, independent_clips
 from analysis.stats.intervals import interval_over_seeds
 

@@ -10,7 +10,7 @@ from analysis.formats import Row, duration, plain
 from analysis.question import symbol
 from analysis.records.runs import UNFINISHED, parameter_names
 from analysis.section import Column, Section
-from analysis.settings import TEST, VAL, clips_of_runs
+from analysis.stats.clips import TEST, VAL, clips_of_runs
 from study import names
 
 _ALWAYS = ("data.subset", "loss.alpha", "loss.margin", "loss.temperature", "seed")

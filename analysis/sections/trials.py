@@ -23,7 +23,7 @@ from analysis.section import (
     number_column,
     styled,
 )
-from analysis.settings import TEST, VAL, independent_clips_of_runs
+from analysis.stats.clips import TEST, VAL, independent_clips_of_runs
 from analysis.stats.intervals import wilson_intervals
 from study import names
 

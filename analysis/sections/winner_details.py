@@ -12,7 +12,8 @@ from analysis.published import SELF_SUPERVISED
 from analysis.section import DIFFERENCE_SCALE, MARK_SCALE, MARKERS, OUTLINE, Column, Heading, Section, styled
 from analysis.sections.comparisons import Comparison
 from analysis.sections.paper_figures import CLASS_COLUMNS, class_figure, class_pair, class_table
-from analysis.settings import TEST, Pair, without_margin_sweeps
+from analysis.settings import Pair, without_margin_sweeps
+from analysis.stats.clips import TEST
 
 OURS, PUBLISHED = "ours", "published"
 

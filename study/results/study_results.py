@@ -8,8 +8,8 @@ import pandas as pd
 
 from analysis.question import CLIP_SETTINGS, PAPER_DIMENSIONS, Question
 from analysis.records.runs import load_predictions, load_trials, parameter_names
-from analysis.settings import TEST, VAL, correct_clips, correct_of_settings, independent_clips_of_runs
 from analysis.stats.claims import INTERIM, PLANNED, Claim, claim
+from analysis.stats.clips import TEST, VAL, correct_clips, correct_of_settings, independent_clips_of_runs
 from analysis.stats.intervals import interval_over_seeds
 from study import names
 from study.results.selection import Candidate, Choice, Row, as_candidate, choices, rank_of

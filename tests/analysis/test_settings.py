@@ -4,18 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.settings import (
-    FOLD,
-    comparable_settings,
-    correct_clips,
-    correct_of_settings,
-    look_at,
-    pick,
-    pick_self_supervised,
-    pooled_folds,
-    sample_notes,
-)
+from analysis.settings import FOLD, comparable_settings, gap_notes, look_at, pick, pick_self_supervised, pooled_folds
 from analysis.stats.claims import GROWN, INTERIM, PLANNED
+from analysis.stats.clips import correct_clips, correct_of_settings, sample_notes
 from analysis.stats.clusters import clusters_of
 from analysis.stats.intervals import interval_over_seeds, wilson_interval
 from study import names
@@ -276,3 +267,11 @@ def test_studies_that_complete_each_other_are_one_look(fakes: FakeTrials) -> Non
     add_seeds(fakes, "more", range(2, 4))
     pair = pick(comparable_settings(fakes.trials, fakes.predictions)[0])
     assert look_at(pair.baselines, pair.others) == PLANNED
+
+
+def test_validation_far_above_test_is_noted(fakes: FakeTrials) -> None:
+    fakes.add(1.0, val=0.55, correct=50)
+    assert gap_notes(fakes.settings()) == []
+    fakes.add(0.5, val=0.95, correct=41)
+    (note,) = gap_notes(fakes.settings())
+    assert note.startswith("Validation accuracy lies far above test accuracy in 1 setting, e.g. 95.0 against 41.0 %.")

@@ -14,8 +14,8 @@ from analysis.compare import compare, compared_lines
 from analysis.records.runs import load_predictions, load_trials
 from analysis.report.assemble import Reading, read_sections, tables_of
 from analysis.report.page import write_report
-from analysis.settings import correct_clips
 from analysis.stats.claims import claim
+from analysis.stats.clips import correct_clips
 from study.results.best import print_best
 from study.results.confirm import confirmation_study
 from study.spec.study import Study

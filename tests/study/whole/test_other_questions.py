@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from analysis.records.runs import load_predictions, load_trials
-from analysis.settings import correct_clips
 from analysis.stats.claims import claim
+from analysis.stats.clips import correct_clips
 from study.state.home import Home
 from support.command_line import call
 from support.mlflow_records import with_empty_store
