@@ -10,7 +10,7 @@ from plotly.subplots import make_subplots
 
 from analysis.formats import count, percent, plain
 from analysis.section import ACL, BASELINE, Column, Section, interval, styled
-from analysis.stats.intervals import LEVEL
+from analysis.stats.rank_correlation import kendall_interval
 from study import names
 
 MIN_TRIALS = 5  # with fewer there is no ranking to speak of
@@ -18,7 +18,6 @@ MOST_CURVES = 60  # of a sweep; all others are their last point
 MOST_POINTS = 60  # of a curve
 _FRACTIONS = np.arange(1, 11) / 10
 _KEPT = 1 / 3  # share that successive halving with its usual reduction factor of 3 keeps
-_DRAWS = 1000
 _SMALLER_IS_BETTER = (names.VAL_UNIFORMITY, names.VAL_ALIGNMENT)
 _BY_EPOCH = (names.VAL_KNN_ACCURACY, names.VAL_ACCURACY)
 _PLACE = ["study", "sweep", "mode"]
@@ -104,8 +103,8 @@ def stopped_table(history: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
 def early_table(history: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
     """How well an early epoch ranks the final result, by tenths of the epochs; a row for each sweep and tenth.
 
-    Over the trials that ran to the end: `tau` is Kendall's τ-b between the metric at `epoch` and the objective at the end, with a
-    bootstrap interval over trials (95 %, percentiles). `regret` is what the objective loses at the end if only the trial that
+    Over the trials that ran to the end: `tau` is Kendall's τ-b between the metric at `epoch` and the objective at the end, with the
+    95 % interval of `analysis.stats.rank_correlation`. `regret` is what the objective loses at the end if only the trial that
     leads at `epoch` is kept, `regret_of_third` if the better third (rounded up) is, both against the best trial.
 
     Args:
@@ -150,29 +149,6 @@ def _last_epochs(values: pd.DataFrame) -> pd.Series:
         return pd.Series(index=values.columns, dtype=int)
     present = values.notna().to_numpy()
     return pd.Series(values.index[len(values) - 1 - present[::-1].argmax(axis=0)], index=values.columns, dtype=int)
-
-
-def kendall_interval(first: np.ndarray, second: np.ndarray) -> tuple[float, float, float]:
-    """Kendall's τ-b with its 95 % bootstrap interval over the pairs of values; NaN where one side is all ties.
-
-    With the counts w of a resample, and the signs A, B of all differences on either side, τ-b = wᵀ(A∘B)w / √(wᵀA²w · wᵀB²w).
-
-    >>> [round(value, 2) for value in kendall_interval(np.array([1.0, 2, 3, 4]), np.array([1.0, 2, 3, 4]))]
-    [1.0, 1.0, 1.0]
-    """
-    # Sums of whole numbers up to n² are exact in float32 for n ≤ 4096.
-    signs = [np.sign(side[:, None] - side[None, :]).astype(np.float32) for side in (first, second)]
-    number = len(first)
-    counts = np.random.default_rng(0).multinomial(number, np.full(number, 1 / number), size=_DRAWS).astype(np.float32)
-    counts = np.concatenate([np.ones((1, number), np.float32), counts])
-    products = (signs[0] * signs[1], signs[0] ** 2, signs[1] ** 2)
-    both, *alone = ((counts @ product * counts).sum(axis=1, dtype=float) for product in products)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        taus = both / np.sqrt(alone[0] * alone[1])
-    if np.isnan(taus[0]):
-        return np.nan, np.nan, np.nan
-    low, high = np.nanquantile(taus[1:], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return float(taus[0]), float(low), float(high)
 
 
 _STOPPED = "#8a8a8a"
@@ -350,7 +326,7 @@ def training_sections(history: pd.DataFrame, trials: pd.DataFrame) -> list[Secti
 def _early_text(table: pd.DataFrame) -> str:
     paragraphs = [
         "For the trials that ran to the end: Kendall's rank correlation of the value at an epoch with the objective at the end, "
-        "with a 95 % bootstrap interval over trials. At 0.5 (dotted), three of four pairs are in the same order. Regret is what "
+        "with a 95 % interval. At 0.5 (dotted), three of four pairs are in the same order. Regret is what "
         "the objective loses against the best trial if only the leader at that epoch, or the better third, goes on. Where a "
         "scheduler has stopped other trials, those that are left are alike, and the correlation is lower than over all trials."
     ]

@@ -14,10 +14,11 @@ from analysis.published import SUPERVISED
 from analysis.records.runs import parameter_names
 from analysis.section import ACL, CELL_SCALE, MARK_SCALE, OUTLINE, Column, Section, styled
 from analysis.settings import pick
-from analysis.stats.importance import TRIALS_PER_TERM, drop_one_importances, terms
+from analysis.stats.importance import MOST_ROWS, drop_one_importances
 from study import names
 
 MIN_CELLS = 4  # settings with margin that make a map
+MIN_COMBINATIONS, COMBINATIONS_PER_SETTING = 5, 3
 _NOT_SEARCHED = ("mode", "seed", *names.PLACE_SETTINGS)
 _PUBLISHED = {"margin": published.margin, "temperature": published.temperature}
 
@@ -79,8 +80,9 @@ def map_table(settings: pd.DataFrame) -> pd.DataFrame:
 def importance_table(trials: pd.DataFrame) -> pd.DataFrame:
     """How much each searched setting matters for the objective: a row for each search and setting, most important first.
 
-    `importance` with `low` and `high` (95 %) and `fit` are those of `analysis.stats.importance.drop_one_importances`, over means of
-    the seeds; empty where there are fewer than `TRIALS_PER_TERM` different settings for each term (`enough` is False).
+    `importance`, the largest by `chance`, whether it `matters` and `fit` are those of
+    `analysis.stats.importance.drop_one_importances`, over means of the seeds. They are empty where fewer than 5 different
+    combinations have finished, or fewer than 3 for each setting (`enough` is False).
 
     Args:
         trials: of `analysis.records.runs.load_trials`.
@@ -88,16 +90,14 @@ def importance_table(trials: pd.DataFrame) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     for search in searches(trials):
         means = search.trials.groupby(search.settings, dropna=False)[search.objective].mean().reset_index()
-        blocks = {name: terms(means[name]) for name in search.settings}
-        number = sum(block.shape[1] for block in blocks.values())
-        enough = len(means) >= TRIALS_PER_TERM * number
-        found = drop_one_importances(blocks, means[search.objective].to_numpy(float)) if enough else None
+        enough = len(means) >= max(MIN_COMBINATIONS, COMBINATIONS_PER_SETTING * len(search.settings))
+        found = drop_one_importances(means[search.settings], means[search.objective].to_numpy(float)) if enough else None
         shared: dict[str, Any] = {"study": search.study, "sweep": search.sweep, "mode": search.mode, "objective": search.objective}
-        shared |= {"settings": len(means), "terms": number, "enough": enough, "fit": found.fit if found else np.nan}
+        shared |= {"combinations": len(means), "enough": enough, "fit": found.fit if found else np.nan}
         own: list[dict[str, Any]] = []
         for place, name in enumerate(search.settings):
-            values = found.of[place] if found else (np.nan, np.nan, np.nan)
-            own.append({**shared, "setting": name, **dict(zip(("importance", "low", "high"), values, strict=True))})
+            share, chance, matters = (*found.of[place], found.of[place].matters) if found else (np.nan, np.nan, False)
+            own.append({**shared, "setting": name, "importance": share, "chance": chance, "matters": matters})
         rows += sorted(own, key=lambda row: -row["importance"]) if enough else own
     return pd.DataFrame(rows)
 
@@ -171,7 +171,7 @@ def map_figure(table: pd.DataFrame) -> go.Figure:
 
 
 def importance_figure(table: pd.DataFrame) -> go.Figure:
-    """Importance of each setting with its interval, a panel for each search, from `importance_table`."""
+    """Importance of each setting beside the largest by chance, a panel for each search, from `importance_table`."""
     shown = table[table["enough"] & (table["fit"] > 0)]
     panels = [panel for _, panel in shown.groupby(["study", "sweep", "mode", "objective"], sort=False)]
     titles = [search_title(panel.iloc[0]) for panel in panels]
@@ -179,22 +179,33 @@ def importance_figure(table: pd.DataFrame) -> go.Figure:
     gap = 75 / (75 * len(titles) + 36 * sum(heights))
     figure = make_subplots(len(titles), 1, subplot_titles=titles, row_heights=heights, vertical_spacing=gap, shared_xaxes=True)
     for row, panel in enumerate(panels, start=1):
-        bars = go.Scatter(
-            x=panel["importance"],
-            y=[LABELS.get(name, name) for name in panel["setting"]],
+        labels = [LABELS.get(name, name) for name in panel["setting"]]
+        is_first = row == 1
+        chance = go.Scatter(
+            x=panel["chance"],
+            y=labels,
             mode="markers",
-            marker={"symbol": "circle", "size": 11, "color": "#0072B2"},
-            error_x={
-                "type": "data",
-                "array": panel["high"] - panel["importance"],
-                "arrayminus": panel["importance"] - panel["low"],
-                "thickness": 2,
-                "width": 6,
+            marker={"symbol": "line-ns", "size": 18, "line": {"color": "#777", "width": 3}},
+            name="largest by chance (95 %)",
+            showlegend=is_first,
+            hovertemplate="%{y}: up to %{x:.0%} by chance<extra></extra>",
+        )
+        importance = go.Scatter(
+            x=panel["importance"],
+            y=labels,
+            mode="markers",
+            marker={
+                "symbol": ["circle" if matters else "circle-open" for matters in panel["matters"]],
+                "size": 11,
+                "color": "#0072B2",
+                "line": {"width": 2, "color": "#0072B2"},
             },
-            showlegend=False,
+            name="importance (filled: beyond chance)",
+            showlegend=is_first,
             hovertemplate="%{y}: %{x:.0%} of the variance<extra></extra>",
         )
-        figure.add_trace(bars, row=row, col=1)
+        figure.add_trace(chance, row=row, col=1)
+        figure.add_trace(importance, row=row, col=1)
         figure.add_vline(x=0, line={"color": "#222", "width": 1, "dash": "dot"}, row=row, col=1)
         figure.update_yaxes(autorange="reversed", automargin=True, type="category", row=row, col=1)
     figure.update_xaxes(tickformat=".0%", showticklabels=True)
@@ -297,10 +308,11 @@ _MAPS = [
 _IMPORTANCE = [
     *_WHERE,
     Column("Setting", lambda row: str(LABELS.get(row["setting"], row["setting"])), "text"),
-    Column("Importance, % of the variance", lambda row: percent_interval(row, "importance", "low", "high")),
+    Column("Importance, % of the variance", lambda row: percent(row["importance"])),
+    Column("By chance up to, %", lambda row: percent(row["chance"])),
+    Column("Beyond chance", lambda row: "yes" if row["matters"] else "not shown", "text"),
     Column("All settings together, %", lambda row: percent(row["fit"])),
-    Column("Different settings", lambda row: count(row["settings"])),
-    Column("Terms", lambda row: count(row["terms"])),
+    Column("Different combinations", lambda row: count(row["combinations"])),
 ]
 
 
@@ -337,28 +349,32 @@ def search_sections(settings: pd.DataFrame, trials: pd.DataFrame) -> tuple[Secti
 
 def _importance_text(table: pd.DataFrame) -> str:
     paragraphs = [
-        "A regression predicts the objective from the searched settings. Importance is how much of the variance it loses, on "
-        "settings that it has not seen, without one of them. An importance near 0 means that the setting does not help the "
-        "prediction; an interval that contains 0 does not prove it. Intervals are 95 %, by resampling the settings. The result "
-        "holds for the values that this search tried, and a sampler tries more of them where it expects good results.\n"
+        "A regression predicts the objective from the searched settings and their pairs. Importance is how much of the variance it "
+        "loses, on combinations that it has not seen, without one of them. A setting of no use has some importance by chance: its "
+        "values are shuffled to see how much. In 5 % of searches at most, any such setting is beyond this mark. An importance "
+        "below the mark does not show that a setting is unimportant, since the search may be too small. The result holds for the "
+        "values that this search tried.\n"
         "The regression is ridge, on the mean over seeds, with linear and squared terms for numbers (logarithmic where they span a "
-        "decade and lie more evenly so), one term for each name, and no interactions."
+        f"decade and lie more evenly so), one term for each name, and products of two settings. Of more than {MOST_ROWS} "
+        f"combinations, {MOST_ROWS} are drawn."
     ]
     for _, own in table.groupby(["study", "sweep", "mode", "objective"], sort=False) if len(table) else ():
         first = own.iloc[0]
         where = f"{first['study']}, {first['sweep']} ({first['mode']}), {first['objective']}"
         if not first["enough"]:
+            needed = max(MIN_COMBINATIONS, COMBINATIONS_PER_SETTING * len(own))
             paragraphs.append(
-                f"{where}: {first['settings']} different settings have finished, too few for {first['terms']} terms, which need "
-                f"{TRIALS_PER_TERM} each."
+                f"{where}: {first['combinations']} different combinations have finished, too few for {len(own)} settings, which "
+                f"need {needed}."
             )
         elif not first["fit"] > 0:
             paragraphs.append(
-                f"{where}: all settings together predict no better than the mean ({first['settings']} settings), so the "
+                f"{where}: all settings together predict no better than the mean ({first['combinations']} combinations), so the "
                 "importances say nothing here."
             )
         else:
             paragraphs.append(
-                f"{where}: all settings together predict {percent(first['fit'])} % of the variance ({first['settings']} settings)."
+                f"{where}: all settings together predict {percent(first['fit'])} % of the variance ({first['combinations']} "
+                "combinations)."
             )
     return "\n".join(paragraphs)

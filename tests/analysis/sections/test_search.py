@@ -86,13 +86,15 @@ def test_one_line_of_settings_is_no_map(fakes):
 def test_importance_ranks_the_settings_of_a_search(drawn):
     table = importance_table(drawn.trials)
     assert table["setting"].tolist() == ["loss.alpha", "loss.margin"]
-    assert (table["settings"] == 30).all()
-    assert (table["terms"] == 4).all()
+    assert (table["combinations"] == 30).all()
+    assert table["matters"].tolist() == [True, False]
     first, second = table.to_dict("records")
-    assert first["low"] > 0.5
+    assert first["importance"] > 0.5
     assert second["importance"] < 0.05
-    markers = importance_figure(table).data[0]
-    assert list(markers.x + markers.error_x.array) == pytest.approx(table["high"].tolist())
+    chance, importance = importance_figure(table).data
+    assert list(chance.x) == table["chance"].tolist()
+    assert list(importance.x) == table["importance"].tolist()
+    assert list(importance.marker.symbol) == ["circle", "circle-open"]
 
 
 def test_seeds_of_a_setting_count_once(drawn):
@@ -103,7 +105,7 @@ def test_seeds_of_a_setting_count_once(drawn):
 
 
 def test_with_too_few_trials_there_are_no_numbers_but_a_sentence(fakes):
-    for trial in range(11):
+    for trial in range(5):
         fakes.add(0.05 * trial, 0.5, 50, loss__margin=0.1 * trial**2 + 0.1)
     table = importance_table(fakes.trials)
     assert table["importance"].isna().all()
@@ -116,7 +118,7 @@ def test_with_too_few_trials_there_are_no_numbers_but_a_sentence(fakes):
         fakes.add(0.2 * trial, 0.5, 50, sweep="other", loss__margin=0.1 + trial)
     _, section = search_sections(pd.DataFrame(), fakes.trials)
     assert set(section.frame["sweep"]) == {"grid"}
-    assert "3 different settings have finished, too few for 4 terms, which need 3 each" in section.text
+    assert "3 different combinations have finished, too few for 2 settings, which need 6" in section.text
 
 
 def test_stopped_and_changed_trials_are_no_part_of_it(drawn):
