@@ -4,6 +4,7 @@
 # make check  format, lint, types, import contracts
 # make docs   the pages of docs/ and the API reference as HTML, in build/docs
 # make pictures  the pictures of the README anew: runs the quickstart (4 minutes), needs chromium and chromedriver
+# make lowest  the lowest versions that pyproject.toml allows, in build/lowest: the smoke study and tests of what calls them; needs uv
 # make audit  known vulnerabilities of the tested versions; fails where the database cannot be reached
 # make lock   requirements-hashed.txt anew from pyproject.toml and constraints.txt; needs uv
 PYTHON ?= python3
@@ -13,7 +14,7 @@ BIN := $(VENV)/bin
 export MLFLOW_DISABLE_TELEMETRY := true
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: demo test test-fast bench check format docs pictures audit lock clean
+.PHONY: demo test test-fast bench check format docs pictures lowest audit lock clean
 
 demo: $(VENV)/.installed
 	$(BIN)/acl-study quickstart
@@ -44,6 +45,20 @@ docs: $(VENV)/.installed-docs
 
 pictures: $(VENV)/.installed-dev
 	$(BIN)/python docs/pictures.py
+
+# Warnings of old versions about each other are no errors.
+LOWEST := build/lowest
+LOWEST_TESTS := tests/analysis/records tests/study/spec tests/study/search tests/study/cli tests/study/state tests/acl/test_features.py tests/acl/losses
+lowest:
+	uv venv --quiet --clear --python $(PYTHON) $(LOWEST)
+	uv pip compile --quiet pyproject.toml --extra server --resolution lowest-direct --output-file build/lowest.txt
+	uv pip install --quiet --python $(LOWEST)/bin/python --requirement build/lowest.txt
+	uv pip install --quiet --python $(LOWEST)/bin/python --constraint build/lowest.txt . pytest pytest-timeout pytest-xdist hypothesis selenium scikit-learn pytorch-metric-learning jsonschema pillow
+	$(LOWEST)/bin/acl-study data synth $(LOWEST)/corpus --size tiny --seed 0
+	$(LOWEST)/bin/acl-study data prepare $(LOWEST)/corpus
+	$(LOWEST)/bin/acl-study run tests/study/smoke.yaml --data $(LOWEST)/corpus --home $(LOWEST)/runs
+	$(LOWEST)/bin/acl-study report smoke --home $(LOWEST)/runs
+	$(LOWEST)/bin/python -m pytest -q -W default -m "not slow and not browser" $(LOWEST_TESTS)
 
 # --strict: without it, packages that the database does not know or that it was not asked about count as sound.
 audit: $(VENV)/.installed-audit

@@ -13,6 +13,7 @@ import pandas as pd
 from scipy.stats import norm, t
 
 from analysis.formats import counted
+from analysis.stats.power import fold_factor
 
 FOLD, RECORDING, CLIP = "fold", "recording", "clip"  # levels of the index of correct clips; the first two where there are such
 _Z = float(norm.ppf(0.975))
@@ -47,13 +48,8 @@ class Clusters:
 
     @property
     def factor(self) -> float:
-        """By how much the variance over folds is multiplied as their training sets overlap: 1 + K / (K − 1); 1 for recordings.
-
-        The training sets of K folds share most of their clips, so that the folds' differences are correlated by about 1 / K. The
-        variance of their mean is (1 / K + n_test / n_train) s² (Nadeau and Bengio, Machine Learning 52 (2003) 239).
-        """
-        folds = len(self.sizes)
-        return 1 + folds / (folds - 1) if self.kind == FOLD and folds > 1 else 1.0
+        """By how much the variance is multiplied: `analysis.stats.power.fold_factor` for folds, 1 for recordings and clips."""
+        return fold_factor(len(self.sizes)) if self.kind == FOLD and len(self.sizes) > 1 else 1.0
 
     @property
     def words(self) -> str:

@@ -113,6 +113,22 @@ def assumed_design(clips: int, seeds: int, candidates: int, seed_sd: float, disc
     return Design(clips, (seeds, seeds), candidates, seed_sd**2, noise, (1 - OF_RUNS) * discordance)
 
 
+def over_folds(design: Design, folds: int) -> Design:
+    """The design of pooled folds, with the variance of Nadeau and Bengio, see `analysis.stats.clusters.Clusters.factor`."""
+    larger = fold_factor(folds)
+    of_runs = design.noise * (1 / design.runs[0] + 1 / design.runs[1])
+    return replace(design, clip_variance=larger * design.clip_variance + (larger - 1) * of_runs, clip_freedom=folds - 1)
+
+
+def fold_factor(folds: int) -> float:
+    """By how much the variance over K folds is multiplied as their training sets overlap: 1 + K / (K − 1).
+
+    The training sets share most of their clips, so that the folds' differences are correlated by about 1 / K. The variance of their
+    mean is (1 / K + n_test / n_train) s² (Nadeau and Bengio, Machine Learning 52 (2003) 239).
+    """
+    return 1 + folds / (folds - 1)
+
+
 @lru_cache(maxsize=4096)
 def detectable_difference(design: Design) -> float:
     """True difference that the comparison finds with a power of 80 %, share.
@@ -226,6 +242,7 @@ class Power:
         candidates: settings of which one is selected.
         recordings: that the test clips were cut from; 0 where each is of its own. How alike clips of one are is not known before:
             at the better end of the assumptions all clips count, at the worse end only the recordings.
+        folds: over which the test clips are pooled; 1 without folds.
         seed_sd: range of the standard deviation over seeds.
     """
 
@@ -234,6 +251,7 @@ class Power:
     seeds: int
     candidates: int
     recordings: int = 0
+    folds: int = 1
     seed_sd: tuple[float, float] = SEED_SD
 
     @property
@@ -263,7 +281,9 @@ class Power:
         ends = zip(self._clips, DISCORDANCE, self.seed_sd, strict=True)
         others = max(1, self.candidates - 1)
         designs = [assumed_design(clips, self.seeds, others, sd, share) for clips, share, sd in ends]
-        if self.has_recordings:
+        if self.folds > 1:
+            designs = [over_folds(design, self.folds) for design in designs]
+        elif self.has_recordings:
             designs = [replace(design, clip_freedom=max(1, self.recordings - 1)) for design in designs]
         found = [detectable_difference(design) for design in designs]
         return found if max(found) < 1 else None
@@ -278,6 +298,7 @@ class Power:
         seeds = "1 seed" if self.seeds == 1 else f"{self.seeds} seeds"
         models, settings = self.models, self.settings
         clips = f"{self.test_clips} test clips" + (f" of {self.recordings} recordings" if self.has_recordings else "")
+        clips += f" in {self.folds} folds" if self.folds > 1 else ""
         if models is None:
             lines = [f"{clips}, {seeds}: too few clips to tell two trained models apart."]
         else:
@@ -290,7 +311,8 @@ class Power:
                 f"With {seeds} nothing can be said about settings. A claim about settings takes {MIN_SEEDS} seeds or more."
             )
         elif settings is None:
-            lines.append("With so few clips no difference between settings could be detected.")
+            few = "folds" if self.folds > 1 else "clips"
+            lines.append(f"With so few {few} no difference between settings could be detected.")
         else:
             number = f", corrected for {self.candidates - 1} settings" if self.candidates > 2 else ""
             lines.append(

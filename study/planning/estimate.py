@@ -141,7 +141,14 @@ class SweepPlan:
             len(self.sweep.space[name].values or [0]) for name in self.within if name in self.sweep.space
         )
         candidates = max(1, self.sweep.trials // groups_of_settings)
-        return [Power(test, val, len(self.sweep.seeds), candidates, recordings) for test, val, recordings in groups]
+        seeds, folds = len(self.sweep.seeds), len(self.sweep.space[FOLD].values or [0]) if FOLD in self.sweep.space else 1
+        if folds > 1:  # which a report pools
+            clips, recordings = (
+                round(folds * sum(sizes) / len(self.kinds))
+                for sizes in zip(*((kind.cost.test_clips, kind.cost.test_recordings) for kind in self.kinds), strict=True)
+            )
+            groups = {(clips, self.kinds[0].cost.val_clips, recordings): None}
+        return [Power(test, val, seeds, candidates, recordings, folds) for test, val, recordings in groups]
 
     def _hours_of_trials(self, share: float) -> Span:
         fewest, most = (sum(kind.trials * seconds(self, kind) for kind in self.kinds) / 3600 for seconds in (_stopped, _full))

@@ -8,10 +8,14 @@ from analysis.stats.power import (
     Design,
     Power,
     assumed_design,
+    critical_values,
     detectable_difference,
     expected_maximum,
+    fold_factor,
     luck_of_the_best,
+    over_folds,
     smallest_difference,
+    standard_errors,
 )
 from support.simulated_verdicts import CLIP_VARIANCE, NOISE, Cell, found
 
@@ -108,3 +112,32 @@ def test_recordings_widen_what_can_be_detected() -> None:
     assert recorded.settings[1] > independent.settings[1]
     assert recorded.sentences[0].startswith("947 test clips of 61 recordings, 3 seeds: ")
     assert "all alike" in recorded.sentences[2]
+
+
+def test_folds_detect_less_than_their_clips() -> None:
+    one, five, two = (Power(947, 266, 3, 2, folds=folds) for folds in (1, 5, 2))
+    assert five.settings[0] > one.settings[0]
+    assert two.settings[0] > 0.2
+    assert five.sentences[0].startswith("947 test clips in 5 folds, 3 seeds: ")
+    few = Power(60, 266, 3, 2, folds=2)
+    assert few.sentences[1] == "With so few folds no difference between settings could be detected."
+
+
+@pytest.mark.parametrize("folds", [5, 10])
+def test_the_stated_power_over_folds_is_that_of_their_model(folds: int) -> None:
+    """Differences between folds that are correlated by 1 / K, as Nadeau and Bengio assume, judged by the test itself."""
+    random, studies, seeds, clips = np.random.default_rng(0), 4000, 3, 2000
+    design = over_folds(assumed_design(clips, seeds, 1, 0.01, 0.2), folds)
+    gain = detectable_difference(design)
+    noise, own = design.noise, assumed_design(clips, seeds, 1, 0.01, 0.2).clip_variance
+    spread = (own + 2 * noise / seeds) / clips * folds  # of a fold's difference, were the folds independent
+    common = random.standard_normal((studies, 1)) * np.sqrt(spread / (folds - 1))
+    of_folds = gain + common + random.standard_normal((studies, folds)) * np.sqrt(spread)
+    luck = random.standard_normal((studies, 2, seeds)) * 0.01
+    over_seeds = (luck + random.standard_normal(luck.shape) * np.sqrt(noise / clips)).var(axis=2, ddof=1)
+    both = np.full(1, 2 * noise / seeds / clips)
+    variance = of_folds.var(axis=1, ddof=1)[:, None] / folds * fold_factor(folds)
+    judged = standard_errors(over_seeds, np.array([seeds, seeds]), variance, both, folds - 1)
+    difference = of_folds.mean(axis=1) + luck[:, 1].mean(axis=1) - luck[:, 0].mean(axis=1)
+    power = np.mean(difference / judged.errors[:, 0] > critical_values(1, judged.freedom[:, 0]))
+    assert 0.75 < power < 0.85
