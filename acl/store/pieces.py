@@ -19,6 +19,7 @@ from acl.data.clips import Clip
 from acl.features import LogMel
 from acl.front_ends import BANDS, FORMAT_VERSION
 from acl.system.errors import CorpusError
+from acl.system.files import flush_to_disk
 
 CLIPS_PER_PIECE = 32  # on average
 UNFINISHED = ".unfinished"
@@ -236,12 +237,3 @@ def bytes_of(pieces: Sequence[Piece]) -> int:
             seconds = audio_state(clip)[2] / (2 * 44_100)
             frames += 1 + max(extract.min_samples, seconds * extract.sample_rate) / extract.hop_samples
     return round(frames * BANDS * np.dtype(np.float32).itemsize)
-
-
-def flush_to_disk(path: Path) -> None:
-    """Wait until a file or folder is on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -33,7 +33,6 @@ from acl.store.pieces import (
     corpus_digest,
     divide,
     fingerprint,
-    flush_to_disk,
     join_pieces,
     log_mel,
     problems_of,
@@ -41,6 +40,7 @@ from acl.store.pieces import (
 )
 from acl.store.problems import BadAudioError, lines, printable, shown_lines
 from acl.system.errors import CorpusError, StoreError, WorkerError
+from acl.system.files import flush_to_disk
 from acl.system.locks import only_process
 from acl.system.processes import each_result
 from acl.system.text import format_size

@@ -1,7 +1,27 @@
 """Files that are whole after any crash."""
 
+import errno
 import os
 from pathlib import Path
+
+# What file systems answer that cannot flush a folder (CIFS, some of FUSE): the new name is in it all the same.
+_NO_FLUSH_OF_FOLDERS = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EBADF, errno.EACCES)
+
+
+def flush_to_disk(path: Path) -> None:
+    """Wait until a file or folder is on the disk; of a folder as far as its file system can.
+
+    Raises:
+        OSError: the disk failed, e.g. EIO.
+    """
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_FLUSH_OF_FOLDERS or not path.is_dir():
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def write_durably(path: Path, text: str) -> None:
@@ -20,8 +40,4 @@ def write_durably(path: Path, text: str) -> None:
     except OSError:
         partial.unlink(missing_ok=True)
         raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)  # else a power cut can take the new name back
-    finally:
-        os.close(folder)
+    flush_to_disk(path.parent)  # else a power cut can take the new name back

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from acl.system.files import write_durably
+from acl.system.files import flush_to_disk, write_durably
 
 
 def test_the_content_is_flushed_before_the_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -36,3 +36,14 @@ def test_a_disk_that_fills_up_leaves_the_old_content(tmp_path: Path, monkeypatch
         write_durably(path, "new")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_system_that_cannot_flush_folders_is_no_failure(tmp_path: Path) -> None:
+    """/proc answers EINVAL, as CIFS and some of FUSE do."""
+    folder = os.open("/proc/self", os.O_RDONLY)
+    with pytest.raises(OSError, match="Invalid argument"):
+        os.fsync(folder)
+    os.close(folder)
+    flush_to_disk(Path("/proc/self"))
+    with pytest.raises(OSError, match="Invalid argument"):
+        flush_to_disk(Path("/proc/self/status"))  # a file that is not on the disk is a failure
