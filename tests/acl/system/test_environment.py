@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ import pytest
 _SHOW = """
 import getpass, os, pathlib, sys
 from acl.system.environment import settle_environment
+if len(sys.argv) > 1:
+    os.setuid(int(sys.argv[1]))  # here, as another user may not be able to read this interpreter
 settle_environment()
 print(pathlib.Path.home(), getpass.getuser(), os.environ.get("no_proxy", "-"), sep="\\n")
 """
@@ -20,20 +23,18 @@ def shown(tmp_path: Path, user: int | None = None, **variables: str) -> list[str
     """Home, user and exceptions from the proxy of a process with these variables alone."""
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path), **variables}
     tmp_path.chmod(0o777)
-    command = [sys.executable, "-c", _SHOW]
-    run = subprocess.run(command, env=environment, user=user, capture_output=True, text=True, check=True)
+    command = [sys.executable, "-c", _SHOW, *([] if user is None else [str(user)])]
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     return run.stdout.splitlines()
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only the administrator can become another user")
 @pytest.mark.parametrize("variables", [{}, {"HOME": "/"}, {"HOME": "/proc"}])
-def test_a_user_without_an_entry_has_a_home_and_a_name(tmp_path: Path, variables: dict[str, str]) -> None:
-    readable = [sys.executable, ROOT / "acl"]
-    if not all(all(part.stat().st_mode & 0o005 == 0o005 for part in Path(path).resolve().parents) for path in readable):
-        pytest.skip("another user cannot read the interpreter")
-    home, user, _ = shown(tmp_path, user=54321, **variables)
-    assert (Path(home), user) == (tmp_path / "acl-study-home-54321", "uid-54321")
-    assert Path(home).stat().st_mode & 0o777 == 0o700
+def test_a_user_without_an_entry_has_a_home_and_a_name(variables: dict[str, str]) -> None:
+    with tempfile.TemporaryDirectory() as folder:  # pytest's own are its user's alone
+        home, user, _ = shown(Path(folder), user=54321, **variables)
+        assert (home, user) == (f"{folder}/acl-study-home-54321", "uid-54321")
+        assert Path(home).stat().st_mode & 0o777 == 0o700
 
 
 def test_a_usable_home_stays(tmp_path: Path) -> None:
