@@ -9,11 +9,7 @@ from itertools import product
 from support.simulated_searches import USEFUL, SearchCell, called
 
 TRUTHS = tuple(USEFUL)
-SIZES = {
-    "random": ((2, 5), (2, 12), (3, 9), (3, 20), (3, 40), (6, 20)),
-    "grid": ((2, 8), (2, 9), (3, 18), (3, 27)),
-    "tpe": ((2, 12), (3, 20)),
-}
+SIZES = {"random": ((2, 5), (2, 12), (3, 9), (3, 20), (6, 20)), "grid": ((2, 9), (3, 18), (3, 27)), "tpe": ((2, 12), (3, 20))}
 
 
 def main(searches: int) -> None:

@@ -6,14 +6,17 @@ import numpy as np
 import pandas as pd
 
 ERROR = 0.05
-MIN_SHUFFLES = 199
+MIN_SHUFFLES, MAX_SHUFFLES = 199, 499  # few rows have so few orders that chance would decide with fewer shuffles
 MOST_ROWS = 80
 _DECADE = 10.0
 _PENALTIES = (0.3, 3.0, 30.0)
 
 
 class Importance(NamedTuple):
-    """Importance of a setting, and the largest that chance gives it, both as shares of the variance of the objective."""
+    """Importance of a setting, and the largest that chance gives it, both as shares of the variance of the objective.
+
+    `chance` is NaN where there are too few orders of the rows to tell.
+    """
 
     share: float
     chance: float
@@ -107,15 +110,15 @@ def drop_one_importances(settings: pd.DataFrame, objective: np.ndarray) -> Impor
     values = _standardised(objective)
     total = float(((values * number / (number - 1)) ** 2).sum())  # the mean alone, left out
     kernels = [_kernel(terms(settings[name])) for name in settings]
-    shuffles = max(MIN_SHUFFLES, round(shares / ERROR) - 1)
-    exceeding = int(ERROR * (shuffles + 1) / shares + 1e-9) - 1  # of the shuffles may be as important as a setting that matters
+    shuffles = max(round(shares / ERROR) - 1, min(MAX_SHUFFLES, max(MIN_SHUFFLES, 20_000 // number)))
     found = []
     for place, name in enumerate(settings):
         alone, together = _sums([*kernels[:place], *kernels[place + 1 :]], number)
-        orders = _shuffled(_strata(settings.drop(columns=name)), shuffles, random)
+        orders = _orders(_strata(settings.drop(columns=name)), shuffles, random)
         shuffled = kernels[place][orders[:, :, None], orders[:, None, :]]
         lost = _squared_errors(alone + together, values) - _squared_errors(alone + together + (1 + alone) * shuffled, values)
-        chance = np.sort(lost[1:])[::-1][exceeding]
+        exceeding = int(ERROR * len(orders) / shares + 1e-9) - 1  # shuffles that may be as important as a setting that matters
+        chance = np.sort(lost[1:])[::-1][exceeding] if exceeding >= 0 else np.nan
         found.append(Importance(float(lost[0]) / total, float(chance) / total))
     return Importances(1 - float(_squared_errors(np.add(*_sums(kernels, number)), values)) / total, found)
 
@@ -137,13 +140,15 @@ def _strata(others: pd.DataFrame) -> np.ndarray:
     return strata if has_partner.mean() > 0.5 else np.zeros(len(others), int)
 
 
-def _shuffled(strata: np.ndarray, number: int, random: np.random.Generator) -> np.ndarray:
-    """The order as it is and `number` orders that are shuffled within strata, (1 + number, rows)."""
+def _orders(strata: np.ndarray, number: int, random: np.random.Generator) -> np.ndarray:
+    """The order as it is and up to `number` others, shuffled within strata, each once, (orders, rows)."""
     by_stratum = np.argsort(strata, kind="stable")
     drawn = random.random((number, len(strata)))
-    orders = np.tile(np.arange(len(strata)), (1 + number, 1))
-    orders[1:, by_stratum] = np.lexsort((drawn, np.broadcast_to(strata, drawn.shape)))
-    return orders
+    shuffled = np.empty(drawn.shape, int)
+    shuffled[:, by_stratum] = np.lexsort((drawn, np.broadcast_to(strata, drawn.shape)))
+    unshuffled = np.arange(len(strata))
+    others = np.unique(shuffled, axis=0)
+    return np.vstack([unshuffled, others[(others != unshuffled).any(axis=1)]])
 
 
 def _squared_errors(kernel: np.ndarray, values: np.ndarray) -> np.ndarray:

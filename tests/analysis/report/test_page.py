@@ -35,12 +35,25 @@ CHAPTERS = {
         "published",
         "assumed",
     ],
-    "searching": ["search", "parallel"],
+    "searching": ["search", "parallel", "importance"],
     "training": ["curves", "stopped", "counts", "failed"],
     "reproducibility": ["provenance", "checklist", "runs"],
 }
 SECTIONS = [section for sections in CHAPTERS.values() for section in sections]
-FIGURES = ["forest", "fig2", "fig3", "alpha", "plane", "confusion", "published", "search", "parallel", "curves", "stopped"]
+FIGURES = [
+    "forest",
+    "fig2",
+    "fig3",
+    "alpha",
+    "plane",
+    "confusion",
+    "published",
+    "search",
+    "parallel",
+    "importance",
+    "curves",
+    "stopped",
+]
 ON_NO_PAGE = ("curves", "confusion", "parallel", "stopped")  # tables
 FILES = [
     *(f"{name}.csv" for name in SECTIONS),
