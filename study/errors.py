@@ -62,6 +62,10 @@ class NodeError(StudyError):
         return self.reason
 
 
+class CodeError(StudyError):
+    """A worker would run other code than the process that has launched the study; the message is one line with both places."""
+
+
 def one_line(text: str) -> str:
     """A message that has parts of a file in it: without its control characters, and the middle of a long one left out.
 

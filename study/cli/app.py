@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from acl.system.errors import AclError
+from acl.system.signals import EXIT_STATUS, say_end, signals_raised
 from acl.system.text import first_line
 from analysis.errors import AnalysisError
 from study.cli.about import about_app
@@ -39,7 +40,6 @@ from study.cli.options import (
 from study.cli.results import report, results_app
 from study.cli.server import server_app
 from study.errors import StudyError
-from study.execution.interruption import EXIT_STATUS
 from study.state.home import DEFAULT_HOME, Home
 
 EXPECTED = (AclError, StudyError, AnalysisError, OSError)  # failures with a message for who runs the program
@@ -63,12 +63,16 @@ def main() -> None:
     """Entry point: failures are one line and a non-zero exit status."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a path need not be text that the terminal can show
-    try:
-        sys.exit(app(standalone_mode=False) or 0)
-    except (KeyboardInterrupt, typer.Abort):
-        sys.exit(EXIT_STATUS)
-    except Exception as error:
-        sys.exit(_explain(error))
+    with signals_raised() as received:
+        try:
+            status = app(standalone_mode=False) or 0
+        except (KeyboardInterrupt, typer.Abort):
+            status = EXIT_STATUS
+        except Exception as error:
+            status = EXIT_STATUS if received else _explain(error)
+    if received and status == EXIT_STATUS:
+        say_end(received[0])
+    sys.exit(status)
 
 
 def _explain(error: Exception) -> int:

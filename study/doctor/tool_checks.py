@@ -18,7 +18,7 @@ from study.state.home import Home
 
 RAY_SECONDS = 90
 _SQLITE_SECONDS = 5  # that another process may hold the file
-_TRY_RAY = "from study.execution.ray_session import try_ray; try_ray()"
+_TRY_RAY = "import acl_study; from study.execution.ray_session import try_ray; try_ray()"
 
 
 def tool_findings(home: Home, store: str | None, data: Path | None, *, with_ray: bool) -> Iterator[Finding]:
@@ -131,7 +131,7 @@ def _corpus(root: Path) -> Iterator[Finding]:
 def _ray() -> Finding:
     """A session of its own, in a process that can be ended with all that it has started."""
     began = time.monotonic()
-    command = [sys.executable, "-c", _TRY_RAY]
+    command = [sys.executable, "-P", "-c", _TRY_RAY]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
         try:
             _, said = process.communicate(timeout=RAY_SECONDS)

@@ -13,6 +13,7 @@ from acl.system.memory import give_back_freed_memory, keep_freed_memory
 from acl.training import EpochResult, Population, fit
 from acl.training.device import limit_gpu_memory
 from study import names
+from study.execution.code_place import CodePlace
 from study.execution.predictions import predictions_csv
 from study.execution.staging import scratch_folder
 from study.search.keys import EPOCH, IS_LAST, POINT, RECEIVED, SOURCE, rung_epoch
@@ -27,6 +28,7 @@ def run_trial(
     sweep_folder: str,
     gpu_share: float,
     copy_each: int,
+    code: CodePlace | None = None,
     make_ready: Callable[[], None] = lambda: None,
     storage: Storage | None = None,
 ) -> None:
@@ -41,9 +43,15 @@ def run_trial(
         sweep_folder: where the sweep's trials keep their state.
         gpu_share: share of a GPU that is the trial's, 0..1; it cannot take more memory than that from others.
         copy_each: epochs between two chances of other trials to go on from this one's weights; 0 is never.
+        code: of the process that has launched the study; None is not compared.
         make_ready: sees to it that this machine has what the trial needs.
         storage: of the sweep; the trial's state is kept there, and in a folder of this machine only while it runs.
+
+    Raises:
+        CodeError: this worker has imported other code.
     """
+    if code is not None:
+        code.check_here()
     give_back_freed_memory()
     keep_freed_memory()
     make_ready()

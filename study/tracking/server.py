@@ -193,6 +193,7 @@ _QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_LOGGING_LEVEL": "ERROR",
     "PYTHONWARNINGS": "ignore",
+    "PYTHONSAFEPATH": "1",  # what lies in the working directory is no part of the server
 }
 _LOOK_SECONDS = 0.2
 _PR_SET_PDEATHSIG = 1  # of prctl(2)
