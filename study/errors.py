@@ -62,8 +62,8 @@ class NodeError(StudyError):
         return self.reason
 
 
-class CodeError(StudyError):
-    """A worker would run other code than the process that has launched the study; the message is one line with both places."""
+class InputError(StudyError):
+    """A worker would use other code or other features than the launch that it works for; the message is one line with both."""
 
 
 def one_line(text: str) -> str:

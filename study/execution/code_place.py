@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import study
-from study.errors import CodeError
+from study.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,11 @@ class CodePlace:
         """Compare with this process.
 
         Raises:
-            CodeError: this process is on the same machine and has the project from another folder.
+            InputError: this process is on the same machine and has the project from another folder.
         """
         own = CodePlace.here()
         if own.host == self.host and own.folder != self.folder:
-            raise CodeError(
+            raise InputError(
                 f"workers import acl-study from {own.folder}, this command from {self.folder}; take the first one off "
                 "PYTHONPATH, or run its own acl-study"
             )

@@ -10,7 +10,7 @@ import ray.cloudpickle
 from ray.exceptions import ActorUnavailableError, OutOfMemoryError, RayActorError, RayTaskError
 
 from acl.system.text import last_line
-from study.errors import CodeError, NodeError, StudyError, one_line
+from study.errors import InputError, NodeError, StudyError, one_line
 
 MOST_CRASHES = 1  # a trial whose worker died runs once more, alone
 _NODE_IS_DEAD = re.compile(r"node (has|was|is) (died|dead|terminated)|node died", re.IGNORECASE)  # in Ray's words
@@ -56,7 +56,7 @@ def failure_of(trial: Any) -> Failure:
     if isinstance(cause, NodeError):
         return Failure(str(cause), node_is_lost=True, unfit_node=cause.node)
     reason = _said_last(trial) or "the worker ended without an error message"
-    if isinstance(cause, CodeError):
+    if isinstance(cause, InputError):
         return Failure(reason, ends_launch=StudyError(str(cause)))
     if (isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT)) or "No space left on device" in reason:
         return Failure(reason, ends_launch=OSError(errno.ENOSPC, reason))

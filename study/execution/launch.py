@@ -18,6 +18,7 @@ from study.spec.study import Study
 from study.spec.sweep import Sweep
 from study.state import journal as events
 from study.state.completion import SweepOutcome, is_complete, outcome_of
+from study.state.inputs import keep_inputs
 from study.state.journal import Event, Journal
 from study.state.study_folder import keep_records, keep_study, study_lock, study_text
 from study.tracking.mirror import PATIENCE_SECONDS, Mirror
@@ -89,10 +90,17 @@ def launch(request: LaunchRequest, begin: Callable[[], None] = lambda: None) -> 
                 store = None if tracking.store_uri == home.store_uri else tracking.store_uri
                 storage = None if request.storage is None else request.storage.uri
                 keep_records(home, study.name, store, tracking.key, storage)
+            if request.inputs is not None:
+                keep_inputs(home, study.name, request.inputs)
             _note_warm_start(request, journals)
             record = StudyRecord(tracking.store_uri, study.name, tracking.key, request.tags, study_text(study))
             contexts = {
-                sweep.name: SweepContext(folder / sweep.name, cluster, request.storage and request.storage.below(sweep.name))
+                sweep.name: SweepContext(
+                    folder / sweep.name,
+                    cluster,
+                    request.storage and request.storage.below(sweep.name),
+                    None if request.inputs is None else request.inputs.features[sweep.name],
+                )
                 for sweep in pending
             }
             begin()

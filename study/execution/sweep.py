@@ -41,11 +41,13 @@ class SweepContext:
         folder: of the sweep.
         cluster: the machines.
         storage: of the sweep, where the machines share no folder.
+        features: SHA-256 of the bytes of the features that its trials learn from; None is not compared.
     """
 
     folder: Path
     cluster: Cluster = field(default_factory=Cluster)
     storage: Storage | None = None
+    features: str | None = None
 
     def fetch_results(self, trial: str) -> None:
         """Have in the folder what a trial's records are made of."""
@@ -143,6 +145,7 @@ def _run_trials(
         "gpu_share": resources.gpus,
         "copy_each": copy_each(sweep),
         "code": CodePlace.here(),
+        "features": context.features,
         **({} if requirements is None else {"make_ready": partial(requirements.make_ready, sweep.name)}),
         "storage": context.storage,
     }

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from ray.exceptions import RayActorError, RayTaskError
 
-from study.errors import CodeError
+from study.errors import InputError
 from study.execution.code_place import CodePlace
 from study.execution.failures import Failure, failure_of
 
@@ -49,7 +49,7 @@ def test_a_worker_of_another_clone_ends_the_launch(tmp_path: Path) -> None:
     place = CodePlace.here()
     place.check_here()
     CodePlace("another machine", "/elsewhere/study").check_here()
-    with pytest.raises(CodeError) as caught:
+    with pytest.raises(InputError) as caught:
         CodePlace(place.host, "/elsewhere/study").check_here()
     failure = failed(tmp_path, RayTaskError("train", "Traceback", caught.value))
     assert str(failure.ends_launch).startswith(
