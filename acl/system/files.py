@@ -1,6 +1,7 @@
 """Files that are whole after any crash."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -17,8 +18,10 @@ def write_durably(path: Path, text: str) -> None:
             opened.flush()
             os.fsync(opened.fileno())
         partial.replace(path)
-    except OSError:
-        partial.unlink(missing_ok=True)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # of a write, the system names no file
+        with suppress(OSError):  # of a disk that is gone
+            partial.unlink(missing_ok=True)
         raise
     folder = os.open(path.parent, os.O_RDONLY)
     try:

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from acl.system.errors import AclError
+from acl.system.os_errors import explain_os_error
 from acl.system.signals import EXIT_STATUS, say_end, signals_raised
 from acl.system.text import first_line
 from analysis.errors import AnalysisError
@@ -83,7 +84,8 @@ def _explain(error: Exception) -> int:
             console.print(f"error: {said}{' See' if said.endswith('?') else '; see'} --help", markup=False, soft_wrap=True)
         return 2
     if isinstance(error, EXPECTED):
-        console.print(f"error: {printable(str(error))}", markup=False, soft_wrap=True)
+        said = explain_os_error(error) if isinstance(error, OSError) else str(error)
+        console.print(f"error: {printable(said)}", markup=False, soft_wrap=True)
         return 1
     log = Path("acl-study-error.log").absolute()
     try:

@@ -1,6 +1,7 @@
 """Failures of trials: their reasons, and whether another try is worth it."""
 
 import errno
+import os
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,12 +10,14 @@ from typing import Any
 import ray.cloudpickle
 from ray.exceptions import ActorUnavailableError, OutOfMemoryError, RayActorError, RayTaskError
 
+from acl.system.os_errors import is_of_the_disk
 from acl.system.text import last_line
 from study.errors import InputError, NodeError, StudyError, one_line
 
 MOST_CRASHES = 1  # a trial whose worker died runs once more, alone
 _NODE_IS_DEAD = re.compile(r"node (has|was|is) (died|dead|terminated)|node died", re.IGNORECASE)  # in Ray's words
 _RAY_IS_DEAD = "owner has died"  # the owner of all workers is this process, which lives: its raylet does not
+_FULL = os.strerror(errno.ENOSPC)
 _NOT_IMPORTED = "failed to import on the worker"
 _IMPORT_ERROR = re.compile(r"^[\w.]*(?:Error|Exception)\b.*", re.MULTILINE)
 _ALLOCATION = ("out of memory", "can't allocate memory", "unable to allocate")  # of torch's CUDA and CPU allocators, and of numpy
@@ -58,7 +61,9 @@ def failure_of(trial: Any) -> Failure:
     reason = _said_last(trial) or "the worker ended without an error message"
     if isinstance(cause, InputError):
         return Failure(reason, ends_launch=StudyError(str(cause)))
-    if (isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT)) or "No space left on device" in reason:
+    if is_of_the_disk(cause):
+        return Failure(reason, ends_launch=OSError(cause.errno, cause.strerror, cause.filename))
+    if _FULL in reason:  # in another library's words
         return Failure(reason, ends_launch=OSError(errno.ENOSPC, reason))
     out_of_memory = isinstance(cause, MemoryError | OutOfMemoryError) or any(words in str(cause).lower() for words in _ALLOCATION)
     return Failure(f"out of memory: {reason}" if out_of_memory else reason, worker_is_lost=out_of_memory)

@@ -1,12 +1,12 @@
 """The launch of a study's sweeps with Ray Tune, from the beginning or from where they stopped."""
 
-import errno
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from acl.system.os_errors import explain_os_error, is_of_the_disk
 from study.execution.cluster import Cluster, check_room, cluster_of
 from study.execution.end_command import EndState
 from study.execution.interruption import Interruption
@@ -144,9 +144,9 @@ def _run(
             if interruption.reason is not None:
                 break
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if not is_of_the_disk(error):
             raise
-        interruption.request(f"the disk is full ({error.strerror or error}); make room first")
+        interruption.request(explain_os_error(error))
         patience = 0.0  # the store may lie on it
     finally:
         outcomes = [outcome_of(sweep, journals[sweep.name]) for sweep in pending]
