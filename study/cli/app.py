@@ -45,6 +45,8 @@ from study.state.home import DEFAULT_HOME, Home
 
 EXPECTED = (AclError, StudyError, AnalysisError, OSError)  # failures with a message for who runs the program
 
+_OF_RECORDS = ("mlflow", "sqlalchemy", "alembic")  # packages whose errors are about the records
+
 app = typer.Typer(
     help="Studies of angular contrastive loss: train, sweep, record and report.",
     no_args_is_help=True,
@@ -87,6 +89,9 @@ def _explain(error: Exception) -> int:
         said = explain_os_error(error) if isinstance(error, OSError) else str(error)
         console.print(f"error: {printable(said)}", markup=False, soft_wrap=True)
         return 1
+    if type(error).__module__.partition(".")[0] in _OF_RECORDS and (failure := _store_failure(error)) is not None:
+        console.print(f"error: {printable(failure)}", markup=False, soft_wrap=True)
+        return 1
     log = Path("acl-study-error.log").absolute()
     try:
         log.write_text(traceback.format_exc(), encoding="utf-8")
@@ -96,6 +101,22 @@ def _explain(error: Exception) -> int:
     said = printable(first_line(error, ""))
     console.print(f"error: unexpected {type(error).__name__}: {said} (details in {log})", markup=False, soft_wrap=True)
     return 1
+
+
+def _store_failure(error: Exception) -> str | None:
+    """A failure of the records in a line, as a launch words it; None where that is not known either."""
+    from study.tracking.store import translate_mlflow_errors
+
+    def fail() -> None:
+        raise error
+
+    try:
+        translate_mlflow_errors(fail)()
+    except StudyError as translated:
+        return f"the MLflow store cannot be used: {translated}"
+    except Exception:
+        return None
+    return None
 
 
 def printable(message: str) -> str:

@@ -146,7 +146,11 @@ def _conclude(study: Study, home: Home, store: str | None, outcome: "Outcome", r
         print(f"report with:        {invocation(f'report {study.name}', home)}\nbrowse MLflow with: {browse}")
     if outcome.failed:
         print(f"{outcome.failed} trials failed, for the reasons above; retry with: {resume}")
-    if outcome.failed or not shown:
+    if outcome.refused:
+        print(
+            f"MLflow refused records, for the reasons above: reports lack them; {home.study(study.name)} has them in its journals"
+        )
+    if outcome.failed or outcome.refused or not shown:
         raise typer.Exit(1)
 
 

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from acl.system.text import last_line
 from study.doctor.findings import Finding, reason_of
 from study.errors import StudyError
+from study.machine import ray_folder
 from study.state.home import Home
 
 RAY_SECONDS = 90
@@ -136,7 +137,7 @@ def _ray() -> Finding:
         try:
             _, said = process.communicate(timeout=RAY_SECONDS)
         except subprocess.TimeoutExpired:
-            remedy = "look into /tmp/ray/session_latest/logs; a firewall or a proxy for local addresses may be in the way"
+            remedy = f"look into {ray_folder()}/session_latest/logs; a firewall or a proxy for local addresses may be in the way"
             return Finding("problem", "Ray", f"has not started within {RAY_SECONDS} s", remedy)
         finally:
             if process.poll() is None:
@@ -144,5 +145,5 @@ def _ray() -> Finding:
     if process.returncode:
         last = last_line(said, f"exit status {process.returncode}")
         what, _, remedy = last.partition("; ")
-        return Finding("problem", "Ray", what, remedy or "look into /tmp/ray/session_latest/logs")
+        return Finding("problem", "Ray", what, remedy or f"look into {ray_folder()}/session_latest/logs")
     return Finding("ok", "Ray", f"started, ran a task and ended in {time.monotonic() - began:.0f} s")

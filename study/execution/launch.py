@@ -33,12 +33,14 @@ class Outcome:
     Attributes:
         sweeps: how far each sweep is that there was something to do for.
         interrupted: why the launch ended early; None if it did not.
-        recorded: whether MLflow has everything.
+        recorded: whether MLflow was offered everything; what it did not take is written by the next launch.
+        refused: whether MLflow has refused a record for good.
     """
 
     sweeps: list[SweepOutcome]
     interrupted: str | None = None
     recorded: bool = True
+    refused: bool = False
 
     @property
     def left(self) -> int:
@@ -153,4 +155,4 @@ def _run(
         recorded = mirror.close(complete=not any(outcome.left for outcome in outcomes), patience=patience)
         for journal in journals.values():
             journal.close()
-    return Outcome(outcomes, interruption.reason, recorded)
+    return Outcome(outcomes, interruption.reason, recorded, mirror.has_refusals)

@@ -2,6 +2,7 @@
 
 import atexit
 import contextlib
+import errno
 import logging
 import os
 import signal
@@ -14,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import acl_study
+from acl.system.os_errors import is_of_the_disk
 from acl.system.signals import EXIT_STATUS
 from acl.system.text import first_line
 
@@ -44,6 +46,7 @@ from ray.job_config import JobConfig
 from study.errors import StudyError
 from study.execution.failures import Failure
 from study.execution.interruption import Interruption, not_needed
+from study.machine import ray_folder
 
 _ESSENTIAL = ("gcs_server", "raylet")  # processes of Ray without which no trial can run
 # What Ray starts besides for every session: an autoscaler, a reader of workers' logs, which are not shown, and the dashboard's
@@ -204,13 +207,33 @@ class _OwnCode(JobConfig):
 def _why_not(error: Exception, address: str | None) -> str:
     said = first_line(error).rstrip(".")
     if address is None:
-        return f"Ray does not start: {said}; try again when the machine is less busy, or look into /tmp/ray/session_latest/logs"
+        return f"Ray does not start: {said}; {start_remedy(error)}"
     if "token" in str(error).lower():
         return (
             f"the Ray cluster at {address} wants its token; have RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN_PATH name a file with the "
             "token that the cluster was started with"
         )
     return f"no Ray cluster at {address} ({said}); start it, or correct --address"
+
+
+def start_remedy(error: Exception) -> str:
+    """What helps where Ray has not started, by the cause."""
+    folder, home = ray_folder(), Path("~").expanduser()
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, OSError):
+        cause = cause.__cause__ or cause.__context__
+    number = None if cause is None else cause.errno
+    if number in (errno.EACCES, errno.EPERM, errno.EROFS):
+        if cause is not None and str(cause.filename).startswith(str(home / ".ray")):
+            return f"it cannot write in {home}: make that folder writable, or set HOME to one that is"
+        return f"{folder} is another user's, or cannot be written: set RAY_TMPDIR to a folder of yours with a short path"
+    if number == errno.ENAMETOOLONG or "AF_UNIX" in str(error):
+        return f"the path of {folder} is too long for sockets: set RAY_TMPDIR to one with a short path, e.g. /tmp/{os.getuid()}"
+    if is_of_the_disk(cause):
+        return f"make room in {folder}, or set RAY_TMPDIR to a folder on another disk, with a short path"
+    if number in (errno.EAGAIN, errno.ENOMEM) or "can't start new thread" in str(error):
+        return "the limit of processes and threads (ulimit -u, or the container's) or memory is used up: raise it, or end others"
+    return f"look into {folder}/session_latest/logs, and try again when the machine is less busy"
 
 
 def _keep_token_to_its_user() -> None:
