@@ -30,14 +30,14 @@ bench: $(VENV)/.installed-bench
 	PYTHONPATH=. $(BIN)/python benchmarks/loss_speed.py
 
 check: $(VENV)/.installed-dev
-	$(BIN)/ruff format --check acl study analysis tests benchmarks docs
-	$(BIN)/ruff check acl study analysis tests benchmarks docs
+	$(BIN)/ruff format --check acl_study.py acl study analysis tests benchmarks docs
+	$(BIN)/ruff check acl_study.py acl study analysis tests benchmarks docs
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
 format: $(VENV)/.installed-dev
-	$(BIN)/ruff format acl study analysis tests benchmarks docs
-	$(BIN)/ruff check --fix acl study analysis tests benchmarks docs
+	$(BIN)/ruff format acl_study.py acl study analysis tests benchmarks docs
+	$(BIN)/ruff check --fix acl_study.py acl study analysis tests benchmarks docs
 
 docs: $(VENV)/.installed-docs
 	$(BIN)/sphinx-build -n -W --keep-going -q docs build/docs

@@ -19,7 +19,8 @@ from support.command_line import acl_study
 from support.kills import STUDY, WAYS, strike, wait_until_gone
 from support.study_integrity import Results, assert_intact, results
 
-CLEAN_STATUSES = {"worker": (0, 130, 1), "gcs": (0, 1, 130), "raylet": (0, 1, 130), "sigterm": (-15, 0, 130)}
+_OF_RAY = ("gcs", "gcs, softly", "raylet", "raylet, softly", "agent")
+CLEAN_STATUSES = {"worker": (0, 130, 1), **dict.fromkeys(_OF_RAY, (0, 130)), "sigterm": (-15, 0, 130)}
 
 
 def run_round(corpus: Path, home: Path, draw: random.Random, longest: float, reference: Results) -> str:

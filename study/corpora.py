@@ -127,9 +127,7 @@ def _work_folder(folder: Path, console: Console) -> Iterator[Path]:
     with lock:
         try:
             yield work
-        except BaseException as error:
-            if isinstance(error, KeyboardInterrupt):
-                _say(console, "interrupted; the same command continues")
+        except BaseException:
             (work / "lock").unlink()
             with contextlib.suppress(OSError):  # what has arrived stays
                 work.rmdir()

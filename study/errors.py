@@ -62,6 +62,10 @@ class NodeError(StudyError):
         return self.reason
 
 
+class InputError(StudyError):
+    """A worker would use other code or other features than the launch that it works for; the message is one line with both."""
+
+
 def one_line(text: str) -> str:
     """A message that has parts of a file in it: without its control characters, and the middle of a long one left out.
 

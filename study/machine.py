@@ -3,6 +3,8 @@
 import ctypes
 import math
 import os
+import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -125,3 +127,8 @@ def has_gpu() -> bool:
     import torch
 
     return torch.cuda.is_available()
+
+
+def ray_folder() -> Path:
+    """Where Ray keeps its sessions on this machine, with sockets and logs."""
+    return Path(os.environ.get("RAY_TMPDIR") or ("/tmp" if sys.platform == "linux" else tempfile.gettempdir())) / "ray"

@@ -18,6 +18,7 @@ from acl.config import Mode
 from acl.data.clips import in_subset
 from acl.front_ends import FORMAT_VERSION, FRONT_ENDS
 from acl.store.clip_table import checked_classes, read_frames, read_table
+from acl.store.digest import current_digest
 from acl.system.errors import StoreError
 from acl.system.text import parse_json
 
@@ -104,6 +105,26 @@ class FeatureStore:
             return str(metadata["content_sha256"])
         except (OSError, KeyError, TypeError, ValueError):
             return None
+
+    @staticmethod
+    def verify(root: str | Path, front_end: Mode) -> str:
+        """SHA-256 of the bytes of the store that `open` finds, which are those that were prepared.
+
+        Raises:
+            StoreError: there is no such store, or its bytes are others.
+        """
+        stated = FeatureStore.open(root, front_end).metadata["content_sha256"]
+        folder = store_folder(_copies.get((str(root), front_end), root), front_end)
+        try:
+            found = current_digest(folder)
+        except OSError as error:
+            raise StoreError(f"{folder} cannot be read ({error.strerror}); make it readable, or prepare it anew") from None
+        if found != stated:
+            raise StoreError(
+                f"the features in {folder} have changed since they were prepared: they are {found[:12]}, not {stated[:12]}; run "
+                f"`acl-study data prepare {root}`, which computes them anew"
+            )
+        return found
 
     @property
     def subsets(self) -> tuple[str, ...]:

@@ -5,7 +5,6 @@ same, and puts the finished folder in place in one rename. One process at a time
 """
 
 import errno
-import hashlib
 import json
 import os
 import shutil
@@ -21,6 +20,7 @@ from acl.data.clips import Clip, Corpus
 from acl.data.corpus import read_corpus
 from acl.front_ends import FORMAT_VERSION, FRONT_ENDS
 from acl.store.clip_table import write_table
+from acl.store.digest import content_digest
 from acl.store.feature_store import FeatureStore, store_folder
 from acl.store.pieces import (
     UNFINISHED,
@@ -115,6 +115,7 @@ def _look(corpus: Corpus, manifest: Any, front_ends: Sequence[Mode]) -> tuple[li
     for front_end in front_ends:
         try:
             stored = FeatureStore.open(corpus.root, front_end).metadata
+            FeatureStore.verify(corpus.root, front_end)
             names = {left["clip"] for left in stored.get("left_out", [])}
         except (StoreError, KeyError, TypeError):
             stored, names = {}, set()
@@ -231,16 +232,6 @@ def assemble(
     folder.rename(target)
     flush_to_disk(target.parent)
     shutil.rmtree(partial)
-
-
-def content_digest(folder: Path) -> str:
-    """SHA-256 over the bytes of logmel.npy and clips.csv."""
-    digest = hashlib.sha256()
-    for name in ("logmel.npy", "clips.csv"):
-        with (folder / name).open("rb") as file:
-            while block := file.read(1 << 24):
-                digest.update(block)
-    return digest.hexdigest()
 
 
 def _without(corpus: Corpus, left_out: Mapping[Clip, str]) -> Corpus:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+from contextlib import suppress
 from pathlib import Path
 
 # What file systems answer that cannot flush a folder (CIFS, some of FUSE): the new name is in it all the same.
@@ -37,7 +38,9 @@ def write_durably(path: Path, text: str) -> None:
             opened.flush()
             os.fsync(opened.fileno())
         partial.replace(path)
-    except OSError:
-        partial.unlink(missing_ok=True)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # of a write, the system names no file
+        with suppress(OSError):  # of a disk that is gone
+            partial.unlink(missing_ok=True)
         raise
     flush_to_disk(path.parent)  # else a power cut can take the new name back

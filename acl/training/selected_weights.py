@@ -6,6 +6,7 @@ from typing import Any
 
 from acl import metric_names as names
 from acl.config import Config, SupervisedConfig, build_config
+from acl.store.feature_store import FeatureStore
 from acl.system.errors import CheckpointError
 from acl.training.checkpoint_files import CHECKPOINT_FILE, fitting, read_file, stage_file
 from acl.training.pretraining import ENCODER_PREFIX, PROBE_PREFIX
@@ -93,6 +94,6 @@ def learned_from(selected: SelectedWeights) -> SupervisedSetup | SelfSupervisedS
     compute = selected.config.compute.model_copy(update={"device": "cpu", "threads": 0})
     config = selected.config.model_copy(update={"compute": compute})
     data = SupervisedSetup(config) if isinstance(config, SupervisedConfig) else SelfSupervisedSetup(config)
-    if data.store.metadata["content_sha256"] != selected.features_sha256:
+    if FeatureStore.verify(config.data.root, config.mode) != selected.features_sha256:
         raise CheckpointError(f"{config.data.root} no longer holds the features that the run learned from; restore that corpus")
     return data

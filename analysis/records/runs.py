@@ -15,7 +15,7 @@ from acl.system.text import close_to
 from analysis.errors import AnalysisError
 from analysis.records.cache import cached
 from analysis.records.predictions import prediction_rows
-from analysis.records.sql import RUN_ID, check_known
+from analysis.records.sql import RUN_ID, Record, check_known
 from analysis.records.store import Store, is_over
 from study import names
 
@@ -111,13 +111,15 @@ def load_trials(store_uri: str, studies: Sequence[str]) -> pd.DataFrame:
     of the machine, say) is left out. Trials that were stopped or failed are kept; they have no test metrics.
 
     Raises:
-        AnalysisError: there is no store, or no study of that name in it.
+        AnalysisError: there is no store, or no study of that name in it; or finished trials learned from two states of the same
+            features, so that their numbers must not be compared.
     """
     launches = load_studies(store_uri, studies).set_index("run_id", drop=False)
     found = Store(store_uri).records({names.STUDY_RUN: launches["run_id"].tolist(), names.KIND: [names.KIND_TRIAL]})
     if not found:
         raise AnalysisError(f"study {', '.join(studies)} has no trials yet; let it run, or resume it")
     found.sort(key=lambda record: (record.start_time, record.run_id))
+    _check_features(found)
     of_launch = {launch["run_id"]: launch for launch in launches.to_dict("records")}
     fixed = []
     for record in found:
@@ -146,6 +148,25 @@ def load_trials(store_uri: str, studies: Sequence[str]) -> pd.DataFrame:
     metrics = metrics[[name for name in metrics.columns if name.startswith(names.METRIC_PREFIXES)]]
     parameters = parameters[parameter_names(parameters)].apply(_parsed).fillna(_WITHOUT_SETTING)
     return pd.concat([pd.DataFrame(fixed), parameters, metrics], axis=1)
+
+
+def _check_features(found: Sequence[Record]) -> None:
+    """Refuse finished trials on the same corpus folder, in the same mode, whose features had different bytes."""
+    groups: dict[tuple[str | None, str | None], dict[str, list[str]]] = {}
+    for record in found:
+        digests = record.tags.get(names.FEATURES_SHA256, "")
+        if digests and record.tags.get(names.OUTCOME) == names.FINISHED:
+            trial = f"{record.tags.get(names.STUDY, '')}/{record.tags.get(names.TRIAL_ID, '')}"
+            place = (record.params.get("mode"), record.params.get("data.root"))
+            for digest in digests.split("; "):
+                groups.setdefault(place, {}).setdefault(digest, []).append(trial)
+    for (mode, root), trials in groups.items():
+        if len(trials) > 1:
+            several = "; ".join(f"{digest[:12]}: {len(of)}, e.g. {of[0]}" for digest, of in trials.items())
+            raise AnalysisError(
+                f"{mode} trials learned from different features of {root} ({several}) and are never compared; run the study anew "
+                "under another --name, or put studies of one corpus on a page"
+            )
 
 
 def load_history(store_uri: str, run_ids: Iterable[str], metrics: Sequence[str] | None = None) -> pd.DataFrame:

@@ -3,6 +3,6 @@
 Heavy imports stay inside the commands, so that --help answers at once; `resolve` makes a study of options, `run` launches it.
 """
 
-from study.cli.app import main
+from acl_study import main
 
 __all__ = ["main"]

@@ -1,6 +1,6 @@
 """`python -m study.cli` is `acl-study`."""
 
-from study.cli.app import main
+from acl_study import main
 
 if __name__ == "__main__":
     main()

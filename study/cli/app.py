@@ -12,6 +12,8 @@ import typer
 from rich.console import Console
 
 from acl.system.errors import AclError
+from acl.system.os_errors import explain_os_error
+from acl.system.signals import EXIT_STATUS, say_end, signals_raised
 from acl.system.text import first_line
 from analysis.errors import AnalysisError
 from study.cli.about import about_app
@@ -39,10 +41,11 @@ from study.cli.options import (
 from study.cli.results import report, results_app
 from study.cli.server import server_app
 from study.errors import StudyError
-from study.execution.interruption import EXIT_STATUS
 from study.state.home import DEFAULT_HOME, Home
 
 EXPECTED = (AclError, StudyError, AnalysisError, OSError)  # failures with a message for who runs the program
+
+_OF_RECORDS = ("mlflow", "sqlalchemy", "alembic")  # packages whose errors are about the records
 
 app = typer.Typer(
     help="Studies of angular contrastive loss: train, sweep, record and report.",
@@ -63,12 +66,16 @@ def main() -> None:
     """Entry point: failures are one line and a non-zero exit status."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a path need not be text that the terminal can show
-    try:
-        sys.exit(app(standalone_mode=False) or 0)
-    except (KeyboardInterrupt, typer.Abort):
-        sys.exit(EXIT_STATUS)
-    except Exception as error:
-        sys.exit(_explain(error))
+    with signals_raised() as received:
+        try:
+            status = app(standalone_mode=False) or 0
+        except (KeyboardInterrupt, typer.Abort):
+            status = EXIT_STATUS
+        except Exception as error:
+            status = EXIT_STATUS if received else _explain(error)
+    if received and status == EXIT_STATUS:
+        say_end(received[0])
+    sys.exit(status)
 
 
 def _explain(error: Exception) -> int:
@@ -79,7 +86,11 @@ def _explain(error: Exception) -> int:
             console.print(f"error: {said}{' See' if said.endswith('?') else '; see'} --help", markup=False, soft_wrap=True)
         return 2
     if isinstance(error, EXPECTED):
-        console.print(f"error: {printable(str(error))}", markup=False, soft_wrap=True)
+        said = explain_os_error(error) if isinstance(error, OSError) else str(error)
+        console.print(f"error: {printable(said)}", markup=False, soft_wrap=True)
+        return 1
+    if type(error).__module__.partition(".")[0] in _OF_RECORDS and (failure := _store_failure(error)) is not None:
+        console.print(f"error: {printable(failure)}", markup=False, soft_wrap=True)
         return 1
     log = Path("acl-study-error.log").absolute()
     try:
@@ -90,6 +101,22 @@ def _explain(error: Exception) -> int:
     said = printable(first_line(error, ""))
     console.print(f"error: unexpected {type(error).__name__}: {said} (details in {log})", markup=False, soft_wrap=True)
     return 1
+
+
+def _store_failure(error: Exception) -> str | None:
+    """A failure of the records in a line, as a launch words it; None where that is not known either."""
+    from study.tracking.store import translate_mlflow_errors
+
+    def fail() -> None:
+        raise error
+
+    try:
+        translate_mlflow_errors(fail)()
+    except StudyError as translated:
+        return f"the MLflow store cannot be used: {translated}"
+    except Exception:
+        return None
+    return None
 
 
 def printable(message: str) -> str:

@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from acl.system.signals import EXIT_STATUS
 from study.cli.json_fields import best_fields, confirmation_fields, plan_fields
 from study.cli.resolve import StudyOptions, choose_study
 from study.console import print_json, print_lines, reserved_stdout
 from study.errors import RecordError, StoreUnavailableError
 from study.execution.end_command import command_at_end
-from study.execution.interruption import EXIT_STATUS, last_words
+from study.execution.interruption import last_words
 from study.execution.preflight import check_runnable, preflight
 from study.spec.study import Study
 from study.state.completion import pending_sweeps, study_left, study_remarks
@@ -145,7 +146,11 @@ def _conclude(study: Study, home: Home, store: str | None, outcome: "Outcome", r
         print(f"report with:        {invocation(f'report {study.name}', home)}\nbrowse MLflow with: {browse}")
     if outcome.failed:
         print(f"{outcome.failed} trials failed, for the reasons above; retry with: {resume}")
-    if outcome.failed or not shown:
+    if outcome.refused:
+        print(
+            f"MLflow refused records, for the reasons above: reports lack them; {home.study(study.name)} has them in its journals"
+        )
+    if outcome.failed or outcome.refused or not shown:
         raise typer.Exit(1)
 
 

@@ -14,11 +14,12 @@ from urllib.parse import urlsplit
 from acl.system.text import last_line
 from study.doctor.findings import Finding, reason_of
 from study.errors import StudyError
+from study.machine import ray_folder
 from study.state.home import Home
 
 RAY_SECONDS = 90
 _SQLITE_SECONDS = 5  # that another process may hold the file
-_TRY_RAY = "from study.execution.ray_session import try_ray; try_ray()"
+_TRY_RAY = "import acl_study; from study.execution.ray_session import try_ray; try_ray()"
 
 
 def tool_findings(home: Home, store: str | None, data: Path | None, *, with_ray: bool) -> Iterator[Finding]:
@@ -131,12 +132,12 @@ def _corpus(root: Path) -> Iterator[Finding]:
 def _ray() -> Finding:
     """A session of its own, in a process that can be ended with all that it has started."""
     began = time.monotonic()
-    command = [sys.executable, "-c", _TRY_RAY]
+    command = [sys.executable, "-P", "-c", _TRY_RAY]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
         try:
             _, said = process.communicate(timeout=RAY_SECONDS)
         except subprocess.TimeoutExpired:
-            remedy = "look into /tmp/ray/session_latest/logs; a firewall or a proxy for local addresses may be in the way"
+            remedy = f"look into {ray_folder()}/session_latest/logs; a firewall or a proxy for local addresses may be in the way"
             return Finding("problem", "Ray", f"has not started within {RAY_SECONDS} s", remedy)
         finally:
             if process.poll() is None:
@@ -144,5 +145,5 @@ def _ray() -> Finding:
     if process.returncode:
         last = last_line(said, f"exit status {process.returncode}")
         what, _, remedy = last.partition("; ")
-        return Finding("problem", "Ray", what, remedy or "look into /tmp/ray/session_latest/logs")
+        return Finding("problem", "Ray", what, remedy or f"look into {ray_folder()}/session_latest/logs")
     return Finding("ok", "Ray", f"started, ran a task and ended in {time.monotonic() - began:.0f} s")

@@ -1,6 +1,5 @@
 """The driver's part while trials report: it keeps the journal and tells Optuna."""
 
-import errno
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +8,8 @@ from typing import Any, ParamSpec, TypeVar
 from ray.tune import Callback
 
 from study import names
-from study.execution.failures import MOST_CRASHES, failure_of
+from study.errors import StudyError
+from study.execution.failures import MOST_CRASHES, Failure, failure_of
 from study.search.keys import EPOCH, IS_LAST, RUNG_EPOCH
 from study.search.optuna import Search
 from study.spec.space import Point
@@ -37,7 +37,7 @@ class JournalKeeper(Callback):
         journal: Journal,
         search: Search | None,
         show: Callable[[Event], None],
-        ray_is_gone: Callable[[], bool],
+        ray_is_gone: Callable[[Failure], bool],
         leave_out: Callable[[str], None] = lambda node: None,
         fetch_results: Callable[[str], None] = lambda trial: None,
     ) -> None:
@@ -52,7 +52,7 @@ class JournalKeeper(Callback):
         self._ray_is_gone = ray_is_gone
         self._leave_out = leave_out
         self._fetch_results = fetch_results
-        self.error: OSError | None = None
+        self.error: OSError | StudyError | None = None
 
     def start(self, name: str, number: int, point: Point) -> None:
         """A trial begins, or is taken up again: after a failure, or where it was left under way."""
@@ -115,12 +115,12 @@ class JournalKeeper(Callback):
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Note the failure with its reason; a trial whose worker was lost gets another chance."""
         failure = failure_of(trial)
-        if (failure.worker_is_lost or failure.node_is_lost) and self._ray_is_gone():
+        if (failure.worker_is_lost or failure.node_is_lost) and self._ray_is_gone(failure):
             return
         if failure.unfit_node is not None:
             self._leave_out(failure.unfit_node)
-        if failure.disk_is_full:
-            self.error = OSError(errno.ENOSPC, failure.reason)
+        if failure.ends_launch is not None:
+            self.error = failure.ends_launch
             raise self.error
         if (failure.worker_is_lost or failure.node_is_lost) and self.journal.trials[trial.trial_id].worker_crashes < MOST_CRASHES:
             elsewhere = {"with_node": failure.node_is_lost, "unfit": failure.unfit_node is not None}

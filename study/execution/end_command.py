@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Literal
 
+from acl.system.signals import signals_to
 from study.errors import one_line
-from study.execution.interruption import signals_to
 from study.spec.study import Study
 from study.state.completion import outcome_of
 from study.state.home import Home

@@ -1,19 +1,25 @@
 """Failures of trials: their reasons, and whether another try is worth it."""
 
 import errno
+import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import ray.cloudpickle
 from ray.exceptions import ActorUnavailableError, OutOfMemoryError, RayActorError, RayTaskError
 
+from acl.system.os_errors import is_of_the_disk
 from acl.system.text import last_line
-from study.errors import NodeError
+from study.errors import InputError, NodeError, StudyError, one_line
 
 MOST_CRASHES = 1  # a trial whose worker died runs once more, alone
 _NODE_IS_DEAD = re.compile(r"node (has|was|is) (died|dead|terminated)|node died", re.IGNORECASE)  # in Ray's words
+_RAY_IS_DEAD = "owner has died"  # the owner of all workers is this process, which lives: its raylet does not
+_FULL = os.strerror(errno.ENOSPC)
+_NOT_IMPORTED = "failed to import on the worker"
+_IMPORT_ERROR = re.compile(r"^[\w.]*(?:Error|Exception)\b.*", re.MULTILINE)
 _ALLOCATION = ("out of memory", "can't allocate memory", "unable to allocate")  # of torch's CUDA and CPU allocators, and of numpy
 
 
@@ -26,14 +32,16 @@ class Failure:
         worker_is_lost: the worker was killed or ran out of memory, which may be the fault of those beside it.
         node_is_lost: the worker's machine went down or cannot be reached, or trials cannot run there.
         unfit_node: id of a machine on which no trial can run, for which somebody has to do something.
-        disk_is_full: nothing can be saved until somebody makes room.
+        ray_is_lost: Ray itself has ended and taken the worker along.
+        ends_launch: the error with which the launch ends, since it is none of the trial's and all others would meet it.
     """
 
     reason: str
     worker_is_lost: bool = False
     node_is_lost: bool = False
     unfit_node: str | None = None
-    disk_is_full: bool = False
+    ray_is_lost: bool = False
+    ends_launch: OSError | StudyError | None = None
 
 
 def failure_of(trial: Any) -> Failure:
@@ -43,15 +51,38 @@ def failure_of(trial: Any) -> Failure:
         # "Unavailable": a connection broke. Ray takes longer to call a node dead; of a killed worker it knows at once.
         if isinstance(error, ActorUnavailableError) or error.preempted or _NODE_IS_DEAD.search(str(error)):
             return Failure("its node went down or cannot be reached", node_is_lost=True)
-        return Failure("its worker process was killed or crashed", worker_is_lost=True)
+        if (import_error := _import_error(str(error))) is not None:
+            return Failure(import_error, ends_launch=StudyError(_no_import(import_error)))
+        lost = Failure("its worker process was killed or crashed", worker_is_lost=True)
+        return replace(lost, ray_is_lost=_RAY_IS_DEAD in str(error))
     cause = error.cause if isinstance(error, RayTaskError) else error
     if isinstance(cause, NodeError):
         return Failure(str(cause), node_is_lost=True, unfit_node=cause.node)
     reason = _said_last(trial) or "the worker ended without an error message"
-    if (isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT)) or "No space left on device" in reason:
-        return Failure(reason, disk_is_full=True)
+    if isinstance(cause, InputError):
+        return Failure(reason, ends_launch=StudyError(str(cause)))
+    if is_of_the_disk(cause):
+        return Failure(reason, ends_launch=OSError(cause.errno, cause.strerror, cause.filename))
+    if _FULL in reason:  # in another library's words
+        return Failure(reason, ends_launch=OSError(errno.ENOSPC, reason))
     out_of_memory = isinstance(cause, MemoryError | OutOfMemoryError) or any(words in str(cause).lower() for words in _ALLOCATION)
     return Failure(f"out of memory: {reason}" if out_of_memory else reason, worker_is_lost=out_of_memory)
+
+
+def _import_error(said: str) -> str | None:
+    """The error for which a worker could not import this project, in Ray's words about its end; None if that is not why."""
+    _, is_one, traceback = said.partition(_NOT_IMPORTED)
+    if not is_one:
+        return None
+    errors = _IMPORT_ERROR.findall(traceback)
+    return str(errors[-1]) if errors else "no reason given"
+
+
+def _no_import(error: str) -> str:
+    return (
+        f"workers cannot import acl-study ({one_line(error)}); no trial has failed for it: mend the installation, or what "
+        "PYTHONPATH puts before it, and check it with `acl-study doctor`"
+    )
 
 
 def _error(trial: Any) -> Any:

@@ -1,7 +1,6 @@
 """The early end of a launch: Ctrl-C, SIGTERM, the end of its hours, a full disk; and its last line when it is killed."""
 
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -10,19 +9,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-EXIT_STATUS = 130  # of a launch that one of these has ended
+from acl.system.signals import EXIT_STATUS, signal_name, signals_to
+
 _TOGETHER_SECONDS = 0.3  # `timeout` signals a process and at once its group, which is one request
-
-
-@contextmanager
-def signals_to(handle: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    """Have Ctrl-C and SIGTERM call `handle` during the block."""
-    previous = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
 
 
 class Interruption:
@@ -53,7 +42,7 @@ class Interruption:
         """
 
         def handle(number: int, frame: FrameType | None) -> None:
-            word = "Ctrl-C" if number == signal.SIGINT else "SIGTERM"
+            word = signal_name(number)
             if self._signalled_at is not None and time.monotonic() - self._signalled_at < _TOGETHER_SECONDS:
                 return
             if self._signalled_at is not None:

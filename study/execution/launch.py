@@ -1,12 +1,12 @@
 """The launch of a study's sweeps with Ray Tune, from the beginning or from where they stopped."""
 
-import errno
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from acl.system.os_errors import explain_os_error, is_of_the_disk
 from study.execution.cluster import Cluster, check_room, cluster_of
 from study.execution.end_command import EndState
 from study.execution.interruption import Interruption
@@ -18,6 +18,7 @@ from study.spec.study import Study
 from study.spec.sweep import Sweep
 from study.state import journal as events
 from study.state.completion import SweepOutcome, is_complete, outcome_of
+from study.state.inputs import keep_inputs
 from study.state.journal import Event, Journal
 from study.state.study_folder import keep_records, keep_study, study_lock, study_text
 from study.tracking.mirror import PATIENCE_SECONDS, Mirror
@@ -32,12 +33,14 @@ class Outcome:
     Attributes:
         sweeps: how far each sweep is that there was something to do for.
         interrupted: why the launch ended early; None if it did not.
-        recorded: whether MLflow has everything.
+        recorded: whether MLflow was offered everything; what it did not take is written by the next launch.
+        refused: whether MLflow has refused a record for good.
     """
 
     sweeps: list[SweepOutcome]
     interrupted: str | None = None
     recorded: bool = True
+    refused: bool = False
 
     @property
     def left(self) -> int:
@@ -89,10 +92,17 @@ def launch(request: LaunchRequest, begin: Callable[[], None] = lambda: None) -> 
                 store = None if tracking.store_uri == home.store_uri else tracking.store_uri
                 storage = None if request.storage is None else request.storage.uri
                 keep_records(home, study.name, store, tracking.key, storage)
+            if request.inputs is not None:
+                keep_inputs(home, study.name, request.inputs)
             _note_warm_start(request, journals)
             record = StudyRecord(tracking.store_uri, study.name, tracking.key, request.tags, study_text(study))
             contexts = {
-                sweep.name: SweepContext(folder / sweep.name, cluster, request.storage and request.storage.below(sweep.name))
+                sweep.name: SweepContext(
+                    folder / sweep.name,
+                    cluster,
+                    request.storage and request.storage.below(sweep.name),
+                    None if request.inputs is None else request.inputs.features[sweep.name],
+                )
                 for sweep in pending
             }
             begin()
@@ -136,13 +146,13 @@ def _run(
             if interruption.reason is not None:
                 break
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if not is_of_the_disk(error):
             raise
-        interruption.request(f"the disk is full ({error.strerror or error}); make room first")
+        interruption.request(explain_os_error(error))
         patience = 0.0  # the store may lie on it
     finally:
         outcomes = [outcome_of(sweep, journals[sweep.name]) for sweep in pending]
         recorded = mirror.close(complete=not any(outcome.left for outcome in outcomes), patience=patience)
         for journal in journals.values():
             journal.close()
-    return Outcome(outcomes, interruption.reason, recorded)
+    return Outcome(outcomes, interruption.reason, recorded, mirror.has_refusals)

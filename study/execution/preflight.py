@@ -19,6 +19,7 @@ from study.spec.study import Study
 from study.spec.sweep import Sweep
 from study.state.completion import pending_sweeps
 from study.state.home import Home, invocation
+from study.state.inputs import Inputs, check_inputs, current_inputs
 from study.state.journal import EarlierResult
 from study.state.storage import Storage
 from study.state.study_folder import TrackingRef, check_unchanged, load_storage, load_tracking_ref, study_digest, study_storage
@@ -37,6 +38,7 @@ class LaunchRequest:
         is_first: whether it was never launched here, so that this is not noted yet.
         storage: where its trials keep their state; None is the home.
         address: of a Ray cluster; None starts Ray on this machine.
+        inputs: what the study's numbers are made of; None where nothing is left to run.
         warm_start: known results with which searches begin, by sweep; of sweeps whose journals do not have them yet.
     """
 
@@ -47,6 +49,7 @@ class LaunchRequest:
     is_first: bool
     storage: Storage | None
     address: str | None
+    inputs: Inputs | None = None
     warm_start: Mapping[str, list[EarlierResult]] = field(default_factory=dict)
 
     @property
@@ -69,8 +72,9 @@ def preflight(
     Raises:
         StudyError: another study was launched under this name, it keeps its records or its state elsewhere, the store does not
             answer, a trial could not run, or takes a GPU that this machine has not.
-            An earlier study of its warm_start is unknown or has nothing that fits.
-        StoreError: the corpus is not prepared.
+            An earlier study of its warm_start is unknown or has nothing that fits. Its features are not those of its earlier
+            trials.
+        StoreError: the corpus is not prepared, or its features have changed since.
     """
     tags = _study_tags(study)
     check_unchanged(home, study)
@@ -84,10 +88,13 @@ def preflight(
     tracking = kept or TrackingRef(store_uri or home.store_uri, uuid4().hex)
     storage = _storage(study, home, storage_uri, tracking.key, first=kept is None)
     warm_start, notes = earlier_results(study, home)
-    check_runnable(pending_sweeps(study, home), knows_machine=address is None)
-    for note in notes:
+    pending = pending_sweeps(study, home)
+    check_runnable(pending, knows_machine=address is None)
+    inputs = current_inputs(study) if pending else None
+    changes = [] if inputs is None else check_inputs(home, study, inputs)
+    for note in [*notes, *changes]:
         print(f"note: {note}", file=sys.stderr)
-    return LaunchRequest(study, home, tags, tracking, kept is None, storage, address, warm_start)
+    return LaunchRequest(study, home, tags, tracking, kept is None, storage, address, inputs, warm_start)
 
 
 def _storage(study: Study, home: Home, uri: str | None, key: str, *, first: bool) -> Storage | None:

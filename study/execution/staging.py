@@ -21,8 +21,8 @@ import ray
 from ray.exceptions import RayError
 
 from acl.config import Mode
+from acl.store.digest import content_digest
 from acl.store.feature_store import FeatureStore
-from acl.store.prepare import content_digest
 from acl.system.errors import StoreError
 from acl.system.locks import ANY_PATIENCE, take_lock
 from acl.system.text import first_line, format_size

@@ -16,6 +16,7 @@ from acl.training.checkpoint import drop_copies
 from study import names
 from study.execution.callbacks import JournalKeeper
 from study.execution.cluster import Cluster
+from study.execution.code_place import CodePlace
 from study.execution.interruption import Interruption
 from study.execution.progress import ProgressLine
 from study.execution.ray_session import ray_is_gone
@@ -40,11 +41,13 @@ class SweepContext:
         folder: of the sweep.
         cluster: the machines.
         storage: of the sweep, where the machines share no folder.
+        features: SHA-256 of the bytes of the features that its trials learn from; None is not compared.
     """
 
     folder: Path
     cluster: Cluster = field(default_factory=Cluster)
     storage: Storage | None = None
+    features: str | None = None
 
     def fetch_results(self, trial: str) -> None:
         """Have in the folder what a trial's records are made of."""
@@ -136,15 +139,22 @@ def _run_trials(
         return
     threads = {"compute.threads": sweep.common.get("compute.threads") or max(1, math.floor(sweep.resources.cpus))}
     folder, requirements = context.folder, context.cluster.requirements
-    trainable = tune.with_parameters(
-        run_trial,
-        common={**sweep.common, **threads},
-        sweep_folder=str(folder),
-        gpu_share=resources.gpus,
-        copy_each=copy_each(sweep),
+    arguments: dict[str, Any] = {
+        "common": {**sweep.common, **threads},
+        "sweep_folder": str(folder),
+        "gpu_share": resources.gpus,
+        "copy_each": copy_each(sweep),
+        "code": CodePlace.here(),
+        "features": context.features,
         **({} if requirements is None else {"make_ready": partial(requirements.make_ready, sweep.name)}),
-        storage=context.storage,
-    )
+        "storage": context.storage,
+    }
+
+    # A closure, and not Tune's own `with_parameters`, which puts each argument into Ray's object store: to recover an object there
+    # without its raylet, Ray ends this process at once, before the launch can say a word.
+    def trainable(ray_config: dict[str, Any]) -> None:
+        run_trial(ray_config, **arguments)
+
     scheduler = build_scheduler(sweep, folder, keeper.change)
     at_once = sweep.runs if takes_all_trials(sweep) else context.cluster.room_for(resources)
     if context.storage is None:

@@ -8,11 +8,15 @@ from typing import Any
 from ray import tune
 
 from acl.config import Config, build_config
+from acl.store.feature_store import FeatureStore
+from acl.system.errors import StoreError
 from acl.system.files import write_durably
 from acl.system.memory import give_back_freed_memory, keep_freed_memory
 from acl.training import EpochResult, Population, fit
 from acl.training.device import limit_gpu_memory
 from study import names
+from study.errors import InputError
+from study.execution.code_place import CodePlace
 from study.execution.predictions import predictions_csv
 from study.execution.staging import scratch_folder
 from study.search.keys import EPOCH, IS_LAST, POINT, RECEIVED, SOURCE, rung_epoch
@@ -27,6 +31,8 @@ def run_trial(
     sweep_folder: str,
     gpu_share: float,
     copy_each: int,
+    code: CodePlace | None = None,
+    features: str | None = None,
     make_ready: Callable[[], None] = lambda: None,
     storage: Storage | None = None,
 ) -> None:
@@ -41,13 +47,22 @@ def run_trial(
         sweep_folder: where the sweep's trials keep their state.
         gpu_share: share of a GPU that is the trial's, 0..1; it cannot take more memory than that from others.
         copy_each: epochs between two chances of other trials to go on from this one's weights; 0 is never.
+        code: of the process that has launched the study; None is not compared.
+        features: SHA-256 of the features with which the study was launched; None is not compared.
         make_ready: sees to it that this machine has what the trial needs.
         storage: of the sweep; the trial's state is kept there, and in a folder of this machine only while it runs.
+
+    Raises:
+        InputError: this worker has imported other code, or finds other features.
     """
+    if code is not None:
+        code.check_here()
     give_back_freed_memory()
     keep_freed_memory()
     make_ready()
     config = build_config({**common, **ray_config[POINT]})
+    if features is not None:
+        _check_features(config, features)
     trial = tune.get_context().get_trial_id()
     limit_gpu_memory(gpu_share)
     source = Path(ray_config[SOURCE]) if ray_config.get(SOURCE) else None
@@ -55,6 +70,18 @@ def run_trial(
     with _state(Path(sweep_folder), trial, storage) as (folder, kept):
         # Ray ends a trial by an exception inside report: closing() lets go of the state folder then.
         _report(fit(config, folder, population, kept), config, folder, kept, ray_config[RECEIVED])
+
+
+def _check_features(config: Config, launched: str) -> None:
+    try:
+        found = FeatureStore.verify(config.data.root, config.mode)
+    except StoreError as error:
+        raise InputError(str(error)) from None
+    if found != launched:
+        raise InputError(
+            f"the features of {config.data.root} have become {found[:12]} since the study was launched on {launched[:12]}; restore "
+            "that corpus and prepare it, and resume"
+        )
 
 
 def _report(

@@ -5,7 +5,11 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from study.errors import StudyError
+
 DEFAULT_HOME = Path("acl-runs")
+_SQLITE = "sqlite:///"
+_SIGNS_OF_ADDRESSES = "?#%"
 
 
 @dataclass(frozen=True)
@@ -22,7 +26,7 @@ class Home:
     @property
     def store_uri(self) -> str:
         """The embedded MLflow store."""
-        return f"sqlite:///{self.root.resolve() / 'mlflow.db'}"
+        return sqlite_uri(self.root.resolve() / "mlflow.db")
 
     @property
     def artifacts(self) -> Path:
@@ -54,6 +58,32 @@ class Home:
     def report(self, studies: list[str]) -> Path:
         """Report of one or several studies."""
         return self.reports / "+".join(studies)
+
+
+def sqlite_uri(path: Path) -> str:
+    """The address of an SQLite file; `sqlite_path` is its inverse.
+
+    >>> sqlite_uri(Path("/data/mlflow.db"))
+    'sqlite:////data/mlflow.db'
+
+    Raises:
+        StudyError: the path has a sign that means something else in an address.
+    """
+    if found := [sign for sign in _SIGNS_OF_ADDRESSES if sign in str(path)]:
+        raise StudyError(
+            f"{path.parent} has {found[0]!r} in its path, which means something else in the address of a database; choose another "
+            "folder for --home or --store"
+        )
+    return f"{_SQLITE}{path}"
+
+
+def sqlite_path(uri: str) -> Path | None:
+    """The file of an SQLite address; None where it is the address of something else.
+
+    >>> sqlite_path("sqlite:////data/mlflow.db"), sqlite_path("http://server:5000")
+    (PosixPath('/data/mlflow.db'), None)
+    """
+    return Path(uri.removeprefix(_SQLITE)) if uri.startswith(_SQLITE) else None
 
 
 def invocation(action: str, home: Home) -> str:

@@ -28,6 +28,7 @@ import os
 import re
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import NoneType
@@ -194,8 +195,10 @@ class Journal:
             if self._file.write(line) != len(line):  # a disk that fills up takes half a line without an error
                 raise OSError(28, os.strerror(28), str(self.path))
             os.fsync(self._file.fileno())
-        except OSError:
-            self._file.truncate(self._whole)
+        except OSError as error:
+            error.filename = error.filename or str(self.path)
+            with suppress(OSError):  # of a disk that is gone: the next launch cuts off half a line
+                self._file.truncate(self._whole)
             raise
         self._whole += len(line)
         self._apply(entry)

@@ -61,6 +61,11 @@ class Mirror:
         self._thread = threading.Thread(target=self._run, name="mirror", daemon=True)
         self._thread.start()
 
+    @property
+    def has_refusals(self) -> bool:
+        """Whether the store has refused a record for good."""
+        return bool(self._refusals)
+
     def add(self, sweep: str, event: Event) -> None:
         """Have an event written, soon."""
         self._queue.put((sweep, event))

@@ -22,14 +22,13 @@ from urllib.parse import urlsplit
 import typer
 
 from study.errors import StudyError
-from study.state.home import Home
+from study.state.home import Home, sqlite_uri
 from study.tracking.uri import check_no_password, check_store
 
 ADMIN = "admin"
 LOOPBACK = "127.0.0.1"
 PASSWORD_VARIABLE = "MLFLOW_AUTH_ADMIN_PASSWORD"
 _SHORTEST_PASSWORD = 12  # MLflow's rule
-_SQLITE = "sqlite:///"
 # Who is let in may write to the one experiment that all studies share; MLflow's own default is that they only read it. Each look at
 # a password takes a tenth of a second, so it is remembered for half a minute.
 _AUTHENTICATION = """[mlflow]
@@ -78,7 +77,7 @@ def run_server(options: ServerOptions, home: Home) -> None:
     _check(options)
     check_port(options.host, options.port)
     home.server.mkdir(parents=True, exist_ok=True, mode=0o700)
-    database = options.database or f"{_SQLITE}{home.server / 'mlflow.db'}"
+    database = options.database or sqlite_uri(home.server / "mlflow.db")
     _check_artifacts(database)
     settings, note = authentication(home) if options.auth else ({}, "")
     scheme = "http" if options.certificate is None else "https"
@@ -141,7 +140,7 @@ def authentication(home: Home) -> tuple[dict[str, str], str]:
     """Settings of basic authentication, with the first start's password of the administrator; and what to tell the user."""
     users = home.server / "users.db"
     configuration = home.server / "auth.ini"
-    database = f"{_SQLITE}{users}".replace("%", "%%")  # configparser's own sign
+    database = sqlite_uri(users)
     configuration.write_text(_AUTHENTICATION.format(database=database, admin=ADMIN), encoding="utf-8")
     settings = {"MLFLOW_AUTH_CONFIG_PATH": str(configuration), "MLFLOW_FLASK_SERVER_SECRET_KEY": secrets.token_hex(32)}
     kept = home.server / "admin-password"
@@ -193,6 +192,7 @@ _QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_LOGGING_LEVEL": "ERROR",
     "PYTHONWARNINGS": "ignore",
+    "PYTHONSAFEPATH": "1",  # what lies in the working directory is no part of the server
 }
 _LOOK_SECONDS = 0.2
 _PR_SET_PDEATHSIG = 1  # of prctl(2)

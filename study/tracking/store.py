@@ -31,11 +31,11 @@ from sqlalchemy.pool import NullPool
 from acl.system.locks import ANY_PATIENCE, take_lock
 from study import names
 from study.errors import NoAccessError, RecordError, StoreUnavailableError
+from study.state.home import sqlite_path
 
 for _noisy in ("alembic", "mlflow.store.db.utils", "mlflow.tracking.fluent"):
     logging.getLogger(_noisy).setLevel(logging.CRITICAL)  # what fails is said in a line of ours
 
-_SQLITE = "sqlite:///"
 _KEY = 2211054420260  # of PostgreSQL's advisory lock: a number that nobody else has
 SERVERS = ("http://", "https://")
 _EXPERIMENT_KIND = "mlflow.experimentKind"  # without it MLflow's page opens on its views of language models
@@ -48,6 +48,19 @@ _REFUSALS = ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALR
 _UNKNOWN, _FORBIDDEN = ("UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED"), ("PERMISSION_DENIED",)
 
 _DATABASE_REFUSALS = ("password authentication failed", "no password supplied")  # PostgreSQL's
+_OTHER_VERSION = "another version of MLflow has written the database: install that version, or name another store"
+_DATABASE_REASONS = {  # by what SQLite, SQLAlchemy and MLflow say
+    "database is locked": "the database is locked by another process",
+    "disk is full": "the disk of the database is full",
+    "readonly database": "the database is read-only: make the file and its folder writable",
+    "unable to open database file": "the database file is gone, or you may not open it",
+    "disk I/O error": "the disk of the database fails or is gone",
+    "disk image is malformed": "the database file is damaged",
+    "file is not a database": "the file is damaged, or no database",
+    "no such table": "the database lacks its tables",
+    "Can't locate revision": _OTHER_VERSION,
+    "out-of-date database schema": _OTHER_VERSION,
+}
 _SQLALCHEMY = "(Background on this error at: https://sqlalche.me/"  # in its texts, which a tracking server passes on
 
 _Arguments = ParamSpec("_Arguments")
@@ -62,19 +75,28 @@ def translate_mlflow_errors(call: Callable[_Arguments, _Result]) -> Callable[_Ar
         try:
             return call(*args, **kwargs)
         except MlflowException as error:
-            said = first_line(error, "no message")
+            said = reason_of_database(str(error)) or first_line(error, "no message")
             if (refusal := _refused_access(error)) is not None:
                 raise NoAccessError(refusal) from error
             if error.error_code in _REFUSALS and not _is_of_the_database(error):
                 raise RecordError(said) from error
             raise StoreUnavailableError(said[:200]) from error
         except (OSError, SQLAlchemyError) as error:
-            said = first_line(error)[:200]
+            said = reason_of_database(str(error)) or first_line(error)[:200]
             if any(sign in said for sign in _DATABASE_REFUSALS):
                 raise NoAccessError(f"{said}; set PGPASSWORD, or write the password into ~/.pgpass") from error
             raise StoreUnavailableError(said) from error
 
     return calling
+
+
+def reason_of_database(text: str) -> str | None:
+    """Why a database does not do what it is asked, in plain words; None where its text is none of those that are known.
+
+    >>> reason_of_database("(raised as a result of Query-invoked autoflush) (sqlite3.OperationalError) database is locked")
+    'the database is locked by another process'
+    """
+    return next((reason for sign, reason in _DATABASE_REASONS.items() if sign in text), None)
 
 
 def _refused_access(error: MlflowException) -> str | None:
@@ -108,8 +130,8 @@ def experiment_of(client: mlflow.MlflowClient, store_uri: str, artifacts: Path |
     experiment = client.get_experiment_by_name(names.EXPERIMENT)
     if experiment is not None:
         return str(experiment.experiment_id)
-    if store_uri.startswith(_SQLITE):
-        artifacts = Path(store_uri.removeprefix(_SQLITE)).resolve().parent / "artifacts"
+    if (file := sqlite_path(store_uri)) is not None:
+        artifacts = file.resolve().parent / "artifacts"
     elif store_uri.startswith(SERVERS):
         artifacts = None
     tags = {_EXPERIMENT_KIND: "custom_model_development"}
@@ -191,8 +213,8 @@ def schema_lock(store_uri: str) -> Iterator[None]:
     Raises:
         OSError, SQLAlchemyError: the database cannot be reached.
     """
-    if store_uri.startswith(_SQLITE):
-        path = Path(f"{store_uri.removeprefix(_SQLITE)}.lock")
+    if (file := sqlite_path(store_uri)) is not None:
+        path = file.with_name(f"{file.name}.lock")
         path.parent.mkdir(parents=True, exist_ok=True)
 
         def say(reason: str) -> None:

@@ -2,14 +2,12 @@
 
 import socket
 from collections.abc import Sequence
-from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
 from study.errors import NoAccessError, RecordError, StoreUnavailableError, StudyError
-from study.state.home import Home
-from study.state.study_folder import load_tracking_ref
+from study.state.home import Home, invocation, sqlite_path, sqlite_uri
+from study.state.study_folder import STUDY_FILE, load_tracking_ref
 
-_SQLITE = "sqlite:///"
 _SECRETS = ("password", "passwd", "pwd", "token", "secret")  # in names of what follows the ? of an address
 _TIMEOUT_SECONDS = 5
 
@@ -23,11 +21,17 @@ def existing_store(home: Home, store: str | None, studies: Sequence[str] = ()) -
     if store is None:
         kept = load_tracking_ref(home, studies[0]) if studies else None
         store = home.store_uri if kept is None else kept.store_uri
-    file = Path(store.removeprefix(_SQLITE))
-    if store == home.store_uri and not file.exists():
+    file = sqlite_path(store)
+    if file is not None and not file.exists():
+        if store != home.store_uri:
+            raise StudyError(f"no records at {file}; correct --store, or leave it out")
+        if launched := sorted(path.parent.name for path in home.root.glob(f"studies/*/{STUDY_FILE}")):
+            again = next((name for name in studies if name in launched), launched[0])
+            raise StudyError(
+                f"{file} is gone, the journals of {len(launched)} studies are there: `{invocation(f'resume {again}', home)}` "
+                "writes the records of that study anew from them"
+            )
         raise StudyError(f"no records in {home.root}; run a study first (acl-study quickstart), or name another folder with --home")
-    if store.startswith(_SQLITE) and not file.exists():
-        raise StudyError(f"no records at {file}; correct --store, or leave it out")
     check_store(store)
     return store
 
@@ -42,7 +46,8 @@ def check_store(store_uri: str) -> None:
     scheme = urlsplit(store_uri).scheme
     if not scheme:
         raise StudyError(f"{store_uri!r} is no address of a store; write e.g. http://server:5000 or sqlite:////data/records.db")
-    if scheme == "sqlite":
+    if (file := sqlite_path(store_uri)) is not None:
+        sqlite_uri(file)
         return
     if scheme in ("http", "https"):
         _check_listener(store_uri)

@@ -4,6 +4,7 @@ Trial runs are found again by their tag, and steps already logged are skipped, s
 whatever is written twice is there once.
 """
 
+import hashlib
 import json
 import re
 import tempfile
@@ -116,6 +117,7 @@ def _key(sweep: Sweep, settings: Mapping[str, Any]) -> tuple[str, str]:
 
 _STATUS_OF_OUTCOME = {names.FINISHED: RunStatus.FINISHED, names.STOPPED: RunStatus.FINISHED, names.FAILED: RunStatus.FAILED}
 _MOST_METRICS = 1000  # of one batch, MLflow's limit
+_LONGEST_KEY = 250  # letters of a metric's name
 
 
 @dataclass
@@ -326,7 +328,14 @@ def _metrics(values: Mapping[str, float], step: int, timestamp: int) -> list[Met
         while (unique := stem if number == 1 else f"{stem} {number}") in allowed:  # two classes that differ in such signs only
             number += 1
         allowed[unique] = float(value)
-    return [Metric(names.recorded(name), value, timestamp, step) for name, value in allowed.items()]
+    return [Metric(_short(names.recorded(name)), value, timestamp, step) for name, value in allowed.items()]
+
+
+def _short(key: str) -> str:
+    """A metric's name as MLflow takes it: of one with a long label the beginning, and a digest that tells it from others."""
+    if len(key) <= _LONGEST_KEY:
+        return key
+    return f"{key[: _LONGEST_KEY - 9]}-{hashlib.sha256(key.encode()).hexdigest()[:8]}"
 
 
 def provenance_tags(launches: Sequence[Mapping[str, Any]]) -> dict[str, str]:

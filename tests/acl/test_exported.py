@@ -24,6 +24,7 @@ from acl.training.pretraining import PretrainingStage
 from acl.training.selected_weights import learned_from, selected_weights
 from acl.training.self_supervised import SelfSupervisedSetup
 from acl.training.supervised import SupervisedStage
+from support.changed_features import replace_features
 from support.training_runs import MODES, config
 
 TOLERANCE = 2e-6  # as a share of the largest value: float32, the front end anew, and patches in other batches
@@ -139,8 +140,7 @@ def test_an_unfinished_run_exports_its_best_weights_so_far(tiny_corpus: Path, tm
     assert not [name for name in selected.encoder if re.search("head|layers", name)]
     elsewhere = tmp_path / "elsewhere"
     shutil.copytree(tiny_corpus / "features", elsewhere / "features")
-    metadata = elsewhere / "features" / "self-supervised" / "store.json"
-    metadata.write_text(metadata.read_text().replace('"content_sha256": "', '"content_sha256": "0'))
+    replace_features(elsewhere / "features" / "self-supervised")
     state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
     state["config"]["data.root"] = str(elsewhere)
     torch.save(state, tmp_path / "checkpoint.pt")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from acl.exported import load_exported
-from study.cli import main
+from study.cli.app import main
 from support.frozen_home import (
     EPOCHS,
     EXPORTED,

@@ -26,7 +26,16 @@ sweeps:
     scheduler: {name: asha, grace: 0.34, reduction_factor: 2}
     objective: val.accuracy
 """
-WAYS = ("driver", "group", "worker", "gcs", "raylet", "sigterm", "ctrl-c", "ctrl-c twice")
+_VICTIMS = {"worker": "ray::ImplicitFunc", "gcs": "gcs/gcs_server", "raylet": "raylet/raylet", "agent": "ray::DashboardAgent"}
+_OF_RAY = {  # which of Ray's processes is ended, and by which signal
+    "worker": ("worker", signal.SIGKILL),
+    "gcs": ("gcs", signal.SIGKILL),
+    "gcs, softly": ("gcs", signal.SIGTERM),
+    "raylet": ("raylet", signal.SIGKILL),
+    "raylet, softly": ("raylet", signal.SIGTERM),
+    "agent": ("agent", signal.SIGKILL),
+}
+WAYS = ("driver", "group", *_OF_RAY, "sigterm", "ctrl-c", "ctrl-c twice")
 
 
 def processes_of(session: int) -> dict[int, str]:
@@ -54,11 +63,11 @@ def strike(process: "subprocess.Popen[str]", way: str) -> bool:
         process.kill()
     elif way == "group":
         os.killpg(process.pid, signal.SIGKILL)
-    elif way in ("worker", "gcs", "raylet"):
-        mark = {"worker": "ray::ImplicitFunc", "gcs": "gcs/gcs_server", "raylet": "raylet/raylet"}[way]
-        victims = [pid for pid, command in processes_of(process.pid).items() if mark in command.partition(" ")[0]]
+    elif way in _OF_RAY:
+        which, number = _OF_RAY[way]
+        victims = [pid for pid, command in processes_of(process.pid).items() if _VICTIMS[which] in command.partition(" ")[0]]
         for pid in victims:
-            os.kill(pid, signal.SIGKILL)
+            os.kill(pid, number)
         return bool(victims)
     elif way == "sigterm":
         process.terminate()

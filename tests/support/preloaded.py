@@ -344,7 +344,7 @@ def _main(address: str) -> None:
         ray.init = joining(ray.init, address)
     try:
         if program[0] == "acl-study":
-            importlib.import_module("study.cli.app").main()
+            importlib.import_module("acl_study").main()
         elif program[0] == "ray":
             importlib.import_module("ray.scripts.scripts").main()
         elif program[:2] == ["python", "-c"]:

@@ -61,7 +61,7 @@ def test_a_command_that_is_killed_in_mid_body_continues(
     _, error = process.communicate(timeout=30)
     if number == signal.SIGINT:
         assert process.returncode == 130
-        assert error.endswith("interrupted; the same command continues\n")
+        assert error.endswith("Ctrl-C: ended early; run the same command again\n")
         assert "Traceback" not in error
     assert not (tmp_path / "FSDnoisy18k.audio_train").exists()
     before = len(server.log)

@@ -17,9 +17,10 @@ import torch
 
 from acl.config import SUPERVISED, Mode
 from acl.provenance import describe_run
+from acl.store.digest import content_digest
 from acl.store.feature_store import FeatureStore
 from acl.store.pieces import UNFINISHED
-from acl.store.prepare import content_digest, prepare
+from acl.store.prepare import prepare
 from acl.store.problems import BadAudioError
 from acl.system.errors import CorpusError, StoreError, WorkerError
 from study import names

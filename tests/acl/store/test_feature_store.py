@@ -14,8 +14,9 @@ import torch
 from acl.config import SELF_SUPERVISED, SUPERVISED, Mode
 from acl.features import LogMel
 from acl.front_ends import FORMAT_VERSION
+from acl.store.digest import content_digest
 from acl.store.feature_store import FeatureStore
-from acl.store.prepare import content_digest, prepare
+from acl.store.prepare import prepare
 from acl.system.errors import StoreError
 
 LABELS = ("Coin_(dropping)", "Rain", "Acoustic_guitar")

@@ -14,8 +14,9 @@ import soundfile
 from acl.config import SUPERVISED, Mode
 from acl.data.fsdnoisy18k import read_corpus
 from acl.features import LogMel
+from acl.store.digest import content_digest
 from acl.store.feature_store import FeatureStore
-from acl.store.prepare import content_digest, prepare
+from acl.store.prepare import prepare
 from acl.system.errors import CorpusError, StoreError
 
 FRONT_END: list[Mode] = [SUPERVISED]

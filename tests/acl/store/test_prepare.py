@@ -12,8 +12,9 @@ import pytest
 import soundfile
 
 from acl.config import SUPERVISED, Mode
+from acl.store.digest import content_digest
 from acl.store.feature_store import FeatureStore
-from acl.store.prepare import content_digest, prepare
+from acl.store.prepare import prepare
 from acl.system.errors import StoreError
 from support.corpora import train_file, write_small_corpus
 from support.file_systems import fill, read_only, small_disk

@@ -36,7 +36,7 @@ def test_a_full_disk_under_optunas_file_ends_the_launch(tmp_path: Path) -> None:
         search = Search(SWEEP, disk, journal)
 
         def keeper() -> JournalKeeper:
-            return JournalKeeper(journal, search, lambda event: None, lambda: False)
+            return JournalKeeper(journal, search, lambda event: None, lambda failure: False)
 
         reporting, ending = keeper(), keeper()
         new = search.next_point()
@@ -75,7 +75,7 @@ def test_a_search_that_ends_starts_no_further_trial(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(TrialQueue, "_trial", stand_in)
     with closing(Journal(tmp_path)) as journal:
         search = Search(sweep, tmp_path, journal)
-        keeper = JournalKeeper(journal, search, shown.append, lambda: False)
+        keeper = JournalKeeper(journal, search, shown.append, lambda failure: False)
         queue = TrialQueue(
             sweep, keeper, sweep.resources, [], search.next_point, build_scheduler(sweep, tmp_path, keeper.change), 2
         )
@@ -112,7 +112,7 @@ def test_a_kill_before_the_end_is_noted_gives_the_same_end(tmp_path: Path) -> No
             finish(journal, sweep.trial_name(new[0]), value)
             journal.append(events.END, trial=sweep.trial_name(new[0]), outcome=names.FINISHED, reason=None)
         again = Search(sweep, tmp_path, journal)
-        JournalKeeper(journal, again, lambda event: None, lambda: False).end_search()
+        JournalKeeper(journal, again, lambda event: None, lambda failure: False).end_search()
         assert journal.search_end == "val.accuracy 75.0 % reaches the target 50.0 %"
         assert again.next_point() is None
         assert is_complete(sweep, journal)

@@ -84,7 +84,7 @@ def test_lines_read_together_share_names_and_show_a_damaged_one(tmp_path: Path) 
 
 def test_metrics_of_all_epochs_have_the_same_names_in_memory(tmp_path: Path) -> None:
     with closing(Journal(tmp_path)) as journal:
-        keeper = JournalKeeper(journal, None, lambda event: None, lambda: False)
+        keeper = JournalKeeper(journal, None, lambda event: None, lambda failure: False)
         keeper.start("a", 0, {})
         for epoch in (1, 2):  # as results come from workers: with strings of their own
             result = {"".join(names.VAL_ACCURACY): 0.5, "epoch": epoch, "is_last": False}

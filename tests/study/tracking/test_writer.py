@@ -262,3 +262,13 @@ def test_a_store_that_does_not_answer_costs_the_models_in_words(tmp_path: Path) 
     )
     assert line.startswith("the winners are not logged as models: ")
     assert "\n" not in line
+
+
+def test_labels_longer_than_a_metrics_name_are_recorded_apart(record: StudyRecord) -> None:
+    start_trials(record, "sweep-0000")
+    labels = [f"test.class_accuracy.{'a' * 300}{end}" for end in "xy"]
+    record.log_epochs("sweep-0000", {1: {labels[0]: 0.25, labels[1]: 0.5, names.EPOCH_SECONDS: 1.0}})
+    (run,) = trial_runs(record).values()
+    found = {key: value for key, value in run.data.metrics.items() if "aaa" in key}
+    assert sorted(found.values()) == [0.25, 0.5]
+    assert all(len(key) == 250 for key in found)

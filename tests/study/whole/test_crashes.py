@@ -102,12 +102,13 @@ def lose_predictions(home: Path, pid: int) -> None:
 # How to end a launch, its exit status, what it says, and what may be damaged besides when it has ended
 STRIKES: list[tuple[str, int, str, Callable[[Path, int], None] | None]] = [
     ("driver", -signal.SIGKILL, "the launch was killed", reboot),
-    ("gcs", 130, "Ray's process gcs_server was killed or crashed", empty_ray_folders),
+    ("gcs, softly", 130, "Ray's head has not answered for ", empty_ray_folders),
     ("ctrl-c", 130, "Ctrl-C: incomplete, ", cut),
-    ("raylet", 130, "resume crash", break_mirrored),  # or Ray ends the process itself, with status 1
+    ("raylet, softly", 130, "Ray was ended: ", break_mirrored),
     ("ctrl-c twice", 130, "", lose_storage),
     ("group", -signal.SIGKILL, "", lose_predictions),
     ("sigterm", 130, "SIGTERM: incomplete, ", None),
+    ("agent", 130, "continue with: ", None),
 ]
 
 
@@ -129,7 +130,7 @@ def launch_on_full_disk(command: tuple[object, ...], home: Path) -> None:
     fill(home / "filler")
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, (out, err)
-    assert "the disk is full" in out
+    assert "o space left on device" in out
     assert "Traceback" not in err
     assert len((out + err).splitlines()) < 25, (out, err)  # a summary of 12, and few about trials
     assert not list(home.glob("studies/*/*/*/state/*.partial"))
@@ -158,11 +159,12 @@ def test_a_study_survives_one_death_after_the_other(
         struck = time.monotonic()
         assert strike(process, way)
         out, err = process.communicate(timeout=60)
-        assert process.returncode == status or (way, process.returncode) == ("raylet", 1), (way, out, err)
-        assert time.monotonic() - struck < 30
+        assert process.returncode == status, (way, out, err)
+        assert time.monotonic() - struck < 20
         assert line in out + err
         assert "Traceback" not in err
         assert len(err.splitlines()) < 20, err
+        assert "core_worker" not in err
         wait_until_gone(process.pid)
         if damage is not None:
             damage(home, process.pid)
