@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from study.cli import app
 from study.cli.resolve import parse_settings
 from study.names import PREDICTIONS_FILE, PROVENANCE_FILE
 from support.command_line import call
@@ -64,12 +65,21 @@ def test_what_nobody_foresaw_leaves_its_traceback_in_a_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "acl-runs").mkdir()
-    (tmp_path / "acl-runs" / "mlflow.db").write_bytes(b"this is not a database" * 100)
+    monkeypatch.setattr(app, "app", lambda **options: 1 / 0)
     assert call(monkeypatch, "report", "quickstart") == 1
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert "Traceback" in (tmp_path / "acl-study-error.log").read_text()
+
+
+def test_a_file_that_is_no_database_is_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "acl-runs").mkdir()
+    (tmp_path / "acl-runs" / "mlflow.db").write_bytes(b"this is not a database" * 100)
+    assert call(monkeypatch, "report", "quickstart") == 1
+    assert capsys.readouterr().err == "error: the MLflow store cannot be used: the file is damaged, or no database\n"
 
 
 def test_settings_are_read_as_yaml_and_exponents_as_numbers() -> None:

@@ -213,7 +213,7 @@ def test_a_damaged_database_is_no_refusal_of_the_record(record: StudyRecord, rec
         size = path.stat().st_size
         database.seek(size // 8)
         database.write(b"\xff" * (size - size // 8))
-    with pytest.raises(StoreUnavailableError, match="malformed"):
+    with pytest.raises(StoreUnavailableError, match="the database file is damaged"):
         start_trials(damaged, "a")
 
 
