@@ -1,5 +1,6 @@
 """The results folder, which holds everything that a person may want to keep or delete."""
 
+import hashlib
 import shutil
 import sys
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from study.errors import StudyError
 
 DEFAULT_HOME = Path("acl-runs")
 _SQLITE = "sqlite:///"
+_LONGEST_NAME = 200  # bytes of a folder's name; file systems allow 255, encrypted ones fewer
 _SIGNS_OF_ADDRESSES = "?#%"
 
 
@@ -56,8 +58,15 @@ class Home:
         return self.root.resolve() / "reports"
 
     def report(self, studies: list[str]) -> Path:
-        """Report of one or several studies."""
-        return self.reports / "+".join(studies)
+        """Report of one or several studies; of many long names the first, and a digest of all.
+
+        >>> Home(Path("/runs")).report(["a", "b"]).name, len(Home(Path("/runs")).report(["a" * 99, "b" * 99, "c" * 99]).name)
+        ('a+b', 127)
+        """
+        name = "+".join(studies)
+        if len(name) > _LONGEST_NAME:
+            name = f"{studies[0]}+{len(studies) - 1}-more-{hashlib.sha256(name.encode()).hexdigest()[:20]}"
+        return self.reports / name
 
 
 def sqlite_uri(path: Path) -> str:
