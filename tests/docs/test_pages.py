@@ -85,7 +85,8 @@ def test_a_loss_and_an_encoder_are_added(tmp_path):
     """To a copy of the sources."""
     for name in ("acl", "study", "analysis", "tests"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    for name in ("acl_study.py", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path)
     printed = follow("tutorial-loss-and-encoder.md", tmp_path, sources=tmp_path)
     assert "3 passed" in printed
     assert "epoch 1/1 pretraining" in printed

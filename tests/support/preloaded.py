@@ -311,8 +311,9 @@ def _main(address: str) -> None:
     for library in _LIBRARIES:
         importlib.import_module(library)
     ray = sys.modules["ray"]
-    for own in [name for name in sys.modules if name.partition(".")[0] in ("acl", "study")]:
+    for own in [name for name in sys.modules if name.partition(".")[0] in ("acl", "acl_study", "study")]:
         del sys.modules[own]  # a request may be about other sources
+    sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__module__ != "acl_study"]
     said_to_ray = {name: value for name, value in os.environ.items() if name not in before and name not in _MARKS}
     places = _places_of(_MARKS)
     gc.freeze()  # its marks are written beside the objects, whose memory would be copied

@@ -1,5 +1,7 @@
 """Failures that are none of the trial's."""
 
+import errno
+import os
 import pickle
 from pathlib import Path
 from types import SimpleNamespace
@@ -61,3 +63,10 @@ def test_workers_that_go_down_with_ray_are_told_from_others(tmp_path: Path) -> N
     assert failed(tmp_path, died(OWNER_DIED)).ray_is_lost
     other = failed(tmp_path, died("The actor is dead because its worker process has died."))
     assert other == Failure("its worker process was killed or crashed", worker_is_lost=True)
+
+
+def test_a_disk_that_fails_under_a_worker_ends_the_launch(tmp_path: Path) -> None:
+    gone = OSError(errno.EIO, os.strerror(errno.EIO), "runs/checkpoint.pt")
+    found = failed(tmp_path, RayTaskError("train", "Traceback", gone)).ends_launch
+    assert isinstance(found, OSError)
+    assert (found.errno, found.filename) == (errno.EIO, "runs/checkpoint.pt")

@@ -102,9 +102,9 @@ def lose_predictions(home: Path, pid: int) -> None:
 # How to end a launch, its exit status, what it says, and what may be damaged besides when it has ended
 STRIKES: list[tuple[str, int, str, Callable[[Path, int], None] | None]] = [
     ("driver", -signal.SIGKILL, "the launch was killed", reboot),
-    ("gcs, softly", 130, "Ray's head has not answered for ", empty_ray_folders),
+    ("gcs, softly", 130, "continue with: ", empty_ray_folders),
     ("ctrl-c", 130, "Ctrl-C: incomplete, ", cut),
-    ("raylet, softly", 130, "Ray was ended: ", break_mirrored),
+    ("raylet, softly", 130, "continue with: ", break_mirrored),
     ("ctrl-c twice", 130, "", lose_storage),
     ("group", -signal.SIGKILL, "", lose_predictions),
     ("sigterm", 130, "SIGTERM: incomplete, ", None),
