@@ -193,17 +193,19 @@ def _means_over_seeds(trials: pd.DataFrame, predictions: pd.DataFrame, keys: Seq
     setting = list(keys)
     if trials.empty:
         return pd.DataFrame(columns=[*setting, "candidate", "baseline"])
+    of_setting = pd.Series(trials.groupby(setting, dropna=False).ngroup().to_numpy(), index=trials["run_id"])
     clips = {
         "test_clips": clips_of_runs(predictions, TEST),
-        "independent": independent_clips_of_runs(predictions, TEST),
-        "effective": independent_clips_of_runs(predictions, TEST, by_patches=True),
-        "val_clips": independent_clips_of_runs(predictions, VAL),
+        "independent": independent_clips_of_runs(predictions, TEST, of_setting),
+        "effective": independent_clips_of_runs(predictions, TEST, of_setting, by_patches=True),
+        "val_clips": independent_clips_of_runs(predictions, VAL, of_setting),
     }
     own = trials.assign(linear_evaluation=trials.get("probe.protocol"))
     columns = ["run_id", "study", "study_is_open", "candidate", "baseline", "first", "linear_evaluation"]
     own = own.reindex(columns=[*setting, *columns, *_MEANS])
     own["study_is_open"] = own["study_is_open"].eq(True)
-    own = own.assign(**{name: own["run_id"].map(number) for name, number in clips.items()})
+    whose = {name: own["run_id"] if name == "test_clips" else own["run_id"].map(of_setting) for name in clips}
+    own = own.assign(**{name: whose[name].map(number) for name, number in clips.items()})
     # A run whose predictions are lost was tested on the clips of the others of its mode: those have one corpus.
     own[[*clips]] = own[[*clips]].fillna(own.groupby("mode")[[*clips]].transform("max"))
     groups = own.dropna(subset=["test_clips"]).groupby(setting, dropna=False, sort=True)

@@ -3,7 +3,7 @@
 Histories and predictions of runs that are over are kept in a cache (`analysis.records.cache`); a run that is resumed is read anew.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,7 +22,7 @@ from study import names
 SUBSETS = ("all", "noisy", "noisy_small", "clean")  # of the training clips of FSDnoisy18k
 # What runs of versions did that did not know these settings.
 _WITHOUT_SETTING = {"data.test_fold": 0, "noise.rate": 0.0, "noise.kind": "symmetric"}
-_KILLED = "KILLED"  # MLflow's status of a study that was interrupted
+_COMPLETE = "FINISHED"  # MLflow's status of a study whose trials have all ended
 UNFINISHED = "unfinished"  # outcome of a trial that is running, or was when its driver died
 _FIXED = (
     "run_id",
@@ -44,7 +44,7 @@ def load_studies(store_uri: str, studies: Sequence[str]) -> pd.DataFrame:
     """One row per launch (parent run) of the named studies, oldest first.
 
     Columns: run_id, study, question, paper_found, corpus, corpus_is_synthetic (bool), corpus_subsets (separated by ", "), profile,
-    departures, confirms, start_time (UTC), was_interrupted (bool).
+    departures, confirms, start_time (UTC), is_open (bool: not all of its trials have ended).
 
     Raises:
         AnalysisError: there is no store, or no study of that name in it.
@@ -67,12 +67,18 @@ def load_studies(store_uri: str, studies: Sequence[str]) -> pd.DataFrame:
             "departures": run.data.tags.get(names.DEPARTURES, ""),
             "confirms": run.data.tags.get(names.CONFIRMS, ""),
             "start_time": pd.Timestamp(run.info.start_time, unit="ms", tz="UTC"),
-            "was_interrupted": run.info.status == _KILLED,
+            "is_open": _is_open(run.info.status, run.data.tags),
         }
         for run in launches
         if run.data.tags.get(names.STUDY) in studies
     ]
     return pd.DataFrame(rows).sort_values(["start_time", "run_id"], ignore_index=True)
+
+
+def _is_open(status: str, tags: Mapping[str, str]) -> bool:
+    """Whether a study has trials left, by the status of its run: a driver that was killed leaves RUNNING."""
+    # Other tools, and versions of ours before they said what was launched, leave their runs as they were.
+    return status not in (_COMPLETE, "RUNNING") or (status == "RUNNING" and names.STUDY_DIGEST in tags)
 
 
 def known_studies(store_uri: str) -> list[str]:
@@ -105,8 +111,8 @@ def load_trials(store_uri: str, studies: Sequence[str]) -> pd.DataFrame:
 
     Columns: run_id, study, confirms (the study whose winners it repeats, or empty), corpus, sweep, trial_id, outcome, objective
     (several are separated by ", "), changed_settings (whether they changed while it ran), gpu_share (of a GPU that was its own,
-    0..1; where it went on with another share, the largest), start_time (UTC), study_is_open (whether its study was interrupted, or
-    has trials that have not ended), every parameter under its dotted name (numbers and
+    0..1; where it went on with another share, the largest), start_time (UTC), study_is_open (whether not all
+    trials of its study have ended), every parameter under its dotted name (numbers and
     booleans parsed), and the last value of every metric of a trial under its dotted name; what other tools have logged (the load
     of the machine, say) is left out. Trials that were stopped or failed are kept; they have no test metrics.
 
@@ -139,10 +145,10 @@ def load_trials(store_uri: str, studies: Sequence[str]) -> pd.DataFrame:
                 "start_time": pd.Timestamp(record.start_time, unit="ms", tz="UTC"),
             }
         )
-    interrupted = launches.groupby("study")["was_interrupted"].last().to_dict()
+    is_open = launches.groupby("study")["is_open"].last().to_dict()
     going_on = {row["study"] for row in fixed if row["outcome"] == UNFINISHED}
     for row in fixed:
-        row["study_is_open"] = row["study"] in going_on or interrupted[row["study"]]
+        row["study_is_open"] = row["study"] in going_on or is_open[row["study"]]
     parameters = pd.DataFrame([record.params for record in found])
     metrics = pd.DataFrame([record.metrics for record in found])
     metrics = metrics[[name for name in metrics.columns if name.startswith(names.METRIC_PREFIXES)]]
@@ -205,7 +211,14 @@ def load_predictions(
         AnalysisError: a run has no predictions, or they are not of this version's form.
     """
     run_ids = [*dict.fromkeys(run_ids)]
-    return _in_order(prediction_rows(Store(store_uri), run_ids, evaluation, may_lack=may_lack), run_ids)
+    rows = _in_order(prediction_rows(Store(store_uri), run_ids, evaluation, may_lack=may_lack), run_ids)
+    # Runs of versions that did not know recordings have those of the other runs.
+    known = rows[rows[names.PREDICTION_RECORDING] != rows[names.PREDICTION_CLIP]].drop_duplicates(names.PREDICTION_CLIP)
+    if len(known):
+        recordings = known.set_index(names.PREDICTION_CLIP)[names.PREDICTION_RECORDING]
+        found = rows[names.PREDICTION_CLIP].map(recordings)
+        rows[names.PREDICTION_RECORDING] = found.fillna(rows[names.PREDICTION_RECORDING])
+    return rows
 
 
 @dataclass(frozen=True)

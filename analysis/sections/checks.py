@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from analysis.formats import capitalised, counted, number_word, p_value, percent, points
+from analysis.formats import capitalised, counted, number_word, p_value, percent, plain, points
 from analysis.published import SELF_SUPERVISED, SUPERVISED
 from analysis.question import Question
 from analysis.section import ONLY, Column, Heading, Section, number_column
@@ -182,7 +182,8 @@ def _text(table: pd.DataFrame, pairs: Sequence[Compared], predictions: pd.DataFr
     )
     yield (
         "Setting better: share of pairs of runs, one of each side, in which the setting has the higher test accuracy, with its "
-        "95 % interval over seeds (from four seeds a side on). 50 % is no difference. With one run a side it is not known."
+        "95 % interval over seeds (from four seeds a side on). 50 % is no difference. The interval is that of this setting alone, "
+        "not corrected for having selected it."
     )
     yield (
         "Last epoch: difference on the validation clips at the last epoch that all runs have, where no epoch was selected. A "
@@ -203,12 +204,11 @@ def _together(pairs: Sequence[Compared], predictions: pd.DataFrame) -> Iterator[
     if len(known) < 2 or len({pair.baseline["subset"] for pair, _ in known if pair.baseline is not None}) < len(known):
         return
     looks = [look_at(pair.baselines, pair.others) for pair, _ in known]
-    number = data_sets_with_gain(
-        [claim.difference for _, claim in known], [claim.p_value for _, claim in known], min(looks, key=lambda look: look.level)
-    )
+    look = min(looks, key=lambda look: look.level)
+    number = data_sets_with_gain([claim.difference for _, claim in known], [claim.p_value for _, claim in known], look)
     subsets = counted(len(known), "training subset")
-    least = f"at least {number_word(number)} of {subsets}" if number else f"none of {subsets}"
+    shown = "none" if not number else "all" if number == len(known) else f"at least {number_word(number)}"
     yield (
-        f"All subsets together: a gain is shown for {least} (Bonferroni's partial conjunction at 5 %, Dror et al. 2017, which "
-        "allows for subsets that share their test clips)."
+        f"All subsets together: a gain is shown for {shown} of {subsets} (Bonferroni's partial conjunction at "
+        f"{plain(50 * look.level)} %, one-sided, Dror et al. 2017; subsets may share their test clips)."
     )

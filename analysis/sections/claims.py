@@ -23,7 +23,7 @@ from analysis.sections.comparisons import Comparison, comparisons_of
 from analysis.sections.forest import NOT_SIGNIFICANT, SIGNIFICANT, forest_figure
 from analysis.sections.paper_tables import NAN
 from analysis.settings import NO_PAIR, look_at, pick
-from analysis.stats.claims import PLANNED
+from analysis.stats.claims import PLANNED, Look
 from analysis.stats.clips import correct_of_settings
 from analysis.stats.comparisons import SettingsComparison, UnpairedComparison, compare_settings, compare_unpaired, largest_gain
 from analysis.stats.intervals import NOT_DISTINGUISHABLE, PairedComparison, compare_paired, finding, holm
@@ -39,7 +39,7 @@ def on_test_table(
     test first.
 
     Looking at all of them on test and naming the best is a selection on test: `p_corrected` accounts for the number of settings of
-    the group. Where all of them and the baseline have several seeds it is about settings (`compare_settings`,
+    the group. Where a setting and the baseline have three seeds or more it is about settings (`compare_settings`,
     with `low` and `high` that hold for all at once), else about these trained models (`largest_gain`; `low` and `high` are those of
     each pair alone). Column `claim` says which, `finding` is that of the corrected p-value. Where runs of a group have lost their
     predictions (`paired` is False), accuracies are compared (`compare_unpaired`) and Holm's method corrects the p-values.
@@ -59,17 +59,19 @@ def on_test_table(
             continue
         rivals = pair.baselines.drop(index=baseline.name)["run_ids"]
         run_ids = [baseline["run_ids"], *others["run_ids"]]
-        of_settings = min(len(own) for own in [*run_ids, *rivals]) >= MIN_SEEDS
+        # A setting with too few seeds is compared as a model, and leaves the others what they are.
+        of_settings = min(len(own) for own in [run_ids[0], *rivals]) >= MIN_SEEDS <= max(len(own) for own in run_ids[1:])
         paired = known.issuperset(run_id for own in [*run_ids, *rivals] for run_id in own)
         compared = (
             _paired(run_ids, [*rivals], predictions, of_settings=of_settings)
             if paired
             else _unpaired(run_ids, [*rivals], accuracies, int(baseline["test_clips"]))
         )
-        about: dict[str, Any] = {"claim": "settings" if of_settings else "models", "paired": paired, "label": label}
+        about: dict[str, Any] = {"paired": paired, "label": label}
         texts = [setting_text(setting) for _, setting in others.iterrows()]
-        level = look_at(pair.baselines, others).level if of_settings else PLANNED.level
-        parts += _rows(baseline, others.assign(setting=texts), compared, about, level)
+        claims = ["settings" if of_settings and len(own) >= MIN_SEEDS else "models" for own in others["run_ids"]]
+        look = look_at(pair.baselines, others)
+        parts += _rows(baseline, others.assign(setting=texts, claim=claims), compared, about, look)
     return pd.DataFrame(parts)
 
 
@@ -94,9 +96,12 @@ def _paired(
     """Each setting against the baseline, the first, and the corrected p-value; `rivals` are the other baselines."""
     first, *sides = correct_of_settings(predictions, [*run_ids, *rivals])
     sides, others = sides[: len(run_ids) - 1], sides[len(run_ids) - 1 :]
-    if of_settings:
-        return [(each, each.p_value) for each in compare_settings(first, sides, others)]
-    return list(zip((compare_paired(first, side) for side in sides), largest_gain(first, sides), strict=True))
+    pairs = (compare_paired(first, side) for side in sides)
+    models: list[tuple[SettingsComparison | PairedComparison, float]] = [*zip(pairs, largest_gain(first, sides), strict=True)]
+    if not of_settings:
+        return models
+    settings = [(each, each.p_value) for each in compare_settings(first, sides, others)]
+    return [settings[at] if side.shape[1] >= MIN_SEEDS else models[at] for at, side in enumerate(sides)]
 
 
 def _unpaired(
@@ -111,7 +116,7 @@ def _unpaired(
 
 
 def _rows(
-    baseline: pd.Series, others: pd.DataFrame, compared: Sequence[tuple[_Comparison, float]], about: dict[str, Any], level: float
+    baseline: pd.Series, others: pd.DataFrame, compared: Sequence[tuple[_Comparison, float]], about: dict[str, Any], look: Look
 ) -> list[dict[str, Any]]:
     rows = [
         {
@@ -123,7 +128,8 @@ def _rows(
             "settings_tried": len(others),
             "p_corrected": p_value,
             **about,
-            "finding": finding(each.difference, p_value, level),
+            "claim": setting["claim"],
+            "finding": finding(each.difference, p_value, (look if setting["claim"] == "settings" else PLANNED).level),
             "val_accuracy": setting.get("val_accuracy", NAN),
         }
         for setting, (each, p_value) in zip(others.to_dict("records"), compared, strict=True)

@@ -80,9 +80,11 @@ def evaluation_table(
         return pd.DataFrame()
     of = {name: of_fine_tuning.get(name, predictions) for name in EVALUATIONS}  # kNN is validated on the headline's clips
     val_clips = {name: clips_of_runs(rows, VAL) for name, rows in of.items()}
-    val_independent = {name: independent_clips_of_runs(rows, VAL) for name, rows in of.items()}
-    independent = independent_clips_of_runs(predictions, TEST)
-    effective = independent_clips_of_runs(predictions, TEST, by_patches=True)
+    of_setting = pd.Series({run: place for place, runs in enumerate(settings["run_ids"]) for run in runs})
+    places = dict(zip(settings["run_ids"], range(len(settings)), strict=True))
+    val_independent = {name: independent_clips_of_runs(rows, VAL, of_setting) for name, rows in of.items()}
+    independent = independent_clips_of_runs(predictions, TEST, of_setting)
+    effective = independent_clips_of_runs(predictions, TEST, of_setting, by_patches=True)
     rows = []
     for setting in settings.sort_values(_ORDER).to_dict("records"):
         for evaluation in EVALUATIONS:
@@ -90,7 +92,7 @@ def evaluation_table(
             runs = trials[trials["run_id"].isin(setting["run_ids"])].reindex(columns=["run_id", *columns.values()]).dropna()
             if runs.empty:
                 continue
-            first = runs["run_id"].iloc[0]
+            first, place = runs["run_id"].iloc[0], places[setting["run_ids"]]
             means = {column: float(runs[metric].mean()) for column, metric in columns.items()}
             clips = {"val_clips": val_clips[evaluation].get(first, NAN), "test_clips": setting["test_clips"]}
             rows.append(
@@ -100,10 +102,10 @@ def evaluation_table(
                     "seeds": len(runs),
                     **clips,
                     **means,
-                    **_interval("val", runs[columns["val_accuracy"]], val_independent[evaluation].get(first, NAN)),
-                    **_interval("", runs[columns["accuracy"]], independent[first]),
+                    **_interval("val", runs[columns["val_accuracy"]], val_independent[evaluation].get(place, NAN)),
+                    **_interval("", runs[columns["accuracy"]], independent[place]),
                     "seed_sd": runs[columns["accuracy"]].std(ddof=1),
-                    **_interval("patch_weighted", runs[columns["patch_weighted"]], effective[first]),
+                    **_interval("patch_weighted", runs[columns["patch_weighted"]], effective[place]),
                 }
             )
     table = pd.DataFrame(rows)

@@ -11,24 +11,24 @@ claims about settings here are corrected for the number of candidates as if they
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from analysis.formats import percent, plain
-from analysis.stats.clusters import FOLD
+from analysis.stats.clusters import FOLD, Clusters, clusters_of
 from analysis.stats.comparisons import SettingsComparison, compare_settings
 from analysis.stats.intervals import NOT_DISTINGUISHABLE, PairedComparison, compare_paired, finding
-from analysis.stats.power import DISCORDANCE, MIN_SEEDS, SEED_SD, assumed_design, detectable_difference
+from analysis.stats.power import DISCORDANCE, MIN_SEEDS, SEED_SD, assumed_design, detectable_difference, over_folds
 
 
 class Look(NamedTuple):
     """When a study is looked at, and which p-value makes a claim about settings then.
 
     A study has one look at 5 %: the first at which it is complete. Whoever looks while it runs, or again after more seeds were
-    added, has more than one chance: at 5 % each, 8 to 12 % of studies without any difference would show one. At any other look a
+    added, has more than one chance: at 5 % each, up to 13 % of studies without any difference would show one. At any other look a
     claim takes p < 0.001 (Haybittle 1971, Peto et al. 1976), so that all looks together err in at most 5 % (LOG.md).
 
     Attributes:
@@ -42,7 +42,9 @@ class Look(NamedTuple):
 
 PLANNED = Look(0.05)
 INTERIM = Look(0.001, "the study is not complete, so a claim takes p < 0.001")
-GROWN = Look(0.001, "seeds were added after a first comparison, so a claim takes p < 0.001; `acl-study confirm` starts afresh")
+GROWN = Look(
+    0.001, "seeds or settings were added after a first comparison, so a claim takes p < 0.001; `acl-study confirm` starts afresh"
+)
 PREFERS_BASELINE = "but validation would select the baseline"
 MOST_SEEDS = 30  # that a report proposes
 EQUIVALENT = "equivalent"
@@ -60,6 +62,7 @@ class Claim:
         equivalence: difference, share, below which settings count as equivalent; None: not asked.
         prefers_baseline: whether validation, asked for the best of all, selects the baseline.
         look: whether this is the study's one look at 5 %.
+        sample: test clips, by fold where these are pooled, else by recording.
     """
 
     models: PairedComparison
@@ -69,6 +72,7 @@ class Claim:
     equivalence: float | None = None
     prefers_baseline: bool = False
     look: Look = PLANNED
+    sample: Clusters | None = None
 
     @property
     def finding(self) -> str:
@@ -102,6 +106,11 @@ class Claim:
         if self.settings is not None and self.look != PLANNED:
             return math.nan
         return self.models.resolvable if self.settings is None else self.settings.resolvable
+
+    @property
+    def is_about_settings_as_planned(self) -> bool:
+        """Whether enough seeds are there, and this is the one look at 5 %."""
+        return self.settings is not None and self.look == PLANNED
 
     @property
     def is_equivalent(self) -> bool:
@@ -140,7 +149,7 @@ class Claim:
     @property
     def _detects(self) -> str:
         if self.look != PLANNED:
-            return self.look.words
+            return f"{self.look.words} (here p = {self.p_value:.2g})"
         if self.resolvable >= 1:
             what = "folds" if self.settings is not None and self.settings.clusters.kind == FOLD else "clips"
             return f"with so few {what} it could not detect any difference"
@@ -151,8 +160,8 @@ class Claim:
         """What a claim about the settings would take."""
         seeds = "one seed" if self.models.seeds == 1 else f"{self.models.seeds} seeds"
         few = f"{seeds}, so nothing is known about the settings"
-        clips = int(self.models.independent)
-        low, high = seeds_needed(abs(self.difference), clips, self.models.discordance, self.candidates * self.baselines)
+        pairs, clips = self.candidates * self.baselines, int(self.models.independent)
+        low, high = seeds_needed(abs(self.difference), clips, self.models.discordance, pairs, self.sample)
         if low is None:
             return f"{few}: to detect such a difference (power 80 %) takes more than {MOST_SEEDS} seeds of each"
         number = f"{low}" if low == high else f"{low} to {high}" if high is not None else f"{low} or more"
@@ -188,13 +197,23 @@ def claim(
     if min(baseline.shape[1], winner.shape[1]) >= MIN_SEEDS:
         settings = compare_settings(baseline, candidates, rivals)[picked]
     models = compare_paired(baseline, winner)
-    return Claim(models, settings, len(candidates), 1 + len(rivals), equivalence, prefers_baseline, look)
+    sample = clusters_of(baseline.index, by_fold=True)
+    return Claim(models, settings, len(candidates), 1 + len(rivals), equivalence, prefers_baseline, look, sample)
 
 
-def seeds_needed(difference: float, clips: int, discordance: float, candidates: int) -> tuple[int | None, int | None]:
+def seeds_needed(
+    difference: float, clips: int, discordance: float, candidates: int, sample: Clusters | None = None
+) -> tuple[int | None, int | None]:
     """Seeds of each side with which a difference is found with a power of 80 %, for the spreads over seeds of `SEED_SD`.
 
     None stands for more than `MOST_SEEDS`. What is not known of the design is assumed, see `analysis.stats.power.assumed_design`.
+
+    Args:
+        difference: share.
+        clips: independent ones.
+        discordance: share of clips on which exactly one of two models is right.
+        candidates: pairs of a setting and a baseline.
+        sample: clips by fold or recording, which limit what seeds can tell.
     """
     share = float(np.clip(discordance, DISCORDANCE[0], 1.0))
     found: list[int | None] = []
@@ -202,7 +221,12 @@ def seeds_needed(difference: float, clips: int, discordance: float, candidates: 
         few, many = MIN_SEEDS - 1, MOST_SEEDS + 1  # too few, and enough
         while many - few > 1:
             middle = (few + many) // 2
-            enough = detectable_difference(assumed_design(clips, middle, candidates, seed_sd, share)) <= difference
+            design = assumed_design(clips, middle, candidates, seed_sd, share)
+            if sample is not None and sample.kind == FOLD:
+                design = over_folds(design, len(sample.sizes))
+            elif sample is not None:
+                design = replace(design, clip_freedom=sample.freedom)
+            enough = detectable_difference(design) <= difference
             few, many = (few, middle) if enough else (middle, many)
         found.append(many if many <= MOST_SEEDS else None)
     return found[0], found[1]

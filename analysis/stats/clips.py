@@ -15,20 +15,31 @@ def clips_of_runs(predictions: pd.DataFrame, split: str) -> pd.Series:
     return predictions[predictions["split"] == split].groupby("run_id").size()
 
 
-def independent_clips_of_runs(predictions: pd.DataFrame, split: str, *, by_patches: bool = False) -> pd.Series:
-    """How many independent clips tell the accuracy as well, by run_id: `analysis.stats.clusters.independent_clips`.
+def independent_clips_of_runs(
+    predictions: pd.DataFrame, split: str, groups: pd.Series | None = None, *, by_patches: bool = False
+) -> pd.Series:
+    """How many independent clips tell the accuracy as well, by run_id or by group: `analysis.stats.clusters.independent_clips`.
 
     Args:
         predictions: of `analysis.records.runs.load_predictions`.
         split: `VAL` or `TEST`.
+        groups: by run_id, e.g. the setting; of the runs of a group the clips' means count. None: each run is its own.
         by_patches: whether each clip is weighted by its patches.
     """
     rows = predictions[predictions["split"] == split]
-    weighted = rows.assign(weight=rows["patches"] if by_patches else 1.0, correct=rows["label"].eq(rows["predicted"]).astype(float))
+    keys = rows["run_id"] if groups is None else rows["run_id"].map(groups)
+    rows = rows.assign(
+        key=keys,
+        weight=rows["patches"].astype(float) if by_patches else 1.0,
+        correct=rows["label"].eq(rows["predicted"]).astype(float),
+    )
     found = {}
-    for run_id, own in weighted.groupby("run_id"):
-        clusters = clusters_of(_index(own), by_fold=True)
-        found[run_id] = independent_clips(own["correct"].to_numpy(), clusters, own["weight"].to_numpy(float))
+    for key, own in rows.dropna(subset=["key"]).groupby("key"):
+        clips = own
+        if own[CLIP].duplicated().any():  # several runs
+            clips = own.drop_duplicates(CLIP).assign(correct=own.groupby(CLIP, sort=False)["correct"].mean().to_numpy())
+        clusters = clusters_of(_index(clips), by_fold=True)
+        found[key] = independent_clips(clips["correct"].to_numpy(), clusters, clips["weight"].to_numpy())
     return pd.Series(found, dtype=float)
 
 

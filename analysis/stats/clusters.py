@@ -63,6 +63,11 @@ class Clusters:
             return text
         return f"{text} {'in' if self.kind == FOLD else 'of'} {counted(len(self.sizes), self.kind)}"
 
+    @property
+    def least_variance(self) -> float:
+        """Variance of a mean difference that is one clip, or one recording, lest identical predictions seem to leave no doubt."""
+        return (len(self.sizes) if self.kind == RECORDING else self.clips) ** -2.0
+
     def sums(self, values: np.ndarray) -> np.ndarray:
         """Sums `[k, G]` over the clips of each cluster of `[k, N]` values."""
         if self.of_clip is None:
@@ -120,6 +125,6 @@ def independent_clips(correct: np.ndarray, clusters: Clusters, weights: np.ndarr
     of_clips = float(np.mean(weighted**2)) / len(correct)
     if of_clips <= 0 or len(clusters.sizes) < 2:  # nothing tells how alike they are
         return kish if clusters.kind == FOLD else float(min(kish, len(clusters.sizes)))
-    of_clusters = float(clusters.covariance(weighted)[0, 0])
+    of_clusters = float(clusters.covariance(weighted)[0, 0]) * clusters.factor
     smaller = (_Z / float(t.ppf(0.975, clusters.freedom))) ** 2
     return kish * smaller / max(of_clusters / of_clips, smaller)

@@ -64,8 +64,12 @@ class SettingsComparison:
         return detectable_difference(self.design)
 
     def is_equivalent(self, within: float) -> bool:
-        """Whether the two settings differ by less than `within` (share), by two one-sided tests at 5 % (Schuirmann 1987)."""
-        return -within < self.equivalence_low and self.equivalence_high < within
+        """Whether the two settings differ by less than `within` (share), by two one-sided tests at 5 % (Schuirmann 1987).
+
+        Never with fewer than `MANY_CLUSTERS` recordings or folds.
+        """
+        enough = self.clusters.freedom >= MANY_CLUSTERS  # a difference on a tenth of few recordings is easily missed
+        return enough and -within < self.equivalence_low and self.equivalence_high < within
 
 
 def compare_settings(
@@ -107,8 +111,7 @@ def compare_settings(
     first, clusters = baseline.to_numpy(float), clusters_of(baseline.index, by_fold=True)
     clips = len(first)
     deltas = np.stack([side.mean(axis=1) - first.mean(axis=1) for side in sides])  # (settings, clips)
-    least = 1 / clips**2  # variance of a difference that is one clip, lest identical predictions seem to leave no doubt
-    of_clips = np.maximum(np.diag(clusters.covariance(deltas)) * clusters.factor, least)
+    of_clips = np.maximum(np.diag(clusters.covariance(deltas)) * clusters.factor, clusters.least_variance)
     every = [first, *sides, *(aligned(baseline, rival) for rival in rivals)]
     runs = np.array([side.shape[1] for side in every])
     noise = _interactions(every, clusters)  # of a run and a clip together

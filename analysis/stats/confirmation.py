@@ -57,7 +57,8 @@ class Confirmation:
     def finding(self) -> str:
         """Two one-sided tests at 2.5 % each. Where neither rejects, nobody can tell.
 
-        Confirmed: the whole 95 % interval is above 0. A winner that is no better is confirmed in at most 2.5 % of confirmations.
+        Confirmed: the whole 95 % interval is above 0. A winner that is no better is confirmed in at most 2.5 % of confirmations, if
+        both sides' runs fail alike: where runs of one side alone collapse now and then, it is up to 15 % (LOG.md).
         Not confirmed: the whole interval is below `worthwhile`. A winner whose true gain is that large, or just any gain where
         `worthwhile` is 0, is not confirmed in at most 2.5 %.
 
@@ -83,7 +84,10 @@ class Confirmation:
             reasons = [*self.missing, *([] if known else [f"a claim takes {MIN_SEEDS} seeds"])]
             why = f" ({', '.join(reasons)})" if reasons else ""
             return f"{UNDECIDED} with {share}{why}: {numbers}"
-        return f"{self.finding}: {numbers}"
+        small = (
+            f", but less than {points(self.worthwhile).lstrip('+')} points" if self.low > 0 and self.high < self.worthwhile else ""
+        )
+        return f"{self.finding}{small}: {numbers}"
 
 
 def seeds_text(number: int) -> str:

@@ -183,7 +183,7 @@ def compare_paired(baseline: pd.DataFrame, other: pd.DataFrame) -> PairedCompari
         p_value = _mcnemar_p(first > 0.5, second > 0.5) if single else _paired_p(second - first)
     else:
         deltas = second - first
-        variance = max(float(clusters.covariance(deltas[None])[0, 0]), len(first) ** -2)
+        variance = max(float(clusters.covariance(deltas[None])[0, 0]), clusters.least_variance)
         half, error = float(t.ppf((1 + LEVEL) / 2, clusters.freedom)), math.sqrt(variance)
         low, high = difference - half * error, difference + half * error
         p_value = float(2 * t.sf(abs(difference) / error, clusters.freedom))

@@ -3,6 +3,7 @@
 Names are in snake case and end in their unit. Keys that are names of users or settings stand as they are.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -192,11 +193,12 @@ def _claim(claim: "Claim") -> Fields:
         "low": low,
         "high": high,
         "p_value": claim.p_value,
-        "detectable_difference": claim.resolvable,
+        "detectable_difference": None if math.isnan(claim.resolvable) else claim.resolvable,
         "baselines": claim.baselines,
         "candidates": claim.candidates,
         "equivalence": claim.equivalence,
-        "is_equivalent": None if claim.equivalence is None or claim.settings is None else claim.is_equivalent,
+        "is_equivalent": claim.is_equivalent if claim.equivalence is not None and claim.is_about_settings_as_planned else None,
+        "level": claim.look.level,
     }
 
 

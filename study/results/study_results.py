@@ -55,7 +55,6 @@ class StudyResults:
         finished = self.trials[self.trials["outcome"] == names.FINISHED]
         self._rows: list[Row] = finished.to_dict("records")
         self._predictions = load_predictions(store_uri, finished["run_id"])
-        self._clips = {split: independent_clips_of_runs(self._predictions, split) for split in (VAL, TEST)}
         self._settings = [name for name in parameter_names(self.trials) if name not in _FREE]
         self._questions = {mode: study.question_in(mode) for mode in study.modes}
         self.choices = {sweep.name: choices(sweep, self._rows_of(sweep), self.question(sweep)) for sweep in study.sweeps}
@@ -75,8 +74,9 @@ class StudyResults:
         value = float(pd.Series(values).mean())
         if metric not in _SHARES:
             return Figure(value, None)
-        clips = self._clips[TEST if metric.startswith("test.") else VAL]
-        return Figure(value, interval_over_seeds(values, float(clips[candidate.rows[0]["run_id"]])))
+        split = TEST if metric.startswith("test.") else VAL
+        one = pd.Series({row["run_id"]: 0 for row in candidate.rows})
+        return Figure(value, interval_over_seeds(values, float(independent_clips_of_runs(self._predictions, split, one)[0])))
 
     def correct(self, candidate: Candidate) -> pd.DataFrame:
         """Whether each test clip was classified correctly: clips as index, a column per seed."""

@@ -6,7 +6,7 @@ import pytest
 
 from analysis.settings import FOLD, comparable_settings, gap_notes, look_at, pick, pick_self_supervised, pooled_folds
 from analysis.stats.claims import GROWN, INTERIM, PLANNED
-from analysis.stats.clips import correct_clips, correct_of_settings, sample_notes
+from analysis.stats.clips import correct_clips, correct_of_settings, independent_clips_of_runs, sample_notes
 from analysis.stats.clusters import clusters_of
 from analysis.stats.intervals import interval_over_seeds, wilson_interval
 from study import names
@@ -245,7 +245,7 @@ def test_a_study_that_goes_on_claims_only_the_evident(fakes: FakeTrials) -> None
     pair = pick(comparable_settings(fakes.trials, fakes.predictions)[0])
     assert look_at(pair.baselines, pair.others) == INTERIM
     claim = pair.claim(fakes.predictions)
-    assert claim.verdict.endswith("the study is not complete, so a claim takes p < 0.001")
+    assert "; the study is not complete, so a claim takes p < 0.001 (here p = " in claim.verdict
     assert np.isnan(claim.resolvable)
 
 
@@ -259,7 +259,7 @@ def test_seeds_that_another_study_adds_are_a_second_look(fakes: FakeTrials) -> N
     claim = pair.claim(fakes.predictions)
     assert 0.001 < claim.settings.p_value < 0.05
     assert claim.finding == "not distinguishable"
-    assert "seeds were added after a first comparison, so a claim takes p < 0.001" in claim.verdict
+    assert "seeds or settings were added after a first comparison, so a claim takes p < 0.001" in claim.verdict
 
 
 def test_studies_that_complete_each_other_are_one_look(fakes: FakeTrials) -> None:
@@ -275,3 +275,23 @@ def test_validation_far_above_test_is_noted(fakes: FakeTrials) -> None:
     fakes.add(0.5, val=0.95, correct=41)
     (note,) = gap_notes(fakes.settings())
     assert note.startswith("Validation accuracy lies far above test accuracy in 1 setting, e.g. 95.0 against 41.0 %.")
+
+
+def test_more_seeds_do_not_pretend_to_know_recordings_better(fakes: FakeTrials) -> None:
+    """The clips' means over all seeds count: the largest number of any seed would make the interval too narrow."""
+    generator = np.random.default_rng(0)
+    recordings = np.repeat(np.arange(10), TEST_CLIPS // 10)
+    for seed in range(6):
+        right = generator.random(10)[recordings] + 0.3 * generator.random(TEST_CLIPS) < 0.8
+        fakes.add(1.0, val=0.5, correct=right, seed=seed)
+    predictions = fakes.predictions
+    tested = predictions["split"] == "test"
+    predictions["recording"] = predictions["clip"].where(
+        ~tested, "r" + predictions.groupby("run_id").cumcount().floordiv(10).astype(str)
+    )
+    of_runs = independent_clips_of_runs(predictions, "test")
+    (together,) = independent_clips_of_runs(predictions, "test", pd.Series(0, index=of_runs.index))
+    assert together < of_runs.max()
+    settings, _ = comparable_settings(fakes.trials, predictions)
+    shares = [fakes.trials[names.TEST_ACCURACY].tolist(), together]
+    assert (settings["low"][0], settings["high"][0]) == pytest.approx(interval_over_seeds(*shares))

@@ -138,3 +138,24 @@ def test_settings_that_differ_by_rounding_are_one(records):
     trials = load_trials(records.uri, ["mine"])
     assert trials["loss.alpha"].nunique() == 1
     assert trials["seed"].tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(("status", "is_open"), [("RUNNING", True), ("KILLED", True), ("FAILED", True), ("FINISHED", False)])
+def test_a_study_is_open_until_its_run_is_finished(records, status, is_open):
+    study = records.study("mine")
+    records.client.set_tag(study, names.STUDY_DIGEST, "abc")
+    records.trial(study, alpha=1.0)
+    records.client.update_run(study, status=status)
+    assert load_trials(records.uri, ["mine"])["study_is_open"].tolist() == [is_open]
+
+
+def test_recordings_that_one_run_knows_hold_for_all(records):
+    study = records.study("mine")
+    runs = [records.trial(study, alpha=alpha) for alpha in (1.0, 0.5)]
+    head, row = "evaluation,split,clip,label,predicted,patches", "classifier,test,{}.wav,a,a,1"
+    old = "\n".join([head, *(row.format(clip) for clip in range(4))])
+    new = "\n".join([f"{head},recording", *(f"{row.format(clip)},{clip // 2 * 2}.wav" for clip in range(4))])
+    for run_id, text in zip(runs, (old, new), strict=True):
+        records.client.log_text(run_id, f"{text}\n", names.PREDICTIONS_FILE)
+    found = load_predictions(records.uri, runs)
+    assert found["recording"].tolist() == 2 * ["0.wav", "0.wav", "2.wav", "2.wav"]

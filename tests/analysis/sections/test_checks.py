@@ -44,7 +44,7 @@ def test_a_row_has_all_checks_of_a_pair(fakes: FakeTrials) -> None:
     assert row["p_both"] >= row["p_value"]
     assert row["equal_budget"] == pytest.approx((0.2 - 0.1) / 2)  # of the two others one at random
     (section,) = checks_sections(settings, PAPER, trials, predictions, curves)
-    assert "a gain is shown for at least two of 2 training subsets" in section.text
+    assert "a gain is shown for all of 2 training subsets" in section.text
     assert "Equal budget" in section.text
 
 

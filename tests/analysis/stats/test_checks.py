@@ -65,8 +65,9 @@ def test_the_interval_of_the_probability_covers(runs: int) -> None:
 def test_gains_on_several_data_sets_hold_together() -> None:
     assert data_sets_with_gain([0.1] * 4, [0.001] * 4) == 4
     assert data_sets_with_gain([-0.1] * 4, [0.001] * 4) == 0
-    assert data_sets_with_gain([0.1] * 4, [0.02, 0.9, 0.9, 0.9]) == 1
-    assert data_sets_with_gain([0.1] * 4, [0.04, 0.9, 0.9, 0.9]) == 0
+    assert data_sets_with_gain([0.1] * 4, [0.01, 0.9, 0.9, 0.9]) == 1
+    assert data_sets_with_gain([0.1] * 4, [0.02, 0.9, 0.9, 0.9]) == 0
+    assert data_sets_with_gain([0.1] * 4, [0.001, 0.002, 0.06, 0.09]) == 2  # no more than have a verdict of their own
     assert data_sets_with_gain([0.1] * 4, [0.001] * 4, GROWN) == 0
 
 
@@ -76,3 +77,10 @@ def test_the_best_of_fewer_settings_is_the_mean_over_all_choices() -> None:
     for tried in (1, 2, 6):
         chosen = [accuracies[max(places, key=gains.__getitem__)] for places in itertools.combinations(range(6), tried)]
         assert expected_best(gains.tolist(), accuracies.tolist(), tried) == pytest.approx(np.mean(chosen))
+
+
+def test_one_clip_and_lost_accuracies_tell_nothing() -> None:
+    first, other = (pd.DataFrame([[right]], index=CLIPS[:1]) for right in (False, True))
+    found = macro_difference(first, [other], 0, LABELS[:1])
+    assert (found.value, found.low, found.high, found.p_value) == (1, -1, 1, 1)
+    assert all(map(np.isnan, probability_of_better([0.5, np.nan, 0.5, 0.5], [0.6] * 4)))

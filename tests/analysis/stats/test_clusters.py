@@ -115,3 +115,13 @@ def test_one_recording_alone_says_nothing() -> None:
     assert compare_settings(first, [other])[0].p_value > 0.5
     assert compare_paired(first, other).finding == NOT_DISTINGUISHABLE
     assert independent_clips(first[0].to_numpy(float), clusters_of(first.index)) == 1
+
+
+def test_identical_predictions_on_few_recordings_are_not_equivalent() -> None:
+    (run,) = simulate_clusters(np.random.default_rng(0), ClusteredTest((100,) * 5), 0, 1)
+    first = pd.concat([run[0]] * 3, axis=1)
+    (found,) = compare_settings(first, [first.copy()])
+    assert not found.is_equivalent(0.02)
+    assert found.resolvable > 0.2
+    (of_clips,) = compare_settings(by_clip(first), [by_clip(first)])
+    assert of_clips.resolvable < 0.05
