@@ -378,6 +378,8 @@ def gap_notes(settings: pd.DataFrame) -> list[str]:
     Args:
         settings: of `comparable_settings`.
     """
+    if settings.empty:
+        return []
     gaps = (settings["val_accuracy"] - settings["accuracy"]).where(settings["val_low"] > settings["high"])
     far = settings.assign(gap=gaps)[gaps > FAR_APART].sort_values("gap").to_dict("records")
     if not far:

@@ -291,5 +291,6 @@ def _parsed(column: pd.Series) -> pd.Series:
     numbers = pd.to_numeric(present, errors="coerce")
     if numbers.isna().any():
         return column
-    # 0.15 and 0.15000000000000002 are one setting, computed in two ways.
-    return numbers.map(lambda number: float(f"{number:.12g}") if isinstance(number, float) else number).reindex(column.index)
+    # 0.15 and 0.15000000000000002 are one setting, computed in two ways: the first that occurs stands for both.
+    first: dict[str, float] = {}
+    return numbers.map(lambda number: first.setdefault(f"{number:.12g}", number)).reindex(column.index)

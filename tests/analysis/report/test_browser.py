@@ -15,7 +15,20 @@ from support.offline_browser import needs_chromium
 pytestmark = [pytest.mark.browser, needs_chromium]
 
 
-FIGURES = ["forest", "fig2", "fig3", "alpha", "plane", "confusion", "published", "search", "parallel", "curves", "stopped"]
+FIGURES = [
+    "forest",
+    "fig2",
+    "fig3",
+    "alpha",
+    "plane",
+    "confusion",
+    "published",
+    "search",
+    "parallel",
+    "importance",
+    "curves",
+    "stopped",
+]
 
 
 def draw_all(browser):
