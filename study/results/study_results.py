@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.question import CLIP_SETTINGS, PAPER_DIMENSIONS, Question
+from analysis.question import CLIP_SETTINGS, FOLD, PAPER_DIMENSIONS, Question
 from analysis.records.runs import load_predictions, load_trials, parameter_names
 from analysis.stats.claims import INTERIM, PLANNED, Claim, claim
 from analysis.stats.clips import TEST, VAL, correct_clips, correct_of_settings, independent_clips_of_runs
@@ -127,7 +127,7 @@ class StudyResults:
             return f"no gain: no other setting beats the baseline ({_named(values)}) on validation, of {others} tried"
         found = self.claim(sweep, choice)
         if found is not None:
-            return found.verdict
+            return found.verdict + ("; about this fold alone, a report pools the folds" if FOLD in sweep.space else "")
         if any(setting.is_baseline for setting in choice.lacking):
             return f"no comparison: the baseline ({_named(values)}) has finished with fewer seeds than the winner"
         own = self.trials[self.trials["mode"] == sweep.base["mode"]]
