@@ -3,7 +3,6 @@
 import functools
 import hashlib
 import json
-import os
 import platform
 import subprocess
 from datetime import UTC, datetime
@@ -16,6 +15,8 @@ import torch
 from acl.config import Config
 from acl.store.feature_store import FeatureStore
 from acl.system.files import write_durably
+from acl.system.memory import total_memory
+from acl.system.processes import available_cores
 from acl.system.text import first_line, parse_json
 
 PROJECT = "acl-study"
@@ -66,8 +67,8 @@ def describe_hardware() -> dict[str, Any]:
     return {
         "host": platform.node(),
         "cpu": _processor(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
+        "cores": available_cores(),
+        "memory_gib": round(total_memory() / 2**30, 1),
         "gpu": gpu,
     }
 

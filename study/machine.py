@@ -8,6 +8,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from acl.system.memory import total_memory
 from acl.system.processes import available_cores
 from acl.system.text import format_size
 from study.console import format_bytes
@@ -109,7 +110,7 @@ def this_machine() -> Machine:
     gpus = torch.cuda.device_count()
     return Machine(
         cores=available_cores(),
-        memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        memory_bytes=total_memory(),
         gpus=gpus,
         gpu_memory_bytes=min((torch.cuda.get_device_properties(index).total_memory for index in range(gpus)), default=0),
     )

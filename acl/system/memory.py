@@ -7,13 +7,15 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from acl.system.control_groups import ROOT, groups_of, memory_limit, text_of
+
 _KEEPING = {-1: "MALLOC_TRIM_THRESHOLD_", -3: "MALLOC_MMAP_THRESHOLD_"}  # numbers of glibc's malloc.h
 _KEPT_BYTES = 1 << 30
-# Of a control group, version 2 and 1: folder, limit, what is in use, and the part of that which the system takes back.
-_CGROUPS = (
-    ("sys/fs/cgroup", "memory.max", "memory.current", "inactive_file"),
-    ("sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
-)
+# Of a control group by version: limit, what is in use, and the part of that which the system takes back.
+_USE = {
+    2: ("memory.max", "memory.current", "inactive_file"),
+    1: ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+}
 
 
 def keep_freed_memory() -> None:
@@ -50,27 +52,24 @@ def chunks(length: int, size: int) -> Iterator[slice]:
     return (slice(start, min(start + size, length)) for start in range(0, length, size))
 
 
-def available_memory(root: Path = Path("/")) -> float:
+def available_memory(root: Path = ROOT) -> float:
     """Bytes that this process can still take, of the machine and of each control group that it is in; infinite if unknown.
 
     Args:
         root: where /proc and /sys lie.
     """
-    machine = re.search(r"^MemAvailable:\s+(\d+) kB", _text(root / "proc/meminfo"), re.MULTILINE)
+    machine = re.search(r"^MemAvailable:\s+(\d+) kB", text_of(root / "proc/meminfo"), re.MULTILINE)
     free = [1024.0 * int(machine[1])] if machine else []
-    groups = re.findall(r"^\d+:(?:.*\bmemory\b.*)?:(.*)", _text(root / "proc/self/cgroup"), re.MULTILINE)
-    for mount, limit, used, inactive in _CGROUPS:
-        top = root / mount
-        for folder in {each for group in groups for each in (top / group.lstrip("/"), *(top / group.lstrip("/")).parents)}:
-            most, current = _text(folder / limit).strip(), _text(folder / used).strip()
-            if most.isdigit() and current.isdigit():
-                taken_back = re.search(rf"^{inactive} (\d+)", _text(folder / "memory.stat"), re.MULTILINE)
-                free.append(float(int(most) - int(current) + (int(taken_back[1]) if taken_back else 0)))
+    for group in groups_of("memory", root):
+        limit, used, inactive = _USE[group.version]
+        most, current = group.text(limit), group.text(used)
+        if most.isdigit() and current.isdigit():
+            taken_back = re.search(rf"^{inactive} (\d+)", group.text("memory.stat"), re.MULTILINE)
+            free.append(float(int(most) - int(current) + (int(taken_back[1]) if taken_back else 0)))
     return max(0.0, min(free, default=math.inf))
 
 
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return ""
+def total_memory(root: Path = ROOT) -> int:
+    """Bytes that this process and others could take at most, of the machine or of its control groups."""
+    whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return min(whole, memory_limit(root) or whole)

@@ -1,5 +1,6 @@
 """One function over many tasks in worker processes."""
 
+import math
 import multiprocessing
 import os
 import signal
@@ -10,6 +11,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
+from acl.system.control_groups import cpu_quota
 from acl.system.errors import WorkerError
 from acl.system.memory import keep_freed_memory
 
@@ -20,8 +22,10 @@ _START_SECONDS = 2.0  # until a worker has imported its libraries
 
 
 def available_cores() -> int:
-    """CPU cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """CPU cores that this process may use: those it may run on, at most its control groups' quota of time, at least 1."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = cpu_quota()
+    return cores if quota is None else max(1, min(cores, math.floor(quota)))
 
 
 def each_result(function: Callable[[Task], Result], tasks: Sequence[Task], workers: int | None) -> Iterator[Result]:

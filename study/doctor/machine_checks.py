@@ -2,7 +2,6 @@
 
 import os
 import platform
-import re
 import shutil
 import subprocess
 import sys
@@ -11,6 +10,8 @@ from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
+from acl.system.memory import available_memory, total_memory
+from acl.system.processes import available_cores
 from acl.system.text import format_size
 from study.doctor.findings import Finding, reason_of
 
@@ -19,7 +20,6 @@ _LITTLE_MEMORY_GB = 4.0
 _LITTLE_DISK_GB = 5.0
 _SHM_GB = 0.5
 _SMI_SECONDS = 20
-_MEMORY_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")  # of a container, versions 2 and 1
 
 
 def torch_findings() -> Iterator[Finding]:
@@ -105,13 +105,7 @@ def _nvidia_smi() -> list[dict[str, str]]:
 
 
 def _memory() -> Finding:
-    total, available = (_meminfo(name) for name in ("MemTotal", "MemAvailable"))
-    for path in _MEMORY_LIMITS:
-        limit = Path(path).read_text(encoding="ascii").strip() if Path(path).is_file() else ""
-        if limit.isdigit() and int(limit) / 1e9 < total:
-            total = int(limit) / 1e9
-            available = min(available, total)
-    cores = len(os.sched_getaffinity(0))
+    total, available, cores = total_memory() / 1e9, available_memory() / 1e9, available_cores()
     found = f"{available:.1f} of {total:.1f} GB are free, {cores} core{'s' if cores > 1 else ''}"
     if available < _TRIAL_GB:
         return Finding("problem", "memory", found, f"end other programs: a trial takes {_TRIAL_GB:g} GB and more")
@@ -120,12 +114,6 @@ def _memory() -> Finding:
             "warning", "memory", found, f"run one trial at a time, with --cpus {cores}; acl-study plan measures what it takes"
         )
     return Finding("ok", "memory", found)
-
-
-def _meminfo(name: str) -> float:
-    """A row of /proc/meminfo, GB."""
-    found = re.search(rf"^{name}:\s+(\d+) kB", Path("/proc/meminfo").read_text(encoding="ascii"), flags=re.MULTILINE)
-    return int(found[1]) * 1024 / 1e9 if found else 0.0
 
 
 def _shared_memory() -> Iterator[Finding]:
