@@ -14,7 +14,7 @@ from acl.system.text import first_line
 from analysis.question import Question
 from study import names
 from study.errors import StudyError
-from study.results.selection import Choice, Row, choices
+from study.results.selection import PLACE, Choice, Row, choices
 from study.spec.sweep import Sweep, longest_epochs
 from study.state import journal as events
 from study.state.completion import remarks, trials_needed
@@ -45,8 +45,8 @@ class SweepStatus:
 
     Attributes:
         sweep: the sweep.
-        states: number of trials in each of `STATES`. Running are those that this launch has begun or taken up (Ray takes up one
-            more than it has room for); lost are those whose worker died, until they run once more.
+        states: number of trials in each of `STATES`. Running are those that this launch has begun or taken up, as many as it has
+            room for; lost are those whose worker died, until they run once more.
         choices: best so far by validation; of a search with one seed, trials count that are not over.
         epochs_per_hour: of all trials together; None before the first epoch of the last launch.
         window: seconds over which that was counted, the last of the last launch.
@@ -257,14 +257,21 @@ def _launched_at(journal: Journal) -> int | None:
 
 
 def _since_launch(journal: Journal) -> set[str]:
-    """Trials that the last launch has begun or taken up, but for those lost since."""
-    active: set[str] = set()
-    for event in journal.events[_launched_at(journal) or 0 :]:
+    """Trials that the last launch has begun or taken up, but for those lost since, and those that it has no room for yet."""
+    launched = _launched_at(journal) or 0
+    active: dict[str, None] = {}
+    reported: set[str] = set()
+    for event in journal.events[launched:]:
         if event["event"] == events.LOST:
-            active.discard(event["trial"])
+            active.pop(event["trial"], None)
         elif "trial" in event:
-            active.add(event["trial"])
-    return active
+            active[event["trial"]] = None
+            if event["event"] == events.EPOCH:
+                reported.add(event["trial"])
+    at_once = journal.events[launched].get("at_once", len(active)) if journal.events else 0
+    going = [trial for trial in active if journal.trials[trial].outcome is None]
+    silent = [trial for trial in going if trial not in reported]
+    return set(active) - set(silent[max(0, at_once - (len(going) - len(silent))) :])
 
 
 def _state(trial: TrialState, active: set[str]) -> str:
@@ -292,7 +299,7 @@ def _counts(sweep: Sweep, trial: TrialState) -> bool:
 
 
 def _row(sweep: Sweep, trial: TrialState) -> Row:
-    return {**flatten(build_config({**sweep.common, **trial.point})), **trial.metrics}
+    return {**flatten(build_config({**sweep.common, **trial.point})), **trial.metrics, PLACE: trial.number}
 
 
 def _sizes(folder: Path) -> tuple[int, int]:

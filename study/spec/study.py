@@ -3,7 +3,7 @@
 import re
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from acl.config import ConfigError, Section, build_config, setting_names
 from acl.system.text import close_to
@@ -41,6 +41,13 @@ class Study(Section):
         description="names of earlier studies in the same results folder, whose finished trials tpe and gp begin with",
     )
     sweeps: list[Sweep] = Field(min_length=1)
+
+    @field_validator("name")
+    @classmethod
+    def _report_has_a_folder(cls, name: str) -> str:
+        if name.endswith(".html") or name == "compared":
+            raise ValueError(f"name {name} is that of a file or folder beside the reports; choose another")
+        return name
 
     @model_validator(mode="after")
     def _check_every_edge(self) -> "Study":

@@ -83,6 +83,13 @@ class Sweep(Section):
     def _named_scheduler(cls, value: Any) -> Any:
         return {"name": value} if isinstance(value, str) else value
 
+    @field_validator("name")
+    @classmethod
+    def _has_a_folder(cls, name: str) -> str:
+        if name.endswith((".yaml", ".json")):
+            raise ValueError(f"name {name} may be that of a file in the study's folder; choose one without .yaml or .json")
+        return name
+
     @field_validator("objective")
     @classmethod
     def _validation_only(cls, value: str | list[str]) -> str | list[str]:

@@ -283,8 +283,8 @@ def serve(
         while server.poll() is None and not _answers(listener.health):
             if time.monotonic() > deadline:
                 raise StudyError(
-                    f"the MLflow server has not answered at {listener.health} within {_START_SECONDS} s; try again when the machine "
-                    "is less busy, or check the database with: acl-study doctor"
+                    f"the MLflow server has not answered at {listener.health} within {_START_SECONDS} s; try again when the "
+                    "machine is less busy, or check the database with: acl-study doctor"
                 )
             time.sleep(_LOOK_SECONDS)
         if server.poll() is None:

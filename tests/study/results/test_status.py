@@ -152,6 +152,18 @@ def test_trials_of_an_earlier_launch_wait_to_be_resumed(home: Home) -> None:
     assert before_its_first_sweep[RUNNING] == 0
 
 
+def test_a_trial_that_has_no_room_yet_waits(home: Home) -> None:
+    launched(home)
+    begun = [(100, "launch", {"resources": {"cpus": 1, "gpus": 0}, "at_once": 1})]
+    begun += [trial(99, number, **{"loss.alpha": alpha, "seed": 0}) for number, alpha in enumerate((1.0, 0.5))]
+    write(home, *begun)
+    states = status_at(home, since=110).sweeps[0].states
+    assert (states[RUNNING], states[WAITING]) == (1, 2)
+    write(home, *begun, epoch(50, 0, 1, 0.2), end(40, 0, names.FINISHED))
+    states = status_at(home, since=110).sweeps[0].states
+    assert (states[RUNNING], states[WAITING]) == (1, 1)
+
+
 def test_failures_are_grouped_and_lost_trials_stay_lost(home: Home) -> None:
     launched(home)
     begun = [trial(99, number, **{"loss.alpha": alpha, "seed": 0}) for number, alpha in enumerate((1.0, 0.5, 0.3))]

@@ -9,7 +9,7 @@ import pytest
 from study.cli.resolve import parse_settings
 from study.errors import StudyError
 from study.spec.files import read_value
-from study.spec.resolve import read_study, replaced_searches, resolve_study
+from study.spec.resolve import read_study, replaced_fields, resolve_study
 
 FILE = """\
 name: my
@@ -165,6 +165,20 @@ def test_a_study_without_sweeps_has_short_fields(tmp_path: Path) -> None:
     assert refusal(tmp_path, text).startswith("my.yaml:6: space.loss.alpha.grid: List should have at least 1 item")
 
 
+@pytest.mark.parametrize("name", ["study.yaml", "inputs.json", "record.json", "mirrored.json"])
+def test_a_sweep_has_no_name_of_a_file_beside_it(tmp_path: Path, name: str) -> None:
+    expected = (
+        f"my.yaml:8: sweeps.{name}: name {name} may be that of a file in the study's folder; choose one without .yaml or .json"
+    )
+    assert refusal(tmp_path, FILE.replace("name: first", f"name: {name}")) == expected
+
+
+@pytest.mark.parametrize("name", ["index.html", "compared"])
+def test_a_study_has_no_name_of_a_file_beside_its_report(tmp_path: Path, name: str) -> None:
+    expected = f"my.yaml:1: name {name} is that of a file or folder beside the reports; choose another"
+    assert refusal(tmp_path, FILE.replace("name: my", f"name: {name}")) == expected
+
+
 def test_exponents_are_numbers_in_study_files(tmp_path: Path) -> None:
     path = tmp_path / "my.yaml"
     path.write_text("name: my\nquestion: Does it?\nbase: {mode: supervised}\nspace:\n  optim.lr: {grid: [1e-3, 1E-2, 5.e-4]}\n")
@@ -217,8 +231,16 @@ def test_fields_of_sweeps_can_be_set_like_settings() -> None:
 
 
 def test_a_search_that_is_replaced_is_named() -> None:
-    lines = replaced_searches(read_study("quickstart"), {"loss.temperature": 0.3, "optim.epochs": 2})
+    lines = replaced_fields(read_study("quickstart"), "mini", {"loss.temperature": 0.3, "optim.epochs": 2})
     assert lines == [
         f"--set loss.temperature=0.3 replaces the search over it in sweep {name}" for name in ("temperatures", "search-ssl")
     ]
-    assert replaced_searches(read_study("table2-ssl"), {"loss.alpha": 1.0}) == ["--set loss.alpha=1.0 replaces the search over it"]
+    assert replaced_fields(read_study("table2-ssl"), "recipe", {"loss.alpha": 1.0}) == [
+        "--set loss.alpha=1.0 replaces the search over it"
+    ]
+
+
+def test_resources_that_a_profile_replaces_are_named() -> None:
+    assert replaced_fields(read_study("table2-ssl"), "mini", {}) == [
+        "profile mini replaces resources {'cpus': 2, 'gpus': 1} by {'cpus': 1, 'gpus': 0}; --set resources.PART=VALUE is above it"
+    ]
