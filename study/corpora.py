@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from acl.data.archives import PUBLISHED, Archive, unpack
-from acl.data.clip_rows import note_on_recordings
+from acl.data.clip_rows import notes_on
 from acl.data.clips import Corpus
 from acl.data.corpus import import_corpus
 from acl.data.fsdnoisy18k import DESCRIPTION_FILE
@@ -59,9 +59,7 @@ def import_manifest(manifest: str, folder: Path, audio: Path | None) -> list[str
     lines = [f"corpus: {folder} ({corpus.description}: {', '.join(_parts(corpus))})"]
     if not corpus.has_parts:
         lines.append("note: no flags tell clean clips from noisy ones, so the only training subset is all")
-    if about_recordings := note_on_recordings(corpus.clips):
-        lines.append(f"note: {about_recordings}")
-    return lines
+    return [*lines, *(f"note: {note}" for note in notes_on(corpus.clips))]
 
 
 def _parts(corpus: Corpus) -> list[str]:
@@ -217,10 +215,11 @@ def _total(found: Verification, subset: str) -> str:
 
 
 def _facts(found: Verification) -> list[str]:
+    clips = sum(subset.clips for subset in FSDNOISY18K.values())
     compared = (
         "compared with the published numbers of FSDnoisy18k; of single classes only the smallest and largest are published"
         if found.is_fsdnoisy18k
-        else "not FSDnoisy18k: there are no published numbers to compare with"
+        else f"not FSDnoisy18k, which has {clips} clips: nothing published to compare with"
     )
     tested = found.counts.get("test")  # none of a corpus with folds
     untested = [label for label in found.corpus.classes if tested is not None and not tested[label]]

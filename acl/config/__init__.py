@@ -8,7 +8,7 @@ The dotted name of a setting (`loss.alpha`) is its name everywhere: command line
 
 from acl.config.build import Config, build_config, describe_settings, flatten, setting_names
 from acl.config.describe import Setting
-from acl.config.sections import SELF_SUPERVISED, SUPERVISED, ComputeConfig, Mode, NoiseConfig
+from acl.config.sections import SELF_SUPERVISED, SUPERVISED, ComputeConfig, Mode, NoiseConfig, Section
 from acl.config.self_supervised import (
     BLUR_SIGMA_MIN,
     ClassifierOptim,
@@ -32,6 +32,7 @@ __all__ = [
     "Mode",
     "NoiseConfig",
     "ProbeConfig",
+    "Section",
     "SelfSupervisedConfig",
     "SelfSupervisedData",
     "Setting",

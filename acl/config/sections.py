@@ -1,9 +1,11 @@
 """What the settings of both modes have in common: the base class, shared types, and where a run computes."""
 
 import math
-from typing import Annotated, Literal
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic_core import PydanticKnownError
 
 from acl.config.describe import Unit
 
@@ -15,9 +17,32 @@ SELF_SUPERVISED: Mode = "self-supervised"
 
 
 class Section(BaseModel):
-    """Base of all sections: immutable, no unknown names, no infinities."""
+    """Base of all sections, and of the parts of a study: immutable, no unknown names, no infinities.
+
+    A text or a boolean is no number, and only true and false are booleans; pydantic alone takes true for 1 and "0.5" for 0.5.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _kind_as_written(cls, value: Any, info: ValidationInfo) -> Any:
+        wanted = set(_kinds(cls.model_fields[info.field_name or ""].annotation))
+        given = {type(each) for each in (value if isinstance(value, list | tuple) else [value])}
+        if wanted & {int, float} and not wanted & {str, bool} and given & {str, bool}:
+            raise PydanticKnownError("float_type" if float in wanted else "int_type")
+        if bool in wanted and not wanted & {int, float, str} and given != {bool}:
+            raise PydanticKnownError("bool_type")
+        return value
+
+
+def _kinds(annotation: Any) -> Iterator[Any]:
+    """Types within an annotation, e.g. int and NoneType of `int | None`."""
+    parts = get_args(annotation)
+    if not parts:
+        yield annotation if isinstance(annotation, type) else type(annotation)  # a value of a Literal
+    for part in parts:
+        yield from _kinds(part)
 
 
 Alpha = Annotated[

@@ -62,17 +62,30 @@ def classes_of(clips: Iterable[Clip]) -> tuple[str, ...]:
     return tuple(sorted({clip.label for clip in clips if clip.split != "foreign"}))
 
 
-def note_on_recordings(clips: Iterable[Clip]) -> str | None:
-    """A line where clips of one recording both train and test."""
+def notes_on(clips: Sequence[Clip]) -> list[str]:
+    """Lines about what may be meant but seldom is: recordings that both train and test, labels that differ in case only."""
+    return [*_straddling_recordings(clips), *_labels_alike(clips)]
+
+
+def _straddling_recordings(clips: Iterable[Clip]) -> Iterable[str]:
     places: dict[str, set[tuple[str, int]]] = {}
     for clip in clips:
         if clip.group and clip.split != "foreign":
             places.setdefault(clip.group, set()).add((clip.split, clip.fold))
     straddling = sorted(group for group, found in places.items() if len(found) > 1)
-    if not straddling:
-        return None
-    number = f"{len(straddling)} recordings have" if len(straddling) > 1 else "1 recording has"
-    return f"{number} clips on both sides of a split or fold, first {straddling[0]}: test results are too good"
+    if straddling:
+        number = f"{len(straddling)} recordings have" if len(straddling) > 1 else "1 recording has"
+        yield f"{number} clips on both sides of a split or fold, first {straddling[0]}: test results are too good"
+
+
+def _labels_alike(clips: Iterable[Clip]) -> Iterable[str]:
+    alike: dict[str, list[str]] = {}
+    for label in sorted({clip.label for clip in clips}):
+        alike.setdefault(label.casefold(), []).append(label)
+    for labels in alike.values():
+        if len(labels) > 1:
+            names = ", ".join(labels)
+            yield f"labels {names} differ in case only and count as different classes; write them alike to make them one"
 
 
 def _clip(row: Row, audio: Path, foreign: Collection[str]) -> Clip:

@@ -37,6 +37,25 @@ _COLUMN_IN_PATTERN = re.compile(r"\{([^{}]+)\}")
 MAX_YAML_BYTES = 50_000_000
 
 
+class _TextLoader(yaml.SafeLoader):
+    """Each value is text as it is written: a label 010, 1:30 or yes is no number and no boolean."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 (as in PyYAML)
+        first: [(tag, pattern) for tag, pattern in resolvers if tag.endswith((":null", ":merge"))]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node: yaml.MappingNode = super().compose_mapping_node(anchor)
+        found: set[Any] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value != "<<":
+                if key.value in found:
+                    raise yaml.composer.ComposerError(None, None, f"{key.value} is written twice", key.start_mark)
+                found.add(key.value)
+        return node
+
+
 @dataclass(frozen=True)
 class Manifest:
     """What a manifest says: the name of the corpus, the folder of its audio, and its clips."""
@@ -140,16 +159,16 @@ def _of_yaml(text: str, file: str, folder: Path, audio: Path | None) -> Manifest
         else _inline(content["clips"], file, lines)
     )
     foreign = content.get("foreign") or []
-    if not isinstance(foreign, list) or not all(isinstance(label, str | int) for label in foreign):
+    if not isinstance(foreign, list) or not all(isinstance(label, str) for label in foreign):
         raise CorpusError(f"{file}: foreign is a list of labels, e.g. [cat, dog]; correct it")
     audio = _folder(audio or folder / (_string(content, "audio", file) if "audio" in content else "."))
-    return Manifest(name, audio, clips_of(list(rows), audio, [str(label) for label in foreign]))
+    return Manifest(name, audio, clips_of(list(rows), audio, foreign))
 
 
 def _mapping(text: str, file: str) -> tuple[dict[Any, Any], list[int]]:
     """A YAML mapping, and the line of each of its `clips`."""
     try:
-        loader = yaml.SafeLoader(text)
+        loader = _TextLoader(text)
         node = loader.get_single_node()
         content = None if node is None else loader.construct_document(node)
     except yaml.YAMLError as error:
@@ -161,11 +180,6 @@ def _mapping(text: str, file: str) -> tuple[dict[Any, Any], list[int]]:
     if not isinstance(content, dict):
         raise CorpusError(f"{file}: a manifest is a mapping with name, and table or clips; got {type(content).__name__}")
     assert isinstance(node, yaml.MappingNode)
-    found: dict[str, int] = {}
-    for key, _ in node.value:
-        if key.value in found and key.value != "<<":
-            raise CorpusError(f"{file} line {key.start_mark.line + 1}: {key.value} is written twice; keep one of them")
-        found[key.value] = key.start_mark.line
     clips = next((value for key, value in node.value if key.value == "clips"), None)
     return content, [entry.start_mark.line + 1 for entry in clips.value] if isinstance(clips, yaml.SequenceNode) else []
 
@@ -192,9 +206,9 @@ def _inline(clips: Any, file: str, lines: Sequence[int]) -> Iterator[Row]:
         for name, value in clip.items():
             if name not in FIELDS:
                 raise CorpusError(f"{where}: {name!r} is no field of a clip; {_instead(name, FIELDS)}")
-            if not isinstance(value, str) and type(value) is not int:
+            if not isinstance(value, str):
                 raise CorpusError(f"{where}: {name} must be text, got {type(value).__name__}; put it in quotes")
-        fields = dict.fromkeys(REQUIRED, "") | {name: str(value) for name, value in clip.items()}
+        fields = dict.fromkeys(REQUIRED, "") | clip
         yield Row(where, {name: value if name == "path" else value.strip() for name, value in fields.items()})
 
 

@@ -21,6 +21,8 @@ def table_rows(path: Path, check_header: Callable[[Sequence[str]], None]) -> Ite
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file, strict=True)
             header = list(reader.fieldnames or [])
+            if twice := [name for name in header if name and header.count(name) > 1]:
+                raise CorpusError(f"{path} names the column {twice[0]} twice; keep one of them")
             check_header(header)
             empty = True
             for row in reader:

@@ -39,6 +39,7 @@ FSDNOISY18K = {
     "noisy": PublishedSubset(15_813, 250, 1_000),
     "test": PublishedSubset(947, 30, 72),
 }
+_FEWEST_CLIPS = sum(subset.clips for subset in FSDNOISY18K.values()) // 2
 FSDNOISY18K_HOURS = {"train": 41.1, "test": 1.4}
 
 
@@ -136,9 +137,13 @@ def _belongs(clip: Clip, subset: str) -> bool:
 
 
 def _is_fsdnoisy18k(root: Path, corpus: Corpus) -> bool:
-    """Whether a corpus is FSDnoisy18k or meant to be: clips that are missing or too many must not keep it from being compared."""
+    """Whether a corpus is FSDnoisy18k or meant to be: clips that are missing or too many must not keep it from being compared.
+
+    Its layout and some of its labels do not make a corpus FSDnoisy18k; more than half of its clips do.
+    """
     common = set(CLASSES) & set(corpus.classes)
-    return not (root / DESCRIPTION_FILE).exists() and len(common) > len(CLASSES) / 2
+    is_described = (root / DESCRIPTION_FILE).exists()
+    return not is_described and len(common) > len(CLASSES) / 2 and len(corpus.clips) > _FEWEST_CLIPS
 
 
 def _unreadable(corpus: Corpus, found: Mapping[Path, Examined]) -> Iterator[str]:

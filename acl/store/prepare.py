@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from acl.config import Mode
-from acl.data.clip_rows import note_on_recordings
+from acl.data.clip_rows import notes_on
 from acl.data.clips import Clip, Corpus
 from acl.data.corpus import read_corpus
 from acl.front_ends import FORMAT_VERSION, FRONT_ENDS
@@ -65,7 +65,7 @@ def prepare(
         workers: processes; None takes all available cores.
         progress: called with (clips done, clips in total), a clip counting once per front end.
         skip_bad: make the stores without clips whose audio is unusable; they say so.
-        say: told, in a line each, which clips are left out, what this process waits for, and recordings that train and test.
+        say: told, in a line each, which clips are left out, what this process waits for, and notes on the clips.
 
     Returns the folders of the stores, in the order of `front_ends`.
 
@@ -76,8 +76,8 @@ def prepare(
     """
     root = Path(root)
     corpus = read_corpus(root)
-    if about_recordings := note_on_recordings(corpus.clips):
-        say(f"note: {about_recordings}")
+    for note in notes_on(corpus.clips):
+        say(f"note: {note}")
     folder = root / "features"
     listing = folder / "bad-audio.txt"
     outdated, bad = _look(corpus, manifest_of(corpus), front_ends)

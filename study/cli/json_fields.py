@@ -262,7 +262,7 @@ def plan_fields(plan: "StudyPlan") -> Fields:
         "profile": plan.study.profile,
         "machine": {
             "cores": machine.cores,
-            "busy_cores": plan.busy_cores,
+            "busy_cores": min(plan.load, plan.machine.cores),
             "memory_bytes": machine.memory_bytes,
             "gpus": machine.gpus,
             "gpu_memory_bytes": machine.gpu_memory_bytes,

@@ -11,7 +11,7 @@ from study.cli.options import given_resources
 from study.errors import StudyError
 from study.spec.corpus_fit import fit_to_corpus
 from study.spec.files import read_value
-from study.spec.resolve import read_study, replaced_searches, resolve_study
+from study.spec.resolve import read_study, replaced_fields, resolve_study
 from study.spec.study import Study
 from study.state.home import Home
 
@@ -57,7 +57,7 @@ def choose_study(study_name: str, home: Home, options: StudyOptions = StudyOptio
         corpus = {"data.root": str(ensure_mini_corpus(home))}
         study = resolve_study(content, profile, {**corpus, **overrides}, resources)
     study, changes = fit_to_corpus(study, overrides)
-    for line in [*replaced_searches(content, overrides), *changes]:
+    for line in [*replaced_fields(content, study.profile, overrides), *changes]:
         print(f"note: {line}", file=sys.stderr)
     return study
 

@@ -132,6 +132,9 @@ def _head(home: Home, status: StudyStatus, width: int) -> list[str]:
     lines = [wrapped(line, width)]
     if status.state == "interrupted":
         lines.append(f"{status.total - status.over} trials are left; continue with: {invocation(f'resume {status.name}', home)}")
+    if status.records_gone is not None:
+        again = invocation(f"resume {status.name}", home)
+        lines.append(f"the records are gone from {status.records_gone}; write them anew from the journals with: {again}")
     behind = f"MLflow lacks {status.events_behind} entries of the journals" if status.events_behind > 0 else "MLflow is up to date"
     size, checkpoints, free = (format_size(count, "MiB", "GiB") for count in (status.size, status.checkpoints, status.free))
     lines.append(wrapped(f"{behind}; disk: {size}, of which checkpoints {checkpoints}, {free} free", width))

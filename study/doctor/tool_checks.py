@@ -19,6 +19,7 @@ from study.state.home import Home
 
 RAY_SECONDS = 90
 _SQLITE_SECONDS = 5  # that another process may hold the file
+_MAKE_WRITABLE = "make file and folder writable, or name another folder with --home"
 _TRY_RAY = "import acl_study; from study.execution.ray_session import try_ray; try_ray()"
 
 
@@ -68,13 +69,14 @@ def _records(home: Home, store: str | None) -> Finding:
 
 
 def _sqlite(file: Path) -> Finding:
-    """Whether a write to the file would succeed; nothing is written, and an absent one is not made."""
+    """Whether a write to the file succeeds; it is taken back, and an absent file is not made."""
     if not file.exists():
         return Finding("ok", "records", f"{file}, which the first study makes")
     try:
         connection = sqlite3.connect(f"{file.absolute().as_uri()}?mode=rw", uri=True, timeout=_SQLITE_SECONDS, isolation_level=None)
         try:
             connection.execute("BEGIN IMMEDIATE")
+            connection.execute("CREATE TABLE doctor (id)")  # of a read-only file, SQLite begins a transaction without a word
             studies = connection.execute("SELECT count(*) FROM runs").fetchone()[0]
             connection.execute("ROLLBACK")
         finally:
@@ -82,7 +84,8 @@ def _sqlite(file: Path) -> Finding:
     except sqlite3.Error as error:
         remedy = {
             "locked": "another process writes to it: wait, or end that one",
-            "readonly": "make file and folder writable, or name another folder with --home",
+            "readonly": _MAKE_WRITABLE,
+            "unable to open": _MAKE_WRITABLE,
             "not a database": "move it away: acl-study resume NAME writes the records of a study anew from its journals",
             "malformed": "move it away: acl-study resume NAME writes the records of a study anew from its journals",
         }

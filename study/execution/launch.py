@@ -12,7 +12,7 @@ from study.execution.end_command import EndState
 from study.execution.interruption import Interruption
 from study.execution.preflight import LaunchRequest
 from study.execution.progress import ProgressLine
-from study.execution.ray_session import ray_session
+from study.execution.ray_session import NICENESS, niceness, ray_session
 from study.execution.sweep import SweepContext, run_sweep
 from study.spec.study import Study
 from study.spec.sweep import Sweep
@@ -106,6 +106,9 @@ def launch(request: LaunchRequest, begin: Callable[[], None] = lambda: None) -> 
                 for sweep in pending
             }
             begin()
+            if pending and request.address is None and niceness():
+                line = f"trials run at nice {niceness()}: other work on this machine goes first; {NICENESS}=0 changes that"
+                print(f"note: {line}", file=sys.stderr, flush=True)
             return _run(study, pending, contexts, folder, journals, record, interruption)
 
 

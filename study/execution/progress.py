@@ -1,6 +1,7 @@
 """The line that shows how far a sweep is."""
 
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,17 +17,22 @@ from study.state import journal as events
 from study.state.completion import early_end, trials_needed
 from study.state.journal import Event, Journal
 
+LOG_SECONDS = 180.0  # between two lines of a log file
 _SHOWN_EACH_SECONDS = 0.2
 _MOST_OF_THE_TIME = 0.02  # that drawing may take: it looks at all trials
 
 
 class ProgressLine:
-    """A progress bar over a sweep's epochs, with the best objective so far; in a log file, a line for each trial that ends."""
+    """A progress bar over a sweep's epochs, with the best objective so far.
 
-    def __init__(self, sweep: Sweep, journal: Journal, epochs: int) -> None:
+    In a log file: a line when the sweep begins, one for each trial that ends, and one every few minutes.
+    """
+
+    def __init__(self, sweep: Sweep, journal: Journal, epochs: int, at_once: int) -> None:
         self._sweep = sweep
         self._journal = journal
         self._epochs = epochs
+        self._at_once = at_once
         self._needed = trials_needed(sweep, journal)  # not again for each event: a grid makes all its points to count them
         self._done = {name: epochs if state.outcome else state.epochs for name, state in journal.trials.items()}
         self._bar = Progress(
@@ -46,9 +52,22 @@ class ProgressLine:
     def shown(self) -> Iterator[None]:
         """Show the bar; it stays on the screen as it is in the end."""
         self._show()
+        ended = threading.Event()
+        if not self._bar.console.is_terminal:
+            over = len(self._journal.outcomes())
+            self.say(f"{self._sweep.name}: {over} of {self._needed} trials are over, up to {self._at_once} run at once")
+            threading.Thread(target=self._log, args=(ended,), daemon=True).start()
         with self._bar:
-            yield
+            try:
+                yield
+            finally:
+                ended.set()
             self._show()
+
+    def _log(self, ended: threading.Event) -> None:
+        while not ended.wait(LOG_SECONDS):
+            (task,) = self._bar.tasks
+            self.say(f"{self._sweep.name}: {task.completed:.0f} of {task.total:.0f} epochs, {task.fields['state']}")
 
     def take(self, event: Event) -> None:
         """Show what an event of the sweep changes."""

@@ -23,6 +23,7 @@ from acl.system.text import first_line
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "1")  # a trial that asks for no GPU sees none
 os.environ.setdefault("RAY_CHDIR_TO_TRIAL_DIR", "0")
+os.environ.setdefault("RAY_worker_niceness", "15")  # Ray's own default
 os.environ.setdefault("RAY_prestart_worker_first_driver", "0")  # one idle process a core: trials get processes of their own
 # The banner of Ray's newer output cannot be turned off; progress is shown by our own callback.
 os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
@@ -48,6 +49,7 @@ from study.execution.failures import Failure
 from study.execution.interruption import Interruption, not_needed
 from study.machine import ray_folder
 
+NICENESS = "RAY_worker_niceness"
 _ESSENTIAL = ("gcs_server", "raylet")  # processes of Ray without which no trial can run
 # What Ray starts besides for every session: an autoscaler, a reader of workers' logs, which are not shown, and the dashboard's
 # server, with or without dashboard: three processes of Python, which take 5 s of the processor to start.
@@ -59,6 +61,11 @@ _OWN_SILENCE_SECONDS = 2.0  # of a head that this process has started: nobody re
 _SETTLE_SECONDS = 1.5  # in which a death of Ray's shows: it ends its workers before itself
 _SETTLE_POLL_SECONDS = 0.05
 _GRACE_SECONDS = 5.0  # for the launch to end by itself, of which Ray may be in the way
+
+
+def niceness() -> int:
+    """The scheduling priority of the workers of a session on this machine: 0 is the usual one, 19 the lowest."""
+    return int(os.environ[NICENESS])
 
 
 def ray_is_gone(interruption: Interruption, failure: Failure) -> bool:

@@ -73,8 +73,9 @@ def run_sweep(
         announce: is called with each new event.
     """
     folder = context.folder
-    begun = journal.append(events.LAUNCH, resources=sweep.resources.model_dump())
-    progress = ProgressLine(sweep, journal, longest_epochs(sweep))
+    at_once = context.cluster.room_for(sweep.resources)
+    begun = journal.append(events.LAUNCH, resources=sweep.resources.model_dump(), at_once=at_once)
+    progress = ProgressLine(sweep, journal, longest_epochs(sweep), at_once)
     announce(progress, begun)
     search = Search(sweep, folder, journal) if sweep.uses_optuna else None
     keeper = _journal_keeper(context, journal, search, interruption, progress, announce)

@@ -171,7 +171,7 @@ class StudyPlan:
     machine: Machine
     sweeps: tuple[SweepPlan, ...]
     free_bytes: int
-    busy_cores: float = 0.0  # of this machine, when measuring began
+    load: float = 0.0  # of this machine, processes that compute or wait for it, when measuring began
     is_cluster: bool = False  # whether trials run on the machines of a cluster, as many at once as these have room for
     machines: tuple[ClusterMachine, ...] = ()  # of the cluster
 
@@ -220,7 +220,7 @@ def plan_study(
         StudyError: a trial does not fit this machine.
         CostError, StoreError, SplitError: a kind of trial cannot run.
     """
-    busy_cores = os.getloadavg()[0]
+    load = os.getloadavg()[0]
     pending = [sweep for sweep in study.sweeps if left is None or left.get(sweep.name, 0)]
     here = {sweep.name: _at_once(sweep, machine, is_cluster=room is not None) for sweep in pending}
     kinds = {sweep.name: kinds_of(sweep) for sweep in pending}
@@ -237,7 +237,7 @@ def plan_study(
         crowding = machine.crowding(sweep.resources, min(here[sweep.name], trials))
         within = tuple(dict.fromkeys([*study.question_in(sweep.base["mode"]).within, FOLD]))
         plans.append(SweepPlan(sweep, own, min((room or here)[sweep.name], trials), crowding, within))
-    return StudyPlan(study, machine, tuple(plans), shutil.disk_usage(disk).free, busy_cores, is_cluster=room is not None)
+    return StudyPlan(study, machine, tuple(plans), shutil.disk_usage(disk).free, load, is_cluster=room is not None)
 
 
 def _at_once(sweep: Sweep, machine: Machine, *, is_cluster: bool) -> int:

@@ -59,10 +59,12 @@ def refusal(plan: StudyPlan, max_hours: float) -> str | None:
 
 def _busy(plan: StudyPlan) -> str:
     """A warning where other work slowed what was measured; else nothing."""
-    if plan.busy_cores < BUSY_SHARE * plan.machine.cores:
+    if plan.load < BUSY_SHARE * plan.machine.cores:
         return ""
-    cores = min(plan.machine.cores, max(1, round(plan.busy_cores)))  # of the load, which also counts processes that wait
-    return f"other processes kept {_count(cores, 'core')} busy while this was measured, on an idle machine it takes less"
+    return (
+        f"the load average was {plan.load:.1f} on {_count(plan.machine.cores, 'core')} when measuring began (other processes that "
+        "compute or wait), on an idle machine it takes less"
+    )
 
 
 def _sweep_lines(plan: StudyPlan, sweep: SweepPlan) -> Iterator[str]:

@@ -19,7 +19,8 @@ from study.state.seeds import SEED, setting_of_row
 
 _WORDS = {FOLD: "fold", "noise.rate": "noise"}
 
-Row = dict[Any, Any]  # a trial: settings and last metrics by dotted name
+Row = dict[Any, Any]  # a trial: settings and last metrics by dotted name, and its place
+PLACE = "place"  # of a trial in the order in which those of the study began
 
 
 @dataclass(frozen=True)
@@ -105,10 +106,10 @@ def as_candidate(sweep: Sweep, rows: list[Row], question: Question) -> Candidate
 
 
 def rank_of(sweep: Sweep, candidate: Candidate) -> Rank:
-    """A candidate's place by the first objective; the largest is best."""
+    """A candidate's place by the first objective; the largest is best. Rows have their `PLACE`."""
     row, value = candidate.rows[0], candidate.objectives[0]
     gain = value if sweep.directions[0] == "max" else -value
-    return rank(gain, row[ALPHA], row.get(MARGIN), row.get(TEMPERATURE))
+    return rank(gain, row[ALPHA], row.get(MARGIN), row.get(TEMPERATURE), min(own[PLACE] for own in candidate.rows))
 
 
 def _choice(sweep: Sweep, subset: str | None, settings: list[Candidate]) -> Choice:

@@ -1,8 +1,10 @@
 """The status of a study, from the files that it keeps, without a lock, also while another process writes them."""
 
 import shutil
+import sqlite3
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -11,19 +13,30 @@ from acl.config import build_config, flatten
 from acl.system.text import first_line
 from analysis.question import Question
 from study import names
-from study.results.selection import Choice, Row, choices
+from study.errors import StudyError
+from study.results.selection import PLACE, Choice, Row, choices
 from study.spec.sweep import Sweep, longest_epochs
 from study.state import journal as events
 from study.state.completion import remarks, trials_needed
-from study.state.home import Home
+from study.state.home import Home, sqlite_path
 from study.state.journal import Journal, TrialState
-from study.state.study_folder import MIRRORED_FILE, STUDY_FILE, LaunchProcess, load_study, mirrored, running_process
+from study.state.study_folder import (
+    MIRRORED_FILE,
+    STUDY_FILE,
+    LaunchProcess,
+    load_study,
+    load_tracking_ref,
+    mirrored,
+    mirrored_run,
+    running_process,
+)
 
 RATE_WINDOW = 1800.0  # seconds whose epochs give the rate
 RUNNING, WAITING, LOST = "running", "waiting", "lost"
 STATES = (RUNNING, WAITING, *names.OUTCOMES, LOST)
 _RUN_TO_THE_END = ("none", "pbt")  # schedulers that stop no trial early
 _CHECKPOINT_SUFFIX = ".pt"
+_SQLITE_SECONDS = 1  # that another process may hold the file
 
 
 @dataclass(frozen=True)
@@ -32,8 +45,8 @@ class SweepStatus:
 
     Attributes:
         sweep: the sweep.
-        states: number of trials in each of `STATES`. Running are those that this launch has begun or taken up (Ray takes up one
-            more than it has room for); lost are those whose worker died, until they run once more.
+        states: number of trials in each of `STATES`. Running are those that this launch has begun or taken up, as many as it has
+            room for; lost are those whose worker died, until they run once more.
         choices: best so far by validation; of a search with one seed, trials count that are not over.
         epochs_per_hour: of all trials together; None before the first epoch of the last launch.
         window: seconds over which that was counted, the last of the last launch.
@@ -76,6 +89,7 @@ class StudyStatus:
         sweeps: in their order.
         last_activity: when a journal was last written, Unix seconds; None where none has begun.
         events_behind: entries of the journals that MLflow does not have yet.
+        records_gone: the database that had the study's records and has them no more; None where that is not known.
         size: bytes of the study's folder, of which `checkpoints`.
         checkpoints: bytes.
         free: bytes on that disk.
@@ -86,6 +100,7 @@ class StudyStatus:
     sweeps: list[SweepStatus]
     last_activity: float | None
     events_behind: int
+    records_gone: Path | None
     size: int
     checkpoints: int
     free: int
@@ -151,7 +166,8 @@ def study_status(home: Home, name: str, *, now: float | None = None) -> StudySta
     study, folder, process = load_study(home, name), home.study(name), running_process(home, name)
     journals = [Journal(folder / sweep.name) for sweep in study.sweeps]
     at_work, questions = _at_work(journals, process), {mode: study.question_in(mode) for mode in study.modes}
-    written = mirrored(folder / MIRRORED_FILE)
+    gone = _records_gone(home, name)
+    written = {} if gone is not None else mirrored(folder / MIRRORED_FILE)
     size, checkpoints = _sizes(folder)
     times = [journal.events[-1]["time"] for journal in journals if journal.events]
     return StudyStatus(
@@ -163,10 +179,28 @@ def study_status(home: Home, name: str, *, now: float | None = None) -> StudySta
         ],
         max(times, default=None),
         sum(len(journal.events) - written.get(sweep.name, 0) for sweep, journal in zip(study.sweeps, journals, strict=True)),
+        gone,
         size,
         checkpoints,
         shutil.disk_usage(folder).free,
     )
+
+
+def _records_gone(home: Home, name: str) -> Path | None:
+    """The SQLite file that the study's run was written into, if it lies there no more or lacks the run."""
+    try:
+        run, kept = mirrored_run(home.study(name) / MIRRORED_FILE), load_tracking_ref(home, name)
+        file = None if kept is None else sqlite_path(kept.store_uri)
+        if run is None or file is None:
+            return None
+        return None if file.exists() and _has_run(file, run) else file
+    except (StudyError, OSError, sqlite3.Error):  # damaged, or in use
+        return None
+
+
+def _has_run(file: Path, run: str) -> bool:
+    with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, timeout=_SQLITE_SECONDS)) as connection:
+        return connection.execute("SELECT 1 FROM runs WHERE run_uuid = ?", (run,)).fetchone() is not None
 
 
 def sweep_status(sweep: Sweep, journal: Journal, question: Question, *, is_running: bool, now: float) -> SweepStatus:
@@ -223,14 +257,21 @@ def _launched_at(journal: Journal) -> int | None:
 
 
 def _since_launch(journal: Journal) -> set[str]:
-    """Trials that the last launch has begun or taken up, but for those lost since."""
-    active: set[str] = set()
-    for event in journal.events[_launched_at(journal) or 0 :]:
+    """Trials that the last launch has begun or taken up, but for those lost since, and those that it has no room for yet."""
+    launched = _launched_at(journal) or 0
+    active: dict[str, None] = {}
+    reported: set[str] = set()
+    for event in journal.events[launched:]:
         if event["event"] == events.LOST:
-            active.discard(event["trial"])
+            active.pop(event["trial"], None)
         elif "trial" in event:
-            active.add(event["trial"])
-    return active
+            active[event["trial"]] = None
+            if event["event"] == events.EPOCH:
+                reported.add(event["trial"])
+    at_once = journal.events[launched].get("at_once", len(active)) if journal.events else 0
+    going = [trial for trial in active if journal.trials[trial].outcome is None]
+    silent = [trial for trial in going if trial not in reported]
+    return set(active) - set(silent[max(0, at_once - (len(going) - len(silent))) :])
 
 
 def _state(trial: TrialState, active: set[str]) -> str:
@@ -258,7 +299,7 @@ def _counts(sweep: Sweep, trial: TrialState) -> bool:
 
 
 def _row(sweep: Sweep, trial: TrialState) -> Row:
-    return {**flatten(build_config({**sweep.common, **trial.point})), **trial.metrics}
+    return {**flatten(build_config({**sweep.common, **trial.point})), **trial.metrics, PLACE: trial.number}
 
 
 def _sizes(folder: Path) -> tuple[int, int]:

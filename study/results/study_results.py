@@ -12,7 +12,7 @@ from analysis.stats.claims import INTERIM, PLANNED, Claim, claim
 from analysis.stats.clips import TEST, VAL, correct_clips, correct_of_settings, independent_clips_of_runs
 from analysis.stats.intervals import interval_over_seeds
 from study import names
-from study.results.selection import Candidate, Choice, Row, as_candidate, choices, rank_of
+from study.results.selection import PLACE, Candidate, Choice, Row, as_candidate, choices, rank_of
 from study.spec.study import Study
 from study.spec.sweep import Sweep
 from study.state.seeds import SEED
@@ -53,7 +53,7 @@ class StudyResults:
         self.study = study
         self.trials = load_trials(store_uri, [study.name])
         finished = self.trials[self.trials["outcome"] == names.FINISHED]
-        self._rows: list[Row] = finished.to_dict("records")
+        self._rows: list[Row] = finished.assign(**{PLACE: range(len(finished))}).to_dict("records")
         self._predictions = load_predictions(store_uri, finished["run_id"])
         self._settings = [name for name in parameter_names(self.trials) if name not in _FREE]
         self._questions = {mode: study.question_in(mode) for mode in study.modes}

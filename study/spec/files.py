@@ -44,9 +44,10 @@ class PlacedContent(dict[str, Any]):
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe loading of plain data: mappings, lists, texts, numbers, true, false and null; no other tag, and no text is a date.
+    """Safe loading of plain data: mappings, lists, texts, numbers, true, false and null; no other tag.
 
-    1e-3 is a number: YAML 1.1, which PyYAML follows, reads it as text.
+    Values are those of YAML 1.2's core schema: 010 is 10, 1e-3 a number, and 1:30, yes, no, on, off, 1_000 and dates are texts. In
+    YAML 1.1, which PyYAML follows, they are 8, a text, 90, four booleans, 1000 and dates.
     """
 
     yaml_constructors = {  # noqa: RUF012 (as in PyYAML)
@@ -54,10 +55,7 @@ class _Loader(yaml.SafeLoader):
         for tag, construct in yaml.SafeLoader.yaml_constructors.items()
         if tag is None or tag.rpartition(":")[2] in ("null", "bool", "int", "float", "str", "seq", "map")
     }
-    yaml_implicit_resolvers = {  # noqa: RUF012
-        first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(":timestamp")]
-        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
+    yaml_implicit_resolvers = {}  # noqa: RUF012
     depth = 0
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
@@ -74,8 +72,24 @@ class _Loader(yaml.SafeLoader):
         except (ValueError, LookupError):  # of int() and the like, e.g. of a number with 5000 digits
             raise yaml.constructor.ConstructorError(None, None, "a value that cannot be read", node.start_mark) from None
 
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
+        text = self.construct_scalar(node)
+        return int(text, 0 if text[:2] in ("0o", "0x") else 10)
 
-_Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789"))
+
+for _kind, _pattern, _first in (
+    ("null", r"(~|null|Null|NULL)?$", ["~", "n", "N", ""]),
+    ("bool", r"(true|True|TRUE|false|False|FALSE)$", list("tTfF")),
+    ("int", r"([-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+)$", list("-+0123456789")),
+    (
+        "float",
+        r"([-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN))$",
+        list("-+.0123456789"),
+    ),
+    ("merge", r"<<$", ["<"]),
+):
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_kind}", re.compile(_pattern), _first)
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
 
 
 def read_value(text: str) -> Any:

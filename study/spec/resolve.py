@@ -77,9 +77,12 @@ def resolve_study(
         raise formatter.at_field(error.path, str(error)) from None
 
 
-def replaced_searches(content: Mapping[str, Any], overrides: Mapping[str, Any]) -> list[str]:
-    """A line for each setting that the study searches and `overrides` fix."""
+def replaced_fields(content: Mapping[str, Any], profile: str, overrides: Mapping[str, Any]) -> list[str]:
+    """A line for each field of the sweeps that the profile replaces, and for each search over a setting that `overrides` fix."""
     lines = []
+    for name, value in profile_settings(profile).get("sweep", {}).items():
+        own = {str(each[name]): None for each in (content, *(content.get("sweeps") or [])) if each.get(name) not in (None, value)}
+        lines += [f"profile {profile} replaces {name} {given} by {value}; --set {name}.PART=VALUE is above it" for given in own]
     for entry in content.get("sweeps") or [{}]:
         space = entry.get("space") or content.get("space") or {}
         where = f" in sweep {entry['name']}" if "name" in entry else ""

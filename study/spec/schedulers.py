@@ -12,7 +12,7 @@ ReductionFactor = Annotated[float, Field(gt=1, description="one in this many tri
 
 
 class _Scheduler(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)  # no `Section`: what a discriminator names has no validator
 
 
 class NoScheduler(_Scheduler):

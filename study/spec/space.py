@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from acl.config import Section
 from study.errors import FieldError
 
 Scalar = bool | int | float | str
@@ -17,15 +18,13 @@ MOST_COMBINATIONS = 4096  # of edges
 MOST_TRIALS = 100_000  # settings of a sweep
 
 
-class Dimension(BaseModel):
+class Dimension(Section):
     """Values that one setting may take; exactly one of the four kinds.
 
     `grid` and `choice` list values (a grid tries each of them, a choice is drawn from); `uniform` and `loguniform` are
     `[low, high]`, both inclusive. `when` names other settings and the values that they must have for this one to vary: where
     one has another value, or does not vary itself, this setting keeps the value that it has without a search.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     grid: list[Scalar] | None = Field(None, min_length=1)
     choice: list[Scalar] | None = Field(None, min_length=1)

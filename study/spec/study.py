@@ -3,9 +3,9 @@
 import re
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from acl.config import ConfigError, build_config, setting_names
+from acl.config import ConfigError, Section, build_config, setting_names
 from acl.system.text import close_to
 from analysis.question import FOLD, SUBSET, Question, question_of
 from study.errors import FieldError, FieldsError
@@ -17,10 +17,8 @@ _NEVER_COMPARED = {"mode", "seed", "data.root", FOLD}  # seeds and folds repeat 
 Profile = Literal["recipe", "mini", "paper-ssl", "paper-supervised"]
 
 
-class Study(BaseModel):
+class Study(Section):
     """A question and the sweeps that answer it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)
     question: str = Field(min_length=1)
@@ -43,6 +41,13 @@ class Study(BaseModel):
         description="names of earlier studies in the same results folder, whose finished trials tpe and gp begin with",
     )
     sweeps: list[Sweep] = Field(min_length=1)
+
+    @field_validator("name")
+    @classmethod
+    def _report_has_a_folder(cls, name: str) -> str:
+        if name.endswith(".html") or name == "compared":
+            raise ValueError(f"name {name} is that of a file or folder beside the reports; choose another")
+        return name
 
     @model_validator(mode="after")
     def _check_every_edge(self) -> "Study":

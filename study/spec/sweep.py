@@ -3,9 +3,9 @@
 import math
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from acl.config import SELF_SUPERVISED, Config, build_config
+from acl.config import SELF_SUPERVISED, Config, Section, build_config
 from study import names
 from study.errors import FieldError
 from study.spec.objectives import DIRECTIONS, Direction, check_objective, exists, exists_each_epoch
@@ -23,11 +23,7 @@ from study.spec.space import (
 )
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Resources(_Part):
+class Resources(Section):
     """What one trial takes; fractions of a GPU let trials share it."""
 
     cpus: float = Field(1, gt=0)
@@ -44,7 +40,7 @@ class Resources(_Part):
         return f"{cpus} and {self.gpus:g} GPU{'s' * (self.gpus > 1)}" if self.gpus else cpus
 
 
-class Budget(_Part):
+class Budget(Section):
     """How much a sweep may take, and what ends its search earlier.
 
     When a launch's hours are over it is interrupted as by Ctrl-C, and `resume` goes on. A search that patience or target has ended
@@ -62,10 +58,8 @@ class Budget(_Part):
 SearchMethod = Literal["grid", "random", "tpe", "gp", "cmaes", "qmc"]
 
 
-class Sweep(BaseModel):
+class Sweep(Section):
     """One search space, how it is searched, and what counts as better."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(names.SWEEP_NAME, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     base: dict[str, Any] = Field(default_factory=dict, description="settings of every trial, by dotted name")
@@ -88,6 +82,13 @@ class Sweep(BaseModel):
     @classmethod
     def _named_scheduler(cls, value: Any) -> Any:
         return {"name": value} if isinstance(value, str) else value
+
+    @field_validator("name")
+    @classmethod
+    def _has_a_folder(cls, name: str) -> str:
+        if name.endswith((".yaml", ".json")):
+            raise ValueError(f"name {name} may be that of a file in the study's folder; choose one without .yaml or .json")
+        return name
 
     @field_validator("objective")
     @classmethod

@@ -272,18 +272,21 @@ def mirrored(notes: Path, run_id: str | None = None) -> dict[str, int]:
 
     With a `run_id` none, if that is not the study's run into which they were written.
     """
+    run, written = _mirrored(notes)
+    return written if run_id in (None, run) else {}
+
+
+def mirrored_run(notes: Path) -> str | None:
+    """The study's run into which they were written; None where nothing was."""
+    return _mirrored(notes)[0]
+
+
+def _mirrored(notes: Path) -> tuple[str | None, dict[str, int]]:
     try:
         kept = parse_json(notes.read_bytes())
-        return {name: int(count) for name, count in kept["events"].items()} if run_id in (None, kept["run"]) else {}
-    except (
-        OSError,
-        ValueError,
-        TypeError,
-        KeyError,
-        AttributeError,
-        OverflowError,
-    ):  # none, or damaged: everything is compared anew
-        return {}
+        return str(kept["run"]), {name: int(count) for name, count in kept["events"].items()}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError):  # none, or damaged: all is compared anew
+        return None, {}
 
 
 def keep_mirrored(notes: Path, run_id: str, written: Mapping[str, int]) -> None:

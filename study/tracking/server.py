@@ -195,6 +195,7 @@ _QUIET = {
     "PYTHONSAFEPATH": "1",  # what lies in the working directory is no part of the server
 }
 _LOOK_SECONDS = 0.2
+_START_SECONDS = 120
 _PR_SET_PDEATHSIG = 1  # of prctl(2)
 _GRACE_SECONDS = 5  # for requests that are under way when it ends
 
@@ -262,6 +263,7 @@ def serve(
 
     Raises:
         typer.Exit: the server failed.
+        StudyError: it has not answered in time.
     """
     command = [*_command(listener), *options]
     stores = dict.fromkeys(("MLFLOW_BACKEND_STORE_URI", "MLFLOW_REGISTRY_STORE_URI"), database)
@@ -277,7 +279,13 @@ def serve(
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     try:
+        deadline = time.monotonic() + _START_SECONDS
         while server.poll() is None and not _answers(listener.health):
+            if time.monotonic() > deadline:
+                raise StudyError(
+                    f"the MLflow server has not answered at {listener.health} within {_START_SECONDS} s; try again when the "
+                    "machine is less busy, or check the database with: acl-study doctor"
+                )
             time.sleep(_LOOK_SECONDS)
         if server.poll() is None:
             announce()

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from acl.data.clip_rows import notes_on
 from acl.data.clips import Clip
 from acl.data.corpus import import_corpus, read_corpus
 from acl.data.manifest import Manifest, read_manifest
@@ -93,6 +94,19 @@ def test_a_yaml_manifest_lists_clips_or_names_a_table(tmp_path: Path) -> None:
     assert [clip.path for clip in by_table.clips] == [tmp_path / name for name in SOUNDS]
 
 
+def test_a_label_is_text_as_it_is_written(tmp_path: Path) -> None:
+    text = YAML.replace("label: dog", "label: 010").replace("label: cat", "label: yes")
+    assert {clip.label for clip in manifest(tmp_path, text, "pets.yaml").clips} == {"010", "yes"}
+
+
+def test_labels_that_differ_in_case_only_are_pointed_out(tmp_path: Path) -> None:
+    assert notes_on(manifest(tmp_path, CSV).clips) == []
+    table = CSV.replace("d.flac,cat", "d.flac,Dog").replace("b.flac,cat", "b.flac,Dog")
+    assert notes_on(manifest(tmp_path, table).clips) == [
+        "labels Dog, dog differ in case only and count as different classes; write them alike to make them one"
+    ]
+
+
 def test_foreign_labels_are_no_classes(tmp_path: Path) -> None:
     table = CSV + "e.flac,bell,train\n"
     (tmp_path / "e.flac").touch()
@@ -106,6 +120,7 @@ BAD_TABLES = [
     (CSV.replace(",split", ",part"), "has no column split; it has path, label, part"),
     ("path,label,split\n", "lists no clips"),
     ("", "has no column path; it has nothing"),
+    (CSV.replace("path,", "label,"), "pets.csv names the column label twice; keep one of them"),
     (CSV.replace("b.flac,cat,train", "b.flac,cat"), "pets.csv line 3 does not have 3 fields"),
     (CSV.replace("b.flac,cat", "b.flac,"), "pets.csv line 3: label must be text in one line, got ''"),
     (CSV.replace("b.flac,cat", ",cat"), "pets.csv line 3: path must be text in one line, got ''"),
@@ -149,9 +164,10 @@ BAD_YAML = [
     (f"name: pets\ntable: t.csv\n{COLUMNS}", r"t.csv has no column file"),
     ("name: pets\ntable: no.csv\n", r"no.csv cannot be read \(No such file"),
     (
-        "name: pets\nclips:\n- {path: a.flac, label: yes, fold: 1}\n",
-        "pets.yaml line 3: label must be text, got bool; put it in quotes",
+        "name: pets\nclips:\n- {path: a.flac, label: [a], fold: 1}\n",
+        "pets.yaml line 3: label must be text, got list; put it in quotes",
     ),
+    ("name: pets\nclips:\n- {path: a.flac, label: cat,\n   label: dog}\n", "pets.yaml line 4: label is written twice"),
     ("name: pets\nclips:\n- a.flac\n", "pets.yaml line 3: a clip is a mapping"),
     ("name: pets\nclips: !!python/object/apply:os.system [true]\n", "pets.yaml line 2: could not determine a constructor"),
     (YAML + "foreign: [fox]\n", "foreign: no clip has the label 'fox'"),

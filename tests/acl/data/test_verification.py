@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import soundfile
 
+from acl.data import verification
 from acl.data.clips import CLASSES, Clip, Corpus
 from acl.data.verification import Verification, count_departures, verify
 from support import published_archives
@@ -146,7 +147,16 @@ def test_each_departure_from_the_published_counts_is_a_line() -> None:
     ]
 
 
-def test_a_part_of_fsdnoisy18k_is_compared_with_the_whole(tmp_path: Path) -> None:
+def test_a_small_corpus_in_its_layout_and_with_its_labels_is_not_fsdnoisy18k(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = published_archives.write_corpus(tmp_path / "corpus", classes=20, seconds=0.02)
+    assert call(monkeypatch, "data", "verify", str(root), "--workers", "1") == 0
+    assert "not FSDnoisy18k, which has 18532 clips: nothing published to compare with" in capsys.readouterr().out
+
+
+def test_a_part_of_fsdnoisy18k_is_compared_with_the_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verification, "_FEWEST_CLIPS", 40)
     root = published_archives.write_corpus(tmp_path / "corpus", classes=11, seconds=0.02)
     stereo, rate = soundfile.read(in_train(root, "3-clean.wav"), always_2d=True)
     soundfile.write(in_train(root, "3-clean.wav"), stereo.repeat(2, axis=1), rate)
@@ -165,7 +175,7 @@ def test_the_command_shows_counts_and_problems_and_fails(
 ) -> None:
     assert call(monkeypatch, "data", "verify", str(root), "--workers", "1") == 0
     out = capsys.readouterr().out
-    assert "not FSDnoisy18k: there are no published numbers to compare with" in out
+    assert "not FSDnoisy18k, which has 18532 clips: nothing published to compare with" in out
     assert out.endswith(f"next: acl-study data prepare {root}\n")
     shutil.copy(in_train(root, "0-clean.wav"), in_test(root, "0-test.wav"))
     in_train(root, "1-noisy.wav").write_bytes(b"")

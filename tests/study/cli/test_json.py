@@ -55,7 +55,7 @@ def the_status() -> list[StudyStatus | UnreadableStudy]:
         needed=2,
         remarks=["no improvement"],
     )
-    return [StudyStatus("toy", LaunchProcess("box", 7, 1.0), [sweep], None, 0, 1, 1, 1), UnreadableStudy("old", "too old")]
+    return [StudyStatus("toy", LaunchProcess("box", 7, 1.0), [sweep], None, 0, None, 1, 1, 1), UnreadableStudy("old", "too old")]
 
 
 def the_profile() -> dict[str, Any]:

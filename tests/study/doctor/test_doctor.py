@@ -13,6 +13,7 @@ import torch
 
 from study.doctor import tool_checks
 from support.command_line import call, fresh_acl_study
+from support.file_systems import read_only
 from support.mlflow_records import with_empty_store
 from support.tracking_server import free_port
 
@@ -111,6 +112,14 @@ def test_records_that_are_whole_locked_or_damaged(doctor, tmp_path, monkeypatch)
     status, found = doctor(home=home)
     assert status == 1
     assert "acl-study resume NAME writes the records of a study anew" in found["records"][1]
+
+
+def test_records_that_nobody_can_write_are_a_problem(doctor, tmp_path):
+    home = with_empty_store(tmp_path / "home")
+    with read_only(home / "mlflow.db"):
+        status, found = doctor(home=home)
+    assert (status, found["records"][0]) == (1, "problem")
+    assert found["records"][1].endswith("→ make file and folder writable, or name another folder with --home")
 
 
 def test_without_a_browser_studies_run_but_export_no_figures(doctor, tmp_path, monkeypatch):

@@ -14,6 +14,7 @@ from ray.tune.trainable.metadata import _TrainingRunMetadata
 
 from study import names
 from study.errors import StudyError
+from study.execution import progress
 from study.execution.callbacks import JournalKeeper
 from study.execution.progress import ProgressLine
 from study.execution.trial_queue import _Trial, listed_points
@@ -125,7 +126,7 @@ def test_a_trial_of_rays_keeps_its_last_result_and_no_statistics() -> None:
 def test_a_slow_line_is_drawn_rarely_and_grids_are_counted_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clock, drawn = [1000.0], [0]
     with closing(Journal(tmp_path)) as journal:
-        line = ProgressLine(GRID, journal, epochs=1)
+        line = ProgressLine(GRID, journal, epochs=1, at_once=1)
         monkeypatch.setattr(time, "monotonic", lambda: clock[0])
         monkeypatch.setattr(sweep_module, "grid_points", lambda space: pytest.fail("made all points"))
         monkeypatch.setattr(line, "say", lambda text: None)
@@ -144,3 +145,15 @@ def test_a_slow_line_is_drawn_rarely_and_grids_are_counted_once(tmp_path: Path, 
             line.take(journal.append(events.END, trial=GRID.trial_name(number), outcome=names.FINISHED, reason=None))
             clock[0] += 10.0
         assert 2 <= drawn[0] <= 60 * 10 / 50 + 2  # two hundredths of the time
+
+
+def test_a_log_file_says_what_begins_and_then_how_far_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(progress, "LOG_SECONDS", 0.05)
+    sweep = Sweep.model_validate({"name": "s", "base": {"mode": "supervised"}, "space": {"loss.alpha": {"grid": [1.0, 0.5]}}})
+    with closing(Journal(tmp_path)) as journal, ProgressLine(sweep, journal, epochs=4, at_once=2).shown():
+        time.sleep(0.2)  # no trial has ended, and none reports
+    begins, *later = capsys.readouterr().err.splitlines()
+    assert begins == "s: 0 of 2 trials are over, up to 2 run at once"
+    assert later[0] == "s: 0 of 8 epochs, starting"

@@ -117,11 +117,11 @@ def test_a_search_that_can_end_early_has_an_upper_bound() -> None:
 
 def test_a_busy_machine_is_said_to_be_one() -> None:
     idle = planned(study())
-    busy = dataclasses.replace(idle, busy_cores=20.0)
-    kept = f"ther processes kept {busy.machine.cores} cores busy"  # all that there are: a load counts waiting processes, too
+    busy = dataclasses.replace(idle, load=20.0)
+    kept = f"he load average was 20.0 on {busy.machine.cores} cores when measuring began"
     assert any(kept in line for line in plan_lines(busy))
     assert kept in str(refusal(busy, 3))
-    assert not any("busy" in line for line in plan_lines(idle))
+    assert not any("load average" in line for line in plan_lines(idle))
 
 
 def test_a_study_that_does_not_fit_the_disk_says_so() -> None:
@@ -143,7 +143,9 @@ def test_plan_prints_cost_and_power_and_refuses_long_launches(
     assert "sweep sweep: 10 trials" in printed.out
     assert "15 epochs a trial, 150 in all" in printed.out
     assert "60 test clips, 10 seeds: two trained models that differ on" in printed.out
-    assert printed.err == "measuring 1 of 1: sweep\n"
+    note, measuring = printed.err.splitlines()
+    assert note.startswith("note: profile mini replaces resources {'cpus': 2, 'gpus': 1} by")
+    assert measuring == "measuring 1 of 1: sweep"
     monkeypatch.setattr(sys, "argv", ["acl-study", "run", *options, "--max-hours", "0.001"])
     with pytest.raises(SystemExit) as ended:
         cli.main()

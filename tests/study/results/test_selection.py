@@ -4,7 +4,7 @@ from typing import Any
 
 from analysis.question import PAPER
 from study import names
-from study.results.selection import Choice, Row
+from study.results.selection import PLACE, Choice, Row, rank_of
 from study.results.selection import choices as choices_of
 from study.spec.sweep import Sweep
 
@@ -18,8 +18,8 @@ def choices(sweep: Sweep, rows: list[Row]) -> list[Choice]:
     return choices_of(sweep, rows, PAPER)
 
 
-def row(alpha: float, val: float, seed: int = 0, **more: Any) -> Row:
-    return {"loss.alpha": alpha, "seed": seed, names.VAL_ACCURACY: val, **more}
+def row(alpha: float, val: float, seed: int = 0, place: int = 0, **more: Any) -> Row:
+    return {"loss.alpha": alpha, "seed": seed, PLACE: place, names.VAL_ACCURACY: val, **more}
 
 
 def test_seeds_are_averaged_and_a_repeated_seed_counts_once() -> None:
@@ -58,6 +58,15 @@ def test_ties_go_to_the_larger_alpha_then_the_smaller_margin() -> None:
     space = {"loss.alpha": {"grid": [0.3, 0.5]}, "loss.margin": {"grid": [0.5, 0.2]}}
     rows = [row(alpha, 0.5, **{"loss.margin": margin}) for alpha in (0.3, 0.5) for margin in (0.5, 0.2)]
     assert choices(sweep(space=space), rows)[0].winners[0].setting == {"loss.alpha": 0.5, "loss.margin": 0.2}
+
+
+def test_of_equal_settings_the_one_tried_first_ranks_higher_as_on_the_page() -> None:
+    compared = sweep(space={"model.dropout": {"grid": [0.5, 0.1]}})
+    rows = [row(1.0, 0.5, place=place, **{"model.dropout": dropout}) for place, dropout in ((1, 0.5), (0, 0.1))]
+    (choice,) = choices(compared, rows)
+    later, first = choice.candidates
+    assert choice.winners == [first]
+    assert rank_of(compared, first) > rank_of(compared, later)
 
 
 def test_each_subset_has_its_own_winner() -> None:

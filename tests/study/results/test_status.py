@@ -2,9 +2,11 @@
 
 import fcntl
 import json
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +18,8 @@ from study.results.status import LOST, RUNNING, WAITING, StudyStatus, study_stat
 from study.spec.study import Study
 from study.state.home import Home
 from study.state.journal import JOURNAL_FILE
-from study.state.study_folder import MIRRORED_FILE, keep_mirrored, keep_study, running_process, study_lock
-from support.command_line import acl_study, fresh_acl_study
+from study.state.study_folder import MIRRORED_FILE, keep_mirrored, keep_records, keep_study, running_process, study_lock
+from support.command_line import acl_study, call, fresh_acl_study
 from support.mlflow_records import with_empty_store
 
 NOW = 1_000_000.0
@@ -106,6 +108,29 @@ def test_a_running_study_has_states_rate_and_time_left(home: Home) -> None:
     assert status.last_activity == NOW - 500
 
 
+@pytest.mark.parametrize("fault", ["deleted", "made anew"])
+def test_records_that_are_gone_are_not_called_up_to_date(
+    home: Home, fault: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    launched(home)
+    write(home, launch(100), trial(99, 0, **{"loss.alpha": 1.0, "seed": 0}))
+    keep_records(home, "toy", None, "key")
+    with_empty_store(home.root)
+    database = home.root / "mlflow.db"
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("INSERT INTO runs (run_uuid) VALUES ('its run')")
+    keep_mirrored(home.study("toy") / MIRRORED_FILE, "its run", {"sweep": 2})
+    assert (status_at(home, None).events_behind, status_at(home, None).records_gone) == (0, None)
+    database.unlink()
+    if fault == "made anew":  # by another study
+        with_empty_store(home.root)
+    assert (status_at(home, None).events_behind, status_at(home, None).records_gone) == (2, home.root.resolve() / "mlflow.db")
+    assert call(monkeypatch, "status", "toy", "--home", str(home.root)) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "the records are gone from " in out
+    assert f"resume toy --home {home.root}" in out
+
+
 def test_a_launch_that_was_killed_is_interrupted(home: Home) -> None:
     launched(home)
     write(home, launch(100), trial(99, 0, **{"loss.alpha": 1.0, "seed": 0}), epoch(40, 0, 1, 0.2))
@@ -125,6 +150,18 @@ def test_trials_of_an_earlier_launch_wait_to_be_resumed(home: Home) -> None:
     assert (states[RUNNING], states[WAITING]) == (1, 2)
     before_its_first_sweep = status_at(home, since=10).sweeps[0].states
     assert before_its_first_sweep[RUNNING] == 0
+
+
+def test_a_trial_that_has_no_room_yet_waits(home: Home) -> None:
+    launched(home)
+    begun = [(100, "launch", {"resources": {"cpus": 1, "gpus": 0}, "at_once": 1})]
+    begun += [trial(99, number, **{"loss.alpha": alpha, "seed": 0}) for number, alpha in enumerate((1.0, 0.5))]
+    write(home, *begun)
+    states = status_at(home, since=110).sweeps[0].states
+    assert (states[RUNNING], states[WAITING]) == (1, 2)
+    write(home, *begun, epoch(50, 0, 1, 0.2), end(40, 0, names.FINISHED))
+    states = status_at(home, since=110).sweeps[0].states
+    assert (states[RUNNING], states[WAITING]) == (1, 1)
 
 
 def test_failures_are_grouped_and_lost_trials_stay_lost(home: Home) -> None:

@@ -13,7 +13,7 @@ from study.cli.app import printable
 from study.cli.resolve import parse_settings
 from study.errors import StudyError
 from study.spec.files import shipped_studies
-from study.spec.resolve import read_study, replaced_searches, resolve_study
+from study.spec.resolve import read_study, replaced_fields, resolve_study
 from study.spec.study import Study
 from study.state.home import Home
 from study.state.study_folder import STUDY_FILE, check_unchanged, load_study, study_text
@@ -60,7 +60,7 @@ def resolved(text: bytes, folder: Path, **options: Any) -> Study | None:
     try:
         content = read_study(str(path))
         study = resolve_study(content, **options)
-        replaced_searches(content, options.get("overrides") or {})
+        replaced_fields(content, "recipe", options.get("overrides") or {})
     except (StudyError, ConfigError) as error:
         readable(printable(str(error)))
         return None

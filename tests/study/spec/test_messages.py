@@ -1,5 +1,6 @@
 """Errors of study files: each names file, line and field, and says what to write."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,8 @@ import pytest
 
 from study.cli.resolve import parse_settings
 from study.errors import StudyError
-from study.spec.resolve import read_study, replaced_searches, resolve_study
+from study.spec.files import read_value
+from study.spec.resolve import read_study, replaced_fields, resolve_study
 
 FILE = """\
 name: my
@@ -54,7 +56,11 @@ def test_the_file_itself_is_right(tmp_path: Path) -> None:
             "my.yaml:11: sweeps.first.space.loss.margin: uniform is [low, high] with low < high; got [1.0, 0.1]",
         ),
         ("uniform: [0.1, 1.0]", "uniform: [0.1, 4.0]", "my.yaml:11: sweeps.first.space.loss.margin: must be less than"),
-        ("uniform: [0.1, 1.0]", "uniform: [0.1, much]", "my.yaml:12: sweeps.first.space.loss.margin.uniform.1: must be a number"),
+        (
+            "uniform: [0.1, 1.0]",
+            "uniform: [0.1, much]",
+            "my.yaml:12: sweeps.first.space.loss.margin.uniform: must be a number, got [0.1, 'much']",
+        ),
         (
             "uniform: [0.1, 1.0]",
             "normal: [0, 1]",
@@ -159,10 +165,60 @@ def test_a_study_without_sweeps_has_short_fields(tmp_path: Path) -> None:
     assert refusal(tmp_path, text).startswith("my.yaml:6: space.loss.alpha.grid: List should have at least 1 item")
 
 
+@pytest.mark.parametrize("name", ["study.yaml", "inputs.json", "record.json", "mirrored.json"])
+def test_a_sweep_has_no_name_of_a_file_beside_it(tmp_path: Path, name: str) -> None:
+    expected = (
+        f"my.yaml:8: sweeps.{name}: name {name} may be that of a file in the study's folder; choose one without .yaml or .json"
+    )
+    assert refusal(tmp_path, FILE.replace("name: first", f"name: {name}")) == expected
+
+
+@pytest.mark.parametrize("name", ["index.html", "compared"])
+def test_a_study_has_no_name_of_a_file_beside_its_report(tmp_path: Path, name: str) -> None:
+    expected = f"my.yaml:1: name {name} is that of a file or folder beside the reports; choose another"
+    assert refusal(tmp_path, FILE.replace("name: my", f"name: {name}")) == expected
+
+
 def test_exponents_are_numbers_in_study_files(tmp_path: Path) -> None:
     path = tmp_path / "my.yaml"
     path.write_text("name: my\nquestion: Does it?\nbase: {mode: supervised}\nspace:\n  optim.lr: {grid: [1e-3, 1E-2, 5.e-4]}\n")
     assert resolve_study(read_study(str(path))).sweeps[0].space["optim.lr"].values == [0.001, 0.01, 0.0005]
+
+
+def test_values_are_those_of_yaml_1_2() -> None:
+    texts = {
+        "010": 10,
+        "0o10": 8,
+        "0x10": 16,
+        "+7": 7,
+        "1.": 1.0,
+        "-.5e1": -5.0,
+        ".inf": math.inf,
+        "~": None,
+        "": None,
+        "True": True,
+    }
+    assert {text: read_value(text) for text in texts} == texts
+    for text in ("1:30", "1:30.5", "yes", "no", "on", "off", "1_000", "0b11", "=", "2024-01-01"):
+        assert read_value(text) == text
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("optim.epochs=true", "--set optim.epochs: must be a whole number, got True"),
+        ("optim.epochs=1:30", "--set optim.epochs: must be a whole number, got '1:30'"),
+        ("optim.lr=yes", "--set optim.lr: must be a number, got 'yes'"),
+        ("optim.lr='0.5'", "--set optim.lr: must be a number, got '0.5'"),
+        ("budget.trials=true", "--set budget.trials: must be a whole number, got True"),
+        ("resources.cpus=true", "--set resources.cpus: must be a number, got True"),
+        ("seeds=[true]", "--set seeds: must be a whole number, got [True]"),
+        ("scheduler={name: asha, grace: true}", "--set scheduler: must be a number, got True"),
+        ("compute.channels_last=yes", "--set compute.channels_last: must be a boolean, got 'yes'"),
+    ],
+)
+def test_a_boolean_or_a_text_is_no_number(tmp_path: Path, given: str, expected: str) -> None:
+    assert refusal(tmp_path, FILE, overrides=parse_settings([given], None)).startswith(expected)
 
 
 def test_fields_of_sweeps_can_be_set_like_settings() -> None:
@@ -175,8 +231,16 @@ def test_fields_of_sweeps_can_be_set_like_settings() -> None:
 
 
 def test_a_search_that_is_replaced_is_named() -> None:
-    lines = replaced_searches(read_study("quickstart"), {"loss.temperature": 0.3, "optim.epochs": 2})
+    lines = replaced_fields(read_study("quickstart"), "mini", {"loss.temperature": 0.3, "optim.epochs": 2})
     assert lines == [
         f"--set loss.temperature=0.3 replaces the search over it in sweep {name}" for name in ("temperatures", "search-ssl")
     ]
-    assert replaced_searches(read_study("table2-ssl"), {"loss.alpha": 1.0}) == ["--set loss.alpha=1.0 replaces the search over it"]
+    assert replaced_fields(read_study("table2-ssl"), "recipe", {"loss.alpha": 1.0}) == [
+        "--set loss.alpha=1.0 replaces the search over it"
+    ]
+
+
+def test_resources_that_a_profile_replaces_are_named() -> None:
+    assert replaced_fields(read_study("table2-ssl"), "mini", {}) == [
+        "profile mini replaces resources {'cpus': 2, 'gpus': 1} by {'cpus': 1, 'gpus': 0}; --set resources.PART=VALUE is above it"
+    ]

@@ -1,17 +1,21 @@
 """Options of the command `server`: what is refused before it starts, and where the administrator's password is kept."""
 
+import signal
 import stat
+import sys
 from pathlib import Path
 
 import pytest
 
 from study.errors import StudyError
 from study.state.home import Home
+from study.tracking import server
 from study.tracking.server import PASSWORD_VARIABLE, ServerOptions, authentication, known_names
 from study.tracking.store import begin_store
 from study.tracking.uri import check_no_password
 from support.command_line import call
 from support.mlflow_records import with_empty_store
+from support.tracking_server import free_port
 
 
 def options(host: str, *names: str) -> ServerOptions:
@@ -99,3 +103,11 @@ def test_no_secret_in_an_address(address: str) -> None:
     with pytest.raises(StudyError, match="no password in an address") as refused:
         check_no_password(address)
     assert "secret" not in str(refused.value)
+
+
+def test_a_server_that_never_answers_ends_the_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "_START_SECONDS", 0.1)
+    monkeypatch.setattr(server, "_command", lambda listener: [sys.executable, "-c", "import time; time.sleep(60)"])
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    with pytest.raises(StudyError, match=r"has not answered at http://127.0.0.1:\d+/health within 0.1 s; try again"):
+        server.serve(f"sqlite:///{tmp_path}/mlflow.db", server.Listener(free_port()), lambda: None)
