@@ -47,13 +47,11 @@ def follow(
     page: str,
     folder: Path,
     sources: Path = ROOT,
-    refused: Mapping[str, str] | None = None,
     variables: Mapping[str, str] | None = None,
 ) -> str:
     """Do in `folder` what a page says, with the packages of `sources`; returns all that was printed.
 
-    Commands in `refused` have to fail here, where the data are small, with an error that has the text in it. The command line has
-    the `variables` besides.
+    The command line has the `variables` besides.
 
     Raises:
         AssertionError: a command or the script failed, or a diff does not fit.
@@ -63,11 +61,10 @@ def follow(
     for kind, content, before in blocks(page):
         if kind == "console":
             for line in (line.removeprefix("$ ") for line in content.splitlines() if line.startswith("$ ")):
-                why = (refused or {}).get(line)
                 if line.startswith("acl-study "):
-                    printed += _acl_study(line, folder, {"PYTHONPATH": str(sources), **(variables or {})}, why)
+                    printed += _acl_study(line, folder, {"PYTHONPATH": str(sources), **(variables or {})})
                 else:
-                    printed += _run(["bash", "-c", line], folder, environment, why)
+                    printed += _run(["bash", "-c", line], folder, environment)
         elif kind == "yaml" and (name := _FILE.findall(before)):
             (folder / name[-1]).write_text(content)
         elif kind == "python" and (path := re.match(r"# (\S+\.py)\n", content)):
@@ -117,21 +114,19 @@ def field_paths(value: Any, path: str = "", key: str = "") -> Iterator[str]:
         yield path
 
 
-def _acl_study(line: str, folder: Path, variables: Mapping[str, str], refused: str | None) -> str:
+def _acl_study(line: str, folder: Path, variables: Mapping[str, str]) -> str:
     done = acl_study(*shlex.split(line)[1:], folder=folder, env=variables)
-    return _said(line, done.returncode, done.out, done.err, refused)
+    return _said(line, done.returncode, done.out, done.err)
 
 
-def _run(command: list[str], folder: Path, environment: dict[str, str], refused: str | None = None) -> str:
+def _run(command: list[str], folder: Path, environment: dict[str, str]) -> str:
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=_SECONDS, check=False)
-    return _said(command[-1], done.returncode, done.stdout, done.stderr, refused)
+    return _said(command[-1], done.returncode, done.stdout, done.stderr)
 
 
-def _said(line: str, status: int | None, out: str, err: str, refused: str | None = None) -> str:
-    """What a command has printed, which has to have failed if it is to be refused, and only then."""
-    said = f"{line}\n{out}\n{err}"
-    assert (status == 0) is (refused is None), said
-    assert refused is None or refused in err, said
+def _said(line: str, status: int | None, out: str, err: str) -> str:
+    """What a command has printed, which must not have failed."""
+    assert status == 0, f"{line}\n{out}\n{err}"
     return f"$ {line}\n{out}"
 
 

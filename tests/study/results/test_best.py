@@ -94,6 +94,26 @@ def test_the_winner_and_its_verdict_are_those_of_the_report(home: Home, capsys: 
     assert f"confirm plain --home {home.root}" in text
 
 
+@pytest.mark.parametrize("baseline_first", [True, False])
+def test_after_a_tie_on_validation_best_and_report_agree(home: Home, baseline_first: bool) -> None:
+    sweeps = {
+        name: {"name": name, "base": {"loss.alpha": 1.0, "model.dropout": rate}} for name, rate in (("control", 0.5), ("low", 0.1))
+    }
+    ordered = sorted(sweeps.values(), key=lambda each: (each["name"] == "control") != baseline_first)
+    study = study_of(f"tie-{baseline_first}".lower(), *ordered, baseline={"model.dropout": 0.5})
+    end_study(home, study, lambda settings: (20, 50 if settings["model.dropout"] == 0.5 else 80))
+    results = StudyResults(study, home.store_uri)
+    trials = load_trials(home.store_uri, [study.name])
+    predictions = load_predictions(home.store_uri, trials["run_id"])
+    reported = pick(comparable_settings(trials, predictions, study.question_in("supervised"))[0]).claim(predictions)
+    low = next(sweep for sweep in study.sweeps if sweep.name == "low")
+    ours = results.claim(low, results.choices["low"][0])
+    assert reported is not None
+    assert ours is not None
+    assert reported.prefers_baseline == ours.prefers_baseline == baseline_first
+    assert ours.verdict == reported.verdict
+
+
 def test_a_baseline_that_wins_is_no_gain(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
     end_study(home, study_of("lost", ALPHAS), lambda settings: (int(30 * settings["loss.alpha"]), 50))
     text = printed(home, "lost", capsys)

@@ -36,6 +36,7 @@ def finished_home(tiny_corpus: Path, tmp_path_factory: pytest.TempPathFactory, s
     assert process.returncode == 0, process.err
     assert "report smoke" in process.out
     assert "finished (2 of 2)" in process.err  # a log file shows how far the study is
+    assert process.err.count("trials run at nice 15") == 1
     return home
 
 
