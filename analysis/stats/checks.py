@@ -113,7 +113,7 @@ def data_sets_with_gain(differences: Sequence[float], p_values: Sequence[float],
         p_values: two-sided, corrected for the selection.
         look: at whose level it is said.
 
-    >>> data_sets_with_gain([0.03, 0.02, 0.01, -0.01], [0.001, 0.02, 0.4, 0.6])
+    >>> data_sets_with_gain([0.03, 0.02, 0.01, -0.01], [0.001, 0.01, 0.4, 0.6])
     2
     """
     one_sided = sorted(p / 2 if d > 0 else 1 - p / 2 for d, p in zip(differences, p_values, strict=True))

@@ -81,13 +81,26 @@ def replaced_fields(content: Mapping[str, Any], profile: str, overrides: Mapping
     """A line for each field of the sweeps that the profile replaces, and for each search over a setting that `overrides` fix."""
     lines = []
     for name, value in profile_settings(profile).get("sweep", {}).items():
-        own = {str(each[name]): None for each in (content, *(content.get("sweeps") or [])) if each.get(name) not in (None, value)}
-        lines += [f"profile {profile} replaces {name} {given} by {value}; --set {name}.PART=VALUE is above it" for given in own]
+        own = {
+            _shown(each[name]): None for each in (content, *(content.get("sweeps") or [])) if each.get(name) not in (None, value)
+        }
+        lines += [
+            f"profile {profile} has {name} {_shown(value)} instead of {given}; --set {name}.PART=VALUE changes it" for given in own
+        ]
     for entry in content.get("sweeps") or [{}]:
         space = entry.get("space") or content.get("space") or {}
         where = f" in sweep {entry['name']}" if "name" in entry else ""
         lines += [f"--set {name}={value} replaces the search over it{where}" for name, value in overrides.items() if name in space]
     return lines
+
+
+def _shown(value: Any) -> str:
+    """A field in words.
+
+    >>> _shown({"cpus": 2, "gpus": 1}), _shown(3)
+    ('cpus 2, gpus 1', '3')
+    """
+    return ", ".join(f"{name} {part}" for name, part in value.items()) if isinstance(value, dict) else str(value)
 
 
 def _check_shapes(content: Mapping[str, Any], entries: Any, formatter: ErrorFormatter) -> None:

@@ -66,5 +66,7 @@ def test_run_and_plan_refuse_a_k_that_is_too_large_in_one_line(
     monkeypatch.setattr(sys, "argv", ["acl-study", command, "table2-ssl", *options])
     with pytest.raises(SystemExit):
         cli.main()
-    assert re.fullmatch(r"error: sweep sweep: knn.k is 9999, but .*; lower it: --set knn.k=\d+\n", capsys.readouterr().err)
+    note, error = capsys.readouterr().err.splitlines()
+    assert note.startswith("note: profile mini has resources ")
+    assert re.fullmatch(r"error: sweep sweep: knn.k is 9999, but .*; lower it: --set knn.k=\d+", error)
     assert list(tmp_path.iterdir()) == []

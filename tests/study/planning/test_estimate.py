@@ -144,7 +144,7 @@ def test_plan_prints_cost_and_power_and_refuses_long_launches(
     assert "15 epochs a trial, 150 in all" in printed.out
     assert "60 test clips, 10 seeds: two trained models that differ on" in printed.out
     note, measuring = printed.err.splitlines()
-    assert note.startswith("note: profile mini replaces resources {'cpus': 2, 'gpus': 1} by")
+    assert note.startswith("note: profile mini has resources cpus 1, gpus 0 instead of cpus 2, gpus 1")
     assert measuring == "measuring 1 of 1: sweep"
     monkeypatch.setattr(sys, "argv", ["acl-study", "run", *options, "--max-hours", "0.001"])
     with pytest.raises(SystemExit) as ended:

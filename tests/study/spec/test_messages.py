@@ -242,5 +242,5 @@ def test_a_search_that_is_replaced_is_named() -> None:
 
 def test_resources_that_a_profile_replaces_are_named() -> None:
     assert replaced_fields(read_study("table2-ssl"), "mini", {}) == [
-        "profile mini replaces resources {'cpus': 2, 'gpus': 1} by {'cpus': 1, 'gpus': 0}; --set resources.PART=VALUE is above it"
+        "profile mini has resources cpus 1, gpus 0 instead of cpus 2, gpus 1; --set resources.PART=VALUE changes it"
     ]
