@@ -187,7 +187,7 @@ def _text(table: pd.DataFrame, pairs: Sequence[Compared], predictions: pd.DataFr
     )
     yield (
         "Last epoch: difference on the validation clips at the last epoch that all runs have, where no epoch was selected. A "
-        "difference that exists at the selected epoch only comes from the selection of the epoch."
+        "difference that is only there at the selected epoch may come from the selection of the epoch."
     )
     if table["equal_budget"].notna().any():
         yield (

@@ -26,6 +26,22 @@ HELD_OUT = 6  # validation clips of fine-tuning on clean clips
 START = 1_750_000_000_000  # ms
 SSL_PARAMS: Mapping[str, Any] = {"loss.temperature": 0.2, "probe.protocol": "cached"}
 
+# On the page of the fabricated quickstart, in their order
+FIGURES = [
+    "forest",
+    "fig2",
+    "fig3",
+    "alpha",
+    "plane",
+    "confusion",
+    "published",
+    "search",
+    "parallel",
+    "importance",
+    "curves",
+    "stopped",
+]
+
 
 def accuracies(prefix: str, val: float, right: np.ndarray) -> dict[str, float]:
     """Metrics of an evaluation."""

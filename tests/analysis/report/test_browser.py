@@ -10,25 +10,10 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 from analysis.report.page import write_report
 from study import names
+from support.fabricated_trials import FIGURES
 from support.offline_browser import needs_chromium
 
 pytestmark = [pytest.mark.browser, needs_chromium]
-
-
-FIGURES = [
-    "forest",
-    "fig2",
-    "fig3",
-    "alpha",
-    "plane",
-    "confusion",
-    "published",
-    "search",
-    "parallel",
-    "importance",
-    "curves",
-    "stopped",
-]
 
 
 def draw_all(browser):

@@ -18,6 +18,7 @@ from analysis.sections.trials import search_table
 from analysis.settings import comparable_settings
 from analysis.stats.intervals import wilson_interval
 from study import names
+from support.fabricated_trials import FIGURES
 
 CHAPTERS = {
     "answer": ["forest"],
@@ -40,20 +41,6 @@ CHAPTERS = {
     "reproducibility": ["provenance", "checklist", "runs"],
 }
 SECTIONS = [section for sections in CHAPTERS.values() for section in sections]
-FIGURES = [
-    "forest",
-    "fig2",
-    "fig3",
-    "alpha",
-    "plane",
-    "confusion",
-    "published",
-    "search",
-    "parallel",
-    "importance",
-    "curves",
-    "stopped",
-]
 ON_NO_PAGE = ("curves", "confusion", "parallel", "stopped")  # tables
 FILES = [
     *(f"{name}.csv" for name in SECTIONS),
